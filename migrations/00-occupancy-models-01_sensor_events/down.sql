@@ -1,0 +1,2 @@
+DROP TABLE sensor_events;
+DROP FUNCTION refuse_sensor_event_key_change();

@@ -1,0 +1,16 @@
+DROP TRIGGER sensor_events_release_all_references ON sensor_events;
+DROP TRIGGER sensor_events_release_references ON sensor_events;
+DROP TRIGGER sensor_events_lock_references ON sensor_events;
+DROP FUNCTION release_missing_events();
+DROP FUNCTION reference_sensor_events(REGCLASS, NAME);
+DROP FUNCTION release_truncated_events();
+DROP FUNCTION release_deleted_event();
+DROP FUNCTION lock_references_before_delete();
+DROP FUNCTION refuse_old_snapshot(TEXT);
+DROP FUNCTION lock_referenced_events();
+DROP FUNCTION register_referenced_event();
+DROP FUNCTION register_sensor_event(BIGINT);
+DROP FUNCTION sensor_event_timestamp(BIGINT);
+DROP FUNCTION snapshot_may_be_old();
+DROP TABLE referenced_events_epoch;
+DROP TABLE referenced_events;

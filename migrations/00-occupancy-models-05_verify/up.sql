@@ -1,0 +1,215 @@
+-- Verification: what would break a promise of this schema, found before it does.
+
+SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+-- Every column that refers to sensor events: it has the trigger, the foreign key, or should have both.
+CREATE VIEW sensor_event_references AS
+WITH triggers AS (
+    SELECT
+        tgrelid AS relation,
+        -- The one argument of the trigger, which ends in a zero byte.
+        convert_from(substring(tgargs FOR length(tgargs) - 1), 'UTF8')::NAME AS column_name,
+        tgname AS trigger_name,
+        tgenabled IN ('O', 'A') AS trigger_enabled
+    FROM pg_trigger
+    -- A hypertable passes its triggers on to its chunks, which are not of interest here.
+    WHERE tgfoid = 'register_referenced_event()'::REGPROCEDURE
+        AND tgrelid::REGCLASS::TEXT NOT LIKE '\_timescaledb\_internal.%'
+), constraints AS (
+    SELECT
+        conrelid AS relation,
+        attname AS column_name,
+        conname AS constraint_name,
+        confdeltype = 'n' AS sets_null,
+        convalidated AS validated
+    FROM pg_constraint
+    JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
+    WHERE contype = 'f'
+        AND confrelid = 'referenced_events'::REGCLASS
+        AND conparentid = 0
+        AND conrelid::REGCLASS::TEXT NOT LIKE '\_timescaledb\_internal.%'
+)
+SELECT
+    relation::REGCLASS AS relation,
+    column_name,
+    trigger_name,
+    trigger_enabled,
+    constraint_name,
+    sets_null,
+    validated
+FROM triggers
+FULL JOIN constraints USING (relation, column_name)
+FULL JOIN (SELECT 'predictions'::REGCLASS::OID AS relation, 'triggering_event_id'::NAME AS column_name) AS promised
+    USING (relation, column_name);
+COMMENT ON VIEW sensor_event_references IS 'One row for each column that refers to sensor events, with the trigger and the foreign key that guard it (null where missing).';
+
+CREATE FUNCTION verify_sensor_events(
+    plain_table_will_do BOOLEAN DEFAULT false,
+    scan_events BOOLEAN DEFAULT true
+) RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+-- A nested loop would probe every chunk for every registration.
+SET enable_nestloop TO off
+AS $$
+DECLARE
+    events CONSTANT REGCLASS := 'sensor_events';
+    events_schema CONSTANT NAME := (SELECT nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = events);
+    present RECORD := hypertable_report(events);
+    reference RECORD;
+    dangling BIGINT;
+BEGIN
+    -- The hypertable and its dimension.
+    IF present.time_column IS NULL THEN
+        IF NOT plain_table_will_do THEN
+            RETURN QUERY SELECT
+                'not_a_hypertable', 'sensor_events',
+                'The table is not a hypertable.',
+                $r$SELECT * FROM setup_hypertable('sensor_events', 'timestamp')$r$;
+        END IF;
+    ELSE
+        IF present.time_column <> 'timestamp' THEN
+            RETURN QUERY SELECT
+                'wrong_dimension', 'sensor_events',
+                format('The hypertable is partitioned on %I, not on "timestamp".', present.time_column),
+                'Create the table anew and move the rows there.';
+        END IF;
+        RETURN QUERY
+        SELECT
+            'foreign_retention_policy', format('job %s', j.job_id),
+            'The retention policy of the server drops chunks without clearing the references to their events.',
+            format('SELECT delete_job(%s), and call drop_sensor_events_before() instead', j.job_id)
+        FROM timescaledb_information.jobs AS j
+        WHERE j.proc_name = 'policy_retention'
+            AND j.hypertable_schema = events_schema
+            AND j.hypertable_name = 'sensor_events';
+    END IF;
+
+    -- Keys.
+    RETURN QUERY
+    SELECT
+        'missing_key', 'sensor_events',
+        format('There is no %s on (%s).', wanted.kind, array_to_string(wanted.columns, ', ')),
+        format('ALTER TABLE sensor_events ADD %s (%s)', wanted.kind, array_to_string(wanted.columns, ', '))
+    FROM (VALUES
+        ('PRIMARY KEY', 'p'::"char", ARRAY['id', 'timestamp']::NAME[]),
+        ('UNIQUE', 'u'::"char", ARRAY['sensor_id', 'timestamp']::NAME[])
+    ) AS wanted (kind, contype, columns)
+    WHERE NOT EXISTS (
+        SELECT FROM pg_constraint
+        WHERE conrelid = events AND contype = wanted.contype
+            AND wanted.columns = ARRAY(
+                SELECT attname
+                FROM unnest(conkey) WITH ORDINALITY AS key (attnum, position)
+                JOIN pg_attribute ON attrelid = events AND pg_attribute.attnum = key.attnum
+                ORDER BY position
+            )
+    );
+
+    RETURN QUERY
+    SELECT
+        'id_not_generated', 'sensor_events.id',
+        'The id is not GENERATED ALWAYS AS IDENTITY, so inserts can bring their own.',
+        'ALTER TABLE sensor_events ALTER COLUMN id SET GENERATED ALWAYS'
+    FROM pg_attribute
+    WHERE attrelid = events AND attname = 'id' AND attidentity <> 'a';
+
+    -- Triggers on the events.
+    RETURN QUERY
+    SELECT
+        CASE WHEN tgname IS NULL THEN 'missing_trigger' ELSE 'disabled_trigger' END, wanted.trigger_name,
+        format('sensor_events needs this trigger: %s.', wanted.purpose),
+        CASE
+            WHEN tgname IS NULL THEN 'Create it as the migration does.'
+            ELSE format('ALTER TABLE sensor_events ENABLE TRIGGER %I', tgname)
+        END
+    FROM (VALUES
+        ('sensor_events_key_is_fixed', 'refuse_sensor_event_key_change()', 'it keeps the key of an event fixed'),
+        ('sensor_events_lock_references', 'lock_references_before_delete()', 'it holds off new references while events are deleted'),
+        ('sensor_events_release_references', 'release_deleted_event()', 'it clears the references to deleted events'),
+        ('sensor_events_release_all_references', 'release_truncated_events()', 'it clears every reference on TRUNCATE')
+    ) AS wanted (trigger_name, function_name, purpose)
+    LEFT JOIN pg_trigger ON tgrelid = events AND tgname = wanted.trigger_name
+        AND tgfoid = wanted.function_name::REGPROCEDURE
+    WHERE tgname IS NULL OR tgenabled NOT IN ('O', 'A');
+
+    -- Columns that refer to events.
+    FOR reference IN SELECT * FROM sensor_event_references LOOP
+        IF reference.trigger_name IS NULL OR reference.constraint_name IS NULL THEN
+            RETURN QUERY SELECT
+                CASE WHEN reference.constraint_name IS NULL THEN 'missing_foreign_key' ELSE 'missing_trigger' END,
+                format('%s.%I', reference.relation, reference.column_name),
+                'The column refers to sensor events, and is not guarded.',
+                format('SELECT reference_sensor_events(%L, %L)', reference.relation, reference.column_name);
+        END IF;
+        IF NOT reference.trigger_enabled THEN
+            RETURN QUERY SELECT
+                'disabled_trigger', reference.trigger_name::TEXT,
+                format('New references in %s.%I are not registered, and so refused.', reference.relation, reference.column_name),
+                format('ALTER TABLE %s ENABLE TRIGGER %I', reference.relation, reference.trigger_name);
+        END IF;
+        IF NOT (reference.sets_null AND reference.validated) THEN
+            RETURN QUERY SELECT
+                'wrong_foreign_key', reference.constraint_name::TEXT,
+                format('The foreign key on %s.%I is not validated, or not ON DELETE SET NULL.', reference.relation, reference.column_name),
+                format('ALTER TABLE %s DROP CONSTRAINT %I; SELECT reference_sensor_events(%L, %L)', reference.relation, reference.constraint_name, reference.relation, reference.column_name);
+        END IF;
+        -- With a foreign key that holds, only writes that went around it can dangle.
+        EXECUTE format(
+            'SELECT count(*) FROM %s AS t WHERE t.%I IS NOT NULL AND NOT EXISTS (SELECT FROM referenced_events AS r WHERE r.id = t.%2$I)',
+            reference.relation, reference.column_name
+        ) INTO dangling;
+        IF dangling > 0 THEN
+            RETURN QUERY SELECT
+                'dangling_reference', format('%s.%I', reference.relation, reference.column_name),
+                format('%s rows refer to events that are not registered.', dangling),
+                format('UPDATE %s SET %I = NULL WHERE %2$I NOT IN (SELECT id FROM referenced_events)', reference.relation, reference.column_name);
+        END IF;
+    END LOOP;
+
+    RETURN QUERY
+    SELECT
+        'native_foreign_key', conname::TEXT,
+        format('%s references the hypertable itself; that and retention exclude each other.', conrelid::REGCLASS),
+        format('ALTER TABLE %s DROP CONSTRAINT %I; SELECT reference_sensor_events(%L, ''...'')', conrelid::REGCLASS, conname, conrelid::REGCLASS)
+    FROM pg_constraint
+    WHERE contype = 'f' AND confrelid = events AND conparentid = 0;
+
+    -- Registered events that are gone.
+    EXECUTE
+        'SELECT count(*)
+         FROM referenced_events AS r
+         LEFT JOIN sensor_events AS e ON e.id = r.id AND e.timestamp = r.timestamp
+         WHERE e.id IS NULL'
+        INTO dangling;
+    IF dangling > 0 THEN
+        RETURN QUERY SELECT
+            'dangling_reference', 'referenced_events',
+            format('%s events are referenced, and gone: something dropped their chunks without clearing the references.', dangling),
+            'SELECT release_missing_events()';
+    END IF;
+
+    -- Ids.
+    IF scan_events THEN
+        RETURN QUERY
+        SELECT
+            'duplicate_id', format('sensor_events.id %s', e.id),
+            format('%s events have this id.', count(*)),
+            'Delete all but one, by id and timestamp.'
+        FROM sensor_events AS e
+        GROUP BY e.id
+        HAVING count(*) > 1
+        ORDER BY e.id
+        LIMIT 100;
+
+        RETURN QUERY
+        SELECT
+            'sequence_behind', pg_get_serial_sequence('sensor_events', 'id'),
+            format('The largest id is %s, and the sequence will hand it out again.', largest.id),
+            format('SELECT setval(%L, %s)', pg_get_serial_sequence('sensor_events', 'id'), largest.id)
+        FROM (SELECT max(e.id) AS id FROM sensor_events AS e) AS largest
+        WHERE largest.id > coalesce(pg_sequence_last_value(pg_get_serial_sequence('sensor_events', 'id')::REGCLASS), 0);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION verify_sensor_events(BOOLEAN, BOOLEAN) IS 'One row for each fault that would break a promise of this schema, with its remedy; none if all is well. Without scan_events it leaves out what reads every event: duplicate ids.';

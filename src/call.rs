@@ -1,0 +1,65 @@
+//! Calls of the functions that the migrations install.
+
+use diesel::connection::LoadConnection;
+use diesel::pg::Pg;
+use diesel::query_builder::Query;
+use diesel::query_dsl::RunQueryDsl;
+use diesel::query_dsl::methods::LoadQuery;
+
+use crate::error::Result;
+
+/// A call of one of this crate's SQL functions: a query value with a typed result and typed errors.
+///
+/// The value is an ordinary Diesel query as well: `load` and `get_result` run it on any connection, with Diesel's
+/// own error; [`Error::from`](crate::Error) gives that the type.
+pub trait Call: Query + Sized {
+    /// One row of what the function returns.
+    type Row;
+    /// What the call gives.
+    type Output;
+
+    /// Makes the output of the rows.
+    fn output(rows: Vec<Self::Row>) -> Result<Self::Output>;
+
+    /// Runs the call.
+    ///
+    /// # Errors
+    /// What the function refuses comes typed ([`Error::Hypertable`](crate::Error::Hypertable),
+    /// [`Error::Reference`](crate::Error::Reference)), everything else as [`Error::Database`](crate::Error::Database).
+    fn call<'query, C>(self, conn: &mut C) -> Result<Self::Output>
+    where
+        C: LoadConnection<Backend = Pg>,
+        Self: RunQueryDsl<C> + LoadQuery<'query, C, Self::Row>,
+    {
+        Self::output(self.load(conn)?)
+    }
+}
+
+/// The only row of a call that returns exactly one.
+pub(crate) fn single<T>(rows: Vec<T>) -> Result<T> {
+    Ok(rows.into_iter().next().ok_or(diesel::result::Error::NotFound)?)
+}
+
+/// The name of a table as SQL, quoted and with its schema if it has one; goes into a bind that is cast to `regclass`.
+pub(crate) fn relation_name<T>(table: &T) -> std::result::Result<String, String>
+where
+    T: diesel::query_builder::QueryFragment<Pg>,
+{
+    use diesel::query_builder::QueryBuilder;
+
+    let mut builder = diesel::pg::PgQueryBuilder::default();
+    table.to_sql(&mut builder, &Pg).map_err(|error| error.to_string())?;
+    Ok(builder.finish())
+}
+
+/// Pushes a relation, named by [`relation_name`].
+pub(crate) fn push_relation<'b>(
+    relation: &'b std::result::Result<String, String>,
+    out: &mut diesel::query_builder::AstPass<'_, 'b, Pg>,
+) -> diesel::QueryResult<()> {
+    let name = relation.as_ref().map_err(|message| diesel::result::Error::QueryBuilderError(message.clone().into()))?;
+    out.push_sql("CAST(");
+    out.push_bind_param::<diesel::sql_types::Text, _>(name)?;
+    out.push_sql(" AS regclass)");
+    Ok(())
+}

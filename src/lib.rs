@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+pub mod migrations;
+pub mod reference;
+pub mod retry;
+#[allow(missing_docs, reason = "the comments in the database are its documentation")]
+pub mod schema;
+pub mod timescale;
+
+mod call;
+mod error;
+mod micros;
+mod open_set;
+mod prediction;
+mod retention;
+mod sensor_event;
+mod verify;
+
+pub use call::Call;
+pub use error::{Error, HypertableError, ReferenceError, Result};
+pub use migrations::{MIGRATIONS, revert_migrations, run_migrations};
+pub use open_set::{ModelType, SensorState, SensorType};
+pub use prediction::{
+    NewPrediction, Prediction, PredictionChanges, PredictionOutcome, TransitionType, UnknownTransitionType,
+};
+pub use reference::ReferencedEvent;
+pub use retention::{DropSensorEventsBefore, RetentionReport, drop_sensor_events_before};
+pub use sensor_event::{NewSensorEvent, SensorEvent, SensorEventChanges, SensorEventKey};
+pub use verify::{Fault, FaultKind, Verify, verify};

@@ -1,0 +1,81 @@
+//! Retention: dropping old events without leaving references to them.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Nullable, Timestamptz};
+
+use crate::call::{Call, single};
+use crate::error::Result;
+use crate::micros;
+
+/// Drops the chunks that end by `cutoff` and clears every reference to their events, in one transaction.
+///
+/// A chunk that `cutoff` falls into stays whole. On a plain table the rows before `cutoff` are deleted. References
+/// become `NULL`; the predictions stay. A plain `drop_chunks`, or the server's own retention policy, would leave
+/// references to events that are gone: [`verify`](crate::verify()) finds both.
+///
+/// Registrations of new references wait meanwhile. Runs under READ COMMITTED only.
+///
+/// # Errors
+/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// # fn main() { run(|conn| {
+/// # an_event(conn);
+/// let report = drop_sensor_events_before(Utc::now() - TimeDelta::days(730)).call(conn)?;
+/// assert_eq!((report.chunks_dropped, report.rows_deleted), (0, 0));
+/// # Ok(()) }) }
+/// ```
+pub fn drop_sensor_events_before(cutoff: DateTime<Utc>) -> DropSensorEventsBefore {
+    DropSensorEventsBefore { cutoff: micros::truncate(cutoff) }
+}
+
+/// The call that [`drop_sensor_events_before`] makes.
+#[derive(Debug, Clone, Copy, QueryId)]
+#[must_use = "a call does nothing until it runs"]
+pub struct DropSensorEventsBefore {
+    cutoff: DateTime<Utc>,
+}
+
+/// What retention did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+#[non_exhaustive]
+pub struct RetentionReport {
+    /// How many chunks were dropped.
+    pub chunks_dropped: i64,
+    /// How many events were deleted from a table that is no hypertable. Events in dropped chunks are not counted.
+    pub rows_deleted: i64,
+    /// How many of the events that are gone were referenced; their references are `NULL` now.
+    pub events_released: i64,
+    /// No event before this instant is left; `None` if no chunk was dropped.
+    pub dropped_before: Option<DateTime<Utc>>,
+}
+
+impl Query for DropSensorEventsBefore {
+    type SqlType = (BigInt, BigInt, BigInt, Nullable<Timestamptz>);
+}
+
+impl QueryFragment<Pg> for DropSensorEventsBefore {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT chunks_dropped, rows_deleted, events_released, dropped_before FROM drop_sensor_events_before(",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.cutoff)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl<C> RunQueryDsl<C> for DropSensorEventsBefore {}
+
+impl Call for DropSensorEventsBefore {
+    type Row = RetentionReport;
+    type Output = RetentionReport;
+
+    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
+        single(rows)
+    }
+}
