@@ -33,7 +33,7 @@ impl<C> TimeColumn for C where C: Column + Expression<SqlType = Timestamptz> {}
 /// A [`HypertableError`](crate::HypertableError) that names the obstacle and the remedy, before anything has changed.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!("../doctest_setup.rs");
 /// use occupancy_models::timescale::{HypertableOutcome, hypertable};
 ///
 /// diesel::table! {

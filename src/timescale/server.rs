@@ -101,7 +101,7 @@ impl FromSql<Text, Pg> for Edition {
 /// The server that a connection leads to, and what TimescaleDB it has.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!("../doctest_setup.rs");
 /// use occupancy_models::timescale::Server;
 ///
 /// # fn main() { run(|conn| {
