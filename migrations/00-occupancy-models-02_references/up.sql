@@ -206,8 +206,8 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 DECLARE
-    -- One name for the constraint, the trigger and the index; each kind has a namespace of its own.
-    object_name NAME := left(format('%s_%s_sensor_event', (SELECT relname FROM pg_class WHERE oid = relation), column_name), 63);
+    -- A name has 63 bytes at most.
+    trigger_name NAME := 'reference_' || CASE WHEN octet_length(column_name) <= 50 THEN column_name ELSE md5(column_name) END;
     attribute pg_attribute;
     event_id BIGINT;
 BEGIN
@@ -230,11 +230,11 @@ BEGIN
 
     -- Nobody writes a row that the trigger has not seen.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
-    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgname = object_name) THEN
+    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgname = trigger_name) THEN
         EXECUTE format(
             'CREATE TRIGGER %I BEFORE INSERT OR UPDATE OF %I ON %s
              FOR EACH ROW WHEN (NEW.%2$I IS NOT NULL) EXECUTE FUNCTION register_referenced_event(%2$L)',
-            object_name, column_name, relation
+            trigger_name, column_name, relation
         );
     END IF;
     IF NOT EXISTS (
@@ -242,7 +242,7 @@ BEGIN
         WHERE indrelid = relation AND indkey[0] = attribute.attnum AND indisvalid
             AND (indpred IS NULL OR pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', column_name))
     ) THEN
-        EXECUTE format('CREATE INDEX %I ON %s (%I) WHERE %3$I IS NOT NULL', object_name || '_idx', relation, column_name);
+        EXECUTE format('CREATE INDEX ON %s (%I) WHERE %2$I IS NOT NULL', relation, column_name);
     END IF;
     IF NOT EXISTS (
         SELECT FROM pg_constraint
@@ -254,8 +254,8 @@ BEGIN
             PERFORM register_sensor_event(event_id);
         END LOOP;
         EXECUTE format(
-            'ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES referenced_events (id) ON DELETE SET NULL',
-            relation, object_name, column_name
+            'ALTER TABLE %s ADD FOREIGN KEY (%I) REFERENCES referenced_events (id) ON DELETE SET NULL',
+            relation, column_name
         );
     END IF;
 END

@@ -55,12 +55,12 @@ AS $$
 DECLARE
     events CONSTANT REGCLASS := 'sensor_events';
     events_schema CONSTANT NAME := (SELECT nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = events);
-    present RECORD := hypertable_report(events);
+    hypertable RECORD := hypertable_report(events);
     reference RECORD;
     dangling BIGINT;
 BEGIN
     -- The hypertable and its dimension.
-    IF present.time_column IS NULL THEN
+    IF hypertable.time_column IS NULL THEN
         IF NOT plain_table_will_do THEN
             RETURN QUERY SELECT
                 'not_a_hypertable', 'sensor_events',
@@ -68,17 +68,17 @@ BEGIN
                 $r$SELECT * FROM setup_hypertable('sensor_events', 'timestamp')$r$;
         END IF;
     ELSE
-        IF present.time_column <> 'timestamp' THEN
+        IF hypertable.time_column <> 'timestamp' THEN
             RETURN QUERY SELECT
                 'wrong_dimension', 'sensor_events',
-                format('The hypertable is partitioned on %I, not on "timestamp".', present.time_column),
+                format('The hypertable is partitioned on %I, not on "timestamp".', hypertable.time_column),
                 'Create the table anew and move the rows there.';
         END IF;
         RETURN QUERY
         SELECT
             'foreign_retention_policy', format('job %s', j.job_id),
             'The retention policy of the server drops chunks without clearing the references to their events.',
-            format('SELECT delete_job(%s), and call drop_sensor_events_before() instead', j.job_id)
+            format('SELECT delete_job(%s) -- and call drop_sensor_events_before() instead', j.job_id)
         FROM timescaledb_information.jobs AS j
         WHERE j.proc_name = 'policy_retention'
             AND j.hypertable_schema = events_schema
@@ -114,24 +114,44 @@ BEGIN
     FROM pg_attribute
     WHERE attrelid = events AND attname = 'id' AND attidentity <> 'a';
 
-    -- Triggers on the events.
+    -- Triggers on the events, and on their chunks where they are row by row.
     RETURN QUERY
     SELECT
-        CASE WHEN tgname IS NULL THEN 'missing_trigger' ELSE 'disabled_trigger' END, wanted.trigger_name,
-        format('sensor_events needs this trigger: %s.', wanted.purpose),
-        CASE
-            WHEN tgname IS NULL THEN 'Create it as the migration does.'
-            ELSE format('ALTER TABLE sensor_events ENABLE TRIGGER %I', tgname)
-        END
+        CASE WHEN present.tgname IS NULL THEN 'missing_trigger' ELSE 'disabled_trigger' END, wanted.trigger_name,
+        format('%s: the trigger is missing or disabled%s.', wanted.purpose, format(' on %s chunk(s)', nullif(broken.chunks, 0))),
+        format(
+            'DROP TRIGGER IF EXISTS %1$I ON sensor_events; CREATE TRIGGER %1$I %2$s EXECUTE FUNCTION %3$s',
+            wanted.trigger_name, wanted.definition, wanted.function_name
+        )
     FROM (VALUES
-        ('sensor_events_key_is_fixed', 'refuse_sensor_event_key_change()', 'it keeps the key of an event fixed'),
-        ('sensor_events_lock_references', 'lock_references_before_delete()', 'it holds off new references while events are deleted'),
-        ('sensor_events_release_references', 'release_deleted_event()', 'it clears the references to deleted events'),
-        ('sensor_events_release_all_references', 'release_truncated_events()', 'it clears every reference on TRUNCATE')
-    ) AS wanted (trigger_name, function_name, purpose)
-    LEFT JOIN pg_trigger ON tgrelid = events AND tgname = wanted.trigger_name
-        AND tgfoid = wanted.function_name::REGPROCEDURE
-    WHERE tgname IS NULL OR tgenabled NOT IN ('O', 'A');
+        (
+            'sensor_events_key_is_fixed', 'refuse_sensor_event_key_change()', 'Keeps the key of an event fixed',
+            'BEFORE UPDATE OF id, timestamp ON sensor_events FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.timestamp IS DISTINCT FROM NEW.timestamp)'
+        ),
+        (
+            'sensor_events_lock_references', 'lock_references_before_delete()', 'Holds off new references while events are deleted',
+            'BEFORE DELETE ON sensor_events FOR EACH STATEMENT'
+        ),
+        (
+            'sensor_events_release_references', 'release_deleted_event()', 'Clears the references to deleted events',
+            'AFTER DELETE ON sensor_events FOR EACH ROW'
+        ),
+        (
+            'sensor_events_release_all_references', 'release_truncated_events()', 'Clears every reference on TRUNCATE',
+            'BEFORE TRUNCATE ON sensor_events FOR EACH STATEMENT'
+        )
+    ) AS wanted (trigger_name, function_name, purpose, definition)
+    LEFT JOIN pg_trigger AS present ON present.tgrelid = events AND present.tgname = wanted.trigger_name
+        AND present.tgfoid = wanted.function_name::REGPROCEDURE
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS chunks
+        FROM pg_inherits
+        LEFT JOIN pg_trigger AS on_chunk ON on_chunk.tgrelid = inhrelid AND on_chunk.tgname = wanted.trigger_name
+        WHERE inhparent = events
+            AND wanted.definition LIKE '%FOR EACH ROW%'
+            AND (on_chunk.tgname IS NULL OR on_chunk.tgenabled NOT IN ('O', 'A'))
+    ) AS broken
+    WHERE present.tgname IS NULL OR present.tgenabled NOT IN ('O', 'A') OR broken.chunks > 0;
 
     -- Columns that refer to events.
     FOR reference IN SELECT * FROM sensor_event_references LOOP
@@ -146,7 +166,7 @@ BEGIN
             RETURN QUERY SELECT
                 'disabled_trigger', reference.trigger_name::TEXT,
                 format('New references in %s.%I are not registered, and so refused.', reference.relation, reference.column_name),
-                format('ALTER TABLE %s ENABLE TRIGGER %I', reference.relation, reference.trigger_name);
+                format('DROP TRIGGER %I ON %s; SELECT reference_sensor_events(%2$L, %3$L)', reference.trigger_name, reference.relation, reference.column_name);
         END IF;
         IF NOT (reference.sets_null AND reference.validated) THEN
             RETURN QUERY SELECT

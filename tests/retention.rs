@@ -1,0 +1,192 @@
+//! Retention drops chunks and clears the references to their events, atomically.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use occupancy_models::schema::{predictions, sensor_events};
+use occupancy_models::{
+    Call, Error, FaultKind, ReferenceError, SensorEvent, drop_sensor_events_before, reference, verify,
+};
+use support::{TestDb, needs, sql, value, values};
+
+fn midnight() -> DateTime<Utc> {
+    "2026-01-05T00:00:00Z".parse().unwrap()
+}
+
+/// Ten days of an event an hour, each referenced by a prediction.
+fn ten_days(conn: &mut PgConnection) {
+    sql(
+        conn,
+        "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state)
+         SELECT timestamptz '2026-01-05 00:00+00' + n * interval '1 hour', 'room', 'sensor', 'motion', 'on'
+         FROM generate_series(0, 239) AS n;
+         INSERT INTO predictions (room_id, predicted_transition_time, transition_type, confidence_score, model_type, model_version, triggering_event_id)
+         SELECT 'room', now(), 'state_change', 0.5, 'hmm', '1', id FROM sensor_events ORDER BY id",
+    );
+}
+
+/// Predictions, and how many of them have an event.
+fn counts(conn: &mut PgConnection) -> (i64, i64) {
+    predictions::table
+        .select((diesel::dsl::count_star(), diesel::dsl::count(predictions::triggering_event_id)))
+        .first(conn)
+        .unwrap()
+}
+
+fn assert_constraints_in_place(conn: &mut PgConnection) {
+    assert_eq!(
+        values(
+            conn,
+            "SELECT conrelid::regclass || ': ' || pg_get_constraintdef(oid) FROM pg_constraint
+             WHERE confrelid = 'referenced_events'::regclass OR (conrelid = 'sensor_events'::regclass AND contype = 'p')
+             ORDER BY 1",
+        ),
+        [
+            "predictions: FOREIGN KEY (triggering_event_id) REFERENCES referenced_events(id) ON DELETE SET NULL",
+            "sensor_events: PRIMARY KEY (id, \"timestamp\")",
+        ]
+    );
+    assert_eq!(verify().plain_table_will_do(true).call(conn).unwrap(), []);
+}
+
+#[test]
+fn chunks_go_and_predictions_stay_without_their_event() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::ready();
+    ten_days(&mut conn);
+
+    // The cutoff is in the fourth day: that chunk stays whole.
+    let report = drop_sensor_events_before(midnight() + TimeDelta::hours(3 * 24 + 12)).call(&mut conn).unwrap();
+    assert_eq!((report.chunks_dropped, report.rows_deleted, report.events_released), (3, 0, 72));
+    assert_eq!(report.dropped_before, Some(midnight() + TimeDelta::days(3)));
+    assert_eq!(counts(&mut conn), (240, 168));
+    assert_eq!(sensor_events::table.count().get_result::<i64>(&mut conn).unwrap(), 168);
+    assert_constraints_in_place(&mut conn);
+
+    let again = drop_sensor_events_before(midnight() + TimeDelta::days(3)).call(&mut conn).unwrap();
+    assert_eq!((again.chunks_dropped, again.events_released, again.dropped_before), (0, 0, None));
+
+    drop_sensor_events_before(midnight() + TimeDelta::days(365)).call(&mut conn).unwrap();
+    assert_eq!(counts(&mut conn), (240, 0));
+    assert_constraints_in_place(&mut conn);
+    // References work as before.
+    sql(&mut conn, "TRUNCATE predictions");
+    ten_days(&mut conn);
+    assert_eq!(counts(&mut conn), (240, 240));
+    assert_constraints_in_place(&mut conn);
+}
+
+#[test]
+fn rows_go_from_a_plain_table() {
+    let (_db, mut conn) = TestDb::migrated();
+    ten_days(&mut conn);
+    let cutoff = midnight() + TimeDelta::hours(36);
+    let report = drop_sensor_events_before(cutoff).call(&mut conn).unwrap();
+    assert_eq!((report.chunks_dropped, report.rows_deleted, report.events_released), (0, 36, 36));
+    assert_eq!(report.dropped_before, Some(cutoff));
+    assert_eq!(counts(&mut conn), (240, 204));
+    assert_constraints_in_place(&mut conn);
+}
+
+#[test]
+fn every_referring_table_is_cleared() {
+    let (_db, mut conn) = TestDb::ready();
+    ten_days(&mut conn);
+    diesel::table! {
+        alerts (id) { id -> Int8, sensor_event_id -> Nullable<Int8> }
+    }
+    sql(&mut conn, "CREATE TABLE alerts (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor_event_id BIGINT)");
+    reference::attach(alerts::sensor_event_id).call(&mut conn).unwrap();
+    sql(&mut conn, "INSERT INTO alerts (sensor_event_id) SELECT id FROM sensor_events ORDER BY timestamp LIMIT 48");
+    drop_sensor_events_before(midnight() + TimeDelta::days(1)).call(&mut conn).unwrap();
+    assert_eq!(value(&mut conn, "SELECT count(sensor_event_id) FROM alerts"), "24");
+    assert_eq!(verify().plain_table_will_do(true).call(&mut conn).unwrap(), []);
+}
+
+#[test]
+fn a_rolled_back_retention_has_done_nothing() {
+    let (_db, mut conn) = TestDb::ready();
+    ten_days(&mut conn);
+    conn.transaction::<(), Error, _>(|conn| {
+        drop_sensor_events_before(midnight() + TimeDelta::days(5)).call(conn)?;
+        assert_eq!(counts(conn), (240, 120));
+        Err(diesel::result::Error::RollbackTransaction.into())
+    })
+    .unwrap_err();
+    assert_eq!(counts(&mut conn), (240, 240));
+    assert_eq!(sensor_events::table.count().get_result::<i64>(&mut conn).unwrap(), 240);
+    assert_constraints_in_place(&mut conn);
+}
+
+#[test]
+fn retention_above_read_committed_is_refused() {
+    let (_db, mut conn) = TestDb::ready();
+    ten_days(&mut conn);
+    let error = conn
+        .build_transaction()
+        .serializable()
+        .run(|conn| drop_sensor_events_before(midnight() + TimeDelta::days(5)).call(conn))
+        .unwrap_err();
+    let Error::Reference(ReferenceError::IsolationTooHigh { message, .. }) = error else { panic!("{error}") };
+    assert_eq!(message, "drop_sensor_events_before() cannot run under SERIALIZABLE");
+    assert_eq!(counts(&mut conn), (240, 240));
+}
+
+#[test]
+fn what_a_plain_drop_chunks_leaves_is_found_and_mended() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::ready();
+    ten_days(&mut conn);
+    sql(&mut conn, "SELECT drop_chunks('sensor_events', older_than => timestamptz '2026-01-07 00:00+00')");
+    let faults = verify().call(&mut conn).unwrap();
+    assert_eq!(
+        faults.iter().map(|fault| (fault.kind, fault.object.as_str())).collect::<Vec<_>>(),
+        [(FaultKind::DanglingReference, "referenced_events")]
+    );
+    assert!(faults[0].detail.starts_with("48 events"), "{}", faults[0]);
+
+    assert_eq!(reference::release_missing().call(&mut conn).unwrap(), 48);
+    assert_eq!(counts(&mut conn), (240, 192));
+    assert_constraints_in_place(&mut conn);
+}
+
+#[test]
+fn compressed_chunks_are_referenced_deleted_from_and_dropped() {
+    needs!(Community);
+    let (_db, mut conn) = TestDb::ready();
+    sql(
+        &mut conn,
+        "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state)
+         SELECT timestamptz '2026-01-05 00:00+00' + n * interval '1 hour', 'room', 'sensor', 'motion', 'on'
+         FROM generate_series(0, 239) AS n;
+         ALTER TABLE sensor_events SET (timescaledb.compress, timescaledb.compress_segmentby = 'sensor_id', timescaledb.compress_orderby = 'timestamp, id');
+         SELECT compress_chunk(chunk) FROM show_chunks('sensor_events') AS chunk",
+    );
+    let compressed = "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_schema = current_schema() AND is_compressed";
+    assert_eq!(value(&mut conn, compressed), "10");
+
+    let ids: Vec<i64> =
+        sensor_events::table.order(sensor_events::id).select(sensor_events::id).load(&mut conn).unwrap();
+    for id in &ids {
+        diesel::sql_query(
+            "INSERT INTO predictions (room_id, predicted_transition_time, transition_type, confidence_score, model_type, model_version, triggering_event_id)
+             VALUES ('room', now(), 'state_change', 0.5, 'hmm', '1', $1)",
+        )
+        .bind::<diesel::sql_types::BigInt, _>(id)
+        .execute(&mut conn)
+        .unwrap();
+    }
+    assert_eq!(counts(&mut conn), (240, 240));
+    assert_eq!(value(&mut conn, compressed), "10", "a reference decompresses nothing");
+
+    let event: SensorEvent = SensorEvent::query().order(sensor_events::timestamp.desc()).first(&mut conn).unwrap();
+    diesel::delete(&event).execute(&mut conn).unwrap();
+    assert_eq!(counts(&mut conn), (240, 239));
+
+    let report = drop_sensor_events_before(midnight() + TimeDelta::days(4)).call(&mut conn).unwrap();
+    assert_eq!((report.chunks_dropped, report.events_released), (4, 96));
+    assert_eq!(counts(&mut conn), (240, 143));
+    assert_constraints_in_place(&mut conn);
+}
