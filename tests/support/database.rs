@@ -153,6 +153,17 @@ impl TestDb {
         url
     }
 
+    /// A URL that leads another program to the same tables. On a server that takes one connection at a time, close
+    /// the test's own before running it.
+    pub fn url_for_child(&self) -> Url {
+        let mut url = self.url();
+        if facts().is_single {
+            // Without a blank, which this would encode as `+`, and libpq reads that as it is.
+            url.query_pairs_mut().append_pair("options", &format!("-csearch_path={},public", self.name));
+        }
+        url
+    }
+
     pub fn connect(&self) -> PgConnection {
         let mut conn = establish(&self.url());
         if facts().is_single {
