@@ -2,7 +2,7 @@
 #[allow(unused_imports)]
 use chrono::{TimeDelta, Utc};
 #[allow(unused_imports)]
-use diesel::connection::SimpleConnection;
+use diesel::connection::SimpleConnection as _;
 #[allow(unused_imports)]
 use diesel::prelude::*;
 #[allow(unused_imports)]

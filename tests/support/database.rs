@@ -173,6 +173,19 @@ impl TestDb {
     }
 }
 
+#[cfg(feature = "async")]
+impl TestDb {
+    pub async fn connect_async(&self) -> diesel_async::AsyncPgConnection {
+        use diesel_async::{AsyncConnection, SimpleAsyncConnection};
+
+        let mut conn = diesel_async::AsyncPgConnection::establish(self.url().as_str()).await.unwrap();
+        if facts().is_single {
+            conn.batch_execute(&format!("SET search_path TO {}, public", self.name)).await.unwrap();
+        }
+        conn
+    }
+}
+
 impl Drop for TestDb {
     fn drop(&mut self) {
         let mut admin = establish(&base_url());
