@@ -1,5 +1,6 @@
 //! What can go wrong, typed.
 
+use crate::bulk::InvalidRow;
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
 
 /// The result of this crate's calls.
@@ -18,6 +19,12 @@ pub enum Error {
     /// A reference to sensor events, or what removes events, was refused.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
+    /// An id that came with a row was refused.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A row that the database would refuse. Nothing was sent.
+    #[error(transparent)]
+    InvalidRow(#[from] InvalidRow),
     /// The migrations were run through Diesel's own bookkeeping before.
     #[error(
         "these migrations are in __diesel_schema_migrations already: go on with run_pending_migrations(MIGRATIONS), \
@@ -189,6 +196,32 @@ pub enum ReferenceError {
     },
 }
 
+/// Why an id that came with a row was refused. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The id exists with another timestamp.
+    #[error("{message}. {remedy}")]
+    Taken {
+        /// Names the id and the timestamp that it has.
+        message: String,
+        /// The id.
+        id: i64,
+        /// What to do.
+        remedy: String,
+    },
+    /// The sequence has not handed the id out.
+    #[error("{message}. {remedy}")]
+    NotHandedOut {
+        /// Names the id.
+        message: String,
+        /// The id.
+        id: i64,
+        /// What to do.
+        remedy: String,
+    },
+}
+
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         match &error {
@@ -224,6 +257,8 @@ fn refusal(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option
             HypertableError::ReferencedByForeignKey { message, table, constraint: column, breaks: details, remedy }
                 .into()
         }
+        "id_taken" => KeyError::Taken { message, id: column.parse().ok()?, remedy }.into(),
+        "id_not_handed_out" => KeyError::NotHandedOut { message, id: column.parse().ok()?, remedy }.into(),
         "isolation_too_high" => ReferenceError::IsolationTooHigh { message, remedy }.into(),
         "event_key_change" => ReferenceError::KeyChange { message, remedy }.into(),
         "reference_column" => ReferenceError::Column { message, table, column, remedy }.into(),

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "async")]
 pub mod asynchronous;
+pub mod bulk;
 pub mod migrations;
 pub mod reference;
 pub mod retry;
@@ -20,7 +21,7 @@ mod sensor_event;
 mod verify;
 
 pub use call::Call;
-pub use error::{Error, HypertableError, ReferenceError, Result};
+pub use error::{Error, HypertableError, KeyError, ReferenceError, Result};
 pub use migrations::{MIGRATIONS, revert_migrations, run_migrations};
 pub use open_set::{ModelType, SensorState, SensorType};
 pub use prediction::{

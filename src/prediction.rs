@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::micros;
 use crate::open_set::ModelType;
 use crate::schema::predictions;
+use crate::sensor_event::SensorEventKey;
 
 /// Which transition a prediction is about. A closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, AsExpression, FromSqlRow)]
@@ -222,6 +223,10 @@ pub struct NewPrediction<'a> {
     pub(crate) alternatives: Option<Value>,
     #[serde(default)]
     pub(crate) triggering_event_id: Option<i64>,
+    /// Where to look for the event: no column, but what bulk inserts register the reference by.
+    #[serde(default, deserialize_with = "micros::deserialize_option", skip_serializing_if = "Option::is_none")]
+    #[diesel(skip_insertion)]
+    pub(crate) triggering_event_timestamp: Option<DateTime<Utc>>,
     #[serde(default)]
     pub(crate) processing_time_ms: Option<f64>,
 }
@@ -250,6 +255,7 @@ impl<'a> NewPrediction<'a> {
             feature_importance: None,
             alternatives: None,
             triggering_event_id: None,
+            triggering_event_timestamp: None,
             processing_time_ms: None,
         }
     }
@@ -282,6 +288,15 @@ impl<'a> NewPrediction<'a> {
     /// The id of the sensor event that triggered the prediction. Nothing else is needed for the foreign key.
     pub fn with_triggering_event_id(mut self, triggering_event_id: impl Into<Option<i64>>) -> Self {
         self.triggering_event_id = triggering_event_id.into();
+        self.triggering_event_timestamp = None;
+        self
+    }
+
+    /// The key of the sensor event that triggered the prediction: as the id, and
+    /// [bulk inserts](crate::bulk::insert_predictions) find the event at once, whatever the number of chunks.
+    pub fn with_triggering_event(mut self, key: SensorEventKey) -> Self {
+        self.triggering_event_id = Some(key.id());
+        self.triggering_event_timestamp = Some(key.timestamp());
         self
     }
 

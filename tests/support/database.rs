@@ -21,6 +21,8 @@ pub enum Needs {
     Timescale,
     Community,
     TwoConnections,
+    /// COPY FROM STDIN.
+    Copy,
     PlainPostgres,
 }
 
@@ -57,7 +59,7 @@ pub fn has(need: Needs) -> bool {
         Needs::Timescale => facts.server.available.is_some(),
         Needs::PlainPostgres => facts.server.available.is_none(),
         Needs::Community => facts.server.edition == Some(Edition::Community),
-        Needs::TwoConnections => !facts.is_single,
+        Needs::TwoConnections | Needs::Copy => !facts.is_single,
     };
     if !has {
         // Past libtest's capture, so that it shows.

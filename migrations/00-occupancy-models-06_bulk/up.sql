@@ -1,0 +1,431 @@
+-- Bulk writes: a batch is one call, each column one array, so the statement is the same for any number of rows.
+
+SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+CREATE FUNCTION reserve_sensor_event_ids(how_many BIGINT) RETURNS SETOF BIGINT
+LANGUAGE sql
+SET search_path FROM CURRENT
+AS $$ SELECT nextval(pg_get_serial_sequence('sensor_events', 'id')) FROM generate_series(1, how_many) $$;
+COMMENT ON FUNCTION reserve_sensor_event_ids(BIGINT) IS 'Hands out ids of sensor events, for rows that are stored by key later. Ids that are not used stay unused.';
+
+CREATE FUNCTION reserve_prediction_ids(how_many BIGINT) RETURNS SETOF BIGINT
+LANGUAGE sql
+SET search_path FROM CURRENT
+AS $$ SELECT nextval(pg_get_serial_sequence('predictions', 'id')) FROM generate_series(1, how_many) $$;
+COMMENT ON FUNCTION reserve_prediction_ids(BIGINT) IS 'Hands out ids of predictions, for rows that are stored by id later. Ids that are not used stay unused.';
+
+-- Upsert by sensor and instant. Three ways, by what the batch turns out to be:
+-- * Nothing stored of these sensors in the batch's range of time (a live feed, a first load): a plain INSERT, which
+--   is a third faster than one with ON CONFLICT. If somebody else stores one of the rows meanwhile, the next way.
+-- * Otherwise rows that are stored and equal are left out by a join, which only reads, and the rest goes through
+--   ON CONFLICT. (ON CONFLICT alone would lock, and so write, every row that it leaves as it is.)
+-- * A small batch is not worth a look ahead, which has to be planned for its range of time.
+CREATE FUNCTION upsert_sensor_events(
+    timestamps TIMESTAMPTZ[],
+    room_ids TEXT[],
+    sensor_ids TEXT[],
+    sensor_types TEXT[],
+    states TEXT[],
+    numeric_values DOUBLE PRECISION[],
+    previous_states TEXT[],
+    attribute_values JSONB[],
+    human_triggered BOOLEAN[],
+    confidence_scores DOUBLE PRECISION[],
+    processed_ats TIMESTAMPTZ[],
+    OUT inserted BIGINT,
+    OUT updated BIGINT,
+    OUT unchanged BIGINT
+)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    worth_a_look_ahead CONSTANT INT := 500;
+    rows CONSTANT INT := cardinality(timestamps);
+    earliest TIMESTAMPTZ;
+    latest TIMESTAMPTZ;
+    is_fresh BOOLEAN;
+    -- Positions of the rows that are not stored as they are; null where nobody looked.
+    to_write BIGINT[];
+BEGIN
+    inserted := 0;
+    updated := 0;
+    unchanged := 0;
+    IF rows >= worth_a_look_ahead THEN
+        SELECT min(t), max(t) INTO earliest, latest FROM unnest(timestamps) AS t;
+        -- EXECUTE, here and below, because a plan made for these values leaves the other chunks out.
+        EXECUTE
+            'SELECT NOT EXISTS (
+                SELECT FROM (SELECT DISTINCT s FROM unnest($1) AS s) AS sensor
+                CROSS JOIN LATERAL (
+                    SELECT FROM sensor_events AS e WHERE e.sensor_id = sensor.s AND e.timestamp BETWEEN $2 AND $3 LIMIT 1
+                ) AS stored
+            )'
+            INTO is_fresh USING sensor_ids, earliest, latest;
+        IF is_fresh THEN
+            BEGIN
+                INSERT INTO sensor_events (
+                    timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes,
+                    is_human_triggered, confidence_score, processed_at
+                )
+                SELECT *
+                FROM unnest(
+                    timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values, previous_states,
+                    attribute_values, human_triggered, confidence_scores, processed_ats
+                );
+                inserted := rows;
+                RETURN;
+            EXCEPTION WHEN unique_violation THEN
+                NULL;
+            END;
+        END IF;
+    END IF;
+
+    IF rows >= worth_a_look_ahead THEN
+        EXECUTE
+            'SELECT coalesce(array_agg(i.position), ARRAY[]::BIGINT[])
+            FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WITH ORDINALITY AS i (
+                timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes,
+                is_human_triggered, confidence_score, processed_at, position
+            )
+            LEFT JOIN sensor_events AS e
+                ON e.sensor_id = i.sensor_id AND e.timestamp = i.timestamp AND e.timestamp BETWEEN $1 AND $2
+            WHERE e.id IS NULL OR (
+                e.room_id, e.sensor_type, e.state, e.numeric_value, e.previous_state, e.attributes,
+                e.is_human_triggered, e.confidence_score, e.processed_at
+            ) IS DISTINCT FROM (
+                i.room_id, i.sensor_type, i.state, i.numeric_value, i.previous_state, i.attributes,
+                i.is_human_triggered, i.confidence_score, coalesce(i.processed_at, e.processed_at)
+            )'
+            INTO to_write
+            USING
+                earliest, latest, timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values,
+                previous_states, attribute_values, human_triggered, confidence_scores, processed_ats;
+        unchanged := rows - cardinality(to_write);
+        IF unchanged = rows THEN
+            RETURN;
+        END IF;
+    END IF;
+
+    WITH written AS (
+        INSERT INTO sensor_events AS e (
+            timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes,
+            is_human_triggered, confidence_score, processed_at
+        )
+        SELECT
+            i.timestamp, i.room_id, i.sensor_id, i.sensor_type, i.state, i.numeric_value, i.previous_state,
+            i.attributes, i.is_human_triggered, i.confidence_score, i.processed_at
+        FROM unnest(
+            timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values, previous_states,
+            attribute_values, human_triggered, confidence_scores, processed_ats
+        ) WITH ORDINALITY AS i (
+            timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes,
+            is_human_triggered, confidence_score, processed_at, position
+        )
+        LEFT JOIN unnest(to_write) AS w (position) ON w.position = i.position
+        WHERE to_write IS NULL OR w.position IS NOT NULL
+        ON CONFLICT (sensor_id, timestamp) DO UPDATE SET
+            room_id = EXCLUDED.room_id,
+            sensor_type = EXCLUDED.sensor_type,
+            state = EXCLUDED.state,
+            numeric_value = EXCLUDED.numeric_value,
+            previous_state = EXCLUDED.previous_state,
+            attributes = EXCLUDED.attributes,
+            is_human_triggered = EXCLUDED.is_human_triggered,
+            confidence_score = EXCLUDED.confidence_score,
+            processed_at = coalesce(EXCLUDED.processed_at, e.processed_at)
+        WHERE (
+            e.room_id, e.sensor_type, e.state, e.numeric_value, e.previous_state, e.attributes,
+            e.is_human_triggered, e.confidence_score, e.processed_at
+        ) IS DISTINCT FROM (
+            EXCLUDED.room_id, EXCLUDED.sensor_type, EXCLUDED.state, EXCLUDED.numeric_value, EXCLUDED.previous_state,
+            EXCLUDED.attributes, EXCLUDED.is_human_triggered, EXCLUDED.confidence_score,
+            coalesce(EXCLUDED.processed_at, e.processed_at)
+        )
+        -- A row that was there has been locked by this transaction.
+        RETURNING e.xmax = 0 AS is_new
+    )
+    SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new)
+    INTO inserted, updated
+    FROM written;
+    unchanged := rows - inserted - updated;
+END
+$$;
+COMMENT ON FUNCTION upsert_sensor_events(TIMESTAMPTZ[], TEXT[], TEXT[], TEXT[], TEXT[], DOUBLE PRECISION[], TEXT[], JSONB[], BOOLEAN[], DOUBLE PRECISION[], TIMESTAMPTZ[]) IS 'Stores events, each once by sensor and instant. Rows that are stored already are updated where they differ; processed_at is not cleared. No sensor and instant may be repeated among the rows.';
+
+CREATE FUNCTION sensor_event_ids(sensor_ids TEXT[], timestamps TIMESTAMPTZ[], OUT ids BIGINT[])
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    EXECUTE
+        'SELECT array_agg(e.id ORDER BY i.position)
+        FROM unnest($1, $2) WITH ORDINALITY AS i (sensor_id, timestamp, position)
+        LEFT JOIN sensor_events AS e
+            ON e.sensor_id = i.sensor_id AND e.timestamp = i.timestamp AND e.timestamp BETWEEN $3 AND $4'
+        INTO ids
+        USING sensor_ids, timestamps, (SELECT min(t) FROM unnest(timestamps) AS t), (SELECT max(t) FROM unnest(timestamps) AS t);
+END
+$$;
+COMMENT ON FUNCTION sensor_event_ids(TEXT[], TIMESTAMPTZ[]) IS 'The ids of the events of these sensors at these instants, in the same order; null where there is none.';
+
+-- Upsert by key: the one door for ids that are chosen before the row is stored. It lets in no id that exists with
+-- another timestamp, and none that the sequence has not handed out.
+CREATE FUNCTION upsert_sensor_events_by_key(
+    ids BIGINT[],
+    timestamps TIMESTAMPTZ[],
+    room_ids TEXT[],
+    sensor_ids TEXT[],
+    sensor_types TEXT[],
+    states TEXT[],
+    numeric_values DOUBLE PRECISION[],
+    previous_states TEXT[],
+    attribute_values JSONB[],
+    human_triggered BOOLEAN[],
+    confidence_scores DOUBLE PRECISION[],
+    processed_ats TIMESTAMPTZ[],
+    OUT inserted BIGINT,
+    OUT updated BIGINT,
+    OUT unchanged BIGINT
+)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    handed_out CONSTANT BIGINT := coalesce(pg_sequence_last_value(pg_get_serial_sequence('sensor_events', 'id')::REGCLASS), 0);
+    unknown_id CONSTANT BIGINT := (SELECT min(id) FROM unnest(ids) AS id WHERE id > handed_out OR id < 1);
+    taken RECORD;
+BEGIN
+    PERFORM refuse_old_snapshot('upsert_sensor_events_by_key()');
+    IF unknown_id IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('the id %s was never handed out', unknown_id),
+            HINT = 'Reserve ids first, or let the database assign them.',
+            TABLE = 'sensor_events', COLUMN = unknown_id::TEXT, CONSTRAINT = 'occupancy_models:id_not_handed_out';
+    END IF;
+
+    -- Who stores ids of the same range at the same time takes turns, so that the check below holds. No index can
+    -- keep the id alone unique.
+    PERFORM pg_advisory_xact_lock('sensor_events'::REGCLASS::INT, (range_of_ids % 2147483647)::INT)
+    FROM (SELECT DISTINCT id >> 16 AS range_of_ids FROM unnest(ids) AS id ORDER BY 1) AS ranges;
+    EXECUTE
+        'SELECT e.id, e.timestamp
+        FROM sensor_events AS e
+        JOIN unnest($1, $2) AS i (id, timestamp) ON i.id = e.id
+        WHERE e.id BETWEEN $3 AND $4 AND e.timestamp <> i.timestamp
+        ORDER BY e.id
+        LIMIT 1'
+        INTO taken
+        USING ids, timestamps, (SELECT min(id) FROM unnest(ids) AS id), (SELECT max(id) FROM unnest(ids) AS id);
+    IF taken.id IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'unique_violation',
+            MESSAGE = format('the id %s belongs to the event of %s', taken.id, taken.timestamp),
+            HINT = 'Reserve an id for each event; an id never goes to another one.',
+            TABLE = 'sensor_events', COLUMN = taken.id::TEXT, CONSTRAINT = 'occupancy_models:id_taken';
+    END IF;
+
+    WITH written AS (
+        INSERT INTO sensor_events AS e (
+            id, timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes,
+            is_human_triggered, confidence_score, processed_at
+        )
+        OVERRIDING SYSTEM VALUE
+        SELECT *
+        FROM unnest(
+            ids, timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values, previous_states,
+            attribute_values, human_triggered, confidence_scores, processed_ats
+        )
+        ON CONFLICT (id, timestamp) DO UPDATE SET
+            room_id = EXCLUDED.room_id,
+            sensor_id = EXCLUDED.sensor_id,
+            sensor_type = EXCLUDED.sensor_type,
+            state = EXCLUDED.state,
+            numeric_value = EXCLUDED.numeric_value,
+            previous_state = EXCLUDED.previous_state,
+            attributes = EXCLUDED.attributes,
+            is_human_triggered = EXCLUDED.is_human_triggered,
+            confidence_score = EXCLUDED.confidence_score,
+            processed_at = coalesce(EXCLUDED.processed_at, e.processed_at)
+        WHERE (
+            e.room_id, e.sensor_id, e.sensor_type, e.state, e.numeric_value, e.previous_state, e.attributes,
+            e.is_human_triggered, e.confidence_score, e.processed_at
+        ) IS DISTINCT FROM (
+            EXCLUDED.room_id, EXCLUDED.sensor_id, EXCLUDED.sensor_type, EXCLUDED.state, EXCLUDED.numeric_value,
+            EXCLUDED.previous_state, EXCLUDED.attributes, EXCLUDED.is_human_triggered, EXCLUDED.confidence_score,
+            coalesce(EXCLUDED.processed_at, e.processed_at)
+        )
+        RETURNING e.xmax = 0 AS is_new
+    )
+    SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new)
+    INTO inserted, updated
+    FROM written;
+    unchanged := cardinality(ids) - inserted - updated;
+END
+$$;
+COMMENT ON FUNCTION upsert_sensor_events_by_key(BIGINT[], TIMESTAMPTZ[], TEXT[], TEXT[], TEXT[], TEXT[], DOUBLE PRECISION[], TEXT[], JSONB[], BOOLEAN[], DOUBLE PRECISION[], TIMESTAMPTZ[]) IS 'Stores events by ids that were handed out before, each once. Refuses an id that the sequence has not handed out, or that exists with another timestamp.';
+
+-- References for many events at once: chunk by chunk, so that each look excludes all other chunks when it is planned.
+CREATE FUNCTION register_sensor_events(ids BIGINT[], timestamps TIMESTAMPTZ[]) RETURNS VOID
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    chunk_interval CONSTANT INTERVAL := coalesce((hypertable_report('sensor_events')).chunk_interval, INTERVAL '36500 days');
+    missing RECORD;
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM unnest(ids) AS i (id)
+        WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM referenced_events AS r WHERE r.id = i.id)
+    ) THEN
+        RETURN;
+    END IF;
+    LOCK TABLE referenced_events IN ROW EXCLUSIVE MODE;
+    IF snapshot_may_be_old() THEN
+        PERFORM FROM referenced_events_epoch FOR SHARE;
+    END IF;
+    FOR missing IN
+        SELECT
+            array_agg(i.id ORDER BY i.id) AS ids,
+            array_agg(i.timestamp ORDER BY i.id) AS timestamps,
+            min(i.timestamp) AS earliest,
+            max(i.timestamp) AS latest
+        FROM unnest(ids, timestamps) AS i (id, timestamp)
+        WHERE i.timestamp IS NOT NULL AND NOT EXISTS (SELECT FROM referenced_events AS r WHERE r.id = i.id)
+        GROUP BY date_bin(chunk_interval, i.timestamp, TIMESTAMPTZ '1970-01-01 00:00+00')
+        ORDER BY 3
+    LOOP
+        EXECUTE
+            'INSERT INTO referenced_events (id, timestamp)
+            SELECT e.id, e.timestamp
+            FROM unnest($1, $2) AS i (id, timestamp)
+            JOIN sensor_events AS e ON e.id = i.id AND e.timestamp = i.timestamp
+            WHERE e.timestamp BETWEEN $3 AND $4
+            ON CONFLICT (id) DO NOTHING'
+            USING missing.ids, missing.timestamps, missing.earliest, missing.latest;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION register_sensor_events(BIGINT[], TIMESTAMPTZ[]) IS 'Makes many sensor events referable, by their keys. What has no timestamp, or does not exist, is left to the trigger and the foreign key.';
+REVOKE EXECUTE ON FUNCTION register_sensor_events(BIGINT[], TIMESTAMPTZ[]) FROM PUBLIC;
+
+CREATE FUNCTION insert_predictions(
+    room_ids TEXT[],
+    prediction_times TIMESTAMPTZ[],
+    predicted_transition_times TIMESTAMPTZ[],
+    transition_types TEXT[],
+    confidence_scores DOUBLE PRECISION[],
+    prediction_interval_lowers TIMESTAMPTZ[],
+    prediction_interval_uppers TIMESTAMPTZ[],
+    model_types TEXT[],
+    model_versions TEXT[],
+    feature_importances JSONB[],
+    alternative_values JSONB[],
+    triggering_event_ids BIGINT[],
+    triggering_event_timestamps TIMESTAMPTZ[],
+    processing_times_ms DOUBLE PRECISION[]
+) RETURNS SETOF BIGINT
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM register_sensor_events(triggering_event_ids, triggering_event_timestamps);
+    RETURN QUERY
+    INSERT INTO predictions (
+        room_id, prediction_time, predicted_transition_time, transition_type, confidence_score,
+        prediction_interval_lower, prediction_interval_upper, model_type, model_version, feature_importance,
+        alternatives, triggering_event_id, processing_time_ms
+    )
+    SELECT *
+    FROM unnest(
+        room_ids, prediction_times, predicted_transition_times, transition_types, confidence_scores,
+        prediction_interval_lowers, prediction_interval_uppers, model_types, model_versions, feature_importances,
+        alternative_values, triggering_event_ids, processing_times_ms
+    )
+    RETURNING id;
+END
+$$;
+COMMENT ON FUNCTION insert_predictions(TEXT[], TIMESTAMPTZ[], TIMESTAMPTZ[], TEXT[], DOUBLE PRECISION[], TIMESTAMPTZ[], TIMESTAMPTZ[], TEXT[], TEXT[], JSONB[], JSONB[], BIGINT[], TIMESTAMPTZ[], DOUBLE PRECISION[]) IS 'Stores predictions, registering their triggering events in one pass, and returns their ids in the order of the rows.';
+
+CREATE FUNCTION upsert_predictions(
+    ids BIGINT[],
+    room_ids TEXT[],
+    prediction_times TIMESTAMPTZ[],
+    predicted_transition_times TIMESTAMPTZ[],
+    transition_types TEXT[],
+    confidence_scores DOUBLE PRECISION[],
+    prediction_interval_lowers TIMESTAMPTZ[],
+    prediction_interval_uppers TIMESTAMPTZ[],
+    model_types TEXT[],
+    model_versions TEXT[],
+    feature_importances JSONB[],
+    alternative_values JSONB[],
+    triggering_event_ids BIGINT[],
+    triggering_event_timestamps TIMESTAMPTZ[],
+    processing_times_ms DOUBLE PRECISION[],
+    OUT inserted BIGINT,
+    OUT updated BIGINT,
+    OUT unchanged BIGINT
+)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    handed_out CONSTANT BIGINT := coalesce(pg_sequence_last_value(pg_get_serial_sequence('predictions', 'id')::REGCLASS), 0);
+    unknown_id CONSTANT BIGINT := (SELECT min(id) FROM unnest(ids) AS id WHERE id > handed_out OR id < 1);
+BEGIN
+    IF unknown_id IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('the id %s was never handed out', unknown_id),
+            HINT = 'Reserve ids first, or let the database assign them.',
+            TABLE = 'predictions', COLUMN = unknown_id::TEXT, CONSTRAINT = 'occupancy_models:id_not_handed_out';
+    END IF;
+    PERFORM register_sensor_events(triggering_event_ids, triggering_event_timestamps);
+    WITH written AS (
+        INSERT INTO predictions AS p (
+            id, room_id, prediction_time, predicted_transition_time, transition_type, confidence_score,
+            prediction_interval_lower, prediction_interval_upper, model_type, model_version, feature_importance,
+            alternatives, triggering_event_id, processing_time_ms
+        )
+        OVERRIDING SYSTEM VALUE
+        SELECT *
+        FROM unnest(
+            ids, room_ids, prediction_times, predicted_transition_times, transition_types, confidence_scores,
+            prediction_interval_lowers, prediction_interval_uppers, model_types, model_versions, feature_importances,
+            alternative_values, triggering_event_ids, processing_times_ms
+        )
+        ON CONFLICT (id) DO UPDATE SET
+            room_id = EXCLUDED.room_id,
+            prediction_time = EXCLUDED.prediction_time,
+            predicted_transition_time = EXCLUDED.predicted_transition_time,
+            transition_type = EXCLUDED.transition_type,
+            confidence_score = EXCLUDED.confidence_score,
+            prediction_interval_lower = EXCLUDED.prediction_interval_lower,
+            prediction_interval_upper = EXCLUDED.prediction_interval_upper,
+            model_type = EXCLUDED.model_type,
+            model_version = EXCLUDED.model_version,
+            feature_importance = EXCLUDED.feature_importance,
+            alternatives = EXCLUDED.alternatives,
+            triggering_event_id = EXCLUDED.triggering_event_id,
+            processing_time_ms = EXCLUDED.processing_time_ms
+        WHERE (
+            p.room_id, p.prediction_time, p.predicted_transition_time, p.transition_type, p.confidence_score,
+            p.prediction_interval_lower, p.prediction_interval_upper, p.model_type, p.model_version,
+            p.feature_importance, p.alternatives, p.triggering_event_id, p.processing_time_ms
+        ) IS DISTINCT FROM (
+            EXCLUDED.room_id, EXCLUDED.prediction_time, EXCLUDED.predicted_transition_time, EXCLUDED.transition_type,
+            EXCLUDED.confidence_score, EXCLUDED.prediction_interval_lower, EXCLUDED.prediction_interval_upper,
+            EXCLUDED.model_type, EXCLUDED.model_version, EXCLUDED.feature_importance, EXCLUDED.alternatives,
+            EXCLUDED.triggering_event_id, EXCLUDED.processing_time_ms
+        )
+        RETURNING p.xmax = 0 AS is_new
+    )
+    SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new)
+    INTO inserted, updated
+    FROM written;
+    unchanged := cardinality(ids) - inserted - updated;
+END
+$$;
+COMMENT ON FUNCTION upsert_predictions(BIGINT[], TEXT[], TIMESTAMPTZ[], TIMESTAMPTZ[], TEXT[], DOUBLE PRECISION[], TIMESTAMPTZ[], TIMESTAMPTZ[], TEXT[], TEXT[], JSONB[], JSONB[], BIGINT[], TIMESTAMPTZ[], DOUBLE PRECISION[]) IS 'Stores predictions by ids that were handed out before, each once. What validation has recorded stays.';

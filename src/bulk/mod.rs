@@ -1,0 +1,32 @@
+//! Bulk writes at the speed of COPY, safe to repeat.
+//!
+//! | what | for | how |
+//! |---|---|---|
+//! | [`insert_events`] | first loads, logs that cannot repeat | binary COPY; sync only |
+//! | [`upsert_events`] | at-least-once delivery, re-imports: once by sensor and instant | one statement |
+//! | [`upsert_events_by_key`] | rows whose [key was reserved](reserve_keys): once by id, also after a lost connection | one statement |
+//! | [`insert_predictions`] | predictions, with their triggering events | one statement |
+//! | [`upsert_predictions`] | predictions whose [id was reserved](reserve_prediction_ids) | one statement |
+//!
+//! An upsert passes each column of a batch as one array, so its SQL is the same for any number of rows: it is
+//! prepared once, and no limit on parameters applies. Batches of about 5,000 rows do well; [`Batches`] makes them of
+//! any iterator. Rows are checked before anything is sent; each call is atomic.
+//!
+//! All but COPY are query values that sync Diesel and diesel-async both run.
+
+mod check;
+mod insert;
+mod prediction;
+mod repeats;
+mod reserve;
+mod upsert;
+
+pub use check::{InvalidRow, Problem};
+#[cfg(feature = "sync")]
+pub use insert::{InsertEvents, insert_events};
+pub use prediction::{InsertPredictions, KeyedPrediction, UpsertPredictions, insert_predictions, upsert_predictions};
+pub use repeats::Repeats;
+pub use reserve::{ReserveKeys, ReservePredictionIds, reserve_keys, reserve_prediction_ids};
+pub use upsert::{
+    KeyedSensorEvent, UpsertEvents, UpsertEventsByKey, UpsertReport, upsert_events, upsert_events_by_key,
+};

@@ -1,0 +1,113 @@
+//! Ids that are handed out before the rows are stored.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Timestamptz};
+
+use crate::call::Call;
+use crate::error::Result;
+use crate::micros;
+use crate::sensor_event::SensorEventKey;
+
+/// Reserves a key for each of these timestamps, in order.
+///
+/// With its key an event can be stored [by key](super::upsert_events_by_key), any number of times, and is there once:
+/// reserve first, keep the keys with the rows, and send the batch again if the connection broke. Keys that are not
+/// used stay unused.
+///
+/// ```
+/// # include!("../doctest_setup.rs");
+/// use occupancy_models::bulk::{self, KeyedSensorEvent, Repeats};
+///
+/// # fn main() { run(|conn| {
+/// let event = NewSensorEvent::new(Utc::now(), "office", "office.motion", SensorType::MOTION, "on");
+/// let keys = bulk::reserve_keys([event.timestamp()]).call(conn)?;
+/// let rows = [KeyedSensorEvent::new(keys[0].id(), event)];
+/// for _ in 0..2 {
+///     bulk::upsert_events_by_key(&rows, Repeats::Error)?.call(conn)?;
+/// }
+/// assert_eq!(sensor_events::table.select(SensorEventKey::as_select()).load(conn)?, keys);
+/// # Ok(()) }) }
+/// ```
+pub fn reserve_keys(timestamps: impl IntoIterator<Item = DateTime<Utc>>) -> ReserveKeys {
+    ReserveKeys { timestamps: timestamps.into_iter().map(micros::truncate).collect() }
+}
+
+/// The call that [`reserve_keys`] makes.
+#[derive(Debug, Clone, QueryId)]
+#[must_use = "a call does nothing until it runs"]
+pub struct ReserveKeys {
+    timestamps: Vec<DateTime<Utc>>,
+}
+
+impl Query for ReserveKeys {
+    type SqlType = (BigInt, Timestamptz);
+}
+
+impl QueryFragment<Pg> for ReserveKeys {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT id, timestamp FROM ROWS FROM (reserve_sensor_event_ids(cardinality(");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.timestamps)?;
+        out.push_sql(")), unnest(");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.timestamps)?;
+        out.push_sql(")) AS reserved (id, timestamp)");
+        Ok(())
+    }
+}
+
+impl<C> RunQueryDsl<C> for ReserveKeys {}
+
+impl Call for ReserveKeys {
+    type Row = SensorEventKey;
+    type Output = Vec<SensorEventKey>;
+
+    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
+        Ok(rows)
+    }
+}
+
+/// Reserves ids for this many predictions, for [`upsert_predictions`](super::upsert_predictions).
+///
+/// ```
+/// # include!("../doctest_setup.rs");
+/// # fn main() { run(|conn| {
+/// let ids = occupancy_models::bulk::reserve_prediction_ids(3).call(conn)?;
+/// assert_eq!(ids.len(), 3);
+/// # Ok(()) }) }
+/// ```
+pub fn reserve_prediction_ids(how_many: u32) -> ReservePredictionIds {
+    ReservePredictionIds { how_many: how_many.into() }
+}
+
+/// The call that [`reserve_prediction_ids`] makes.
+#[derive(Debug, Clone, Copy, QueryId)]
+#[must_use = "a call does nothing until it runs"]
+pub struct ReservePredictionIds {
+    how_many: i64,
+}
+
+impl Query for ReservePredictionIds {
+    type SqlType = (BigInt,);
+}
+
+impl QueryFragment<Pg> for ReservePredictionIds {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT id FROM reserve_prediction_ids(");
+        out.push_bind_param::<BigInt, _>(&self.how_many)?;
+        out.push_sql(") AS reserved (id)");
+        Ok(())
+    }
+}
+
+impl<C> RunQueryDsl<C> for ReservePredictionIds {}
+
+impl Call for ReservePredictionIds {
+    type Row = (i64,);
+    type Output = Vec<i64>;
+
+    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
+        Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+}

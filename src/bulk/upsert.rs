@@ -1,0 +1,309 @@
+//! Upserts of sensor events, by sensor and instant and by key.
+
+use std::ops::AddAssign;
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Bool, Double, Jsonb, Nullable, Text, Timestamptz};
+use serde_json::Value;
+
+use super::check;
+use super::repeats::Repeats;
+use crate::call::{Call, single};
+use crate::error::Result;
+use crate::sensor_event::{NewSensorEvent, SensorEventKey};
+
+/// Stores events, each once by sensor and instant: for at-least-once delivery and re-imports.
+///
+/// Rows that are stored already are updated where they differ, and not rewritten where they do not; `processed_at`
+/// is not cleared. Any number of rows is one statement, prepared once.
+///
+/// # Errors
+/// [`Error::InvalidRow`](crate::Error::InvalidRow), before anything is sent.
+///
+/// ```
+/// # include!("../doctest_setup.rs");
+/// use occupancy_models::bulk::{self, Repeats};
+///
+/// # fn main() { run(|conn| {
+/// let at = Utc::now();
+/// let reading = |state: &'static str| NewSensorEvent::new(at, "office", "office.light", SensorType::LIGHT, state);
+///
+/// let report = bulk::upsert_events(&[reading("320"), reading("321")], Repeats::LastWins)?.call(conn)?;
+/// assert_eq!((report.inserted, report.merged), (1, 1));
+///
+/// let report = bulk::upsert_events(&[reading("321")], Repeats::LastWins)?.with_keys().call(conn)?;
+/// assert_eq!((report.inserted, report.unchanged), (0, 1));
+/// assert_eq!(report.keys.len(), 1);
+/// # Ok(()) }) }
+/// ```
+pub fn upsert_events<'a>(rows: &'a [NewSensorEvent<'a>], repeats: Repeats) -> Result<UpsertEvents<'a>> {
+    check::events(rows)?;
+    let counting = repeats.resolve(rows, "sensor_id, timestamp", instant)?;
+    Ok(UpsertEvents {
+        columns: EventColumns::new(counting.iter().copied()),
+        merged: count(rows.len() - counting.len()),
+        rows,
+        keys_of: None,
+    })
+}
+
+fn instant<'a>(row: &'a NewSensorEvent<'_>) -> (&'a str, DateTime<Utc>) {
+    (&row.sensor_id, row.timestamp)
+}
+
+fn count(rows: usize) -> i64 {
+    // No machine holds more rows than that.
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// What an upsert did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct UpsertReport {
+    /// Rows that were not stored before.
+    pub inserted: i64,
+    /// Rows that were stored otherwise before.
+    pub updated: i64,
+    /// Rows that were stored just so before, and not rewritten.
+    pub unchanged: i64,
+    /// Rows of the batch that another one of the same key stood for; see [`Repeats`].
+    pub merged: i64,
+    /// The keys, in the order of the rows that were given, one for each; empty unless asked for.
+    pub keys: Vec<SensorEventKey>,
+}
+
+impl UpsertReport {
+    /// How many rows were given.
+    pub fn rows(&self) -> i64 {
+        self.inserted + self.updated + self.unchanged + self.merged
+    }
+}
+
+impl AddAssign for UpsertReport {
+    fn add_assign(&mut self, other: Self) {
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.merged += other.merged;
+        self.keys.extend(other.keys);
+    }
+}
+
+/// The columns of a batch, each one array. The values are borrowed from the rows.
+#[derive(Debug, Clone)]
+struct EventColumns<'a> {
+    timestamps: Vec<DateTime<Utc>>,
+    room_ids: Vec<&'a str>,
+    sensor_ids: Vec<&'a str>,
+    sensor_types: Vec<&'a str>,
+    states: Vec<&'a str>,
+    numeric_values: Vec<Option<f64>>,
+    previous_states: Vec<Option<&'a str>>,
+    attributes: Vec<&'a Value>,
+    human_triggered: Vec<bool>,
+    confidence_scores: Vec<Option<f64>>,
+    processed_ats: Vec<Option<DateTime<Utc>>>,
+}
+
+impl<'a> EventColumns<'a> {
+    fn new(rows: impl ExactSizeIterator<Item = &'a NewSensorEvent<'a>> + Clone) -> Self {
+        Self {
+            timestamps: rows.clone().map(|row| row.timestamp).collect(),
+            room_ids: rows.clone().map(|row| &*row.room_id).collect(),
+            sensor_ids: rows.clone().map(|row| &*row.sensor_id).collect(),
+            sensor_types: rows.clone().map(|row| row.sensor_type.as_str()).collect(),
+            states: rows.clone().map(|row| row.state.as_str()).collect(),
+            numeric_values: rows.clone().map(|row| row.numeric_value).collect(),
+            previous_states: rows.clone().map(|row| row.previous_state.as_ref().map(|state| state.as_str())).collect(),
+            attributes: rows.clone().map(|row| &row.attributes).collect(),
+            human_triggered: rows.clone().map(|row| row.is_human_triggered).collect(),
+            confidence_scores: rows.clone().map(|row| row.confidence_score).collect(),
+            processed_ats: rows.map(|row| row.processed_at).collect(),
+        }
+    }
+
+    fn push_binds<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.timestamps)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.room_ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.sensor_ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.sensor_types)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.states)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Double>>, _>(&self.numeric_values)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.previous_states)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Jsonb>, _>(&self.attributes)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Bool>, _>(&self.human_triggered)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Double>>, _>(&self.confidence_scores)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Timestamptz>>, _>(&self.processed_ats)
+    }
+}
+
+/// The call that [`upsert_events`] makes.
+#[derive(Debug, Clone)]
+#[must_use = "a call does nothing until it runs"]
+pub struct UpsertEvents<'a> {
+    columns: EventColumns<'a>,
+    merged: i64,
+    rows: &'a [NewSensorEvent<'a>],
+    /// Sensors and instants of all the rows that were given.
+    keys_of: Option<(Vec<&'a str>, Vec<DateTime<Utc>>)>,
+}
+
+impl UpsertEvents<'_> {
+    /// Asks for the keys, in the order of the rows that were given. Costs a look-up of each.
+    pub fn with_keys(mut self) -> Self {
+        self.keys_of = Some(self.rows.iter().map(instant).unzip());
+        self
+    }
+}
+
+// The SQL is the same whatever the lifetime, the rows and the options.
+impl QueryId for UpsertEvents<'_> {
+    type QueryId = UpsertEvents<'static>;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for UpsertEvents<'_> {
+    type SqlType = ReportSqlType;
+}
+
+impl QueryFragment<Pg> for UpsertEvents<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // SELECT inserted, updated, unchanged, $1, ids, $14 FROM upsert_sensor_events($2, …, $12) AS written
+        // LEFT JOIN LATERAL sensor_event_ids($13, $14) AS stored ON $15
+        let (sensor_ids, timestamps) = match &self.keys_of {
+            Some((sensor_ids, timestamps)) => (sensor_ids.as_slice(), timestamps.as_slice()),
+            None => (&[][..], &[][..]),
+        };
+        out.push_sql("SELECT inserted, updated, unchanged, ");
+        out.push_bind_param::<BigInt, _>(&self.merged)?;
+        out.push_sql(", coalesce(ids, ARRAY[]::BIGINT[]), timestamps FROM upsert_sensor_events(");
+        self.columns.push_binds(&mut out)?;
+        // Depends on what was written, so it runs after that.
+        out.push_sql(") AS written CROSS JOIN LATERAL (SELECT sensor_event_ids(s, t) AS ids, t AS timestamps FROM (SELECT CASE WHEN inserted IS NOT NULL THEN ");
+        out.push_bind_param::<Array<Text>, _>(sensor_ids)?;
+        out.push_sql(" END AS s, ");
+        out.push_bind_param::<Array<Timestamptz>, _>(timestamps)?;
+        out.push_sql(" AS t) AS asked) AS stored");
+        Ok(())
+    }
+}
+
+impl<C> RunQueryDsl<C> for UpsertEvents<'_> {}
+
+impl Call for UpsertEvents<'_> {
+    type Row = ReportRow;
+    type Output = UpsertReport;
+
+    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
+        Ok(report(single(rows)?))
+    }
+}
+
+/// Inserted, updated, unchanged, merged; ids and timestamps of the keys.
+pub(super) type ReportSqlType = (BigInt, BigInt, BigInt, BigInt, Array<BigInt>, Array<Timestamptz>);
+pub(super) type ReportRow = (i64, i64, i64, i64, Vec<i64>, Vec<DateTime<Utc>>);
+
+pub(super) fn report((inserted, updated, unchanged, merged, ids, timestamps): ReportRow) -> UpsertReport {
+    let keys = ids.into_iter().zip(timestamps).map(|(id, timestamp)| SensorEventKey::new(id, timestamp)).collect();
+    UpsertReport { inserted, updated, unchanged, merged, keys }
+}
+
+/// A sensor event with the id that was [reserved](super::reserve_keys) for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyedSensorEvent<'a> {
+    id: i64,
+    event: NewSensorEvent<'a>,
+}
+
+impl<'a> KeyedSensorEvent<'a> {
+    /// The event with this id; its timestamp is the other half of the key.
+    pub fn new(id: i64, event: NewSensorEvent<'a>) -> Self {
+        Self { id, event }
+    }
+
+    /// The key.
+    pub fn key(&self) -> SensorEventKey {
+        SensorEventKey::new(self.id, self.event.timestamp)
+    }
+
+    /// The event.
+    pub fn event(&self) -> &NewSensorEvent<'a> {
+        &self.event
+    }
+}
+
+/// Stores events, each once by its key: for rows whose key is known, [reserved](super::reserve_keys) or read before.
+///
+/// The one door for ids that come with the rows. An id that exists with another timestamp, or that the sequence has
+/// not handed out, is refused: no duplicate id comes in. That takes a look at every chunk a call, and calls for
+/// nearby ids take turns. Runs under READ COMMITTED only.
+///
+/// # Errors
+/// [`Error::InvalidRow`](crate::Error::InvalidRow), before anything is sent. When it runs:
+/// [`KeyError`](crate::KeyError), or a unique violation if another event has the sensor and instant.
+pub fn upsert_events_by_key<'a>(rows: &'a [KeyedSensorEvent<'a>], repeats: Repeats) -> Result<UpsertEventsByKey<'a>> {
+    check::events(rows.iter().map(KeyedSensorEvent::event))?;
+    let counting = repeats.resolve(rows, "id", |row| row.id)?;
+    Ok(UpsertEventsByKey {
+        ids: counting.iter().map(|row| row.id).collect(),
+        columns: EventColumns::new(counting.iter().map(|row| &row.event)),
+        merged: count(rows.len() - counting.len()),
+    })
+}
+
+/// The call that [`upsert_events_by_key`] makes.
+#[derive(Debug, Clone)]
+#[must_use = "a call does nothing until it runs"]
+pub struct UpsertEventsByKey<'a> {
+    ids: Vec<i64>,
+    columns: EventColumns<'a>,
+    merged: i64,
+}
+
+impl QueryId for UpsertEventsByKey<'_> {
+    type QueryId = UpsertEventsByKey<'static>;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for UpsertEventsByKey<'_> {
+    type SqlType = ReportSqlType;
+}
+
+impl QueryFragment<Pg> for UpsertEventsByKey<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT inserted, updated, unchanged, ");
+        out.push_bind_param::<BigInt, _>(&self.merged)?;
+        out.push_sql(", ARRAY[]::BIGINT[], ARRAY[]::TIMESTAMPTZ[] FROM upsert_sensor_events_by_key(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
+        out.push_sql(", ");
+        self.columns.push_binds(&mut out)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl<C> RunQueryDsl<C> for UpsertEventsByKey<'_> {}
+
+impl Call for UpsertEventsByKey<'_> {
+    type Row = ReportRow;
+    type Output = UpsertReport;
+
+    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
+        Ok(report(single(rows)?))
+    }
+}
