@@ -14,6 +14,9 @@ SET search_path FROM CURRENT
 AS $$ SELECT nextval(pg_get_serial_sequence('predictions', 'id')) FROM generate_series(1, how_many) $$;
 COMMENT ON FUNCTION reserve_prediction_ids(BIGINT) IS 'Hands out ids of predictions, for rows that are stored by id later. Ids that are not used stay unused.';
 
+-- Columns are read by subscript where the plan is kept: that takes half the time of unnest() with many arrays, which
+-- keeps each of them in a store of its own. (In EXECUTE each subscript would search its array from the start.)
+--
 -- Upsert by sensor and instant. Three ways, by what the batch turns out to be:
 -- * Nothing stored of these sensors in the batch's range of time (a live feed, a first load): a plain INSERT, which
 --   is a third faster than one with ON CONFLICT. If somebody else stores one of the rows meanwhile, the next way.
@@ -45,7 +48,7 @@ DECLARE
     earliest TIMESTAMPTZ;
     latest TIMESTAMPTZ;
     is_fresh BOOLEAN;
-    -- Positions of the rows that are not stored as they are; null where nobody looked.
+    -- Positions of the rows that are not stored as they are: all of them where nobody looked.
     to_write BIGINT[];
 BEGIN
     inserted := 0;
@@ -68,11 +71,10 @@ BEGIN
                     timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes,
                     is_human_triggered, confidence_score, processed_at
                 )
-                SELECT *
-                FROM unnest(
-                    timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values, previous_states,
-                    attribute_values, human_triggered, confidence_scores, processed_ats
-                );
+                SELECT
+                    timestamps[i], room_ids[i], sensor_ids[i], sensor_types[i], states[i], numeric_values[i],
+                    previous_states[i], attribute_values[i], human_triggered[i], confidence_scores[i], processed_ats[i]
+                FROM generate_series(1, rows) AS i;
                 inserted := rows;
                 RETURN;
             EXCEPTION WHEN unique_violation THEN
@@ -105,6 +107,8 @@ BEGIN
         IF unchanged = rows THEN
             RETURN;
         END IF;
+    ELSE
+        to_write := ARRAY(SELECT generate_series(1, rows));
     END IF;
 
     WITH written AS (
@@ -113,17 +117,9 @@ BEGIN
             is_human_triggered, confidence_score, processed_at
         )
         SELECT
-            i.timestamp, i.room_id, i.sensor_id, i.sensor_type, i.state, i.numeric_value, i.previous_state,
-            i.attributes, i.is_human_triggered, i.confidence_score, i.processed_at
-        FROM unnest(
-            timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values, previous_states,
-            attribute_values, human_triggered, confidence_scores, processed_ats
-        ) WITH ORDINALITY AS i (
-            timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes,
-            is_human_triggered, confidence_score, processed_at, position
-        )
-        LEFT JOIN unnest(to_write) AS w (position) ON w.position = i.position
-        WHERE to_write IS NULL OR w.position IS NOT NULL
+            timestamps[i], room_ids[i], sensor_ids[i], sensor_types[i], states[i], numeric_values[i],
+            previous_states[i], attribute_values[i], human_triggered[i], confidence_scores[i], processed_ats[i]
+        FROM unnest(to_write) AS i
         ON CONFLICT (sensor_id, timestamp) DO UPDATE SET
             room_id = EXCLUDED.room_id,
             sensor_type = EXCLUDED.sensor_type,

@@ -1,0 +1,274 @@
+//! The ways to write that are compared, and the databases that they write to.
+
+use std::cell::RefCell;
+use std::ffi::CString;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::schema::sensor_events;
+use occupancy_models::{Call, NewSensorEvent, SensorEvent, SensorType};
+use serde_json::json;
+
+use crate::measure::Measurements;
+use crate::raw_copy::{self, RawConnection};
+use crate::support::{TestDb, sql};
+use crate::{peers, support};
+
+fn start() -> DateTime<Utc> {
+    "2026-01-05T00:00:00Z".parse().unwrap()
+}
+
+/// The rows of a round, in batches: fifty sensors in ten rooms, a reading of each a minute.
+pub struct Rows {
+    pub batches: Vec<Vec<NewSensorEvent<'static>>>,
+    changed: Vec<Vec<NewSensorEvent<'static>>>,
+    buffers: Vec<Vec<u8>>,
+}
+
+fn event(n: usize, offset: f64) -> NewSensorEvent<'static> {
+    let sensor = n % 50;
+    let value = 18.0 + (n % 97) as f64 / 10.0 + offset;
+    NewSensorEvent::new(
+        start() + TimeDelta::minutes((n / 50) as i64),
+        format!("room_{}", sensor / 5),
+        format!("sensor_{sensor:04}"),
+        SensorType::TEMPERATURE,
+        format!("{value:.1}"),
+    )
+    .with_attributes(json!({ "unit": "°C", "battery": n % 100 }))
+    .with_human_triggered(false)
+    .with_confidence_score(0.9)
+}
+
+impl Rows {
+    pub fn new(rows: usize, batch: usize) -> Self {
+        let all = |offset: f64| -> Vec<Vec<_>> {
+            let events: Vec<_> = (0..rows).map(|n| event(n, offset)).collect();
+            events.chunks(batch).map(<[_]>::to_vec).collect()
+        };
+        let batches = all(0.0);
+        let buffers = batches.iter().map(|batch| raw_copy::buffer(batch)).collect();
+        Self { changed: all(0.5), buffers, batches }
+    }
+
+    pub fn len(&self) -> usize {
+        self.batches.iter().map(Vec::len).sum()
+    }
+
+    /// The first rows, for what is slow.
+    fn part(&self, rows: usize) -> impl Iterator<Item = &Vec<NewSensorEvent<'static>>> {
+        let mut left = rows;
+        self.batches.iter().take_while(move |batch| {
+            let wanted = left > 0;
+            left = left.saturating_sub(batch.len());
+            wanted
+        })
+    }
+}
+
+/// A database to write to.
+pub struct Bench {
+    conn: RefCell<PgConnection>,
+    raw: RefCell<RawConnection>,
+    table: &'static str,
+    /// How the measured rows are removed.
+    clear: String,
+    pub db: TestDb,
+}
+
+impl Bench {
+    /// With `sensor_events` as a hypertable of weekly chunks.
+    pub fn new() -> Self {
+        let (db, mut conn) = TestDb::migrated();
+        SensorEvent::hypertable().chunk_interval(TimeDelta::days(7)).plain_table_will_do(true).call(&mut conn).unwrap();
+        Self::over(db, conn, "sensor_events")
+    }
+
+    fn over(db: TestDb, conn: PgConnection, table: &'static str) -> Self {
+        let raw = RawConnection::connect(db.url().as_str());
+        Self { conn: RefCell::new(conn), raw: RefCell::new(raw), table, clear: format!("TRUNCATE {table}"), db }
+    }
+
+    /// With this many daily chunks before the rows.
+    pub fn with_chunks(chunks: usize) -> Self {
+        let (db, mut conn) = TestDb::migrated();
+        SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).call(&mut conn).unwrap();
+        sql(
+            &mut conn,
+            &format!(
+                "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state)
+                 SELECT timestamptz '2026-01-05 00:00+00' - n * interval '1 day', 'room_0', 'sensor_0000', 'temperature', '20'
+                 FROM generate_series(1, {chunks}) AS n"
+            ),
+        );
+        let clear = "SELECT drop_chunks('sensor_events', newer_than => timestamptz '2026-01-05 00:00+00')".to_owned();
+        Self { clear, ..Self::over(db, conn, "sensor_events") }
+    }
+
+    /// Without what keeps the references: no triggers on the events.
+    pub fn without_references() -> Self {
+        let bench = Self::new();
+        sql(
+            &mut bench.conn.borrow_mut(),
+            "DROP TRIGGER sensor_events_key_is_fixed ON sensor_events;
+             DROP TRIGGER sensor_events_lock_references ON sensor_events;
+             DROP TRIGGER sensor_events_release_references ON sensor_events;
+             DROP TRIGGER sensor_events_release_all_references ON sensor_events",
+        );
+        bench
+    }
+
+    /// The known recipe's table with its ten indexes.
+    pub fn recipe() -> Self {
+        let (db, mut conn) = TestDb::new();
+        sql(&mut conn, include_str!("../recipe.sql"));
+        if support::server().available.is_some() {
+            sql(
+                &mut conn,
+                "SELECT create_hypertable('recipe_events', by_range('timestamp'), create_default_indexes => false)",
+            );
+        }
+        Self::over(db, conn, "recipe_events")
+    }
+
+    /// Removes the rows from the start of the measured ones on; the chunks before stay.
+    pub fn clear(&self) {
+        let conn = &mut *self.conn.borrow_mut();
+        sql(conn, &self.clear);
+        sql(conn, "CHECKPOINT");
+    }
+
+    pub fn raw_copy(&self, rows: &Rows) {
+        let statement = CString::new(format!("COPY {} ({}) FROM STDIN BINARY", self.table, raw_copy::COLUMNS)).unwrap();
+        for buffer in &rows.buffers {
+            self.raw.borrow_mut().copy(&statement, buffer);
+        }
+    }
+
+    pub fn insert(&self, rows: &Rows) {
+        for batch in &rows.batches {
+            bulk::insert_events(batch).unwrap().execute(&mut self.conn.borrow_mut()).unwrap();
+        }
+    }
+
+    pub fn upsert(&self, rows: &Rows) {
+        self.upsert_batches(&rows.batches);
+    }
+
+    fn upsert_batches(&self, batches: &[Vec<NewSensorEvent<'_>>]) {
+        for batch in batches {
+            bulk::upsert_events(batch, Repeats::LastWins).unwrap().call(&mut *self.conn.borrow_mut()).unwrap();
+        }
+    }
+
+    async fn upsert_async(&self, conn: &mut diesel_async::AsyncPgConnection, rows: &Rows) {
+        for batch in &rows.batches {
+            let upsert = bulk::upsert_events(batch, Repeats::LastWins).unwrap();
+            occupancy_models::asynchronous::Call::call(upsert, conn).await.unwrap();
+        }
+    }
+
+    /// Diesel's own batch: one statement with a parameter for each value.
+    fn diesel_batch_upsert<'a>(&self, batches: impl Iterator<Item = &'a Vec<NewSensorEvent<'static>>>) {
+        use sensor_events::*;
+
+        // 65,535 parameters at most, of ten columns.
+        for part in batches.flat_map(|batch| batch.chunks(5_000)) {
+            diesel::insert_into(table)
+                .values(part)
+                .on_conflict((sensor_id, timestamp))
+                .do_update()
+                .set((
+                    room_id.eq(excluded(room_id)),
+                    sensor_type.eq(excluded(sensor_type)),
+                    state.eq(excluded(state)),
+                    numeric_value.eq(excluded(numeric_value)),
+                    previous_state.eq(excluded(previous_state)),
+                    attributes.eq(excluded(attributes)),
+                    is_human_triggered.eq(excluded(is_human_triggered)),
+                    confidence_score.eq(excluded(confidence_score)),
+                    processed_at.eq(excluded(processed_at)),
+                ))
+                .execute(&mut *self.conn.borrow_mut())
+                .unwrap();
+        }
+    }
+
+    fn row_by_row<'a>(&self, batches: impl Iterator<Item = &'a Vec<NewSensorEvent<'static>>>) {
+        for row in batches.flatten() {
+            diesel::insert_into(sensor_events::table).values(row).execute(&mut *self.conn.borrow_mut()).unwrap();
+        }
+    }
+}
+
+/// One round of everything, each on an empty table; peers only for the batch size of the ratios.
+pub fn round(measured: &mut Measurements, rows: &Rows, with_peers: bool) {
+    thread_local! {
+        static BENCH: Bench = Bench::new();
+    }
+    BENCH.with(|bench| {
+        let slow = rows.len() / 10;
+        let part = rows.part(slow).map(Vec::len).sum();
+        let few = rows.part(slow / 10).map(Vec::len).sum();
+
+        bench.clear();
+        measured.time("raw_copy", rows.len(), || bench.raw_copy(rows));
+        bench.clear();
+        measured.time("insert", rows.len(), || bench.insert(rows));
+        bench.clear();
+        measured.time("upsert_fresh", rows.len(), || bench.upsert(rows));
+        measured.time("upsert_unchanged", rows.len(), || bench.upsert(rows));
+        measured.time("upsert_changed", rows.len(), || bench.upsert_batches(&rows.changed));
+        bench.clear();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut conn = runtime.block_on(bench.db.connect_async());
+        measured.time("async_upsert", rows.len(), || runtime.block_on(bench.upsert_async(&mut conn, rows)));
+        drop(conn);
+        bench.clear();
+        measured.time("diesel_batch_upsert", part, || bench.diesel_batch_upsert(rows.part(slow)));
+        bench.clear();
+        measured.time("row_by_row", few, || bench.row_by_row(rows.part(slow / 10)));
+        if with_peers {
+            for peer in peers::NAMES {
+                bench.clear();
+                if let Some(elapsed) = peers::run(peer, bench.db.url().as_str(), part) {
+                    measured.record(peer, part, elapsed);
+                }
+            }
+        }
+    });
+}
+
+/// Late rows into compressed chunks and into chunks that are not (no COPY needed).
+pub fn columnstore(rounds: usize, rows: usize) {
+    let rows = Rows::new(rows, 1_000);
+    let (_db, mut conn) = TestDb::ready();
+    sql(
+        &mut conn,
+        "ALTER TABLE sensor_events SET (timescaledb.compress, timescaledb.compress_segmentby = 'sensor_id', timescaledb.compress_orderby = 'timestamp, id')",
+    );
+    let mut measured = Measurements::new();
+    for _ in 0..rounds {
+        for (name, is_compressed) in [("upsert_rowstore", false), ("upsert_columnstore", true)] {
+            sql(&mut conn, "TRUNCATE sensor_events");
+            // Every other row is stored before; the late ones lie between them.
+            for batch in &rows.batches {
+                let stored: Vec<_> = batch.iter().step_by(2).cloned().collect();
+                bulk::upsert_events(&stored, Repeats::LastWins).unwrap().call(&mut conn).unwrap();
+            }
+            if is_compressed {
+                sql(&mut conn, "SELECT compress_chunk(chunk) FROM show_chunks('sensor_events') AS chunk");
+            }
+            measured.time(name, rows.len(), || {
+                for batch in &rows.batches {
+                    bulk::upsert_events(batch, Repeats::LastWins).unwrap().call(&mut conn).unwrap();
+                }
+            });
+        }
+    }
+    println!("\nupserts of which half are late and half unchanged, batches of 1,000");
+    measured.print();
+    measured.ratio("upsert_rowstore", "upsert_columnstore");
+}
