@@ -1,6 +1,6 @@
 //! What can go wrong, typed.
 
-use crate::bulk::InvalidRow;
+use crate::bulk::{BatchError, InvalidRow};
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
 
 /// The result of this crate's calls.
@@ -25,6 +25,9 @@ pub enum Error {
     /// A row that the database would refuse. Nothing was sent.
     #[error(transparent)]
     InvalidRow(#[from] InvalidRow),
+    /// A batch of many failed. It has left nothing, and those before it stay.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
     /// The migrations were run through Diesel's own bookkeeping before.
     #[error(
         "these migrations are in __diesel_schema_migrations already: go on with run_pending_migrations(MIGRATIONS), \
@@ -80,6 +83,14 @@ pub enum HypertableError {
         /// The statement that updates it.
         remedy: String,
     },
+    /// The chunk interval is shorter than a microsecond.
+    #[error("{message}. {remedy}")]
+    ChunkInterval {
+        /// Names the interval.
+        message: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The table has no such column of type `timestamptz`.
     #[error("{message}. {remedy}")]
     NoTimeColumn {
@@ -92,7 +103,7 @@ pub enum HypertableError {
         /// What to do.
         remedy: String,
     },
-    /// A view, or a partitioned, inherited or temporary table.
+    /// A view, or a partitioned, inherited, temporary or unlogged table.
     #[error("{message}. {remedy}")]
     NotATable {
         /// Names the relation.
@@ -245,6 +256,7 @@ fn refusal(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option
         "extension_not_created" => HypertableError::ExtensionNotCreated { message, remedy }.into(),
         "extension_not_loaded" => HypertableError::ExtensionNotLoaded { message, remedy }.into(),
         "server_too_old" => HypertableError::ServerTooOld { message, found: details, remedy }.into(),
+        "chunk_interval" => HypertableError::ChunkInterval { message, remedy }.into(),
         "no_time_column" => HypertableError::NoTimeColumn { message, table, column, remedy }.into(),
         "not_a_table" => HypertableError::NotATable { message, table, remedy }.into(),
         "unique_index_lacks_time" => {

@@ -89,16 +89,31 @@ where
 ///
 /// # Errors
 /// [`Error::Migration`] if one fails, such as when a table of the application still references sensor events;
-/// [`Error::Database`]. Nothing has changed then.
+/// [`Error::MigratedElsewhere`] if they were run through Diesel's harness; [`Error::Database`]. Nothing has changed then.
 pub fn revert_migrations<C>(conn: &mut C) -> Result<Vec<String>>
 where
     C: LoadConnection<Backend = Pg> + 'static,
 {
-    locked(conn, |books| books.revert_all_migrations(MIGRATIONS).map(names).map_err(Error::Migration))
+    locked(conn, |books| {
+        books.refuse_if_migrated_elsewhere()?;
+        books.revert_all_migrations(MIGRATIONS).map(names).map_err(Error::Migration)
+    })
 }
 
 fn names(versions: Vec<MigrationVersion<'_>>) -> Vec<String> {
     versions.iter().map(ToString::to_string).collect()
+}
+
+fn table_exists<C>(conn: &mut C, name: &str) -> QueryResult<bool>
+where
+    C: LoadConnection<Backend = Pg>,
+{
+    diesel::select(
+        diesel::dsl::sql::<Bool>("to_regclass(quote_ident(current_schema()) || '.' || ")
+            .bind::<Text, _>(name)
+            .sql(") IS NOT NULL"),
+    )
+    .get_result(conn)
 }
 
 /// Runs `work` on the books, alone, in one transaction, and restores the `search_path` that the migrations set.
@@ -115,14 +130,15 @@ where
         diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(LOCK).execute(conn)?;
         let search_path: String =
             diesel::select(diesel::dsl::sql::<Text>("current_setting('search_path')")).get_result(conn)?;
-        conn.batch_execute(&format!(
-            "SET LOCAL client_min_messages TO warning;
-             CREATE TABLE IF NOT EXISTS {BOOKS} (
-                 version TEXT PRIMARY KEY,
-                 run_on TIMESTAMPTZ NOT NULL DEFAULT now()
-             );
-             SET LOCAL client_min_messages TO DEFAULT"
-        ))?;
+        // Not IF NOT EXISTS, which would tell the client each time that it does.
+        if !table_exists(conn, BOOKS)? {
+            conn.batch_execute(&format!(
+                "CREATE TABLE {BOOKS} (version TEXT PRIMARY KEY, run_on TIMESTAMPTZ NOT NULL DEFAULT now());
+                 COMMENT ON TABLE {BOOKS} IS 'The migrations of the crate occupancy-models that have run.';
+                 COMMENT ON COLUMN {BOOKS}.version IS 'The version of the migration.';
+                 COMMENT ON COLUMN {BOOKS}.run_on IS 'When it ran.'"
+            ))?;
+        }
         let result = work(&mut Books(conn))?;
         diesel::sql_query("SELECT set_config('search_path', $1, true)").bind::<Text, _>(search_path).execute(conn)?;
         Ok(result)
@@ -137,10 +153,7 @@ where
     C: LoadConnection<Backend = Pg> + 'static,
 {
     fn refuse_if_migrated_elsewhere(&mut self) -> Result<()> {
-        let diesel_has_books: bool =
-            diesel::select(diesel::dsl::sql::<Bool>("to_regclass('__diesel_schema_migrations') IS NOT NULL"))
-                .get_result(self.0)?;
-        if !diesel_has_books {
+        if !table_exists(self.0, "__diesel_schema_migrations")? {
             return Ok(());
         }
         let elsewhere: HashSet<String> = __diesel_schema_migrations::table

@@ -153,6 +153,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION lock_references_before_delete() IS 'Trigger: holds off new registrations before sensor events are deleted.';
+-- Nobody else may attach these to a table of their own, and so clear references here.
+REVOKE EXECUTE ON FUNCTION lock_references_before_delete() FROM PUBLIC;
 
 CREATE TRIGGER sensor_events_lock_references
     BEFORE DELETE ON sensor_events
@@ -175,6 +177,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION release_deleted_event() IS 'Trigger: a deleted sensor event takes its registration along, and with it every reference.';
+REVOKE EXECUTE ON FUNCTION release_deleted_event() FROM PUBLIC;
 
 CREATE TRIGGER sensor_events_release_references
     AFTER DELETE ON sensor_events
@@ -194,6 +197,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION release_truncated_events() IS 'Trigger: TRUNCATE of sensor_events clears every registration.';
+REVOKE EXECUTE ON FUNCTION release_truncated_events() FROM PUBLIC;
 
 CREATE TRIGGER sensor_events_release_all_references
     BEFORE TRUNCATE ON sensor_events

@@ -86,6 +86,8 @@ DECLARE
     lacking RECORD;
     remedy TEXT;
     has_rows BOOLEAN;
+    -- For statements that the caller runs, under whatever search_path.
+    qualified CONSTANT TEXT := (SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation);
 BEGIN
     SELECT * INTO time_attribute
     FROM pg_attribute
@@ -98,17 +100,23 @@ BEGIN
             TABLE = relation::TEXT, COLUMN = time_column, CONSTRAINT = 'occupancy_models:no_time_column';
     END IF;
 
-    IF (SELECT relkind <> 'r' OR relpersistence = 't' OR relispartition OR relhassubclass FROM pg_class WHERE oid = relation) THEN
+    IF (SELECT relkind <> 'r' OR relpersistence <> 'p' FROM pg_class WHERE oid = relation)
+        OR EXISTS (SELECT FROM pg_inherits WHERE relation IN (inhparent, inhrelid))
+    THEN
         RAISE EXCEPTION USING
             ERRCODE = 'wrong_object_type',
-            MESSAGE = format('%s is not an ordinary table: a view, or partitioned, inherited or temporary', relation),
+            MESSAGE = format('%s is not an ordinary table: a view, or partitioned, inherited, temporary or unlogged', relation),
             HINT = 'Create an ordinary table, and move the rows there.',
             TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:not_a_table';
     END IF;
 
-    SELECT conname, conrelid::REGCLASS AS referencing INTO reference
+    SELECT conname, conrelid::REGCLASS AS referencing, format('%I.%I', nspname, relname) AS qualified_referencing
+    INTO reference
     FROM pg_constraint
-    WHERE confrelid = relation AND contype = 'f'
+    JOIN pg_class ON pg_class.oid = conrelid
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    -- Those that a partition has from its table go with that one.
+    WHERE confrelid = relation AND contype = 'f' AND conparentid = 0
     ORDER BY conname
     LIMIT 1;
     IF FOUND THEN
@@ -116,7 +124,7 @@ BEGIN
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('%s is referenced by the foreign key %I of %s', relation, reference.conname, reference.referencing),
             DETAIL = 'A native foreign key to a hypertable and retention exclude each other: depending on the release, drop_chunks is refused, or drops the foreign key without asking; before 2.21.1 rows that are right are refused as well.',
-            HINT = format('ALTER TABLE %s DROP CONSTRAINT %I, and let references go to a plain table, as reference_sensor_events() does', reference.referencing, reference.conname),
+            HINT = format('ALTER TABLE %s DROP CONSTRAINT %I, and let references go to a plain table, as reference_sensor_events() does', reference.qualified_referencing, reference.conname),
             TABLE = relation::TEXT, COLUMN = reference.conname, CONSTRAINT = 'occupancy_models:referenced_by_foreign_key';
     END IF;
 
@@ -144,14 +152,14 @@ BEGIN
             WHEN lacking.is_special THEN
                 format('Drop it, or add %I to it', time_column)
             WHEN lacking.contype = 'p' THEN
-                format('ALTER TABLE %s DROP CONSTRAINT %I, ADD PRIMARY KEY (%s, %I)', relation, lacking.conname, lacking.columns, time_column)
+                format('ALTER TABLE %s DROP CONSTRAINT %I, ADD PRIMARY KEY (%s, %I)', qualified, lacking.conname, lacking.columns, time_column)
             WHEN lacking.contype = 'u' THEN
-                format('ALTER TABLE %s DROP CONSTRAINT %I, ADD UNIQUE (%s, %I)', relation, lacking.conname, lacking.columns, time_column)
+                format('ALTER TABLE %s DROP CONSTRAINT %I, ADD UNIQUE (%s, %I)', qualified, lacking.conname, lacking.columns, time_column)
             ELSE
                 format(
                     'DROP INDEX %s; CREATE UNIQUE INDEX %I ON %s (%s, %I)',
                     format('%I.%I', (SELECT nspname FROM pg_namespace JOIN pg_class ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation), lacking.relname),
-                    lacking.relname, relation, lacking.columns, time_column
+                    lacking.relname, qualified, lacking.columns, time_column
                 )
         END;
         RAISE EXCEPTION USING
@@ -195,7 +203,17 @@ SET search_path FROM CURRENT
 AS $$
 DECLARE
     present RECORD;
+    truncate_trigger RECORD;
+    truncate_triggers TEXT[] := '{}';
+    definition TEXT;
 BEGIN
+    IF chunk_interval <= INTERVAL '0' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('a chunk cannot cover %s', chunk_interval),
+            HINT = 'Give an interval of a microsecond or more; hours to weeks do well.',
+            TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:chunk_interval';
+    END IF;
     IF plain_table_will_do AND NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') THEN
         outcome := 'plain_table';
         RETURN;
@@ -203,7 +221,7 @@ BEGIN
     PERFORM require_timescaledb();
 
     present := hypertable_report(relation);
-    IF present.time_column IS NULL THEN
+    IF present.time_column IS NULL AND (SELECT relkind = 'r' FROM pg_class WHERE oid = relation) THEN
         -- Two that set up the same table take turns: the second one finds a hypertable.
         EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
         present := hypertable_report(relation);
@@ -211,10 +229,31 @@ BEGIN
 
     IF present.time_column IS NULL THEN
         PERFORM check_hypertable_candidate(relation, time_column, migrate_data);
-        EXECUTE format(
-            'SELECT %1$I.create_hypertable($1, %1$I.by_range($2, $3), create_default_indexes => $4, migrate_data => $5)',
-            (SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb')
-        ) USING relation, time_column, chunk_interval, default_indexes, migrate_data;
+        -- Moving rows truncates the table, which is no reason to do what TRUNCATE triggers do: those of sensor_events
+        -- would clear every reference. The transaction that this is in holds the table locked.
+        FOR truncate_trigger IN
+            SELECT tgname, pg_get_triggerdef(oid) AS definition
+            FROM pg_trigger
+            WHERE migrate_data AND tgrelid = relation AND NOT tgisinternal AND tgtype & 32 <> 0
+        LOOP
+            truncate_triggers := truncate_triggers || truncate_trigger.definition;
+            EXECUTE format('DROP TRIGGER %I ON %s', truncate_trigger.tgname, relation);
+        END LOOP;
+        BEGIN
+            EXECUTE format(
+                'SELECT %1$I.create_hypertable($1, %1$I.by_range($2, $3), create_default_indexes => $4, migrate_data => $5)',
+                (SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb')
+            ) USING relation, time_column, chunk_interval, default_indexes, migrate_data;
+        EXCEPTION WHEN SQLSTATE 'TS110' THEN
+            -- The table is a hypertable already, and this snapshot is too old to see it.
+            RAISE EXCEPTION USING
+                ERRCODE = 'serialization_failure',
+                MESSAGE = format('%s was made a hypertable by another transaction meanwhile', relation),
+                HINT = 'Run the transaction again.';
+        END;
+        FOREACH definition IN ARRAY truncate_triggers LOOP
+            EXECUTE definition;
+        END LOOP;
         outcome := 'created';
         present := hypertable_report(relation);
     ELSIF present.time_column <> time_column THEN

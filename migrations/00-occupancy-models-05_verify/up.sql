@@ -43,6 +43,14 @@ FULL JOIN (SELECT 'predictions'::REGCLASS::OID AS relation, 'triggering_event_id
     USING (relation, column_name);
 COMMENT ON VIEW sensor_event_references IS 'One row for each column that refers to sensor events, with the trigger and the foreign key that guard it (null where missing).';
 
+COMMENT ON COLUMN sensor_event_references.relation IS 'The table.';
+COMMENT ON COLUMN sensor_event_references.column_name IS 'The column.';
+COMMENT ON COLUMN sensor_event_references.trigger_name IS 'The trigger that registers the events.';
+COMMENT ON COLUMN sensor_event_references.trigger_enabled IS 'Whether that trigger fires.';
+COMMENT ON COLUMN sensor_event_references.constraint_name IS 'The foreign key to referenced_events.';
+COMMENT ON COLUMN sensor_event_references.sets_null IS 'Whether the foreign key is ON DELETE SET NULL.';
+COMMENT ON COLUMN sensor_event_references.validated IS 'Whether the foreign key is validated.';
+
 CREATE FUNCTION verify_sensor_events(
     plain_table_will_do BOOLEAN DEFAULT false,
     scan_events BOOLEAN DEFAULT true

@@ -326,7 +326,10 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    PERFORM register_sensor_events(triggering_event_ids, triggering_event_timestamps);
+    -- A role that may only insert predictions leaves it to the trigger, one by one.
+    IF has_function_privilege('register_sensor_events(bigint[], timestamptz[])', 'EXECUTE') THEN
+        PERFORM register_sensor_events(triggering_event_ids, triggering_event_timestamps);
+    END IF;
     RETURN QUERY
     INSERT INTO predictions (
         room_id, prediction_time, predicted_transition_time, transition_type, confidence_score,
@@ -378,7 +381,9 @@ BEGIN
             HINT = 'Reserve ids first, or let the database assign them.',
             TABLE = 'predictions', COLUMN = unknown_id::TEXT, CONSTRAINT = 'occupancy_models:id_not_handed_out';
     END IF;
-    PERFORM register_sensor_events(triggering_event_ids, triggering_event_timestamps);
+    IF has_function_privilege('register_sensor_events(bigint[], timestamptz[])', 'EXECUTE') THEN
+        PERFORM register_sensor_events(triggering_event_ids, triggering_event_timestamps);
+    END IF;
     WITH written AS (
         INSERT INTO predictions AS p (
             id, room_id, prediction_time, predicted_transition_time, transition_type, confidence_score,

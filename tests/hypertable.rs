@@ -1,0 +1,876 @@
+//! The set-up of hypertables: what it does and reports, what it refuses, and that a refusal changes nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use diesel::prelude::*;
+use occupancy_models::retry::Retry;
+use occupancy_models::timescale::{
+    Edition, HypertableOutcome, HypertableReport, HypertableSetup, TimescaleVersion, hypertable,
+};
+use occupancy_models::{Call, Error, HypertableError, SensorEvent};
+use support::{Catalog, TestDb, needs, server, sql, value, values};
+
+diesel::table! {
+    readings (id) {
+        id -> Int8,
+        at -> Timestamptz,
+        stored_at -> Timestamptz,
+    }
+}
+
+/// A table that nothing keeps from becoming a hypertable.
+const READINGS: &str = "CREATE TABLE readings (
+    id BIGINT NOT NULL,
+    at TIMESTAMPTZ NOT NULL,
+    stored_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    code TEXT
+)";
+
+fn setup() -> HypertableSetup {
+    hypertable(readings::at).chunk_interval(TimeDelta::days(1))
+}
+
+/// Inserts ten readings on each of so many days, in a chunk of its own each.
+fn insert_readings(conn: &mut PgConnection, days: i32) {
+    sql(
+        conn,
+        &format!(
+            "INSERT INTO readings (id, at)
+             SELECT i, TIMESTAMPTZ '2026-01-05 12:00Z' + (i % {days}) * INTERVAL '1 day'
+             FROM generate_series(1, 10 * {days}) AS i"
+        ),
+    );
+}
+
+fn insert_events(conn: &mut PgConnection, days: i32) {
+    sql(
+        conn,
+        &format!(
+            "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state)
+             SELECT TIMESTAMPTZ '2026-01-05 12:00Z' + i * INTERVAL '1 day', 'room', 'sensor', 'motion', 'on'
+             FROM generate_series(1, {days}) AS i"
+        ),
+    );
+}
+
+/// Runs a set-up that must be refused with a type, checks that nothing has changed, and gives the error.
+#[track_caller]
+fn refusal(conn: &mut PgConnection, setup: HypertableSetup) -> HypertableError {
+    let before = Catalog::new(conn);
+    // A savepoint, where the test is in a transaction.
+    let result = conn.transaction(|conn| setup.call(conn));
+    Catalog::new(conn).assert_is(&before, "after a set-up that was refused");
+    match result {
+        Err(Error::Hypertable(error)) => error,
+        Err(error) => panic!("the set-up must fail with a HypertableError, not with {error:?}"),
+        Ok(report) => panic!("the set-up must be refused, not: {report}"),
+    }
+}
+
+/// Checks a report against what the server says about a table of the current schema.
+#[track_caller]
+fn assert_agrees(conn: &mut PgConnection, report: &HypertableReport, table: &str, column: &str) {
+    let of_table = format!("hypertable_schema = current_schema() AND hypertable_name = '{table}'");
+    assert_eq!(
+        values(conn, &format!("SELECT column_name FROM timescaledb_information.dimensions WHERE {of_table}")),
+        [column],
+        "the dimensions of {table}"
+    );
+    let interval: i64 = value(
+        conn,
+        &format!(
+            "SELECT extract(epoch FROM time_interval)::bigint FROM timescaledb_information.dimensions WHERE {of_table}"
+        ),
+    )
+    .parse()
+    .unwrap();
+    assert_eq!(report.chunk_interval, Some(TimeDelta::seconds(interval)), "the chunk interval of {table}");
+    let chunks: i64 =
+        value(conn, &format!("SELECT count(*) FROM timescaledb_information.chunks WHERE {of_table}")).parse().unwrap();
+    assert_eq!(report.chunks, Some(chunks), "the chunks of {table}");
+    let version: TimescaleVersion =
+        value(conn, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'").parse().unwrap();
+    assert_eq!(report.timescaledb, Some(version), "the release");
+    let edition = match value(conn, "SELECT current_setting('timescaledb.license')").as_str() {
+        "timescale" => Edition::Community,
+        _ => Edition::Apache,
+    };
+    assert_eq!(report.edition, Some(edition), "the edition");
+}
+
+#[test]
+fn sensor_events_becomes_a_hypertable_and_the_server_agrees_with_the_report() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    let report = SensorEvent::hypertable().chunk_interval(TimeDelta::hours(6)).call(&mut conn).unwrap();
+    assert_eq!(report.outcome, HypertableOutcome::Created);
+    assert_eq!((report.chunk_interval, report.chunks), (Some(TimeDelta::hours(6)), Some(0)));
+    assert_agrees(&mut conn, &report, "sensor_events", "timestamp");
+    assert_eq!(
+        report.to_string(),
+        format!(
+            "hypertable created, 0 chunks of 6 hours, on TimescaleDB {} ({} edition)",
+            report.timescaledb.unwrap(),
+            report.edition.unwrap()
+        )
+    );
+}
+
+#[test]
+fn a_second_set_up_of_sensor_events_reports_what_is_there_and_changes_nothing() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).call(&mut conn).unwrap();
+    insert_events(&mut conn, 3);
+    let before = Catalog::new(&mut conn);
+    for setup in [
+        SensorEvent::hypertable(),
+        // What applies to a hypertable that is created.
+        SensorEvent::hypertable().chunk_interval(TimeDelta::hours(1)),
+        SensorEvent::hypertable().default_indexes(true),
+        SensorEvent::hypertable().migrate_data(true),
+        SensorEvent::hypertable().plain_table_will_do(true),
+    ] {
+        let report = setup.clone().call(&mut conn).unwrap();
+        assert_eq!(report.outcome, HypertableOutcome::AlreadyThere, "{setup:?}");
+        assert_eq!((report.chunk_interval, report.chunks), (Some(TimeDelta::days(1)), Some(3)), "{setup:?}");
+        assert_agrees(&mut conn, &report, "sensor_events", "timestamp");
+        Catalog::new(&mut conn).assert_is(&before, "after a second set-up");
+    }
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "3");
+}
+
+#[test]
+fn any_table_becomes_a_hypertable_with_the_chunk_interval_of_the_server_unless_told() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(&mut conn, READINGS);
+    let report = hypertable(readings::at).call(&mut conn).unwrap();
+    assert_eq!(report.outcome, HypertableOutcome::Created);
+    assert_eq!(report.chunk_interval, Some(TimeDelta::days(7)), "what the documentation says");
+    assert_agrees(&mut conn, &report, "readings", "at");
+
+    insert_readings(&mut conn, 15);
+    let report = hypertable(readings::at).call(&mut conn).unwrap();
+    assert_eq!((report.outcome, report.chunks), (HypertableOutcome::AlreadyThere, Some(3)));
+    assert_agrees(&mut conn, &report, "readings", "at");
+}
+
+#[test]
+fn a_hypertable_that_someone_else_made_is_found() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(&mut conn, READINGS);
+    // Spelled as before 2.13.
+    sql(&mut conn, "SELECT create_hypertable('readings', 'at', chunk_time_interval => INTERVAL '90 minutes')");
+    let report = setup().call(&mut conn).unwrap();
+    assert_eq!(report.outcome, HypertableOutcome::AlreadyThere);
+    assert_eq!(report.chunk_interval, Some(TimeDelta::minutes(90)));
+    assert_agrees(&mut conn, &report, "readings", "at");
+}
+
+#[test]
+fn a_second_dimension_does_not_hide_the_first() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(&mut conn, READINGS);
+    setup().call(&mut conn).unwrap();
+    sql(&mut conn, "SELECT add_dimension('readings', by_hash('id', 2))");
+    let report = setup().call(&mut conn).unwrap();
+    assert_eq!(report.outcome, HypertableOutcome::AlreadyThere);
+    assert_eq!(report.chunk_interval, Some(TimeDelta::days(1)));
+}
+
+#[test]
+fn a_hypertable_of_the_same_name_in_another_schema_is_another_table() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    // Rolled back, because a schema would stay where the tests share a database.
+    conn.test_transaction::<_, Error, _>(|conn| {
+        let other = READINGS.replace("readings", "other.readings");
+        sql(conn, &format!("CREATE SCHEMA other; {other}; {READINGS}"));
+        sql(conn, "SELECT create_hypertable('other.readings', by_range('stored_at', INTERVAL '3 days'))");
+        sql(conn, "INSERT INTO other.readings (id, at) VALUES (1, now())");
+        let report = setup().call(conn)?;
+        assert_eq!(report.outcome, HypertableOutcome::Created);
+        assert_agrees(conn, &report, "readings", "at");
+        Ok(())
+    });
+}
+
+#[test]
+fn the_default_index_is_there_unless_told() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    let indexes = "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'readings'::regclass";
+
+    sql(&mut conn, READINGS);
+    setup().call(&mut conn).unwrap();
+    let with = values(&mut conn, indexes);
+    assert!(with.len() == 1 && with[0].ends_with("USING btree (at DESC)"), "the indexes of readings are {with:?}");
+
+    sql(&mut conn, &format!("DROP TABLE readings; {READINGS}"));
+    setup().default_indexes(false).call(&mut conn).unwrap();
+    assert_eq!(values(&mut conn, indexes), [""; 0], "the indexes of readings");
+}
+
+#[test]
+fn rows_are_moved_into_chunks_when_asked_for_and_refused_otherwise() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(&mut conn, READINGS);
+    insert_readings(&mut conn, 3);
+    let rows = "SELECT md5(string_agg(r::text, ',' ORDER BY id)) FROM readings AS r";
+    let before = value(&mut conn, rows);
+
+    let error = refusal(&mut conn, setup());
+    let HypertableError::TableNotEmpty { table, .. } = &error else { panic!("not TableNotEmpty: {error:?}") };
+    assert_eq!(table, "readings");
+    assert!(error.to_string().starts_with("readings is not empty. "), "{error}");
+    assert_eq!(value(&mut conn, rows), before);
+
+    let report = setup().migrate_data(true).call(&mut conn).unwrap();
+    assert_eq!((report.outcome, report.chunks), (HypertableOutcome::Created, Some(3)));
+    assert_agrees(&mut conn, &report, "readings", "at");
+    assert_eq!(value(&mut conn, rows), before);
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM ONLY readings"), "0", "rows outside of the chunks");
+}
+
+#[test]
+fn events_that_were_stored_before_the_set_up_keep_their_ids_and_their_references() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    insert_events(&mut conn, 3);
+    sql(
+        &mut conn,
+        "INSERT INTO predictions (room_id, predicted_transition_time, transition_type, confidence_score, model_type, model_version, triggering_event_id)
+         SELECT 'room', now(), 'state_change', 1, 'hmm', '1', id FROM sensor_events",
+    );
+    let refers = "SELECT string_agg(format('%s %s', e.id, e.timestamp), ', ' ORDER BY e.id)
+                  FROM predictions AS p JOIN sensor_events AS e ON e.id = p.triggering_event_id";
+    let before = value(&mut conn, refers);
+    assert!(matches!(refusal(&mut conn, SensorEvent::hypertable()), HypertableError::TableNotEmpty { .. }));
+
+    let report =
+        SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).migrate_data(true).call(&mut conn).unwrap();
+    assert_eq!(report.chunks, Some(3));
+    // BUG: moving the rows truncates the table, and the trigger sensor_events_release_all_references clears every
+    // reference.
+    assert_eq!(value(&mut conn, refers), before, "what the predictions refer to");
+    // The chunks have the triggers that the table had.
+    sql(&mut conn, "DELETE FROM sensor_events WHERE timestamp < '2026-01-07'");
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM predictions WHERE triggering_event_id IS NULL"), "1");
+}
+
+mod elsewhere {
+    #![allow(non_snake_case, reason = "the name needs quotes")]
+
+    diesel::table! {
+        #[sql_name = "Door \"Openings\""]
+        Building.door_openings (door_id, opened_at) {
+            door_id -> Int8,
+            #[sql_name = "Opened At"]
+            opened_at -> Timestamptz,
+        }
+    }
+}
+
+#[test]
+fn a_table_in_another_schema_with_names_that_need_quotes_is_mended_and_set_up() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    // Rolled back, because a schema would stay where the tests share a database.
+    conn.test_transaction::<_, Error, _>(|conn| {
+        sql(
+            conn,
+            r#"CREATE SCHEMA "Building";
+               CREATE TABLE "Building"."Door ""Openings""" (
+                   "Door Id" BIGINT CONSTRAINT "One 'Door'" PRIMARY KEY,
+                   "Opened At" TIMESTAMPTZ NOT NULL,
+                   "Seq" BIGINT
+               );
+               CREATE UNIQUE INDEX "Seq ""Key""" ON "Building"."Door ""Openings""" ("Seq", "Door Id")"#,
+        );
+        let setup = hypertable(elsewhere::door_openings::opened_at).chunk_interval(TimeDelta::days(1));
+        for name in ["One 'Door'", "Seq \"Key\""] {
+            let before = Catalog::of(conn, "Building");
+            let error = refusal(conn, setup.clone());
+            Catalog::of(conn, "Building").assert_is(&before, "after a set-up that was refused");
+            let HypertableError::UniqueIndexLacksTime { table, index, remedy, .. } = error else {
+                panic!("not UniqueIndexLacksTime: {error:?}")
+            };
+            assert_eq!((table.as_str(), index.as_str()), (r#""Building"."Door ""Openings""""#, name));
+            sql(conn, &remedy);
+        }
+        let report = setup.clone().call(conn)?;
+        assert_eq!((report.outcome, report.chunk_interval), (HypertableOutcome::Created, Some(TimeDelta::days(1))));
+        assert_eq!(
+            value(
+                conn,
+                "SELECT format('%s|%s|%s', hypertable_name, column_name, time_interval)
+                 FROM timescaledb_information.dimensions WHERE hypertable_schema = 'Building'"
+            ),
+            r#"Door "Openings"|Opened At|1 day"#
+        );
+        sql(conn, r#"INSERT INTO "Building"."Door ""Openings""" VALUES (1, '2026-01-05', 1), (1, '2026-01-07', 1)"#);
+        let report = setup.clone().call(conn)?;
+        assert_eq!((report.outcome, report.chunks), (HypertableOutcome::AlreadyThere, Some(2)));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_server_without_timescaledb_is_reported_and_never_passed_over() {
+    needs!(PlainPostgres);
+    let (_db, mut conn) = TestDb::migrated();
+    let error = refusal(&mut conn, SensorEvent::hypertable());
+    let HypertableError::ExtensionUnavailable { message, .. } = &error else {
+        panic!("not ExtensionUnavailable: {error:?}")
+    };
+    assert!(message.contains(&format!("plain PostgreSQL {}", server().postgres_major())), "{message}");
+
+    let before = Catalog::new(&mut conn);
+    for _ in 0..2 {
+        let report = SensorEvent::hypertable()
+            .chunk_interval(TimeDelta::days(1))
+            .plain_table_will_do(true)
+            .call(&mut conn)
+            .unwrap();
+        assert_eq!(report.outcome, HypertableOutcome::PlainTable);
+        assert_eq!((report.timescaledb, report.edition), (None, None));
+        assert_eq!((report.chunk_interval, report.chunks), (None, None));
+        assert_eq!(report.to_string(), "plain table: the server has no TimescaleDB");
+    }
+    Catalog::new(&mut conn).assert_is(&before, "after a set-up that left a plain table");
+}
+
+#[test]
+fn an_extension_that_is_not_created_is_reported_with_the_statement_that_creates_it() {
+    // A database of its own: the extension goes.
+    needs!(Timescale, TwoConnections);
+    let (db, mut conn) = TestDb::migrated();
+    sql(&mut conn, "DROP EXTENSION timescaledb");
+    // That a plain table would do does not hide that the server has more to give.
+    for setup in [SensorEvent::hypertable(), SensorEvent::hypertable().plain_table_will_do(true)] {
+        let error = refusal(&mut conn, setup.clone());
+        let HypertableError::ExtensionNotCreated { message, remedy } = &error else {
+            panic!("not ExtensionNotCreated: {error:?}")
+        };
+        assert!(message.contains(&value(&mut conn, "SELECT current_database()")), "{message}");
+        assert_eq!(remedy, "CREATE EXTENSION timescaledb");
+    }
+    // A session creates the extension once at most.
+    drop(conn);
+    let mut conn = db.connect();
+    sql(&mut conn, "SET client_min_messages TO warning; CREATE EXTENSION timescaledb");
+    assert_eq!(SensorEvent::hypertable().call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
+}
+
+#[test]
+fn the_extension_may_be_in_any_schema() {
+    // A database of its own: the extension goes.
+    needs!(Timescale, TwoConnections);
+    let (db, mut conn) = TestDb::migrated();
+    sql(&mut conn, r#"DROP EXTENSION timescaledb; CREATE SCHEMA "Time Scale""#);
+    drop(conn);
+    let mut conn = db.connect();
+    sql(&mut conn, r#"SET client_min_messages TO warning; CREATE EXTENSION timescaledb SCHEMA "Time Scale""#);
+    let report = SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).call(&mut conn).unwrap();
+    assert_eq!(report.outcome, HypertableOutcome::Created);
+    assert_agrees(&mut conn, &report, "sensor_events", "timestamp");
+}
+
+/// Runs a set-up with an entry for the extension in the catalog that the server does not have; a server with
+/// TimescaleDB ends the session when it finds another release in its catalog than the one it has loaded.
+fn refusal_with_extension(version: &str, is_loaded: bool) -> HypertableError {
+    let (_db, mut conn) = TestDb::migrated();
+    conn.begin_test_transaction().unwrap();
+    sql(
+        &mut conn,
+        &format!(
+            "INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+             SELECT max(oid)::bigint + 1, 'timescaledb', 10, 'public'::regnamespace, false, '{version}' FROM pg_extension"
+        ),
+    );
+    if is_loaded {
+        // What the library defines when it is loaded.
+        sql(&mut conn, "SET LOCAL timescaledb.license TO apache");
+    }
+    refusal(&mut conn, SensorEvent::hypertable())
+}
+
+#[test]
+fn a_library_that_is_not_loaded_is_reported() {
+    needs!(PlainPostgres);
+    let error = refusal_with_extension("2.19.3", false);
+    let HypertableError::ExtensionNotLoaded { remedy, .. } = &error else {
+        panic!("not ExtensionNotLoaded: {error:?}")
+    };
+    assert!(remedy.contains("shared_preload_libraries"), "{remedy}");
+}
+
+#[test]
+fn a_timescaledb_that_is_too_old_is_reported_with_what_was_found() {
+    needs!(PlainPostgres);
+    for version in ["2.16.1", "2.9.0-dev", "1.7.5"] {
+        let error = refusal_with_extension(version, true);
+        let HypertableError::ServerTooOld { message, found, remedy } = &error else {
+            panic!("{version} is not ServerTooOld: {error:?}")
+        };
+        assert_eq!(found, version);
+        assert!(message.contains(version) && message.contains("2.17 or later"), "{message}");
+        assert_eq!(remedy, "ALTER EXTENSION timescaledb UPDATE");
+    }
+}
+
+#[test]
+fn a_unique_index_without_the_time_column_is_refused_and_the_remedy_mends_it() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    // What lacks the column, the index that the error must name, and the unique index after the remedy.
+    for (lacking, name, mended) in [
+        ("ALTER TABLE readings ADD PRIMARY KEY (id)", "readings_pkey", "(id, at)"),
+        (r#"ALTER TABLE readings ADD CONSTRAINT "The Key" PRIMARY KEY (code, id)"#, "The Key", "(code, id, at)"),
+        ("ALTER TABLE readings ADD UNIQUE (code)", "readings_code_key", "(code, at)"),
+        (
+            r#"ALTER TABLE readings RENAME code TO "The Code"; ALTER TABLE readings ADD CONSTRAINT "One Code" UNIQUE (id, "The Code")"#,
+            "One Code",
+            r#"(id, "The Code", at)"#,
+        ),
+        ("CREATE UNIQUE INDEX one_code ON readings (code)", "one_code", "(code, at)"),
+        (r#"CREATE UNIQUE INDEX "One Code" ON readings (code, id)"#, "One Code", "(code, id, at)"),
+        // To include the column is not to be unique by it.
+        ("CREATE UNIQUE INDEX one_code ON readings (code) INCLUDE (at)", "one_code", "(code, at)"),
+    ] {
+        sql(&mut conn, &format!("DROP TABLE IF EXISTS readings; {READINGS}; {lacking}"));
+        let error = refusal(&mut conn, setup());
+        let HypertableError::UniqueIndexLacksTime { message, table, index, remedy } = &error else {
+            panic!("{lacking}: not UniqueIndexLacksTime: {error:?}")
+        };
+        assert_eq!((table.as_str(), index.as_str()), ("readings", name), "{lacking}");
+        assert!(message.contains(name) && message.contains("readings") && message.contains("at"), "{message}");
+        assert!(error.to_string().ends_with(&format!("Mend: {remedy}")), "{error}");
+
+        sql(&mut conn, remedy);
+        let report = setup().default_indexes(false).call(&mut conn).unwrap_or_else(|error| panic!("{remedy}: {error}"));
+        assert_eq!(report.outcome, HypertableOutcome::Created, "{remedy}");
+        let indexes = values(
+            &mut conn,
+            "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'readings'::regclass AND indisunique",
+        );
+        assert!(indexes.len() == 1 && indexes[0].ends_with(mended), "{remedy} leaves {indexes:?}");
+    }
+}
+
+#[test]
+fn several_unique_indexes_without_the_time_column_are_mended_one_after_the_other() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(
+        &mut conn,
+        &format!("{READINGS}; ALTER TABLE readings ADD PRIMARY KEY (id), ADD UNIQUE (code), ADD UNIQUE (stored_at)"),
+    );
+    let mut mended = Vec::new();
+    let report = loop {
+        match setup().call(&mut conn) {
+            Err(Error::Hypertable(HypertableError::UniqueIndexLacksTime { index, remedy, .. })) => {
+                sql(&mut conn, &remedy);
+                mended.push(index);
+                assert!(mended.len() <= 3, "{mended:?}");
+            }
+            result => break result.unwrap(),
+        }
+    };
+    assert_eq!(report.outcome, HypertableOutcome::Created);
+    assert_eq!(mended, ["readings_pkey", "readings_code_key", "readings_stored_at_key"], "the primary key first");
+}
+
+#[test]
+fn a_unique_index_that_is_partial_or_by_expression_is_mended_in_either_way_that_the_remedy_names() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    for (lacking, with_time) in [
+        ("CREATE UNIQUE INDEX one_code ON readings (code) WHERE code <> ''", "(code, at) WHERE code <> ''"),
+        ("CREATE UNIQUE INDEX one_code ON readings (lower(code))", "(lower(code), at)"),
+    ] {
+        for mend in
+            ["DROP INDEX one_code", &format!("DROP INDEX one_code; CREATE UNIQUE INDEX ON readings {with_time}")]
+        {
+            sql(&mut conn, &format!("DROP TABLE IF EXISTS readings; {READINGS}; {lacking}"));
+            let error = refusal(&mut conn, setup());
+            let HypertableError::UniqueIndexLacksTime { index, remedy, .. } = &error else {
+                panic!("{lacking}: not UniqueIndexLacksTime: {error:?}")
+            };
+            assert_eq!((index.as_str(), remedy.as_str()), ("one_code", "Drop it, or add at to it"), "{lacking}");
+            sql(&mut conn, mend);
+            assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created, "{mend}");
+        }
+    }
+}
+
+#[test]
+fn an_exclusion_constraint_without_the_time_column_is_refused() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(&mut conn, &format!("{READINGS}; ALTER TABLE readings ADD CONSTRAINT one_id EXCLUDE USING btree (id WITH =)"));
+    let error = refusal(&mut conn, setup());
+    let HypertableError::UniqueIndexLacksTime { index, .. } = &error else {
+        panic!("not UniqueIndexLacksTime: {error:?}")
+    };
+    assert_eq!(index, "one_id");
+    sql(&mut conn, "ALTER TABLE readings DROP CONSTRAINT one_id");
+    assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
+}
+
+mod schema_of_the_functions {
+    diesel::table! {
+        models.readings (id) {
+            id -> Int8,
+            at -> Timestamptz,
+        }
+    }
+}
+
+#[test]
+fn the_remedy_means_the_table_that_was_refused_wherever_the_search_path_leads() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::new();
+    // Rolled back, because a schema would stay where the tests share a database.
+    conn.test_transaction::<_, Error, _>(|conn| {
+        sql(conn, "CREATE SCHEMA models; CREATE SCHEMA other; SET LOCAL search_path TO models");
+        occupancy_models::run_migrations(conn)?;
+        sql(conn, &format!("{READINGS}; ALTER TABLE readings ADD PRIMARY KEY (id)"));
+        sql(conn, "SET LOCAL search_path TO other, models");
+        sql(conn, &format!("{READINGS}; ALTER TABLE readings ADD PRIMARY KEY (id)"));
+        let setup = hypertable(schema_of_the_functions::readings::at);
+        let error = refusal(conn, setup.clone());
+        let HypertableError::UniqueIndexLacksTime { remedy, .. } = error else {
+            panic!("not UniqueIndexLacksTime: {error:?}")
+        };
+        let other = Catalog::of(conn, "other");
+        sql(conn, &remedy);
+        // BUG: check_hypertable_candidate names the table as its own search_path sees it, without the schema, so
+        // that the remedy changes another table of the same name.
+        Catalog::of(conn, "other").assert_is(&other, &format!("after {remedy}, which is for models.readings"));
+        assert_eq!(setup.call(conn)?.outcome, HypertableOutcome::Created);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_hypertable_on_another_column_is_refused() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(&mut conn, READINGS);
+    hypertable(readings::stored_at).call(&mut conn).unwrap();
+    for setup in [setup(), setup().if_not_exists(false), setup().migrate_data(true)] {
+        let error = refusal(&mut conn, setup);
+        let HypertableError::OtherTimeColumn { message, table, column, .. } = &error else {
+            panic!("not OtherTimeColumn: {error:?}")
+        };
+        assert_eq!((table.as_str(), column.as_str()), ("readings", "stored_at"));
+        assert_eq!(message, "readings is a hypertable on stored_at already, not on at");
+    }
+    assert_eq!(hypertable(readings::stored_at).call(&mut conn).unwrap().outcome, HypertableOutcome::AlreadyThere);
+}
+
+#[test]
+fn a_hypertable_that_is_there_is_refused_where_the_caller_does_not_allow_it() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(&mut conn, READINGS);
+    assert_eq!(setup().if_not_exists(false).call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
+    let error = refusal(&mut conn, setup().if_not_exists(false));
+    let HypertableError::AlreadyAHypertable { message, table, .. } = &error else {
+        panic!("not AlreadyAHypertable: {error:?}")
+    };
+    assert_eq!((table.as_str(), message.as_str()), ("readings", "readings is a hypertable already"));
+}
+
+/// Runs the part of the remedy that is a statement.
+fn drop_foreign_key(conn: &mut PgConnection, error: &HypertableError, name: &str) {
+    let HypertableError::ReferencedByForeignKey { message, table, constraint, breaks, remedy } = error else {
+        panic!("not ReferencedByForeignKey: {error:?}")
+    };
+    assert_eq!((table.as_str(), constraint.as_str()), ("readings", name));
+    assert!(message.contains(name), "{message}");
+    assert!(breaks.contains("drop_chunks"), "{breaks}");
+    let (statement, advice) = remedy.split_once(", and let ").unwrap();
+    assert!(advice.contains("reference_sensor_events()"), "{advice}");
+    sql(conn, statement);
+}
+
+#[test]
+fn a_table_that_a_foreign_key_references_is_refused_and_the_remedy_drops_the_foreign_key() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(
+        &mut conn,
+        &format!(
+            r#"{READINGS};
+               ALTER TABLE readings ADD PRIMARY KEY (id), ADD UNIQUE (id, at),
+                   ADD COLUMN previous BIGINT CONSTRAINT follows REFERENCES readings (id);
+               CREATE TABLE "Reading Notes" (
+                   reading_id BIGINT CONSTRAINT "a note's reading" REFERENCES readings,
+                   reading_at TIMESTAMPTZ,
+                   CONSTRAINT both_columns FOREIGN KEY (reading_id, reading_at) REFERENCES readings (id, at)
+               )"#
+        ),
+    );
+    for name in ["a note's reading", "both_columns", "follows"] {
+        let error = refusal(&mut conn, setup());
+        drop_foreign_key(&mut conn, &error, name);
+    }
+    // What the foreign keys needed.
+    let HypertableError::UniqueIndexLacksTime { remedy, .. } = refusal(&mut conn, setup()) else { panic!() };
+    sql(&mut conn, &remedy);
+    assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
+}
+
+#[test]
+fn the_remedy_for_a_foreign_key_of_a_partitioned_table_names_the_one_that_can_be_dropped() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(
+        &mut conn,
+        &format!(
+            "{READINGS};
+             ALTER TABLE readings ADD PRIMARY KEY (id, at);
+             CREATE TABLE notes (id BIGINT, at TIMESTAMPTZ, CONSTRAINT z FOREIGN KEY (id, at) REFERENCES readings)
+                 PARTITION BY RANGE (id);
+             CREATE TABLE notes_1 (id BIGINT, at TIMESTAMPTZ, CONSTRAINT a FOREIGN KEY (id, at) REFERENCES readings);
+             ALTER TABLE notes ATTACH PARTITION notes_1 FOR VALUES FROM (0) TO (10)"
+        ),
+    );
+    let error = refusal(&mut conn, setup());
+    // BUG: check_hypertable_candidate does not leave out what a partition inherits (conparentid <> 0).
+    drop_foreign_key(&mut conn, &error, "z");
+    assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
+}
+
+#[test]
+fn what_is_not_an_ordinary_table_is_refused() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    for (what, statements) in [
+        ("a view", "CREATE VIEW readings AS SELECT 1::bigint AS id, now() AS at"),
+        ("a partitioned table", "CREATE TABLE readings (id BIGINT, at TIMESTAMPTZ) PARTITION BY RANGE (at)"),
+        (
+            "a partition",
+            "CREATE TABLE parts (id BIGINT, at TIMESTAMPTZ) PARTITION BY RANGE (at);
+             CREATE TABLE readings PARTITION OF parts DEFAULT",
+        ),
+        (
+            "a table that another inherits",
+            "CREATE TABLE readings (id BIGINT, at TIMESTAMPTZ); CREATE TABLE children () INHERITS (readings)",
+        ),
+        ("a temporary table", "CREATE TEMPORARY TABLE readings (id BIGINT, at TIMESTAMPTZ)"),
+    ] {
+        // Rolled back, so that the next one can have the name.
+        conn.test_transaction::<_, Error, _>(|conn| {
+            sql(conn, statements);
+            let error = refusal(conn, setup());
+            let HypertableError::NotATable { table, .. } = &error else { panic!("{what}: not NotATable: {error:?}") };
+            assert!(table.ends_with("readings"), "{what}: {table}");
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn what_the_server_would_refuse_as_no_ordinary_table_is_refused_with_the_same_type() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    let mut untyped = Vec::new();
+    for (what, statements) in [
+        ("a materialized view", "CREATE MATERIALIZED VIEW readings AS SELECT 1::bigint AS id, now() AS at"),
+        (
+            "a table that inherits another",
+            "CREATE TABLE parents (id BIGINT, at TIMESTAMPTZ); CREATE TABLE readings () INHERITS (parents)",
+        ),
+        ("an unlogged table", "CREATE UNLOGGED TABLE readings (id BIGINT, at TIMESTAMPTZ)"),
+    ] {
+        conn.test_transaction::<_, Error, _>(|conn| {
+            sql(conn, statements);
+            let before = Catalog::new(conn);
+            let result = conn.transaction(|conn| setup().call(conn));
+            Catalog::new(conn).assert_is(&before, &format!("after {what} was refused"));
+            match result {
+                Err(Error::Hypertable(HypertableError::NotATable { .. })) => {}
+                other => untyped.push(format!("{what}: {other:?}")),
+            }
+            Ok(())
+        });
+    }
+    // BUG: a materialized view fails at LOCK TABLE, before the check; the check leaves out inherited children, which
+    // the documentation of NotATable names, and unlogged tables.
+    assert!(untyped.is_empty(), "these must be NotATable:\n{}", untyped.join("\n"));
+}
+
+#[test]
+fn a_table_whose_last_child_is_gone_is_an_ordinary_table_again() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(&mut conn, &format!("{READINGS}; CREATE TABLE children () INHERITS (readings); DROP TABLE children"));
+    // BUG: relhassubclass stays true until the next VACUUM or ANALYZE; create_hypertable accepts the table.
+    let report = setup().call(&mut conn).unwrap_or_else(|error| panic!("no table inherits readings: {error}"));
+    assert_eq!(report.outcome, HypertableOutcome::Created);
+}
+
+#[test]
+fn a_time_column_that_is_not_in_the_database_as_it_is_declared_is_refused() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    for columns in ["at TIMESTAMP", "at TEXT", "at BIGINT", "at TIMESTAMPTZ[]", r#""At" TIMESTAMPTZ"#, "id BIGINT"] {
+        sql(&mut conn, &format!("DROP TABLE IF EXISTS readings; CREATE TABLE readings ({columns})"));
+        let error = refusal(&mut conn, setup());
+        let HypertableError::NoTimeColumn { message, table, column, .. } = &error else {
+            panic!("{columns}: not NoTimeColumn: {error:?}")
+        };
+        assert_eq!((table.as_str(), column.as_str()), ("readings", "at"), "{columns}");
+        assert_eq!(message, "readings has no column at of type timestamp with time zone", "{columns}");
+    }
+    sql(&mut conn, &format!("DROP TABLE readings; {READINGS}; ALTER TABLE readings DROP COLUMN at"));
+    assert!(matches!(refusal(&mut conn, setup()), HypertableError::NoTimeColumn { .. }), "a column that was dropped");
+}
+
+#[test]
+fn a_table_that_does_not_exist_is_the_error_of_the_database() {
+    let (_db, mut conn) = TestDb::migrated();
+    match setup().plain_table_will_do(true).call(&mut conn) {
+        Err(Error::Database(error)) => assert_eq!(error.to_string(), "relation \"readings\" does not exist"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_nullable_time_column_becomes_not_null() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(&mut conn, &format!("{READINGS}; ALTER TABLE readings ALTER at DROP NOT NULL"));
+    assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
+    let is_not_null = "SELECT attnotnull FROM pg_attribute WHERE attrelid = 'readings'::regclass AND attname = 'at'";
+    assert_eq!(value(&mut conn, is_not_null), "true");
+}
+
+#[test]
+fn a_chunk_interval_that_is_not_positive_is_refused() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    let mut accepted = Vec::new();
+    for interval in [TimeDelta::zero(), TimeDelta::days(-1), TimeDelta::nanoseconds(999)] {
+        // Rolled back: an insert into a hypertable with chunks of no time ends in a division by zero.
+        conn.test_transaction::<_, Error, _>(|conn| {
+            let before = Catalog::new(conn);
+            match conn.transaction(|conn| SensorEvent::hypertable().chunk_interval(interval).call(conn)) {
+                Ok(report) => accepted.push(format!("{interval}: {report}")),
+                Err(_) => Catalog::new(conn).assert_is(&before, "after a set-up that was refused"),
+            }
+            Ok(())
+        });
+    }
+    // BUG: nothing checks the interval, and the server takes it; no event can be stored after that.
+    assert!(accepted.is_empty(), "these must be refused:\n{}", accepted.join("\n"));
+}
+
+#[test]
+fn of_two_sessions_that_set_up_the_same_table_one_creates_it_and_the_other_finds_it() {
+    needs!(Timescale, TwoConnections);
+    let (db, mut first) = TestDb::migrated();
+    let mut second = db.connect();
+    let second_pid = value(&mut second, "SELECT pg_backend_pid()");
+    std::thread::scope(|scope| {
+        let (created, found) = first
+            .transaction::<_, Error, _>(|first| {
+                let created = SensorEvent::hypertable().call(first)?;
+                let found = scope.spawn(|| SensorEvent::hypertable().call(&mut second));
+                wait_for_lock(first, &second_pid);
+                Ok((created, found))
+            })
+            .unwrap();
+        assert_eq!(created.outcome, HypertableOutcome::Created);
+        assert_eq!(found.join().unwrap().unwrap().outcome, HypertableOutcome::AlreadyThere);
+    });
+}
+
+#[test]
+fn the_session_that_waits_creates_the_hypertable_when_the_other_one_gives_up() {
+    needs!(Timescale, TwoConnections);
+    let (db, mut first) = TestDb::migrated();
+    let mut second = db.connect();
+    let second_pid = value(&mut second, "SELECT pg_backend_pid()");
+    std::thread::scope(|scope| {
+        let created = first.test_transaction::<_, Error, _>(|first| {
+            SensorEvent::hypertable().call(first)?;
+            let created = scope.spawn(|| SensorEvent::hypertable().call(&mut second));
+            wait_for_lock(first, &second_pid);
+            Ok(created)
+        });
+        assert_eq!(created.join().unwrap().unwrap().outcome, HypertableOutcome::Created);
+    });
+}
+
+#[test]
+fn the_session_that_waits_finds_the_hypertable_at_every_isolation_level() {
+    needs!(Timescale, TwoConnections);
+    let (db, mut first) = TestDb::migrated();
+    for isolation in ["repeatable read", "serializable"] {
+        sql(&mut first, &format!("DROP TABLE IF EXISTS readings; {READINGS}"));
+        let mut second = db.connect();
+        sql(&mut second, &format!("SET default_transaction_isolation TO '{isolation}'"));
+        let second_pid = value(&mut second, "SELECT pg_backend_pid()");
+        std::thread::scope(|scope| {
+            let found = first
+                .transaction::<_, Error, _>(|first| {
+                    setup().call(first)?;
+                    let found = scope.spawn(|| Retry::default().run(&mut second, |second| setup().call(second)));
+                    wait_for_lock(first, &second_pid);
+                    Ok(found)
+                })
+                .unwrap();
+            // BUG: its snapshot is older than the lock, so it sees no hypertable, and create_hypertable fails with
+            // an error that is neither typed nor transient.
+            let report = found.join().unwrap().unwrap_or_else(|error| panic!("under {isolation}: {error}"));
+            assert_eq!(report.outcome, HypertableOutcome::AlreadyThere, "under {isolation}");
+        });
+    }
+}
+
+#[test]
+fn of_many_sessions_that_set_up_a_table_at_once_one_creates_it() {
+    needs!(Timescale, TwoConnections);
+    let (db, mut conn) = TestDb::migrated();
+    for round in 0..3 {
+        sql(&mut conn, &format!("DROP TABLE IF EXISTS readings; {READINGS}"));
+        let start = std::sync::Barrier::new(4);
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut conn = db.connect();
+                        start.wait();
+                        setup().call(&mut conn).map(|report| report.outcome)
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+        });
+        let created = outcomes.iter().filter(|outcome| **outcome == HypertableOutcome::Created).count();
+        assert_eq!(created, 1, "round {round}: {outcomes:?}");
+        assert!(!outcomes.contains(&HypertableOutcome::PlainTable), "round {round}: {outcomes:?}");
+    }
+}
+
+/// Waits until the session with this process id waits for a lock.
+fn wait_for_lock(conn: &mut PgConnection, pid: &str) {
+    let is_waiting = format!("SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {pid} AND NOT granted)");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while value(conn, &is_waiting) != "true" {
+        assert!(Instant::now() < deadline, "session {pid} does not wait for a lock");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
