@@ -258,8 +258,6 @@ fn events_that_were_stored_before_the_set_up_keep_their_ids_and_their_references
     let report =
         SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).migrate_data(true).call(&mut conn).unwrap();
     assert_eq!(report.chunks, Some(3));
-    // BUG: moving the rows truncates the table, and the trigger sensor_events_release_all_references clears every
-    // reference.
     assert_eq!(value(&mut conn, refers), before, "what the predictions refer to");
     // The chunks have the triggers that the table had.
     sql(&mut conn, "DELETE FROM sensor_events WHERE timestamp < '2026-01-07'");
@@ -553,8 +551,6 @@ fn the_remedy_means_the_table_that_was_refused_wherever_the_search_path_leads() 
         };
         let other = Catalog::of(conn, "other");
         sql(conn, &remedy);
-        // BUG: check_hypertable_candidate names the table as its own search_path sees it, without the schema, so
-        // that the remedy changes another table of the same name.
         Catalog::of(conn, "other").assert_is(&other, &format!("after {remedy}, which is for models.readings"));
         assert_eq!(setup.call(conn)?.outcome, HypertableOutcome::Created);
         Ok(())
@@ -647,7 +643,6 @@ fn the_remedy_for_a_foreign_key_of_a_partitioned_table_names_the_one_that_can_be
         ),
     );
     let error = refusal(&mut conn, setup());
-    // BUG: check_hypertable_candidate does not leave out what a partition inherits (conparentid <> 0).
     drop_foreign_key(&mut conn, &error, "z");
     assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
 }
@@ -706,8 +701,6 @@ fn what_the_server_would_refuse_as_no_ordinary_table_is_refused_with_the_same_ty
             Ok(())
         });
     }
-    // BUG: a materialized view fails at LOCK TABLE, before the check; the check leaves out inherited children, which
-    // the documentation of NotATable names, and unlogged tables.
     assert!(untyped.is_empty(), "these must be NotATable:\n{}", untyped.join("\n"));
 }
 
@@ -716,7 +709,6 @@ fn a_table_whose_last_child_is_gone_is_an_ordinary_table_again() {
     needs!(Timescale);
     let (_db, mut conn) = TestDb::migrated();
     sql(&mut conn, &format!("{READINGS}; CREATE TABLE children () INHERITS (readings); DROP TABLE children"));
-    // BUG: relhassubclass stays true until the next VACUUM or ANALYZE; create_hypertable accepts the table.
     let report = setup().call(&mut conn).unwrap_or_else(|error| panic!("no table inherits readings: {error}"));
     assert_eq!(report.outcome, HypertableOutcome::Created);
 }
@@ -773,7 +765,6 @@ fn a_chunk_interval_that_is_not_positive_is_refused() {
             Ok(())
         });
     }
-    // BUG: nothing checks the interval, and the server takes it; no event can be stored after that.
     assert!(accepted.is_empty(), "these must be refused:\n{}", accepted.join("\n"));
 }
 
@@ -832,8 +823,6 @@ fn the_session_that_waits_finds_the_hypertable_at_every_isolation_level() {
                     Ok(found)
                 })
                 .unwrap();
-            // BUG: its snapshot is older than the lock, so it sees no hypertable, and create_hypertable fails with
-            // an error that is neither typed nor transient.
             let report = found.join().unwrap().unwrap_or_else(|error| panic!("under {isolation}: {error}"));
             assert_eq!(report.outcome, HypertableOutcome::AlreadyThere, "under {isolation}");
         });

@@ -279,8 +279,6 @@ fn revert_migrations_does_not_pass_over_what_diesels_harness_ran() {
     conn.run_pending_migrations(MIGRATIONS).unwrap();
     let before = Catalog::new(&mut conn);
     let result = revert_migrations(&mut conn);
-    // BUG: revert_migrations looks into its own books only: it reports success, leaves everything where it is, and
-    // leaves an empty bookkeeping table as well.
     assert!(matches!(result, Err(Error::MigratedElsewhere { .. })), "the tables are there, and it says {result:?}");
     Catalog::new(&mut conn).assert_is(&before, "after revert_migrations was refused");
 }
@@ -469,7 +467,6 @@ fn no_other_setting_of_the_caller_changes_either() {
         let before = values(conn, settings);
         run_migrations(conn)?;
         let changed: Vec<_> = values(conn, settings).into_iter().filter(|setting| !before.contains(setting)).collect();
-        // BUG: SET LOCAL client_min_messages TO DEFAULT is not what the caller had.
         assert_eq!(changed, [""; 0], "the settings that run_migrations has changed in the caller's transaction");
         Ok(())
     });
@@ -497,7 +494,6 @@ fn everything_has_a_comment() {
              AND obj_description(oid, 'pg_proc') IS NULL
              AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e')",
     );
-    // BUG: the bookkeeping table that run_migrations creates has none, nor have the columns of the view.
     assert!(lacking.is_empty(), "no comment on:\n{}", lacking.join("\n"));
 }
 
@@ -567,7 +563,6 @@ fn the_trigger_functions_do_nothing_for_a_role_that_has_no_rights() {
                 ),
             );
             sql(conn, "RESET ROLE");
-            // BUG: PUBLIC may execute the SECURITY DEFINER trigger functions, and so attach them to any table.
             assert_eq!(
                 value(conn, "SELECT format('%s %s', (SELECT triggering_event_id FROM predictions), (SELECT epoch FROM referenced_events_epoch))"),
                 format!("{id} 0"),
@@ -640,8 +635,6 @@ fn a_role_that_may_only_insert_and_read_predictions_can_do_so_in_bulk() {
         );
         let prediction = NewPrediction::new("room", Utc::now(), TransitionType::StateChange, 0.5, ModelType::HMM, "1")
             .with_triggering_event_id(id);
-        // BUG: insert_predictions runs with the rights of the caller and calls register_sensor_events, which only its
-        // owner may.
         let inserted = bulk::insert_predictions(&[prediction.clone(), prediction])?.call(conn);
         assert_eq!(inserted.unwrap_or_else(|error| panic!("{error}")).len(), 2);
         assert_eq!(values(conn, "SELECT triggering_event_id FROM predictions"), [id.to_string(), id.to_string()]);

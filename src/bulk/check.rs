@@ -93,12 +93,18 @@ fn prediction(prediction: &NewPrediction<'_>) -> Check {
     timestamp("prediction_time", prediction.prediction_time)?;
     timestamp("predicted_transition_time", prediction.predicted_transition_time)?;
     confidence(prediction.confidence_score)?;
-    if let (Some(lower), Some(upper)) = (prediction.prediction_interval_lower, prediction.prediction_interval_upper) {
-        timestamp("prediction_interval_lower", lower)?;
-        timestamp("prediction_interval_upper", upper)?;
-        if lower > upper {
+    for (field, at) in [
+        ("prediction_interval_lower", prediction.prediction_interval_lower),
+        ("prediction_interval_upper", prediction.prediction_interval_upper),
+        ("triggering_event_timestamp", prediction.triggering_event_timestamp),
+    ] {
+        at.map_or(Ok(()), |at| timestamp(field, at))?;
+    }
+    match (prediction.prediction_interval_lower, prediction.prediction_interval_upper) {
+        (Some(lower), Some(upper)) if lower > upper => {
             return Err(("prediction_interval_lower", Problem::Interval(lower, upper)));
         }
+        _ => {}
     }
     name("model_type", prediction.model_type.as_str())?;
     text("model_version", &prediction.model_version)?;

@@ -14,6 +14,7 @@
 //!
 //! All but COPY are query values that sync Diesel and diesel-async both run.
 
+mod batches;
 mod check;
 mod insert;
 mod prediction;
@@ -21,6 +22,7 @@ mod repeats;
 mod reserve;
 mod upsert;
 
+pub use batches::{BatchError, Batches};
 pub use check::{InvalidRow, Problem};
 #[cfg(feature = "sync")]
 pub use insert::{InsertEvents, insert_events};
