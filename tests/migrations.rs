@@ -635,6 +635,7 @@ fn a_role_that_may_only_insert_and_read_predictions_can_do_so_in_bulk() {
         );
         let prediction = NewPrediction::new("room", Utc::now(), TransitionType::StateChange, 0.5, ModelType::HMM, "1")
             .with_triggering_event_id(id);
+        // Without the right to register events in one pass, it is left to the trigger.
         let inserted = bulk::insert_predictions(&[prediction.clone(), prediction])?.call(conn);
         assert_eq!(inserted.unwrap_or_else(|error| panic!("{error}")).len(), 2);
         assert_eq!(values(conn, "SELECT triggering_event_id FROM predictions"), [id.to_string(), id.to_string()]);

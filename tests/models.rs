@@ -1,4 +1,5 @@
 //! The models: what is written is read back, also what this release does not know.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod support;
 

@@ -232,9 +232,17 @@ BEGIN
         -- Moving rows truncates the table, which is no reason to do what TRUNCATE triggers do: those of sensor_events
         -- would clear every reference. The transaction that this is in holds the table locked.
         FOR truncate_trigger IN
-            SELECT tgname, pg_get_triggerdef(oid) AS definition
+            SELECT
+                tgname,
+                concat_ws(
+                    '; ',
+                    pg_get_triggerdef(oid),
+                    format('COMMENT ON TRIGGER %I ON %s IS %L', tgname, relation, obj_description(oid, 'pg_trigger'))
+                ) AS definition
             FROM pg_trigger
             WHERE migrate_data AND tgrelid = relation AND NOT tgisinternal AND tgtype & 32 <> 0
+                -- One that is disabled does nothing, and no hypertable could disable it again.
+                AND tgenabled IN ('O', 'A')
         LOOP
             truncate_triggers := truncate_triggers || truncate_trigger.definition;
             EXECUTE format('DROP TRIGGER %I ON %s', truncate_trigger.tgname, relation);

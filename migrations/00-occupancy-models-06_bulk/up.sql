@@ -186,6 +186,10 @@ CREATE FUNCTION upsert_sensor_events_by_key(
 )
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
+-- A nested loop over the batch and as many stored rows would take the square of their number.
+SET enable_nestloop TO off
+-- The setting above makes plans look costly enough to be compiled, which takes longer than they run.
+SET jit TO off
 AS $$
 DECLARE
     handed_out CONSTANT BIGINT := coalesce(pg_sequence_last_value(pg_get_serial_sequence('sensor_events', 'id')::REGCLASS), 0);

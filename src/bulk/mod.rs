@@ -16,6 +16,7 @@
 
 mod batches;
 mod check;
+#[cfg(feature = "sync")]
 mod insert;
 mod prediction;
 mod repeats;
