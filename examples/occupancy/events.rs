@@ -1,47 +1,31 @@
 //! Sensor events: storing those of the readings, and reading the light back.
 
 use diesel::prelude::*;
+use occupancy_models::SensorType;
+use occupancy_models::bulk::Batches;
 use occupancy_models::schema::sensor_events;
-use occupancy_models::{NewSensorEvent, SensorType};
 
 use crate::Result;
 use crate::progress::Progress;
 use crate::reading::Room;
 use crate::rule::Light;
 
-const BATCH: usize = 1_000;
+const BATCH: usize = 5_000;
 
 /// How many events were stored.
 #[derive(Debug, Default)]
 pub struct Load {
-    pub new: usize,
-    pub already_there: usize,
+    pub new: i64,
+    pub already_there: i64,
 }
 
-/// Stores the events of the rooms; those that are there already stay as they are.
+/// Stores the events of the rooms, each once however often this runs.
 pub fn load(conn: &mut PgConnection, rooms: &[Room]) -> Result<Load> {
     let progress = Progress::new(rooms.iter().map(Room::event_count).sum(), "events");
-    let mut events = rooms.iter().flat_map(Room::events);
-    let mut load = Load::default();
-    loop {
-        let batch: Vec<_> = events.by_ref().take(BATCH).collect();
-        if batch.is_empty() {
-            return Ok(load);
-        }
-        let new = insert_new(conn, &batch)?;
-        load.new += new;
-        load.already_there += batch.len() - new;
-        progress.advance(batch.len());
-    }
-}
-
-/// Inserts the events that are not there yet, and gives how many that were.
-fn insert_new(conn: &mut PgConnection, events: &[NewSensorEvent<'_>]) -> QueryResult<usize> {
-    diesel::insert_into(sensor_events::table)
-        .values(events)
-        .on_conflict((sensor_events::sensor_id, sensor_events::timestamp))
-        .do_nothing()
-        .execute(conn)
+    let report = Batches::of(BATCH)
+        .with_progress(|done| progress.reach(done.rows().unsigned_abs()))
+        .upsert_events(conn, rooms.iter().flat_map(Room::events))?;
+    Ok(Load { new: report.inserted, already_there: report.rows() - report.inserted })
 }
 
 /// The light of a room as it is stored, from the first to the last reading.

@@ -19,11 +19,11 @@ impl Progress {
         Self { bar, started: Instant::now() }
     }
 
-    pub fn advance(&self, by: usize) {
+    pub fn reach(&self, position: u64) {
         if self.bar.is_hidden() && self.started.elapsed() > Duration::from_secs(1) {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
-        self.bar.inc(by as u64);
+        self.bar.set_position(position);
     }
 }
 
