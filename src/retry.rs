@@ -35,6 +35,7 @@ impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => error.is_transient(),
+            Self::Batch(error) => error.source.is_transient(),
             Self::Migration(error) => error.downcast_ref::<DieselError>().is_some_and(Transient::is_transient),
             _ => false,
         }

@@ -220,6 +220,10 @@ fn an_upsert_by_key_takes_any_number_of_rows() {
     let (_db, mut conn) = TestDb::ready();
     sql(&mut conn, "SET statement_timeout TO '60s'");
     for number in [0, 1, 5_957, 7_281, 100_000] {
+        // No timeout ends a statement of the WebAssembly server.
+        if number == 100_000 && !support::has(support::Needs::TwoConnections) {
+            return;
+        }
         let rows = keyed(&mut conn, ten_sensors(number));
         let number = i64::try_from(number).unwrap();
         assert_eq!(counts(&upsert_by_key(&mut conn, &rows).unwrap()), [number, 0, 0, 0]);

@@ -1,4 +1,6 @@
 //! Bulk writes on diesel-async: the same calls, the same results.
+//!
+//! On a runtime of one thread, a connection that was dropped would stay open while the database is taken down.
 #![cfg(feature = "async")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
@@ -61,7 +63,7 @@ fn counts(report: &UpsertReport) -> [i64; 4] {
     [report.inserted, report.updated, report.unchanged, report.merged]
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn upserts_by_sensor_and_instant_give_the_same_report_and_keys() {
     let (_db, mut conn) = ready().await;
     for size in [0, 1, 40, 499, 500, 1_000] {
@@ -82,7 +84,7 @@ async fn upserts_by_sensor_and_instant_give_the_same_report_and_keys() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_are_reserved_and_upserts_by_key_refuse_the_same() {
     let (_db, mut conn) = ready().await;
     let keys = bulk::reserve_keys(events(600).iter().map(NewSensorEvent::timestamp)).call(&mut conn).await.unwrap();
@@ -102,7 +104,7 @@ async fn keys_are_reserved_and_upserts_by_key_refuse_the_same() {
     assert!(matches!(error, Error::Key(KeyError::NotHandedOut { id, .. }) if id == keys[599].id() + 1), "{error:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn predictions_are_inserted_and_upserted() {
     let (_db, mut conn) = ready().await;
     let rows = events(60);
@@ -130,7 +132,7 @@ async fn predictions_are_inserted_and_upserted() {
     assert!(matches!(kind, diesel::result::DatabaseErrorKind::ForeignKeyViolation), "{kind:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_is_an_ordinary_query_as_well() {
     let (_db, mut conn) = ready().await;
     let rows = events(3);
@@ -141,7 +143,7 @@ async fn a_call_is_an_ordinary_query_as_well() {
     assert_eq!(states(&mut conn).await, expected_states(3));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_is_upserted_in_batches() {
     let (_db, mut conn) = ready().await;
     for (size, rows, expected) in [
@@ -167,7 +169,7 @@ async fn a_stream_is_upserted_in_batches() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_batch_of_a_stream_leaves_nothing_and_those_before_it_stay() {
     let (db, conn) = ready().await;
     drop(conn);
@@ -231,7 +233,7 @@ impl futures_util::Stream for Slow {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_is_asked_for_more_when_the_batch_before_is_stored() {
     let (_db, mut conn) = ready().await;
     let given = Given::default();
@@ -305,7 +307,7 @@ async fn prepared(conn: &mut AsyncPgConnection) -> i64 {
     .count
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_is_prepared_once_for_any_number_of_rows_and_options() {
     let (_db, mut conn) = ready().await;
     assert_eq!(prepared(&mut conn).await, 0);

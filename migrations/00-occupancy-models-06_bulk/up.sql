@@ -41,6 +41,9 @@ CREATE FUNCTION upsert_sensor_events(
 )
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
+-- A plan for given arrays would hold them flat, and each subscript search its array from the start. (EXECUTE plans for
+-- given values all the same.)
+SET plan_cache_mode TO force_generic_plan
 AS $$
 DECLARE
     worth_a_look_ahead CONSTANT INT := 500;
