@@ -1,4 +1,4 @@
-//! Bulk writes at the speed of COPY, safe to repeat.
+//! Bulk writes: inserts at the speed of COPY, and upserts that are safe to repeat.
 //!
 //! | what | for | how |
 //! |---|---|---|
