@@ -43,8 +43,10 @@ make() {
   else
     data=$1/data
   fi
-  cd /
+  # Where the user postgres may be; back for the command.
+  pushd / >/dev/null
   logged "${as_postgres[@]}" "$(bin)/initdb" --pgdata="$data" --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8
+  popd >/dev/null
   cat "$here/servers/scratch.conf" >>"$data/postgresql.conf"
   "$(bin)/postgres" --version >"$1/version"
 }
