@@ -46,7 +46,7 @@ make() {
   # Where the user postgres may be; back for the command.
   pushd / >/dev/null
   logged "${as_postgres[@]}" "$(bin)/initdb" --pgdata="$data" --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8
-  popd >/dev/null
+  popd >/dev/null || return
   cat "$here/servers/scratch.conf" >>"$data/postgresql.conf"
   "$(bin)/postgres" --version >"$1/version"
 }
