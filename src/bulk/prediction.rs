@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::check;
 use super::repeats::Repeats;
-use super::upsert::{ReportRow, ReportSqlType, UpsertReport, report};
+use super::upsert::{ReportRow, ReportSqlType, UpsertReport, count, report};
 use crate::call::{Call, single};
 use crate::error::Result;
 use crate::prediction::{NewPrediction, TransitionType};
@@ -184,7 +184,7 @@ pub fn upsert_predictions<'a>(rows: &'a [KeyedPrediction<'a>], repeats: Repeats)
     Ok(UpsertPredictions {
         ids: counting.iter().map(|row| row.id).collect(),
         columns: PredictionColumns::new(counting.iter().map(|row| &row.prediction)),
-        merged: i64::try_from(rows.len() - counting.len()).unwrap_or(i64::MAX),
+        merged: count(rows.len() - counting.len()),
     })
 }
 

@@ -54,7 +54,7 @@ fn instant<'a>(row: &'a NewSensorEvent<'_>) -> (&'a str, DateTime<Utc>) {
     (&row.sensor_id, row.timestamp)
 }
 
-fn count(rows: usize) -> i64 {
+pub(super) fn count(rows: usize) -> i64 {
     // No machine holds more rows than that.
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
