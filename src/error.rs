@@ -1,6 +1,7 @@
 //! What can go wrong, typed.
 
 use crate::bulk::{BatchError, InvalidRow};
+use crate::timescale::Unsupported;
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
 
 /// The result of this crate's calls.
@@ -16,6 +17,9 @@ pub enum Error {
     /// A hypertable could not be set up.
     #[error(transparent)]
     Hypertable(#[from] HypertableError),
+    /// The server does not have the feature. Nothing was sent.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
     /// A reference to sensor events, or what removes events, was refused.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
