@@ -19,7 +19,7 @@ impl fmt::Display for Needs {
 
 /// Declares the features with their names and what they need.
 macro_rules! features {
-    ($( $(#[$doc:meta])* $feature:ident = $name:literal, $edition:ident $major:literal . $minor:literal; )+) => {
+    ($( $(#[$doc:meta])* $feature:ident = $name:literal, $edition:ident $major:literal, $minor:literal; )+) => {
         /// Something that not every edition and release of TimescaleDB can do.
         ///
         /// Source: TimescaleDB's comparison of its editions, and what the servers themselves refuse.
@@ -54,15 +54,15 @@ macro_rules! features {
 
 features! {
     /// Tables partitioned by time, with what belongs to them: chunks, sizes, `time_bucket`, `first`, `last`, `histogram`.
-    Hypertables = "hypertables", Apache 2.17;
+    Hypertables = "hypertables", Apache 2, 17;
     /// Compression of chunks, by columns.
-    Columnstore = "the columnstore", Community 2.17;
+    Columnstore = "the columnstore", Community 2, 17;
     /// Jobs in the background, and with them the policies.
-    Jobs = "jobs and policies", Community 2.17;
+    Jobs = "jobs and policies", Community 2, 17;
     /// Views that keep their aggregates up to date.
-    ContinuousAggregates = "continuous aggregates", Community 2.17;
+    ContinuousAggregates = "continuous aggregates", Community 2, 17;
     /// `time_bucket_gapfill`, `locf` and `interpolate`.
-    Gapfill = "gap filling", Community 2.17;
+    Gapfill = "gap filling", Community 2, 17;
 }
 
 impl fmt::Display for Feature {
