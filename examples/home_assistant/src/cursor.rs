@@ -60,7 +60,7 @@ impl Start {
 impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::After(state_id) => return write!(f, "goes on after row {state_id}"),
+            Self::After(state_id) => write!(f, "goes on after row {state_id}"),
             Self::First => f.write_str("reads all rows: the first import of this file"),
             Self::Asked => f.write_str("reads all rows again: asked for"),
             Self::MappingChanged => f.write_str("reads all rows again: the mapping has changed"),

@@ -62,7 +62,11 @@ fn it_stops_after_some_batches_and_goes_on() {
 fn what_a_killed_import_left_is_whole_and_is_gone_on_from() {
     let (db, file) = (database(), File::current());
     file.add_many(0, 3_000);
-    let mut child = command(Some(&db), &file.path(), &["--batch", "10"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command(Some(&db), &file.path(), &["--batch", "10"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     // A line on stderr tells of the first batch.
     let mut line = String::new();
     BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
