@@ -7,9 +7,9 @@
 //!
 //! | version | entity | attributes | time | user |
 //! |---|---|---|---|---|
-//! | to 24 | `states.entity_id` | JSON in `states.attributes` | text, UTC | `events.context_user_id`, by `event_id` |
+//! | 9 to 24 | `states.entity_id` | JSON in `states.attributes` | text, UTC | `events.context_user_id`, by `event_id` |
 //! | 25 | | `attributes_id` leads to `state_attributes.shared_attrs` | | |
-//! | from 26 | | | | `states.context_user_id` |
+//! | from 28 | | | | `states.context_user_id` |
 //! | from 31 | | | `last_updated_ts`, seconds since 1970 | |
 //! | from 36 | | | | `context_user_id_bin` |
 //! | from 38 | `metadata_id` leads to `states_meta.entity_id` | | | |
