@@ -64,9 +64,9 @@ pub fn state(value: &Sql, unavailable: Unavailable) -> Result<&str, Fault> {
 
 /// The instant: seconds since 1970 as a number, or a date and time in UTC as text.
 ///
-/// A number is rounded to the nearest microsecond. A double has steps of 0.24 µs nowadays, so that gives back the
-/// microsecond that Home Assistant had, where dropping the rest would often give the one before; and a row has the
-/// same instant before and after Home Assistant has turned its text into a number.
+/// A number is rounded to the nearest microsecond. Doubles have steps of 0.24 µs (0.48 µs from 2038 on), so that gives
+/// back the microsecond that Home Assistant had; and a row has the same instant before and after Home Assistant has
+/// turned its text into a number.
 pub fn instant(value: &Sql) -> Result<DateTime<Utc>, Fault> {
     const YEAR_10000: f64 = 253_402_300_800.0;
     let at = match value {
@@ -142,10 +142,14 @@ mod tests {
 
     #[test]
     fn a_number_is_rounded_to_the_microsecond_that_was_meant() {
-        // As doubles: …12:34.567890882492… and …0.123456954956…
-        for micros in [1_700_000_000_567_891_i64, 1_764_030_000_123_457, 1_764_030_000_999_999, 1] {
-            let at = instant(&Sql::Real(micros as f64 / 1e6)).unwrap();
-            assert_eq!(at.timestamp_micros(), micros);
+        // In 2025, and in 2038, when doubles become coarser.
+        for second in [1_764_030_000_i64, 2_150_000_000] {
+            for micros in (1..1_000_000).step_by(7) {
+                // As Python makes a number of a date.
+                let seconds = second as f64 + f64::from(micros) / 1e6;
+                let at = instant(&Sql::Real(seconds)).unwrap();
+                assert_eq!(at.timestamp_micros(), second * 1_000_000 + i64::from(micros));
+            }
         }
     }
 

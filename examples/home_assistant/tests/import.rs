@@ -197,3 +197,16 @@ fn one_batch_may_have_an_instant_twice() {
     assert_eq!((run.count("inserted"), run.count("merged")), (1, 1));
     assert_eq!(values(&mut db.connect(), "SELECT state FROM sensor_events"), ["21"]);
 }
+
+#[test]
+fn the_state_before_is_that_of_the_row_that_the_recorder_names_or_else_of_the_last_one() {
+    let (db, file) = (database(), File::current());
+    for (n, state) in (0..5).zip(["1", "2", "3", "unavailable", "5"]) {
+        file.add("sensor.hall_temperature", 1_700_000_000.0 + f64::from(n), state, TEMPERATURE);
+    }
+    file.add("sensor.hall_temperature", 1_700_000_005.0, "6", TEMPERATURE);
+    file.sql("UPDATE states SET old_state_id = 1 WHERE state_id = 3; UPDATE states SET old_state_id = NULL WHERE state_id = 6");
+    import(&db, &file, &["--batch", "2"]);
+    let states = "SELECT state || ' after ' || coalesce(previous_state, '-') FROM sensor_events ORDER BY timestamp";
+    assert_eq!(values(&mut db.connect(), states), ["1 after -", "2 after 1", "3 after 1", "5 after 3", "6 after 5"]);
+}
