@@ -90,12 +90,13 @@ fn run(options: &Options) -> Result<()> {
         .map_err(|_| "DATABASE_URL is not set: run this as `dev/db cargo run -p home-assistant-import -- FILE`")?;
     let conn = &mut PgConnection::establish(&url)?;
     run_migrations(conn)?;
-    SensorEvent::hypertable().chunk_interval(TimeDelta::days(7)).plain_table_will_do(true).call(conn)?;
+    let hypertable =
+        SensorEvent::hypertable().chunk_interval(TimeDelta::days(7)).plain_table_will_do(true).call(conn)?;
     cursor::migrate(conn)?;
 
     let cursor = Cursor::new(&recorder, &mapping)?;
     let start = cursor.start(conn, &recorder, options.again)?;
-    writeln!(out, "{}\n{start}", recorder.describe())?;
+    writeln!(out, "{}\n{start}\nsensor_events: {hypertable}", recorder.describe())?;
     let progress = Progress::new(start.after().max(0), recorder.last_state_id()?);
     let batch = usize::try_from(options.batch)?;
     let report = Import::new(&recorder, &mapping, progress).run(conn, cursor, &start, batch, options.batches)?;

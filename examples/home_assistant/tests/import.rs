@@ -34,6 +34,7 @@ fn a_current_file() {
     assert_eq!(run.counts(), [5, 4, 0, 0, 1], "{}", run.stdout);
     assert_eq!(run.count("not mapped"), 1);
     assert!(run.stdout.contains("recorder schema 43 (entities in states_meta, times as numbers)"), "{}", run.stdout);
+    assert!(run.stdout.contains("\nsensor_events: "), "{}", run.stdout);
     assert_eq!(
         events(&db),
         [

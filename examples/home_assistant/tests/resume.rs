@@ -9,6 +9,7 @@ mod recorder;
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::time::Duration;
 
 use recorder::{File, TEMPERATURE, command, database, import, run};
 use support::{TestDb, sql, value, values};
@@ -74,7 +75,15 @@ fn what_a_killed_import_left_is_whole_and_is_gone_on_from() {
     child.wait().unwrap();
     assert_eq!(line, "read up to row 10 of 3000\n");
 
-    let stored: usize = value(&mut db.connect(), "SELECT count(*) FROM sensor_events").parse().unwrap();
+    // The server may still be at what it was sent last.
+    let others = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    let mut conn = db.connect();
+    while value(&mut conn, others) != "0" {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let stored: usize = value(&mut conn, "SELECT count(*) FROM sensor_events").parse().unwrap();
+    drop(conn);
     assert!((10..3_000).contains(&stored), "{stored} events");
     assert_eq!(last_state_id(&db), stored.to_string());
     let rest = u64::try_from(3_000 - stored).unwrap();
@@ -204,4 +213,28 @@ fn a_file_stays_as_it_is_and_what_is_in_its_wal_is_read() {
     let run = run(Some(&db), &copy, &[]);
     assert_eq!(run.counts(), [20, 20, 0, 0, 0], "{}", run.stderr);
     assert!(bytes() == before, "the file has changed");
+}
+
+#[test]
+fn the_migration_can_be_taken_back() {
+    let (db, file) = (database(), File::current());
+    file.add_many(0, 20);
+    import(&db, &file, &[]);
+    let mut conn = db.connect();
+    sql(&mut conn, include_str!("../migrations/2026-11-25-000000_home_assistant_imports/down.sql"));
+    assert_eq!(
+        value(
+            &mut conn,
+            "SELECT count(*) FROM pg_class WHERE relname = 'home_assistant_imports' AND relnamespace = current_schema()::regnamespace"
+        ),
+        "0"
+    );
+    sql(&mut conn, "DELETE FROM __diesel_schema_migrations");
+    drop(conn);
+    // It is made anew, and what was known of the file is gone with it.
+    assert_eq!(import(&db, &file, &[]).counts(), [20, 0, 0, 20, 0]);
+    let undescribed =
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'home_assistant_imports'::regclass AND attnum > 0
+        AND col_description(attrelid, attnum) IS NULL";
+    assert_eq!(values(&mut db.connect(), undescribed), [""; 0]);
 }
