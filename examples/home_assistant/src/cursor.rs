@@ -18,7 +18,6 @@ diesel::table! {
     home_assistant_imports (source) {
         source -> Text,
         last_state_id -> BigInt,
-        last_entity_id -> Nullable<Text>,
         last_timestamp -> Nullable<Timestamptz>,
         mapping -> Jsonb,
         imported_at -> Timestamptz,
@@ -31,7 +30,6 @@ diesel::table! {
 pub struct Cursor {
     source: String,
     last_state_id: i64,
-    last_entity_id: Option<String>,
     last_timestamp: Option<DateTime<Utc>>,
     mapping: serde_json::Value,
 }
@@ -87,7 +85,6 @@ impl Cursor {
         Ok(Self {
             source: recorder.identity().to_owned(),
             last_state_id: 0,
-            last_entity_id: None,
             last_timestamp: None,
             mapping: serde_json::to_value(mapping)?,
         })
@@ -97,7 +94,7 @@ impl Cursor {
     ///
     /// Reading all rows again is always right, as each event is stored once; it only takes time. So it is done
     /// whenever the rows before are not certain to be the ones that were read: SQLite gives the numbers of the last
-    /// rows again when those were purged.
+    /// rows again when those were purged. The instant tells them apart; the entity may just have been renamed.
     pub fn start(&self, conn: &mut PgConnection, recorder: &Recorder, again: bool) -> Result<Start> {
         let Some(stored) = Self::query().find(&self.source).first(conn).optional()? else { return Ok(Start::First) };
         if again {
@@ -117,7 +114,6 @@ impl Cursor {
     /// The cursor at this row.
     pub fn at(mut self, row: &Row) -> Self {
         self.last_state_id = row.state_id;
-        self.last_entity_id = reading::entity_id(&row.entity_id).ok().map(str::to_owned);
         self.last_timestamp = reading::instant(&row.time).ok();
         self
     }

@@ -158,6 +158,23 @@ fn a_new_file_in_the_place_of_the_old_one_is_read_from_its_start() {
 }
 
 #[test]
+fn an_entity_that_was_renamed_goes_on_as_the_sensor_that_the_mapping_names() {
+    let (db, file) = (database(), File::current());
+    file.add("sensor.hall_temperature", 1_700_000_000.0, "20", TEMPERATURE);
+    import(&db, &file, &[]);
+    // Home Assistant renames it for all its rows.
+    file.sql("UPDATE states_meta SET entity_id = 'sensor.stairs_temperature'");
+    let unmapped = import(&db, &file, &[]);
+    assert_eq!(unmapped.counts(), [0, 0, 0, 0, 0], "{}", unmapped.stdout);
+    file.add("sensor.stairs_temperature", 1_700_000_001.0, "21", TEMPERATURE);
+    let text = "[entities.\"sensor.stairs_temperature\"]\nroom = \"hall\"\nsensor = \"sensor.hall_temperature\"";
+    let mapping = file.beside("rooms.toml", text);
+    assert_eq!(import(&db, &file, &["--mapping", mapping.to_str().unwrap()]).counts(), [2, 1, 0, 1, 0]);
+    let states = "SELECT state || ' after ' || coalesce(previous_state, '-') FROM sensor_events ORDER BY timestamp";
+    assert_eq!(values(&mut db.connect(), states), ["20 after -", "21 after 20"]);
+}
+
+#[test]
 fn a_copy_elsewhere_goes_on_as_the_same_file() {
     let (db, file) = (database(), File::current());
     file.add_many(0, 50);

@@ -2,7 +2,6 @@
 CREATE TABLE home_assistant_imports (
     source TEXT PRIMARY KEY,
     last_state_id BIGINT NOT NULL,
-    last_entity_id TEXT,
     last_timestamp TIMESTAMPTZ,
     mapping JSONB NOT NULL,
     imported_at TIMESTAMPTZ NOT NULL DEFAULT now()
@@ -11,7 +10,6 @@ CREATE TABLE home_assistant_imports (
 COMMENT ON TABLE home_assistant_imports IS 'How far each recorder file of Home Assistant has been imported.';
 COMMENT ON COLUMN home_assistant_imports.source IS 'When the file was made, as its first row of schema_changes has it: a copy of the file has the same, a new file another.';
 COMMENT ON COLUMN home_assistant_imports.last_state_id IS 'The state_id of the last row that was read.';
-COMMENT ON COLUMN home_assistant_imports.last_entity_id IS 'The entity of that row, to tell whether the file still has the same one.';
-COMMENT ON COLUMN home_assistant_imports.last_timestamp IS 'The instant of that row, likewise.';
+COMMENT ON COLUMN home_assistant_imports.last_timestamp IS 'The instant of that row, to tell whether the file still has the same one; null if it had none.';
 COMMENT ON COLUMN home_assistant_imports.mapping IS 'The mapping that the rows were imported with.';
 COMMENT ON COLUMN home_assistant_imports.imported_at IS 'When the last batch was stored.';
