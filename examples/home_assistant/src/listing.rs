@@ -1,0 +1,47 @@
+//! The mapping as it is and as it is guessed, as TOML to edit.
+
+use std::io::Write;
+
+use crate::Result;
+use crate::import::decide;
+use crate::mapping::{Decision, Mapping};
+use crate::recorder::Recorder;
+
+/// Writes a mapping of all the entities that the file has. Those that nothing is guessed for are comments.
+pub fn write(out: &mut impl Write, recorder: &Recorder, mapping: &Mapping) -> Result<()> {
+    writeln!(
+        out,
+        "# Made by `home_assistant --guess`: all entities of the file, for you to edit. Only what is listed"
+    )?;
+    writeln!(out, "# is imported; set guess to true to have later entities guessed.")?;
+    writeln!(out, "guess = false")?;
+    for entity_id in recorder.entities()? {
+        match decide(recorder, mapping, &entity_id)? {
+            Decision::Import(sensor) => {
+                writeln!(out, "\n[entities.{}]", quoted(&entity_id))?;
+                writeln!(out, "room = {}", quoted(&sensor.room))?;
+                writeln!(out, "type = {}", quoted(sensor.sensor_type.as_str()))?;
+                if sensor.id != entity_id {
+                    writeln!(out, "sensor = {}", quoted(&sensor.id))?;
+                }
+                writeln!(out, "human_triggered = {}", sensor.is_tripped_by_people)?;
+            }
+            Decision::Ignored => writeln!(out, "\n# ignored: [entities.{}]", quoted(&entity_id))?,
+            Decision::Unmapped => writeln!(out, "\n# [entities.{}]\n# room = \"\"\n# type = \"\"", quoted(&entity_id))?,
+        }
+    }
+    Ok(())
+}
+
+/// A basic string of TOML. Control characters in the name of an entity would be somebody's prank, and are escaped.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
+}
