@@ -18,6 +18,7 @@ mod micros;
 mod open_set;
 mod prediction;
 mod retention;
+mod same_query;
 mod sensor_event;
 mod verify;
 
