@@ -1,4 +1,4 @@
-//! Queries read only the chunks that they are about, are prepared once, and run on async connections alike.
+//! Queries read only the chunks that they are about, and are prepared once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod support;
@@ -125,7 +125,7 @@ fn only_the_chunks_of_the_range_are_planned() {
 fn a_statement_is_prepared_once_for_different_arguments() {
     let (_db, mut conn) = sixty_days();
     let conn = &mut conn;
-    let keys = keys(conn, day(5).start..day(7).end);
+    let keys: Vec<_> = SensorEvent::query().load(conn).unwrap().iter().map(SensorEvent::key).collect();
     let prepared = Arc::new(AtomicUsize::new(0));
     let counter = prepared.clone();
     conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
@@ -195,55 +195,4 @@ fn a_statement_is_prepared_once_for_different_arguments() {
         let outcomes: Vec<_> = (0..n).map(|id| (id, None)).collect();
         drop(bulk::record_outcomes(&outcomes, TimeDelta::minutes(n)).unwrap().call(conn).unwrap());
     });
-}
-
-#[cfg(feature = "async")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_query_gives_the_same_on_an_async_connection() {
-    use diesel_async::RunQueryDsl;
-    use occupancy_models::asynchronous::Call;
-
-    let (db, mut conn) = sixty_days();
-    // One after the other: not every server takes two connections.
-    macro_rules! expected {
-        ($query:expr, $row:ty) => {
-            diesel::RunQueryDsl::load::<$row>($query, &mut conn).unwrap()
-        };
-    }
-    let week = || day(20).start..day(26).end;
-    let timeline = || {
-        SensorEvent::timeline(String::from("office"), week())
-            .filter(query::within(occupancy_models::schema::sensor_events::timestamp, day(21)))
-    };
-    let sequences = || query::sequences(SensorEvent::state_changes("office", week()), TimeDelta::hours(1), 3);
-    let accuracy = || query::accuracy(Prediction::in_room("office", week()));
-    let predicted = || Prediction::in_room("office", week()).order(predictions::id);
-    let events = expected!(timeline(), SensorEvent);
-    let found_sequences = expected!(sequences(), TransitionSequence);
-    let keys: Vec<_> = events.iter().map(SensorEvent::key).collect();
-    let outcomes: Vec<_> = expected!(predicted(), Prediction).iter().map(|prediction| (prediction.id, None)).collect();
-    let pairs = occupancy_models::Call::call(query::with_events(predicted()), &mut conn).unwrap();
-    assert!(!events.is_empty() && !found_sequences.is_empty() && !pairs.is_empty());
-    drop(conn);
-
-    let conn = db.connect_async().await;
-    // On a task, so that every future is `Send`.
-    tokio::spawn(async move {
-        let mut conn = conn;
-        assert_eq!(timeline().load::<SensorEvent>(&mut conn).await.unwrap(), events);
-        assert_eq!(sequences().load::<TransitionSequence>(&mut conn).await.unwrap(), found_sequences);
-        assert_eq!(SensorEvent::by_id(events[0].id).first::<SensorEvent>(&mut conn).await.unwrap(), events[0]);
-        let looked_up = SensorEvent::lookup(&keys).call(&mut conn).await.unwrap();
-        assert_eq!(looked_up, events.iter().cloned().map(Some).collect::<Vec<_>>());
-        assert_eq!(query::with_events(predicted()).call(&mut conn).await.unwrap(), pairs);
-        let report = bulk::record_outcomes(&outcomes, TimeDelta::minutes(5)).unwrap().call(&mut conn).await.unwrap();
-        assert_eq!(
-            (report.recorded, report.accurate, report.missed),
-            (outcomes.len() as i64, 0, outcomes.len() as i64)
-        );
-        let accuracy: Vec<ModelAccuracy> = accuracy().load(&mut conn).await.unwrap();
-        assert_eq!((accuracy[0].missed, accuracy[0].rmse_minutes), (outcomes.len() as i64, None));
-    })
-    .await
-    .unwrap();
 }
