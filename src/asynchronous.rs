@@ -3,16 +3,27 @@
 //! | sync | async |
 //! |---|---|
 //! | [`Call::call`](crate::Call::call) | [`Call::call`] |
+//! | [`run_migrations`](crate::run_migrations) | [`run_migrations`] |
+//! | [`revert_migrations`](crate::revert_migrations) | [`revert_migrations`] |
+//! | [`Retry::transaction`] | [`Retry::transaction_async`] |
+//! | [`Retry::run`] | [`Retry::run_async`] |
 //! | `diesel::RunQueryDsl` | `diesel_async::RunQueryDsl` |
 //!
 //! Import [`asynchronous::Call`](Call) instead of [`occupancy_models::Call`](crate::Call). The values that are called
-//! are the same, so nothing else changes.
+//! are the same, so nothing else changes. Connections from a pool (bb8, deadpool, mobc) do as they are:
+//! `.call(&mut conn)`.
+
+use std::panic::resume_unwind;
 
 use diesel::pg::Pg;
+use diesel::result::Error as DieselError;
+use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_async::methods::LoadQuery;
-use diesel_async::{AsyncConnectionCore, RunQueryDsl};
+use diesel_async::{AsyncConnection, AsyncConnectionCore, RunQueryDsl, TransactionManager};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::migrations;
+use crate::retry::{Retry, Transient};
 
 /// Runs a [call](crate::Call) on an asynchronous connection.
 ///
@@ -47,3 +58,146 @@ pub trait Call: crate::Call {
 }
 
 impl<T: crate::Call> Call for T {}
+
+/// Runs the migrations that have not run yet, and gives their versions; the asynchronous
+/// [`run_migrations`](crate::run_migrations).
+///
+/// Takes the connection: one that was made for this, or one that owns its place in a pool and goes back to it afterwards
+/// (bb8's `pool.get_owned()`, deadpool's `pool.get()`). Runs on tokio, with one thread or several. It goes on to its
+/// end when the future is dropped.
+///
+/// # Errors
+/// As [`run_migrations`](crate::run_migrations).
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use occupancy_models::asynchronous;
+///
+/// # #[tokio::main]
+/// # async fn main() {
+/// # let (_db, conn) = support::TestDb::ready();
+/// # drop(conn);
+/// # let conn = _db.connect_async().await;
+/// // The set-up of this example has run them all.
+/// assert!(asynchronous::run_migrations(conn).await.unwrap().is_empty());
+/// # }
+/// ```
+pub async fn run_migrations<C>(conn: C) -> Result<Vec<String>>
+where
+    C: AsyncConnection<Backend = Pg> + 'static,
+{
+    blocking(conn, migrations::run_migrations).await
+}
+
+/// Reverts every migration of this crate; the asynchronous [`revert_migrations`](crate::revert_migrations).
+///
+/// Takes the connection, as [`run_migrations`] does.
+///
+/// # Errors
+/// As [`revert_migrations`](crate::revert_migrations).
+pub async fn revert_migrations<C>(conn: C) -> Result<Vec<String>>
+where
+    C: AsyncConnection<Backend = Pg> + 'static,
+{
+    blocking(conn, migrations::revert_migrations).await
+}
+
+/// Runs synchronous work on a thread that may block.
+async fn blocking<C, T>(conn: C, work: fn(&mut AsyncConnectionWrapper<C>) -> Result<T>) -> Result<T>
+where
+    C: AsyncConnection + 'static,
+    T: Send + 'static,
+{
+    let work = tokio::task::spawn_blocking(move || work(&mut AsyncConnectionWrapper::from(conn)));
+    match work.await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The runtime was shut down.
+            Err(error) => Err(Error::Migration(Box::new(error))),
+        },
+    }
+}
+
+impl Retry {
+    /// Runs `work` in a transaction, again for as long as the error is transient and attempts are left; the
+    /// asynchronous [`transaction`](Self::transaction).
+    ///
+    /// Inside a transaction it runs once. Dropping the future leaves the connection in a transaction: a pool throws it
+    /// away.
+    ///
+    /// # Errors
+    /// The last error of `work` or of the commit.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// use occupancy_models::retry::Retry;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() {
+    /// # use diesel_async::RunQueryDsl;
+    /// # let (_db, mut sync) = support::TestDb::ready();
+    /// # let event = an_event(&mut sync);
+    /// # drop(sync);
+    /// # let mut conn = _db.connect_async().await;
+    /// let deleted: Result<usize> = Retry::default()
+    ///     .transaction_async(&mut conn, async |conn| Ok(diesel::delete(&event).execute(conn).await?))
+    ///     .await;
+    /// assert_eq!(deleted.unwrap(), 1);
+    /// # }
+    /// ```
+    pub async fn transaction_async<C, T, E>(
+        self,
+        conn: &mut C,
+        mut work: impl AsyncFnMut(&mut C) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        C: AsyncConnection,
+        E: From<DieselError> + Transient,
+    {
+        self.run_async(conn, async |conn| {
+            C::TransactionManager::begin_transaction(conn).await?;
+            match work(conn).await {
+                Ok(value) => {
+                    C::TransactionManager::commit_transaction(conn).await?;
+                    Ok(value)
+                }
+                Err(error) => match C::TransactionManager::rollback_transaction(conn).await {
+                    // What broke the transaction says more than that it is broken.
+                    Ok(()) | Err(DieselError::BrokenTransactionManager) => Err(error),
+                    Err(rollback) => Err(rollback.into()),
+                },
+            }
+        })
+        .await
+    }
+
+    /// Runs `work`, which opens its own transaction (such as a serializable one), again for as long as the error is
+    /// transient and attempts are left; the asynchronous [`run`](Self::run).
+    ///
+    /// Inside a transaction it runs once. Waits by tokio's clock.
+    ///
+    /// # Errors
+    /// The last error of `work`.
+    pub async fn run_async<C, T, E>(
+        self,
+        conn: &mut C,
+        mut work: impl AsyncFnMut(&mut C) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        C: AsyncConnection,
+        E: From<DieselError> + Transient,
+    {
+        let is_nested = C::TransactionManager::transaction_manager_status_mut(conn).transaction_depth()?.is_some();
+        let mut attempt = 1;
+        loop {
+            match work(conn).await {
+                Err(error) if self.is_worth_another(&error, is_nested, attempt) => {
+                    tokio::time::sleep(self.pause_after(attempt)).await;
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@
 pub mod asynchronous;
 pub mod bulk;
 pub mod migrations;
+pub mod query;
 pub mod reference;
 pub mod retry;
 #[allow(missing_docs, reason = "the comments in the database are its documentation")]
@@ -17,6 +18,7 @@ mod micros;
 mod open_set;
 mod prediction;
 mod retention;
+mod same_query;
 mod sensor_event;
 mod verify;
 

@@ -112,7 +112,7 @@ impl Retry {
         let mut attempt = 1;
         loop {
             match work(conn) {
-                Err(error) if error.is_transient() && !is_nested && attempt < self.attempts => {
+                Err(error) if self.is_worth_another(&error, is_nested, attempt) => {
                     std::thread::sleep(self.pause_after(attempt));
                     attempt += 1;
                 }
@@ -121,8 +121,13 @@ impl Retry {
         }
     }
 
+    /// Whether to try again after this attempt.
+    pub(crate) fn is_worth_another(self, error: &impl Transient, is_nested: bool, attempt: u32) -> bool {
+        error.is_transient() && !is_nested && attempt < self.attempts
+    }
+
     /// A random part of a span that doubles with every attempt, so that two who collided do not meet again.
-    fn pause_after(self, attempt: u32) -> Duration {
+    pub(crate) fn pause_after(self, attempt: u32) -> Duration {
         let span = self.pause.saturating_mul(1 << (attempt - 1).min(10));
         let random = RandomState::new().build_hasher().finish();
         span.mul_f64(random as f64 / u64::MAX as f64)
