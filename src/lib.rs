@@ -5,6 +5,7 @@
 pub mod asynchronous;
 pub mod bulk;
 pub mod migrations;
+pub mod query;
 pub mod reference;
 pub mod retry;
 #[allow(missing_docs, reason = "the comments in the database are its documentation")]
