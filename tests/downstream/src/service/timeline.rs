@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Json, Path, Query, State};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::pooled_connection::bb8::Pool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -66,15 +66,20 @@ impl Parameters {
     fn page(&self) -> Result<Page<'_>, Error> {
         let instant = "is no instant: use one such as 2026-01-01T12:00:00Z";
         let after: Option<SensorEventKey> = parsed("after", &self.after, "is no `next` of a page before")?;
-        let to = parsed("to", &self.to, instant)?.unwrap_or_else(Utc::now);
+        let to: DateTime<Utc> = parsed("to", &self.to, instant)?.unwrap_or_else(Utc::now);
         let from = match parsed("from", &self.from, instant)? {
             Some(from) => from,
             None => match after {
                 Some(key) => key.timestamp(),
-                // `to` may be as early as time itself.
+                // As early as time itself is out of range, and refused below.
                 None => to.checked_sub_signed(TimeDelta::days(1)).unwrap_or(to),
             },
         };
+        // chrono knows instants that PostgreSQL does not.
+        let instants = [Some(from), Some(to), after.map(|key| key.timestamp())];
+        if let Some(far) = instants.into_iter().flatten().find(|instant| !(1..10_000).contains(&instant.year())) {
+            return Err(Error::BadRequest(format!("{far} {instant}")));
+        }
         if self.from.is_some() && from > to {
             return Err(Error::BadRequest(format!("from ({from}) is after to ({to})")));
         }
@@ -82,7 +87,11 @@ impl Parameters {
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Error::BadRequest(format!("limit {limit}: use 1 to {MAX_LIMIT}")));
         }
-        let types = self.types.as_deref().map(|types| types.split(',').map(SensorType::from).collect());
+        let types: Option<Vec<_>> = self.types.as_deref().map(|types| types.split(',').collect());
+        if types.iter().flatten().any(|name| name.is_empty() || name.contains('\0')) {
+            return Err(Error::BadRequest("types: separate names by commas, such as motion,door".to_owned()));
+        }
+        let types = types.map(|types| types.into_iter().map(SensorType::from).collect());
         Ok(Page { from, to, types, limit, after })
     }
 }
@@ -100,6 +109,9 @@ pub(super) async fn timeline(
 ) -> Result<Json<Timeline>, Error> {
     let Query(parameters) = parameters.map_err(|rejection| Error::BadRequest(rejection.body_text()))?;
     let page = parameters.page()?;
+    if room_id.contains('\0') {
+        return Err(Error::BadRequest(format!("room {room_id:?}: no room has a NUL in its name")));
+    }
     // One more than asked for tells whether there is a next page.
     let mut query = SensorEvent::timeline(room_id.as_str(), page.from..page.to).limit(page.limit + 1);
     if let Some(types) = page.types {
