@@ -7,6 +7,7 @@
 //! | [`upsert_events_by_key`] | rows whose [key was reserved](reserve_keys): once by id, also after a lost connection | one statement |
 //! | [`insert_predictions`] | predictions, with their triggering events | one statement |
 //! | [`upsert_predictions`] | predictions whose [id was reserved](reserve_prediction_ids) | one statement |
+//! | [`record_outcomes`] | what came of predictions | one statement |
 //!
 //! An upsert passes each column of a batch as one array, so its SQL is the same for any number of rows: it is
 //! prepared once, and no limit on parameters applies. Batches of about 5,000 rows do well; [`Batches`] makes them of
@@ -18,6 +19,7 @@ mod batches;
 mod check;
 #[cfg(feature = "sync")]
 mod insert;
+mod outcome;
 mod prediction;
 mod repeats;
 mod reserve;
@@ -27,6 +29,7 @@ pub use batches::{BatchError, Batches};
 pub use check::{InvalidRow, Problem};
 #[cfg(feature = "sync")]
 pub use insert::{InsertEvents, insert_events};
+pub use outcome::{OutcomeReport, RecordOutcomes, record_outcomes};
 pub use prediction::{InsertPredictions, KeyedPrediction, UpsertPredictions, insert_predictions, upsert_predictions};
 pub use repeats::Repeats;
 pub use reserve::{ReserveKeys, ReservePredictionIds, reserve_keys, reserve_prediction_ids};

@@ -4,28 +4,63 @@ use std::borrow::Cow;
 use std::ops::RangeBounds;
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{AsSelect, SqlTypeOf};
+use diesel::dsl::{AsSelect, AssumeNotNull, Desc, DistinctOn, Eq, Filter, IsNotNull, Order, Select, SqlTypeOf};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{Query, QueryFragment};
 
-use super::page::oldest_first;
-use super::range::within;
+use super::page::{OldestFirst, oldest_first};
+use super::range::{Within, within};
 use crate::schema::sensor_events;
 use crate::sensor_event::SensorEvent;
 
-/// A query of whole [`SensorEvent`]s that takes any further clause: `filter`, `order`, `limit`, `select`, joins.
-pub type SensorEventQuery<'a> = sensor_events::BoxedQuery<'a, Pg, SqlTypeOf<AsSelect<SensorEvent, Pg>>>;
+type SensorEventSqlType = SqlTypeOf<AsSelect<SensorEvent, Pg>>;
+
+/// A boxed query of whole [`SensorEvent`]s. It takes any further clause: `filter`, `order`, `limit`, `select`, joins;
+/// and as its type stays the same, also under a condition.
+pub type SensorEventQuery<'a> = sensor_events::BoxedQuery<'a, Pg, SensorEventSqlType>;
+
+/// Events in a range of time, as [`SensorEvent::within`] gives them.
+pub type EventsWithin =
+    Filter<Select<sensor_events::table, AsSelect<SensorEvent, Pg>>, Within<sensor_events::timestamp>>;
+
+/// A room's events, as [`SensorEvent::in_room`] gives them.
+pub type EventsInRoom<'a> = Filter<EventsWithin, Eq<sensor_events::room_id, Cow<'a, str>>>;
+
+/// A sensor's events, as [`SensorEvent::of_sensor`] gives them.
+pub type EventsOfSensor<'a> = Filter<EventsWithin, Eq<sensor_events::sensor_id, Cow<'a, str>>>;
+
+/// A sensor's numbers, as [`SensorEvent::series`] gives them.
+pub type Series<'a> = Select<
+    Order<Filter<EventsOfSensor<'a>, IsNotNull<sensor_events::numeric_value>>, OldestFirst>,
+    (sensor_events::timestamp, AssumeNotNull<sensor_events::numeric_value>),
+>;
+
+/// Last events, as [`SensorEvent::last_per_sensor`] gives them.
+pub type LastPerSensor = Order<
+    DistinctOn<EventsWithin, sensor_events::sensor_id>,
+    (sensor_events::sensor_id, Desc<sensor_events::timestamp>),
+>;
+
+/// A query of whole [`SensorEvent`]s that another query can start from: what [`SensorEvent::in_room`] and its like
+/// give, with any further clause, but not boxed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no query of whole sensor events that another query can start from",
+    note = "start with `SensorEvent::in_room`, `SensorEvent::within` or `SensorEvent::query()`; do not box it"
+)]
+pub trait EventsQuery: Query<SqlType = SensorEventSqlType> + QueryFragment<Pg> + Clone {}
+
+impl<Q> EventsQuery for Q where Q: Query<SqlType = SensorEventSqlType> + QueryFragment<Pg> + Clone {}
 
 impl SensorEvent {
     /// The events in a range of time, in no order: what other queries start from.
-    pub fn within<'a>(range: impl RangeBounds<DateTime<Utc>>) -> SensorEventQuery<'a> {
-        let query = sensor_events::table.select(Self::as_select()).into_boxed();
-        within!(query, sensor_events::timestamp, &range)
+    pub fn within(range: impl RangeBounds<DateTime<Utc>>) -> EventsWithin {
+        sensor_events::table.select(Self::as_select()).filter(within(sensor_events::timestamp, range))
     }
 
     /// A room's events in a range of time, in no order: what other queries start from.
     ///
-    /// For people see [`timeline`](Self::timeline), which has an order.
+    /// To be read see [`timeline`](Self::timeline), which has an order.
     ///
     /// ```
     /// # include!("../doctest_setup.rs");
@@ -33,15 +68,12 @@ impl SensorEvent {
     /// # an_event(conn);
     /// let motions: i64 = SensorEvent::in_room("office", Utc::now() - TimeDelta::hours(24)..)
     ///     .filter(sensor_events::sensor_type.eq(SensorType::MOTION))
-    ///     .select(diesel::dsl::count_star())
-    ///     .first(conn)?;
+    ///     .count()
+    ///     .get_result(conn)?;
     /// assert_eq!(motions, 1);
     /// # Ok(()) }) }
     /// ```
-    pub fn in_room<'a>(
-        room_id: impl Into<Cow<'a, str>>,
-        range: impl RangeBounds<DateTime<Utc>>,
-    ) -> SensorEventQuery<'a> {
+    pub fn in_room<'a>(room_id: impl Into<Cow<'a, str>>, range: impl RangeBounds<DateTime<Utc>>) -> EventsInRoom<'a> {
         Self::within(range).filter(sensor_events::room_id.eq(room_id.into()))
     }
 
@@ -49,7 +81,7 @@ impl SensorEvent {
     pub fn of_sensor<'a>(
         sensor_id: impl Into<Cow<'a, str>>,
         range: impl RangeBounds<DateTime<Utc>>,
-    ) -> SensorEventQuery<'a> {
+    ) -> EventsOfSensor<'a> {
         Self::within(range).filter(sensor_events::sensor_id.eq(sensor_id.into()))
     }
 
@@ -73,7 +105,7 @@ impl SensorEvent {
         room_id: impl Into<Cow<'a, str>>,
         range: impl RangeBounds<DateTime<Utc>>,
     ) -> SensorEventQuery<'a> {
-        Self::in_room(room_id, range).order(oldest_first())
+        Self::in_room(room_id, range).order(oldest_first()).into_boxed()
     }
 
     /// Numbers that a sensor reported in a range of time, the oldest first: `(timestamp, value)`.
@@ -91,7 +123,7 @@ impl SensorEvent {
     /// assert_eq!(series[0].1, 21.5);
     /// # Ok(()) }) }
     /// ```
-    pub fn series<'a>(sensor_id: impl Into<Cow<'a, str>>, range: impl RangeBounds<DateTime<Utc>>) -> SeriesQuery<'a> {
+    pub fn series<'a>(sensor_id: impl Into<Cow<'a, str>>, range: impl RangeBounds<DateTime<Utc>>) -> Series<'a> {
         Self::of_sensor(sensor_id, range)
             .filter(sensor_events::numeric_value.is_not_null())
             .order(oldest_first())
@@ -113,16 +145,9 @@ impl SensorEvent {
     /// assert_eq!(now, [event]);
     /// # Ok(()) }) }
     /// ```
-    pub fn last_per_sensor<'a>(range: impl RangeBounds<DateTime<Utc>>) -> SensorEventQuery<'a> {
-        let query = sensor_events::table
-            .select(Self::as_select())
+    pub fn last_per_sensor(range: impl RangeBounds<DateTime<Utc>>) -> LastPerSensor {
+        Self::within(range)
             .distinct_on(sensor_events::sensor_id)
             .order((sensor_events::sensor_id, sensor_events::timestamp.desc()))
-            .into_boxed();
-        within!(query, sensor_events::timestamp, &range)
     }
 }
-
-/// A query of `(timestamp, value)` that takes any further clause.
-pub type SeriesQuery<'a> =
-    sensor_events::BoxedQuery<'a, Pg, (diesel::sql_types::Timestamptz, diesel::sql_types::Double)>;

@@ -1,0 +1,4 @@
+DROP FUNCTION record_prediction_outcomes(BIGINT[], TIMESTAMPTZ[], BIGINT);
+DROP FUNCTION referenced_sensor_events(BIGINT[]);
+DROP FUNCTION sensor_events_by_keys(BIGINT[], TIMESTAMPTZ[]);
+DROP FUNCTION sensor_event_by_id(BIGINT);

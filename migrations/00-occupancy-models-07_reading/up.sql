@@ -1,0 +1,99 @@
+-- Reading events whose chunks are known only when the query runs, and recording outcomes.
+--
+-- A join finds out too late which chunks it needs: all of them are planned, and each is probed for every row. These
+-- functions look up the timestamps first, and then run a statement (EXECUTE, so that it is planned for its values)
+-- for each span of time that has some.
+
+SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+CREATE FUNCTION sensor_event_by_id(event_id BIGINT) RETURNS SETOF sensor_events
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    since TIMESTAMPTZ;
+BEGIN
+    -- As sensor_event_timestamp() does.
+    FOREACH since IN ARRAY ARRAY[now() - INTERVAL '1 day', now() - INTERVAL '30 days', '-infinity'] LOOP
+        RETURN QUERY EXECUTE 'SELECT * FROM sensor_events WHERE id = $1 AND timestamp >= $2' USING event_id, since;
+        EXIT WHEN FOUND;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION sensor_event_by_id(BIGINT) IS 'The event with this id, if there is one. Looks into the last day, the last 30 days, then everything.';
+
+CREATE FUNCTION sensor_events_by_keys(ids BIGINT[], timestamps TIMESTAMPTZ[]) RETURNS SETOF sensor_events
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    span RECORD;
+BEGIN
+    FOR span IN
+        SELECT min(key.timestamp) AS lower, max(key.timestamp) AS upper, array_agg(key.id) AS ids, array_agg(key.timestamp) AS timestamps
+        FROM unnest(ids, timestamps) AS key (id, timestamp)
+        -- A week has a handful of chunks at most, unless they are hours long.
+        GROUP BY date_bin('7 days', key.timestamp, '2000-01-03')
+    LOOP
+        RETURN QUERY EXECUTE '
+            SELECT event.*
+            FROM sensor_events AS event
+            WHERE event.id = ANY ($1)
+                AND event.timestamp BETWEEN $3 AND $4
+                AND (event.id, event.timestamp) IN (SELECT * FROM unnest($1, $2))'
+        USING span.ids, span.timestamps, span.lower, span.upper;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION sensor_events_by_keys(BIGINT[], TIMESTAMPTZ[]) IS 'The events with these keys, as far as they exist, in no order. Reads only the chunks of those weeks.';
+
+CREATE FUNCTION referenced_sensor_events(event_ids BIGINT[]) RETURNS SETOF sensor_events
+LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+BEGIN ATOMIC
+    SELECT event.*
+    FROM (
+        SELECT array_agg(id) AS ids, array_agg(timestamp) AS timestamps
+        FROM referenced_events
+        WHERE id = ANY (event_ids)
+    ) AS keys
+    CROSS JOIN LATERAL sensor_events_by_keys(keys.ids, keys.timestamps) AS event;
+END;
+COMMENT ON FUNCTION referenced_sensor_events(BIGINT[]) IS 'The events with these ids that something references, in no order. Reads only the chunks of those weeks.';
+
+CREATE FUNCTION record_prediction_outcomes(
+    ids BIGINT[],
+    actual_times TIMESTAMPTZ[],
+    tolerance_microseconds BIGINT,
+    OUT recorded BIGINT,
+    OUT accurate BIGINT,
+    OUT missed BIGINT,
+    OUT unknown_ids BIGINT[]
+)
+LANGUAGE sql
+SET search_path FROM CURRENT
+BEGIN ATOMIC
+    WITH outcomes AS (
+        SELECT id, actual
+        FROM unnest(ids, actual_times) AS outcome (id, actual)
+    ), written AS (
+        UPDATE predictions
+        SET actual_transition_time = outcomes.actual,
+            accuracy_minutes = abs(extract(EPOCH FROM outcomes.actual - predicted_transition_time)) / 60,
+            is_accurate = coalesce(
+                abs(extract(EPOCH FROM outcomes.actual - predicted_transition_time)) * 1000000 <= tolerance_microseconds,
+                false
+            ),
+            validation_timestamp = now()
+        FROM outcomes
+        WHERE predictions.id = outcomes.id
+        RETURNING predictions.id, is_accurate, actual_transition_time
+    )
+    SELECT
+        count(*),
+        count(*) FILTER (WHERE is_accurate),
+        count(*) FILTER (WHERE actual_transition_time IS NULL),
+        ARRAY(SELECT id FROM outcomes WHERE id NOT IN (SELECT id FROM written) ORDER BY id)
+    FROM written;
+END;
+COMMENT ON FUNCTION record_prediction_outcomes(BIGINT[], TIMESTAMPTZ[], BIGINT) IS 'Records when the transitions of these predictions took place (null: never), and whether that was within the tolerance of the predicted time.';
