@@ -147,6 +147,7 @@ impl Retry {
     /// assert_eq!(deleted.unwrap(), 1);
     /// # }
     /// ```
+    #[expect(clippy::manual_async_fn, reason = "callers cannot prove that an `async fn` on any connection is Send")]
     pub fn transaction_async<'conn, 'work, C, T, E, F>(
         self,
         conn: &'conn mut C,
@@ -180,6 +181,7 @@ impl Retry {
     ///
     /// # Errors
     /// The last error of `work`.
+    #[expect(clippy::manual_async_fn, reason = "callers cannot prove that an `async fn` on any connection is Send")]
     pub fn run_async<'conn, 'work, C, T, E, F>(
         self,
         conn: &'conn mut C,

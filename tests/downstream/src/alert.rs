@@ -38,7 +38,9 @@ pub struct NewAlert<'a> {
 
 /// Alerts with the sensor events that they refer to, those of events since an instant.
 ///
-/// `referenced_events` has the whole key of each event, and the instant keeps older chunks out of the plan.
+/// `referenced_events` has the whole key of each event, and the instant keeps older chunks out of the plan. For alerts of
+/// any age, load the keys ([`ReferencedEvent`](occupancy_models::ReferencedEvent)) and then
+/// [`SensorEvent::by_keys`](occupancy_models::SensorEvent::by_keys).
 #[auto_type(no_type_alias)]
 pub fn with_events(since: DateTime<Utc>) -> _ {
     let same_key: _ = sensor_events::id.eq(referenced_events::id);

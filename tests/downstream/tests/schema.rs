@@ -18,7 +18,7 @@ use occupancy_models::{
     Call, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorType, TransitionType,
     drop_sensor_events_before, revert_migrations, run_migrations, verify,
 };
-use support::{TestDb, has, values};
+use support::{TestDb, server, values};
 
 fn start() -> DateTime<Utc> {
     "2026-01-05T00:00:00Z".parse().unwrap()
@@ -165,7 +165,7 @@ fn meters_have_a_hypertable_of_their_own() {
     assert_eq!(EnergyReading::query().order(energy_readings::read_at).load(&mut conn), Ok(readings));
 
     let report = EnergyReading::hypertable().plain_table_will_do(true).call(&mut conn).unwrap();
-    if has(support::Needs::Timescale) {
+    if server().available.is_some() {
         assert_eq!((again.outcome, again.chunks), (HypertableOutcome::AlreadyThere, Some(0)));
         assert_eq!((report.chunk_interval, report.chunks), (Some(TimeDelta::days(7)), Some(3)));
     } else {

@@ -4,6 +4,7 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -37,7 +38,7 @@ fn manager(db: &TestDb) -> AsyncDieselConnectionManager<AsyncPgConnection> {
     AsyncDieselConnectionManager::new(db.url_for_child())
 }
 
-/// How many connections the server allows at once, and the pool.
+/// How many connections a pool may have on this server.
 fn connections() -> u32 {
     if has(Needs::TwoConnections) { 4 } else { 1 }
 }
@@ -55,7 +56,9 @@ impl Served {
     async fn start() -> Self {
         let (db, conn) = TestDb::new();
         drop(conn);
-        let pool = bb8::Pool::builder().max_size(connections()).build(manager(&db)).await.unwrap();
+        // Where tests take turns at one connection, the last one waits for all the others.
+        let pool = bb8::Pool::builder().max_size(connections()).connection_timeout(Duration::from_secs(120));
+        let pool = pool.build(manager(&db)).await.unwrap();
         setup::run(&pool).await.unwrap();
         // A service that starts again finds everything done.
         setup::run(&pool).await.unwrap();
@@ -157,6 +160,7 @@ async fn a_timeline_comes_in_pages_to_many_at_once() {
                 let page: Timeline = served.ok(&format!("{ROOM}?{DAY}&limit={limit}{after}")).await;
                 assert!(page.events.len() <= limit);
                 events.extend(page.events);
+                assert!(events.len() <= whole.len(), "pages of {limit} go on");
                 match page.next {
                     Some(next) => after = format!("&after={next}"),
                     None => break,
