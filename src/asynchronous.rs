@@ -132,17 +132,19 @@ impl Retry {
     ///
     /// ```
     /// # include!("doctest_setup.rs");
+    /// use diesel_async::RunQueryDsl;
     /// use occupancy_models::retry::Retry;
     ///
     /// # #[tokio::main]
     /// # async fn main() {
-    /// # use diesel_async::RunQueryDsl;
     /// # let (_db, mut sync) = support::TestDb::ready();
     /// # let event = an_event(&mut sync);
     /// # drop(sync);
     /// # let mut conn = _db.connect_async().await;
     /// let deleted: Result<usize> = Retry::default()
-    ///     .transaction_async(&mut conn, async |conn| Ok(diesel::delete(&event).execute(conn).await?))
+    ///     .transaction_async(&mut conn, async |conn| {
+    ///         Ok(RunQueryDsl::execute(diesel::delete(&event), conn).await?)
+    ///     })
     ///     .await;
     /// assert_eq!(deleted.unwrap(), 1);
     /// # }

@@ -43,8 +43,8 @@ pub struct NewAlert<'a> {
 /// [`SensorEvent::by_keys`](occupancy_models::SensorEvent::by_keys).
 #[auto_type(no_type_alias)]
 pub fn with_events(since: DateTime<Utc>) -> _ {
-    let same_key: _ = sensor_events::id.eq(referenced_events::id);
-    let same_key: _ = same_key.and(sensor_events::timestamp.eq(referenced_events::timestamp));
+    let same_id = sensor_events::id.eq(referenced_events::id);
+    let same_key = same_id.and(sensor_events::timestamp.eq(referenced_events::timestamp));
     alerts::table
         .inner_join(referenced_events::table)
         .inner_join(sensor_events::table.on(same_key))
