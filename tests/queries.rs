@@ -159,7 +159,7 @@ fn a_timeline_takes_any_further_clause_and_joins() {
     diesel::table! {
         rooms (id) { id -> Text, floor -> Int4 }
     }
-    occupancy_models::allow_tables_to_appear_with_events!(rooms);
+    occupancy_models::allow_in_same_query!(rooms);
     sql(
         &mut conn,
         "CREATE TABLE rooms (id TEXT PRIMARY KEY, floor INT NOT NULL); INSERT INTO rooms VALUES ('office', 3)",

@@ -101,7 +101,7 @@ impl QueryFragment<Pg> for StateChanged {
         }
         // For the chunks only: the event itself is before this.
         if let Bound::Included(to) | Bound::Excluded(to) = &self.to {
-            out.push_sql(" AND earlier.timestamp <= ");
+            out.push_sql(" AND earlier.timestamp < ");
             out.push_bind_param::<Timestamptz, _>(to)?;
         }
         out.push_sql(" ORDER BY earlier.timestamp DESC LIMIT 1)))");

@@ -1,0 +1,188 @@
+//! Reads among 730 daily chunks: by key against by bare id, across the reference, and the known recipe's reads on this
+//! crate's three indexes and on its ten.
+//!
+//!     dev/db cargo bench --bench reads
+//!
+//! Every round runs all candidates one after the other; a ratio is the median over the rounds of the ratio of times in
+//! each. `ROWS` (2000000), `PREDICTIONS` (20000) and `ROUNDS` (15) choose less.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
+
+mod data;
+#[path = "../bulk/measure.rs"]
+#[allow(dead_code)]
+mod measure;
+mod recipe;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use std::time::Instant;
+
+use chrono::TimeDelta;
+use data::{Home, end};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz};
+use measure::{Measurements, env};
+use occupancy_models::schema::{predictions, sensor_events};
+use occupancy_models::{Call, Prediction, SensorEvent, SensorEventKey, query};
+use support::value;
+
+fn main() {
+    let rows = env("ROWS", 2_000_000);
+    let count = env("PREDICTIONS", 20_000);
+    let rounds = env("ROUNDS", 15);
+    println!("{}, {rows} events in {} days, {count} predictions, {rounds} rounds", support::server(), data::DAYS);
+    let start = Instant::now();
+    let mut home = Home::ours(rows, count);
+    let ids: i64 = SensorEvent::within(..end() - TimeDelta::days(1)).count().get_result(&mut home.conn).unwrap();
+    let mut day = Home::one_chunk(rows, ids);
+    let mut recipe = Home::recipe(rows);
+    println!("loaded in {:.0} s", start.elapsed().as_secs_f64());
+    lookups(&mut home, rounds);
+    last_day(&mut home, &mut day, rounds);
+    recipe::reads(&mut home, &mut recipe, rounds);
+}
+
+/// How often something quick is repeated, so that one hiccup is not the measurement.
+const REPEATS: usize = 20;
+
+fn lookups(home: &mut Home, rounds: usize) {
+    let events = home.newest(REPEATS as i64);
+    let keys: Vec<SensorEventKey> = events.iter().map(SensorEvent::key).collect();
+    let week: Vec<SensorEventKey> = home.of_the_week(1_000).iter().map(SensorEvent::key).collect();
+    let week_ids: Vec<i64> = week.iter().map(SensorEventKey::id).collect();
+    let conn = &mut home.conn;
+    let chunk = value(
+        conn,
+        &format!(
+            "SELECT tableoid::regclass FROM sensor_events WHERE id = {} AND timestamp = '{}'",
+            keys[0].id(),
+            keys[0].timestamp()
+        ),
+    );
+    let from_chunk = format!("SELECT * FROM {chunk} WHERE id = $1 AND timestamp = $2");
+    // The last 1,000.
+    let predicted = || Prediction::query().order(predictions::id.desc()).limit(1_000);
+
+    let mut measured = Measurements::new();
+    for _ in 0..rounds {
+        measured.time("chunk_lookup", REPEATS, || {
+            for key in &keys {
+                // Diesel's own query, so that the rows are read alike; the table is named by the query.
+                let found: Vec<Row> = diesel::sql_query(&from_chunk)
+                    .bind::<BigInt, _>(key.id())
+                    .bind::<Timestamptz, _>(key.timestamp())
+                    .load(conn)
+                    .unwrap();
+                assert_eq!(found.len(), 1);
+            }
+        });
+        measured.time("key_lookup", REPEATS, || {
+            for key in &keys {
+                let event: SensorEvent = SensorEvent::query().find((key.id(), key.timestamp())).first(conn).unwrap();
+                assert_eq!(event.id, key.id());
+            }
+        });
+        measured.time("id_lookup", REPEATS, || {
+            for key in &keys {
+                let event: SensorEvent = SensorEvent::by_id(key.id()).first(conn).unwrap();
+                assert_eq!(event.id, key.id());
+            }
+        });
+        measured.time("where_id", 3, || {
+            for key in &keys[..3] {
+                let event: SensorEvent =
+                    SensorEvent::query().filter(sensor_events::id.eq(key.id())).first(conn).unwrap();
+                assert_eq!(event.id, key.id());
+            }
+        });
+        measured.time("by_keys", 1_000, || {
+            let found: Vec<SensorEvent> = SensorEvent::by_keys(&week).load(conn).unwrap();
+            assert_eq!(found.len(), week.len());
+        });
+        measured.time("lookup_in_order", 1_000, || {
+            let found = SensorEvent::lookup(&week).call(conn).unwrap();
+            assert!(found.iter().all(Option::is_some));
+        });
+        measured.time("where_id_any", 1_000, || {
+            let found: Vec<SensorEvent> =
+                SensorEvent::query().filter(sensor_events::id.eq_any(&week_ids)).load(conn).unwrap();
+            assert_eq!(found.len(), week.len());
+        });
+        measured.time("predictions_with_events", 1_000, || {
+            let found = query::with_events(predicted()).call(conn).unwrap();
+            assert!(found.len() == 1_000 && found.iter().all(|(_, event)| event.is_some()));
+        });
+        measured.time("triggering_events", 1_000, || {
+            let found: Vec<Prediction> = predicted().load(conn).unwrap();
+            let events = Prediction::triggering_events(&found).call(conn).unwrap();
+            assert!(events.len() == 1_000 && events.iter().all(Option::is_some));
+        });
+    }
+    // Once a few rounds: it takes seconds.
+    for _ in 0..rounds.div_ceil(5) {
+        measured.time("plain_join", 1_000, || {
+            let last: Vec<i64> = predicted().select(predictions::id).load(conn).unwrap();
+            let found: Vec<(Prediction, SensorEvent)> = predictions::table
+                .inner_join(sensor_events::table.on(predictions::triggering_event_id.eq(sensor_events::id.nullable())))
+                .filter(predictions::id.eq_any(last))
+                .select((Prediction::as_select(), SensorEvent::as_select()))
+                .load(conn)
+                .unwrap();
+            assert_eq!(found.len(), 1_000);
+        });
+    }
+    println!();
+    measured.print();
+    // A rate is the inverse of a time.
+    measured.ratio_as("key_lookup/chunk_lookup", "chunk_lookup", "key_lookup");
+    measured.ratio_as("where_id/id_lookup", "id_lookup", "where_id");
+    measured.ratio_as("where_id_any/by_keys", "by_keys", "where_id_any");
+    measured.ratio_as("where_id_any/lookup_in_order", "lookup_in_order", "where_id_any");
+    measured.ratio_as("plain_join/predictions_with_events", "predictions_with_events", "plain_join");
+}
+
+#[derive(QueryableByName)]
+#[diesel(table_name = sensor_events)]
+#[allow(dead_code, reason = "read as the model reads it")]
+struct Row {
+    id: i64,
+    timestamp: chrono::DateTime<chrono::Utc>,
+    room_id: String,
+    sensor_id: String,
+    sensor_type: String,
+    state: String,
+    numeric_value: Option<f64>,
+    previous_state: Option<String>,
+    attributes: serde_json::Value,
+    is_human_triggered: bool,
+    confidence_score: Option<f64>,
+    created_at: chrono::DateTime<chrono::Utc>,
+    processed_at: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+/// A room's last 24 hours, where there are 730 chunks and where there is one.
+fn last_day(home: &mut Home, day: &mut Home, rounds: usize) {
+    let mut measured = Measurements::new();
+    let range = end() - TimeDelta::days(1)..end();
+    let mut counts = Vec::new();
+    for round in 0..rounds * 2 {
+        // In turn first.
+        let mut sides = [("day_of_730_chunks", &mut *home), ("day_of_one_chunk", &mut *day)];
+        if round % 2 == 1 {
+            sides.reverse();
+        }
+        for (name, side) in sides {
+            measured.time(name, REPEATS, || {
+                for _ in 0..REPEATS {
+                    let events: Vec<SensorEvent> =
+                        SensorEvent::timeline("room_3", range.clone()).load(&mut side.conn).unwrap();
+                    counts.push(events.len());
+                }
+            });
+        }
+    }
+    assert!(counts.iter().all(|count| *count == counts[0]), "the same rows on both sides");
+    println!("\na room's last 24 hours: {} events", counts[0]);
+    measured.print();
+    measured.ratio_as("day_of_730_chunks/day_of_one_chunk", "day_of_one_chunk", "day_of_730_chunks");
+}
