@@ -132,21 +132,20 @@ impl Retry {
     ///
     /// ```
     /// # include!("doctest_setup.rs");
-    /// use diesel_async::RunQueryDsl;
+    /// use occupancy_models::asynchronous::Call;
     /// use occupancy_models::retry::Retry;
     ///
     /// # #[tokio::main]
     /// # async fn main() {
-    /// # let (_db, mut sync) = support::TestDb::ready();
-    /// # let event = an_event(&mut sync);
-    /// # drop(sync);
+    /// # let (_db, conn) = support::TestDb::ready();
+    /// # drop(conn);
     /// # let mut conn = _db.connect_async().await;
-    /// let deleted: Result<usize> = Retry::default()
-    ///     .transaction_async(&mut conn, async |conn| {
-    ///         Ok(RunQueryDsl::execute(diesel::delete(&event), conn).await?)
-    ///     })
-    ///     .await;
-    /// assert_eq!(deleted.unwrap(), 1);
+    /// let cutoff = Utc::now() - TimeDelta::days(730);
+    /// let report = Retry::default()
+    ///     .transaction_async(&mut conn, async |conn| drop_sensor_events_before(cutoff).call(conn).await)
+    ///     .await
+    ///     .unwrap();
+    /// assert_eq!(report.chunks_dropped, 0);
     /// # }
     /// ```
     #[expect(clippy::manual_async_fn, reason = "callers cannot prove that an `async fn` on any connection is Send")]
