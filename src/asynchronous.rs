@@ -15,6 +15,7 @@
 
 use std::panic::resume_unwind;
 
+use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::result::Error as DieselError;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
@@ -131,45 +132,47 @@ impl Retry {
     ///
     /// ```
     /// # include!("doctest_setup.rs");
+    /// use occupancy_models::asynchronous::Call;
     /// use occupancy_models::retry::Retry;
     ///
     /// # #[tokio::main]
     /// # async fn main() {
-    /// # use diesel_async::RunQueryDsl;
-    /// # let (_db, mut sync) = support::TestDb::ready();
-    /// # let event = an_event(&mut sync);
-    /// # drop(sync);
+    /// # let (_db, conn) = support::TestDb::ready();
+    /// # drop(conn);
     /// # let mut conn = _db.connect_async().await;
-    /// let deleted: Result<usize> = Retry::default()
-    ///     .transaction_async(&mut conn, async |conn| Ok(diesel::delete(&event).execute(conn).await?))
-    ///     .await;
-    /// assert_eq!(deleted.unwrap(), 1);
+    /// let cutoff = Utc::now() - TimeDelta::days(730);
+    /// let report = Retry::default()
+    ///     .transaction_async(&mut conn, async |conn| drop_sensor_events_before(cutoff).call(conn).await)
+    ///     .await
+    ///     .unwrap();
+    /// assert_eq!(report.chunks_dropped, 0);
     /// # }
     /// ```
-    pub async fn transaction_async<C, T, E>(
+    #[expect(clippy::manual_async_fn, reason = "callers cannot prove that an `async fn` on any connection is Send")]
+    pub fn transaction_async<'conn, 'work, C, T, E, F>(
         self,
-        conn: &mut C,
-        mut work: impl AsyncFnMut(&mut C) -> Result<T, E>,
-    ) -> Result<T, E>
+        conn: &'conn mut C,
+        work: F,
+    ) -> impl Future<Output = Result<T, E>> + Send + 'conn
     where
         C: AsyncConnection,
-        E: From<DieselError> + Transient,
+        T: Send + 'work,
+        E: From<DieselError> + Transient + Send + 'work,
+        for<'c> F: AsyncFnOnce(&'c mut C) -> Result<T, E> + Attempt<&'c mut C, Result<T, E>> + Clone + Send + 'work,
+        'work: 'conn,
     {
-        self.run_async(conn, async |conn| {
-            C::TransactionManager::begin_transaction(conn).await?;
-            match work(conn).await {
-                Ok(value) => {
-                    C::TransactionManager::commit_transaction(conn).await?;
-                    Ok(value)
+        async move {
+            let is_nested = is_nested(conn)?;
+            let mut attempt = 1;
+            loop {
+                let result = conn.transaction(work.clone()).await;
+                if !matches!(&result, Err(error) if self.is_worth_another(error, is_nested, attempt)) {
+                    return result;
                 }
-                Err(error) => match C::TransactionManager::rollback_transaction(conn).await {
-                    // What broke the transaction says more than that it is broken.
-                    Ok(()) | Err(DieselError::BrokenTransactionManager) => Err(error),
-                    Err(rollback) => Err(rollback.into()),
-                },
+                tokio::time::sleep(self.pause_after(attempt)).await;
+                attempt += 1;
             }
-        })
-        .await
+        }
     }
 
     /// Runs `work`, which opens its own transaction (such as a serializable one), again for as long as the error is
@@ -179,25 +182,51 @@ impl Retry {
     ///
     /// # Errors
     /// The last error of `work`.
-    pub async fn run_async<C, T, E>(
+    #[expect(clippy::manual_async_fn, reason = "callers cannot prove that an `async fn` on any connection is Send")]
+    pub fn run_async<'conn, 'work, C, T, E, F>(
         self,
-        conn: &mut C,
-        mut work: impl AsyncFnMut(&mut C) -> Result<T, E>,
-    ) -> Result<T, E>
+        conn: &'conn mut C,
+        work: F,
+    ) -> impl Future<Output = Result<T, E>> + Send + 'conn
     where
         C: AsyncConnection,
-        E: From<DieselError> + Transient,
+        T: Send + 'work,
+        E: From<DieselError> + Transient + Send + 'work,
+        for<'c> F: AsyncFnOnce(&'c mut C) -> Result<T, E> + Attempt<&'c mut C, Result<T, E>> + Clone + Send + 'work,
+        'work: 'conn,
     {
-        let is_nested = C::TransactionManager::transaction_manager_status_mut(conn).transaction_depth()?.is_some();
-        let mut attempt = 1;
-        loop {
-            match work(conn).await {
-                Err(error) if self.is_worth_another(&error, is_nested, attempt) => {
-                    tokio::time::sleep(self.pause_after(attempt)).await;
-                    attempt += 1;
+        async move {
+            let is_nested = is_nested(conn)?;
+            let mut attempt = 1;
+            loop {
+                let result = work.clone()(conn).await;
+                if !matches!(&result, Err(error) if self.is_worth_another(error, is_nested, attempt)) {
+                    return result;
                 }
-                result => return result,
+                tokio::time::sleep(self.pause_after(attempt)).await;
+                attempt += 1;
             }
         }
     }
+}
+
+fn is_nested<C: AsyncConnection>(conn: &mut C) -> QueryResult<bool> {
+    Ok(C::TransactionManager::transaction_manager_status_mut(conn).transaction_depth()?.is_some())
+}
+
+/// What [`Retry`] can run several times: an async closure on a connection, whose future can go from thread to thread.
+///
+/// Every such closure is one; there is nothing to implement. A closure that owns what it uses (`async move`) is cloned
+/// for each attempt.
+pub trait Attempt<Conn, R>: AsyncFnOnce(Conn) -> R + FnOnce(Conn) -> Self::Running {
+    /// The closure's future.
+    type Running: Future<Output = R> + Send;
+}
+
+impl<Conn, R, F, Running> Attempt<Conn, R> for F
+where
+    F: AsyncFnOnce(Conn) -> R + FnOnce(Conn) -> Running,
+    Running: Future<Output = R> + Send,
+{
+    type Running = Running;
 }

@@ -14,6 +14,7 @@ pub mod timescale;
 
 mod call;
 mod error;
+mod key_text;
 mod micros;
 mod open_set;
 mod prediction;
@@ -24,6 +25,7 @@ mod verify;
 
 pub use call::Call;
 pub use error::{Error, HypertableError, KeyError, ReferenceError, Result};
+pub use key_text::InvalidSensorEventKey;
 pub use migrations::{MIGRATIONS, revert_migrations, run_migrations};
 pub use open_set::{ModelType, SensorState, SensorType};
 pub use prediction::{
