@@ -5,6 +5,7 @@
 //! | [`Call::call`](crate::Call::call) | [`Call::call`] |
 //! | [`run_migrations`](crate::run_migrations) | [`run_migrations`] |
 //! | [`revert_migrations`](crate::revert_migrations) | [`revert_migrations`] |
+//! | [`timescale::OutsideTransaction::run`](crate::timescale::OutsideTransaction::run) | [`OutsideTransaction::run`] |
 //! | [`Retry::transaction`] | [`Retry::transaction_async`] |
 //! | [`Retry::run`] | [`Retry::run_async`] |
 //! | `diesel::RunQueryDsl` | `diesel_async::RunQueryDsl` |
@@ -19,12 +20,13 @@ use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::result::Error as DieselError;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
-use diesel_async::methods::LoadQuery;
+use diesel_async::methods::{ExecuteDsl, LoadQuery};
 use diesel_async::{AsyncConnection, AsyncConnectionCore, RunQueryDsl, TransactionManager};
 
 use crate::error::{Error, Result};
 use crate::migrations;
 use crate::retry::{Retry, Transient};
+use crate::timescale::outside_transaction::{Statement, refuse_inside_transaction};
 
 /// Runs a [call](crate::Call) on an asynchronous connection.
 ///
@@ -59,6 +61,29 @@ pub trait Call: crate::Call {
 }
 
 impl<T: crate::Call> Call for T {}
+
+/// Runs a [statement that cannot run inside a transaction](crate::timescale::OutsideTransaction) on an asynchronous
+/// connection.
+pub trait OutsideTransaction: crate::timescale::OutsideTransaction {
+    /// Runs the statement.
+    ///
+    /// # Errors
+    /// As [`timescale::OutsideTransaction::run`](crate::timescale::OutsideTransaction::run).
+    fn run<'query, C>(self, conn: &mut C) -> impl Future<Output = Result<()>> + Send
+    where
+        C: AsyncConnection<Backend = Pg>,
+        Self: Send + 'query,
+        Statement<Self>: ExecuteDsl<C> + 'query,
+    {
+        async move {
+            refuse_inside_transaction(Self::NAME, is_nested(conn)?)?;
+            Statement(self).execute(conn).await?;
+            Ok(())
+        }
+    }
+}
+
+impl<T: crate::timescale::OutsideTransaction> OutsideTransaction for T {}
 
 /// Runs the migrations that have not run yet, and gives their versions; the asynchronous
 /// [`run_migrations`](crate::run_migrations).

@@ -20,6 +20,12 @@ pub enum Error {
     /// The server does not have the feature. Nothing was sent.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// The statement cannot run inside a transaction. Nothing was sent.
+    #[error("{statement} cannot run inside a transaction: run it on the connection itself")]
+    InsideTransaction {
+        /// The statement.
+        statement: &'static str,
+    },
     /// A reference to sensor events, or what removes events, was refused.
     #[error(transparent)]
     Reference(#[from] ReferenceError),

@@ -2,8 +2,10 @@
 
 mod feature;
 mod hypertable;
+pub(crate) mod outside_transaction;
 mod server;
 
 pub use feature::{Feature, Unsupported};
 pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, TimeColumn, hypertable};
+pub use outside_transaction::OutsideTransaction;
 pub use server::{Edition, Server, ServerQuery, TimescaleVersion, UnknownVersion};
