@@ -63,3 +63,80 @@ pub(crate) fn push_relation<'b>(
     out.push_sql(" AS regclass)");
     Ok(())
 }
+
+/// Pushes one argument of a function, by the name of its type; `Relation` is one named by [`relation_name`].
+macro_rules! push_argument {
+    ($out:ident, $value:expr, Relation) => {
+        crate::call::push_relation($value, &mut $out)?
+    };
+    ($out:ident, $value:expr, $sql_type:ident) => {
+        $out.push_bind_param::<$sql_type, _>($value)?
+    };
+}
+pub(crate) use push_argument;
+
+/// Declares the call of one SQL function: a struct with a field for each argument, in order, and its SQL before and
+/// after the arguments.
+macro_rules! function_call {
+    (
+        $(#[$meta:meta])*
+        $call:ident { $($field:ident: $type:ty = $sql_type:ident),* $(,)? },
+        $before:literal, $after:literal,
+        $columns:ty => $row:ty => $output:ty, $finish:expr $(,)?
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, diesel::query_builder::QueryId)]
+        #[must_use = "a call does nothing until it runs"]
+        pub struct $call {
+            $($field: $type,)*
+        }
+
+        impl diesel::query_builder::Query for $call {
+            type SqlType = $columns;
+        }
+
+        impl diesel::query_builder::QueryFragment<diesel::pg::Pg> for $call {
+            #[allow(unused_assignments, unused_mut, unused_variables, reason = "a function may have no arguments")]
+            fn walk_ast<'b>(
+                &'b self,
+                mut out: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>,
+            ) -> diesel::QueryResult<()> {
+                let mut separator = "";
+                out.push_sql($before);
+                $(
+                    out.push_sql(separator);
+                    separator = ", ";
+                    crate::call::push_argument!(out, &self.$field, $sql_type);
+                )*
+                out.push_sql($after);
+                Ok(())
+            }
+        }
+
+        impl<C> diesel::query_dsl::RunQueryDsl<C> for $call {}
+
+        impl crate::call::Call for $call {
+            type Row = $row;
+            type Output = $output;
+
+            fn output(rows: Vec<Self::Row>) -> crate::error::Result<Self::Output> {
+                let finish: fn(Vec<$row>) -> crate::error::Result<$output> = $finish;
+                finish(rows)
+            }
+        }
+    };
+}
+pub(crate) use function_call;
+
+/// A table, as an argument of a function; the error is kept until the call runs.
+pub(crate) type Relation = std::result::Result<String, String>;
+
+/// The only value of the only row.
+pub(crate) fn value<T>(rows: Vec<(T,)>) -> Result<T> {
+    Ok(single(rows)?.0)
+}
+
+/// Nothing: what a function that returns `void` gives.
+pub(crate) fn done(_: Vec<(bool,)>) -> Result<()> {
+    Ok(())
+}

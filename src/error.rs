@@ -203,6 +203,24 @@ pub enum ReferenceError {
         /// What to do.
         remedy: String,
     },
+    /// Dropping chunks, or a retention policy of the server's own, would leave references to rows that are gone.
+    #[error("{message}. {remedy}")]
+    LossOfReferencedRows {
+        /// Names the operation and the table.
+        message: String,
+        /// The table.
+        table: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Retention would keep nothing.
+    #[error("{message}. {remedy}")]
+    RetentionInterval {
+        /// Names the interval.
+        message: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The column cannot refer to sensor events: it does not exist, is no `bigint`, or is `NOT NULL`.
     #[error("{message}. {remedy}")]
     Column {
@@ -283,6 +301,8 @@ fn refusal(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option
         "id_not_handed_out" => KeyError::NotHandedOut { message, id: column.parse().ok()?, remedy }.into(),
         "isolation_too_high" => ReferenceError::IsolationTooHigh { message, remedy }.into(),
         "event_key_change" => ReferenceError::KeyChange { message, remedy }.into(),
+        "loss_of_referenced_rows" => ReferenceError::LossOfReferencedRows { message, table, remedy }.into(),
+        "retention_interval" => ReferenceError::RetentionInterval { message, remedy }.into(),
         "reference_column" => ReferenceError::Column { message, table, column, remedy }.into(),
         _ => return None,
     })

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::micros;
 use crate::open_set::{SensorState, SensorType};
 use crate::schema::sensor_events;
-use crate::timescale::{HypertableSetup, hypertable};
+use crate::timescale::{Columnstore, HypertableSetup, columnstore, hypertable};
 
 /// The key of a sensor event: what names it and leads to its chunk.
 ///
@@ -128,6 +128,27 @@ impl SensorEvent {
     /// ```
     pub fn hypertable() -> HypertableSetup {
         hypertable(sensor_events::timestamp).default_indexes(false)
+    }
+
+    /// How `sensor_events` is kept by columns: by sensor, each in the order of time.
+    ///
+    /// So the upsert by sensor and instant finds its rows in compressed chunks by the segment and its range of time.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// use occupancy_models::timescale::{Feature, Server};
+    ///
+    /// # fn main() { run(|conn| {
+    /// let server = Server::query().call(conn)?;
+    /// # if !server.has(Feature::Columnstore) { return Ok(()); }
+    /// SensorEvent::columnstore().enable(&server)?.call(conn)?;
+    /// # Ok(()) }) }
+    /// ```
+    pub fn columnstore() -> Columnstore<sensor_events::table> {
+        columnstore(sensor_events::table)
+            .segment_by(sensor_events::sensor_id)
+            .order_by(sensor_events::timestamp)
+            .order_by(sensor_events::id)
     }
 
     /// The key of this event.

@@ -1,11 +1,33 @@
 //! TimescaleDB: the server, and hypertables for any table.
 
+mod chunk;
+mod columnstore;
 mod feature;
 mod hypertable;
+mod job;
 pub(crate) mod outside_transaction;
+mod retention_policy;
 mod server;
+mod size;
 
+pub use chunk::{
+    AddHashDimension, Chunk, Chunks, DropChunks, SetChunkInterval, add_hash_dimension, chunks, drop_chunks,
+    set_chunk_interval,
+};
+pub use columnstore::{
+    AddColumnstorePolicy, Columnstore, ColumnstoreStats, ConvertChunk, DisableColumnstore, EnableColumnstore,
+    QueryColumnstoreStats, RemoveColumnstorePolicy, add_columnstore_policy, columnstore, columnstore_stats,
+    disable_columnstore, remove_columnstore_policy, to_columnstore, to_rowstore,
+};
 pub use feature::{Feature, Unsupported};
 pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, TimeColumn, hypertable};
+pub use job::{AlterJob, DeleteJob, Job, Jobs, RunJob, alter_job, delete_job, jobs, run_job};
 pub use outside_transaction::OutsideTransaction;
+pub use retention_policy::{
+    AddRetentionPolicy, AddSensorEventsRetention, RemoveRetentionPolicy, RemoveSensorEventsRetention,
+    add_retention_policy, add_sensor_events_retention, remove_retention_policy, remove_sensor_events_retention,
+};
 pub use server::{Edition, Server, ServerQuery, TimescaleVersion, UnknownVersion};
+pub use size::{
+    ApproximateRowCount, ChunkSize, ChunkSizes, HypertableSize, Size, approximate_row_count, chunk_sizes, size,
+};
