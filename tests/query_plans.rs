@@ -55,7 +55,7 @@ fn chunks(conn: &mut PgConnection, work: impl FnOnce(&mut PgConnection)) -> Stri
     let locked = value(
         conn,
         "SELECT count(DISTINCT relation) FROM pg_locks JOIN pg_class ON pg_class.oid = relation
-         WHERE pid = pg_backend_pid() AND relkind = 'r' AND relname LIKE '_hyper_%_chunk'",
+         WHERE coalesce(pid, 0) = pg_backend_pid() AND relkind = 'r' AND relname LIKE '_hyper_%_chunk'",
     );
     sql(conn, "ROLLBACK");
     locked

@@ -24,7 +24,7 @@ use diesel::sql_types::{BigInt, Timestamptz};
 use measure::{Measurements, env};
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::{Call, Prediction, SensorEvent, SensorEventKey, query};
-use support::value;
+use support::{sql, value};
 
 fn main() {
     let rows = env("ROWS", 2_000_000);
@@ -161,28 +161,54 @@ struct Row {
 }
 
 /// A room's last 24 hours, where there are 730 chunks and where there is one.
+///
+/// PostgreSQL plans a prepared statement once and for all where that looks as cheap as planning it for its values: with
+/// one chunk it is, with 730 never. So one side plans each time and the other does not, unless the session says
+/// `plan_cache_mode = force_custom_plan`, which also spares it the plan for all 730 chunks that PostgreSQL otherwise
+/// makes for the comparison, at the sixth run.
 fn last_day(home: &mut Home, day: &mut Home, rounds: usize) {
-    let mut measured = Measurements::new();
     let range = end() - TimeDelta::days(1)..end();
-    let mut counts = Vec::new();
-    for round in 0..rounds * 2 {
-        // In turn first.
-        let mut sides = [("day_of_730_chunks", &mut *home), ("day_of_one_chunk", &mut *day)];
-        if round % 2 == 1 {
-            sides.reverse();
+    let read = |conn: &mut PgConnection| -> usize {
+        SensorEvent::timeline("room_3", range.clone()).load::<SensorEvent>(conn).unwrap().len()
+    };
+    let rows = read(&mut home.conn);
+    println!("\na room's last 24 hours: {rows} events");
+    for (mode, suffix) in [("force_custom_plan", ""), ("auto", "_with_default_plans")] {
+        let mut measured = Measurements::new();
+        for side in [&mut *home, &mut *day] {
+            // A new connection, so that no statement is prepared.
+            side.conn = side.db.connect();
+            sql(&mut side.conn, &format!("SET plan_cache_mode = {mode}"));
+            // Past the sixth run.
+            let times: Vec<f64> = (0..10)
+                .map(|_| {
+                    let start = Instant::now();
+                    assert_eq!(read(&mut side.conn), rows, "the same rows on both sides");
+                    start.elapsed().as_secs_f64() * 1_000.0
+                })
+                .collect();
+            println!("  first runs, {mode}: {times:.1?} ms");
         }
-        for (name, side) in sides {
-            measured.time(name, REPEATS, || {
-                for _ in 0..REPEATS {
-                    let events: Vec<SensorEvent> =
-                        SensorEvent::timeline("room_3", range.clone()).load(&mut side.conn).unwrap();
-                    counts.push(events.len());
-                }
-            });
+        for round in 0..rounds * 4 {
+            // In turn first.
+            let mut sides = [("day_of_730_chunks", &mut *home), ("day_of_one_chunk", &mut *day)];
+            if round % 2 == 1 {
+                sides.reverse();
+            }
+            for (name, side) in sides {
+                measured.time(name, REPEATS, || {
+                    for _ in 0..REPEATS {
+                        read(&mut side.conn);
+                    }
+                });
+            }
         }
+        println!("plan_cache_mode = {mode}, reads/s");
+        measured.print();
+        measured.ratio_as(
+            &format!("day_of_730_chunks/day_of_one_chunk{suffix}"),
+            "day_of_one_chunk",
+            "day_of_730_chunks",
+        );
     }
-    assert!(counts.iter().all(|count| *count == counts[0]), "the same rows on both sides");
-    println!("\na room's last 24 hours: {} events", counts[0]);
-    measured.print();
-    measured.ratio_as("day_of_730_chunks/day_of_one_chunk", "day_of_one_chunk", "day_of_730_chunks");
 }
