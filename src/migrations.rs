@@ -7,6 +7,8 @@
 //! Everything goes to the first schema of the connection's `search_path`, and the functions find their tables there
 //! whatever the `search_path` of whoever calls them later.
 //!
+//! An application on diesel-async calls `asynchronous::run_migrations`, under the feature `async`.
+//!
 //! Those who compose sources run [`MIGRATIONS`] through Diesel's own harness instead. The versions in it start with
 //! `00occupancymodels`, so that no other crate has them and they sort before dated ones. Choose one way and stay
 //! with it.

@@ -51,7 +51,8 @@ impl<C> ReferenceColumn for C where C: Column + Expression<SqlType = Nullable<Bi
 ///
 /// Adds the foreign key, the trigger that registers events, and an index if the column has none. Rows that are
 /// there already are checked. Repeatable: what is there stays. In a migration the same is
-/// `SELECT reference_sensor_events('alerts', 'sensor_event_id')`.
+/// `SELECT reference_sensor_events('alerts', 'sensor_event_id')`. To join the table with this crate's, see
+/// [`allow_in_same_query!`](crate::allow_in_same_query).
 ///
 /// # Errors
 /// [`ReferenceError::Column`](crate::ReferenceError::Column) if the table in the database is not as its Diesel

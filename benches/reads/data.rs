@@ -49,7 +49,7 @@ impl Home {
         sql(
             &mut conn,
             &format!(
-                "INSERT INTO referenced_events (id, timestamp) SELECT id, timestamp FROM sensor_events WHERE id % {every} = 0;
+                "INSERT INTO referenced_events (id, timestamp) SELECT id, timestamp FROM sensor_events WHERE id % {every} = id / {every} % {every};
                  INSERT INTO predictions (room_id, prediction_time, predicted_transition_time, transition_type, confidence_score, model_type, model_version, triggering_event_id)
                  SELECT e.room_id, e.timestamp, e.timestamp + interval '20 minutes', 'state_change', 0.5, CASE e.id / {every} % 2 WHEN 0 THEN 'hmm' ELSE 'lstm' END, '1', e.id
                  FROM referenced_events JOIN sensor_events AS e USING (id, timestamp)

@@ -117,9 +117,6 @@ fn lookups(home: &mut Home, rounds: usize) {
             let events = Prediction::triggering_events(&found).call(conn).unwrap();
             assert!(events.len() == 1_000 && events.iter().all(Option::is_some));
         });
-    }
-    // Once a few rounds: it takes seconds.
-    for _ in 0..rounds.div_ceil(5) {
         measured.time("plain_join", 1_000, || {
             let last: Vec<i64> = predicted().select(predictions::id).load(conn).unwrap();
             let found: Vec<(Prediction, SensorEvent)> = predictions::table

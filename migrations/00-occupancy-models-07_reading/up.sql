@@ -30,35 +30,45 @@ DECLARE
     span RECORD;
 BEGIN
     FOR span IN
-        SELECT min(key.timestamp) AS lower, max(key.timestamp) AS upper, array_agg(key.id) AS ids, array_agg(key.timestamp) AS timestamps
+        SELECT min(key.timestamp) AS lower, max(key.timestamp) AS upper, array_agg(key.id) AS ids
         FROM unnest(ids, timestamps) AS key (id, timestamp)
         -- A week has a handful of chunks at most, unless they are hours long.
         GROUP BY date_bin('7 days', key.timestamp, '2000-01-03')
     LOOP
+        -- An id has one timestamp, so the ids alone name the events. From a subquery, because the planner would look
+        -- at each of them for each chunk.
         RETURN QUERY EXECUTE '
-            SELECT event.*
-            FROM sensor_events AS event
-            WHERE event.id = ANY ($1)
-                AND event.timestamp BETWEEN $3 AND $4
-                AND (event.id, event.timestamp) IN (SELECT * FROM unnest($1, $2))'
-        USING span.ids, span.timestamps, span.lower, span.upper;
+            SELECT *
+            FROM sensor_events
+            WHERE id = ANY (ARRAY(SELECT unnest($1))) AND timestamp BETWEEN $2 AND $3'
+        USING span.ids, span.lower, span.upper;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION sensor_events_by_keys(BIGINT[], TIMESTAMPTZ[]) IS 'The events with these keys, as far as they exist, in no order. Reads only the chunks of those weeks.';
+COMMENT ON FUNCTION sensor_events_by_keys(BIGINT[], TIMESTAMPTZ[]) IS 'The events with these ids and timestamps, as far as they exist, in no order. Reads only the chunks of those weeks. A timestamp that is not the one of its id may find the event all the same.';
 
+-- Not by way of sensor_events_by_keys(), which would copy the rows once more.
 CREATE FUNCTION referenced_sensor_events(event_ids BIGINT[]) RETURNS SETOF sensor_events
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
-BEGIN ATOMIC
-    SELECT event.*
-    FROM (
-        SELECT array_agg(id) AS ids, array_agg(timestamp) AS timestamps
+AS $$
+DECLARE
+    span RECORD;
+BEGIN
+    FOR span IN
+        SELECT min(timestamp) AS lower, max(timestamp) AS upper, array_agg(id) AS ids
         FROM referenced_events
         WHERE id = ANY (event_ids)
-    ) AS keys
-    CROSS JOIN LATERAL sensor_events_by_keys(keys.ids, keys.timestamps) AS event;
-END;
+        GROUP BY date_bin('7 days', timestamp, '2000-01-03')
+    LOOP
+        RETURN QUERY EXECUTE '
+            SELECT *
+            FROM sensor_events
+            WHERE id = ANY (ARRAY(SELECT unnest($1))) AND timestamp BETWEEN $2 AND $3'
+        USING span.ids, span.lower, span.upper;
+    END LOOP;
+END
+$$;
 COMMENT ON FUNCTION referenced_sensor_events(BIGINT[]) IS 'The events with these ids that something references, in no order. Reads only the chunks of those weeks.';
 
 CREATE FUNCTION record_prediction_outcomes(

@@ -1,22 +1,25 @@
 //! State changes, and sequences of them.
 
 use std::borrow::Cow;
-use std::ops::{Bound, RangeBounds};
+use std::ops::RangeBounds;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};
+use diesel::dsl::{AsSelect, Select};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Nullable, Timestamptz};
+use diesel::sql_types::BigInt;
 
 use super::derived::{DerivedQuery, derived, derived_table};
 use super::events::{EventsInRoom, EventsQuery};
 use crate::schema::sensor_events;
 use crate::sensor_event::{SensorEvent, SensorEventKey};
 
+/// State changes, as [`state_changes`] gives them.
+pub type StateChangesOf<Q> = Select<DerivedQuery<sensor_events::table, Changes<Q>>, AsSelect<SensorEvent, Pg>>;
+
 /// A room's state changes, as [`SensorEvent::state_changes`] gives them.
-pub type StateChanges<'a> = diesel::dsl::Filter<EventsInRoom<'a>, StateChanged>;
+pub type StateChanges<'a> = StateChangesOf<EventsInRoom<'a>>;
 
 impl SensorEvent {
     /// A room's events in a range of time whose state differs from the one before, in no order.
@@ -44,67 +47,31 @@ impl SensorEvent {
         room_id: impl Into<Cow<'a, str>>,
         range: impl RangeBounds<DateTime<Utc>>,
     ) -> StateChanges<'a> {
-        let changed = state_changed((range.start_bound().cloned(), range.end_bound().cloned()));
-        Self::in_room(room_id, range).filter(changed)
+        state_changes(Self::in_room(room_id, range))
     }
 }
 
-/// Whether an event's state differs from the one before, which is looked for in a range of time: for `filter`.
-///
-/// See [`SensorEvent::state_changes`].
-pub fn state_changed(range: impl RangeBounds<DateTime<Utc>>) -> StateChanged {
-    StateChanged { from: range.start_bound().cloned(), to: range.end_bound().cloned() }
+/// The events of a query whose state differs from the one before; see [`SensorEvent::state_changes`]. The event before
+/// is looked for among the events of the query.
+pub fn state_changes<Q: EventsQuery>(events: Q) -> StateChangesOf<Q> {
+    derived(sensor_events::table, Changes { events }).select(SensorEvent::as_select())
 }
 
-/// The condition that [`state_changed`] gives.
-#[derive(Debug, Clone, Copy, ValidGrouping)]
-pub struct StateChanged {
-    from: Bound<DateTime<Utc>>,
-    to: Bound<DateTime<Utc>>,
+/// What [`state_changes`] reads.
+#[derive(Debug, Clone, Copy, QueryId)]
+pub struct Changes<Q> {
+    events: Q,
 }
 
-impl Expression for StateChanged {
-    type SqlType = Nullable<Bool>;
-}
-
-impl<QS> AppearsOnTable<QS> for StateChanged where sensor_events::state: AppearsOnTable<QS> {}
-
-impl<QS> SelectableExpression<QS> for StateChanged
-where
-    sensor_events::state: SelectableExpression<QS>,
-    Self: AppearsOnTable<QS>,
-{
-}
-
-impl QueryId for StateChanged {
-    type QueryId = ();
-
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl QueryFragment<Pg> for StateChanged {
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Changes<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // The look at the event before runs only where no previous state is recorded: a probe of the index
-        // (sensor_id, timestamp) in the chunks of the range.
+        // One sort, where a look at the event before would be a subquery for each row.
         out.push_sql(
-            r#"("sensor_events"."state" <> coalesce("sensor_events"."previous_state", (SELECT earlier.state FROM "sensor_events" AS earlier WHERE earlier.sensor_id = "sensor_events"."sensor_id" AND earlier.timestamp < "sensor_events"."timestamp""#,
+            "SELECT * FROM (SELECT *, coalesce(previous_state, \
+             lag(state) OVER (PARTITION BY sensor_id ORDER BY timestamp)) AS state_before FROM (",
         );
-        match &self.from {
-            Bound::Included(from) | Bound::Excluded(from) => {
-                let operator = if matches!(self.from, Bound::Included(_)) { ">=" } else { ">" };
-                out.push_sql(" AND earlier.timestamp ");
-                out.push_sql(operator);
-                out.push_sql(" ");
-                out.push_bind_param::<Timestamptz, _>(from)?;
-            }
-            Bound::Unbounded => {}
-        }
-        // For the chunks only: the event itself is before this.
-        if let Bound::Included(to) | Bound::Excluded(to) = &self.to {
-            out.push_sql(" AND earlier.timestamp < ");
-            out.push_bind_param::<Timestamptz, _>(to)?;
-        }
-        out.push_sql(" ORDER BY earlier.timestamp DESC LIMIT 1)))");
+        self.events.walk_ast(out.reborrow())?;
+        out.push_sql(") AS events) AS events WHERE state <> state_before");
         Ok(())
     }
 }
