@@ -167,14 +167,14 @@ BEGIN
     SELECT
         string_agg(
             CASE
-                WHEN c.source_type = 'json' THEN format('CASE WHEN %s THEN NULL ELSE %s END AS %I', bad.json, c.expression, c.column_name)
+                WHEN c.source_type = 'json' THEN format('CASE WHEN %s THEN %s ELSE %s END AS %I', bad.json, coalesce(c.filled, 'NULL'), c.expression, c.column_name)
                 ELSE format('%s AS %I', c.expression, c.column_name)
             END,
             ', '
         )
     INTO columns
     FROM legacy_columns(legacy_table, target, time_zone) AS c
-    CROSS JOIN LATERAL (SELECT format($p$e.%I::TEXT ~ '(^|[^\\])(\\\\)*\\u0000'$p$, c.column_name) AS json) AS bad;
+    CROSS JOIN LATERAL (SELECT format($p$e.%I::TEXT ~ '(?<!\\)(\\\\)*\\u0000'$p$, c.column_name) AS json) AS bad;
 
     SELECT
         array_agg(w.severity) AS severities,
@@ -208,7 +208,7 @@ BEGIN
         UNION ALL
         SELECT
             'blocks', 'json', format('%s.%I', table_name, c.column_name), format('r.%I', 'bad ' || c.column_name),
-            format('UPDATE %s SET %I = replace(%2$I::TEXT, ''\u0000'', '''')::JSON WHERE %2$I::TEXT LIKE ''%%\u0000%%''', legacy_table, c.column_name)
+            format($p$UPDATE %s SET %I = regexp_replace(%2$I::TEXT, '(?<!\\)((\\\\)*)\\u0000', '\1', 'g')::JSON WHERE %2$I::TEXT ~ '(?<!\\)(\\\\)*\\u0000'$p$, legacy_table, c.column_name)
         FROM legacy_columns(legacy_table, target, time_zone) AS c
         WHERE c.source_type = 'json'
         UNION ALL
@@ -220,7 +220,7 @@ BEGIN
     ) AS w;
     SELECT concat_ws(
         ', ', columns,
-        string_agg(format($p$coalesce(e.%I::TEXT ~ '(^|[^\\])(\\\\)*\\u0000', false) AS %I$p$, c.column_name, 'bad ' || c.column_name), ', ') FILTER (WHERE c.source_type = 'json'),
+        string_agg(format($p$coalesce(e.%I::TEXT ~ '(?<!\\)(\\\\)*\\u0000', false) AS %I$p$, c.column_name, 'bad ' || c.column_name), ', ') FILTER (WHERE c.source_type = 'json'),
         string_agg(
             CASE
                 WHEN c.source_type IS NULL THEN format('%s IS NOT NULL AS %I', c.filled, 'filled ' || c.column_name)

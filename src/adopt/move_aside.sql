@@ -1,0 +1,9 @@
+DO $$
+BEGIN
+    IF to_regclass('legacy.sensor_events') IS NULL THEN
+        CREATE SCHEMA IF NOT EXISTS legacy;
+        ALTER TABLE IF EXISTS predictions SET SCHEMA legacy;
+        ALTER TABLE sensor_events SET SCHEMA legacy;
+    END IF;
+END
+$$;
