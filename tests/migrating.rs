@@ -180,6 +180,10 @@ fn in_rust_as_documented_and_interrupted_anywhere() {
     assert_retention_works(&mut conn);
     sql(&mut conn, blocks("sql")[4]);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM legacy.changes"), "25");
+    // After the last step there is nothing to adopt; what is there stays.
+    let error = adopt_all(&mut conn).unwrap_err();
+    assert!(matches!(error, Error::Adoption(AdoptionError::NothingToAdopt { .. })), "{error}");
+    assert_ne!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "0");
 }
 
 #[test]
@@ -284,6 +288,42 @@ fn the_application_goes_on_meanwhile() {
         ["anew", "anew", "anew"]
     );
     assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events WHERE room_id = 'new'"), "1");
+}
+
+/// An event that the application removes before its prediction came over is what `ON DELETE SET NULL` makes of it.
+#[test]
+fn an_event_is_removed_meanwhile() {
+    let _alone = alone();
+    let (_db, mut conn) = old_pair(1_000);
+    begin(&mut conn, Duplicates::KeepFirst).unwrap();
+    while adopt::batch(300).call(&mut conn).unwrap().phase != AdoptPhase::Predictions {}
+    sql(&mut conn, "DELETE FROM sensor_events WHERE id = 13");
+    copy(&mut conn, 300).unwrap();
+    let gone = "SELECT p.id FROM legacy.predictions AS o JOIN predictions AS p USING (id) WHERE o.triggering_event_id IS NOT NULL AND p.triggering_event_id IS NULL";
+    let noted = "SELECT id FROM legacy.changes WHERE relation = 'predictions' AND change = 'event_gone' AND original ->> 'triggering_event_id' = '13'";
+    assert_eq!(values(&mut conn, gone).len(), 1);
+    assert_eq!(values(&mut conn, gone), values(&mut conn, noted));
+    // That the event is gone is all that differs.
+    let differences = adopt::compare().call(&mut conn).unwrap();
+    assert_eq!(differences.iter().map(|d| (d.relation.as_str(), d.id)).collect::<Vec<_>>(), [("sensor_events", 13)]);
+    assert_eq!(verify().plain_table_will_do(true).call(&mut conn).unwrap(), []);
+}
+
+#[tokio::test]
+#[allow(clippy::await_holding_lock, reason = "the other tests are to wait")]
+async fn the_same_on_an_asynchronous_connection() {
+    use occupancy_models::asynchronous::Call as AsyncCall;
+
+    let _alone = alone();
+    let (db, mut conn) = old_pair(1_000);
+    begin(&mut conn, Duplicates::Shift).unwrap();
+    drop(conn);
+    let mut conn = db.connect_async().await;
+    while !AsyncCall::call(adopt::batch(200), &mut conn).await.unwrap().is_done() {}
+    assert_eq!(AsyncCall::call(adopt::compare(), &mut conn).await.unwrap(), []);
+    let check = adopt::check("legacy.sensor_events").predictions("legacy.predictions").duplicates(Duplicates::Shift);
+    let findings = AsyncCall::call(check, &mut conn).await.unwrap();
+    assert!(findings.iter().all(|finding| finding.severity == LegacySeverity::Note), "{findings:?}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub use compare::{CompareAdoption, Difference, compare};
 pub use start::{Duplicates, StartAdoption, start};
 
 /// Moves the tables `sensor_events` and `predictions` to the schema `legacy`, out of the way of this crate's
-/// migrations, and does nothing if they are there already. For `batch_execute`.
+/// migrations, and does nothing if that was done already. For `batch_execute`.
 ///
 /// Takes no time, but waits for whoever uses the tables. Indexes, sequences, foreign keys and triggers go along. Runs
 /// in the transaction that also runs the migrations, so that there are never no tables.
