@@ -65,7 +65,7 @@ fn the_document_shows_what_these_tests_run() {
     for block in rust {
         assert!(include_str!("migrating.rs").contains(block), "not in this file:\n{block}");
     }
-    assert_eq!(blocks("sql").len(), 6);
+    assert_eq!(blocks("sql").len(), 7);
 }
 
 /// Where databases are schemas of one database, `legacy` belongs to one test at a time.
@@ -178,7 +178,7 @@ fn in_rust_as_documented_and_interrupted_anywhere() {
     assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "24992");
 
     assert_retention_works(&mut conn);
-    sql(&mut conn, blocks("sql")[4]);
+    sql(&mut conn, blocks("sql")[5]);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM legacy.changes"), "25");
     // After the last step there is nothing to adopt; what is there stays.
     let error = adopt_all(&mut conn).unwrap_err();
@@ -191,16 +191,25 @@ fn in_psql_as_documented() {
     let _alone = alone();
     let (_db, mut conn) = old_pair(5_000);
     let steps = blocks("sql");
+    sql(
+        &mut conn,
+        "CREATE TABLE alerts (sensor_event_id BIGINT CONSTRAINT alerts_fk REFERENCES sensor_events (id));
+         INSERT INTO alerts SELECT id FROM sensor_events WHERE state = 'clear' OR id % 1000 = 3",
+    );
     sql(&mut conn, steps[0]);
+    sql(&mut conn, "ALTER TABLE alerts DROP CONSTRAINT alerts_fk");
     run_migrations(&mut conn).unwrap();
     for step in steps[1].split("\n\n").chain([steps[2]]) {
         sql(&mut conn, step);
     }
     assert_eq!(values(&mut conn, "SELECT id FROM compare_adoption()"), [""; 0]);
     assert!(steps[3].contains("compare_adoption()"));
-    assert_adopted(&mut conn);
-    assert_retention_works(&mut conn);
     sql(&mut conn, steps[4]);
+    assert_adopted(&mut conn);
+    let alerts = "SELECT concat_ws(' ', count(*), count(sensor_event_id), count(DISTINCT sensor_event_id)) FROM alerts";
+    assert_eq!(value(&mut conn, alerts), "10 10 5");
+    assert_retention_works(&mut conn);
+    sql(&mut conn, steps[5]);
 }
 
 /// The connection is cut in the middle of batches, by another one that waits for it to be in one.
@@ -335,7 +344,7 @@ fn back_again() {
     adopt::batch(100).call(&mut conn).unwrap();
     adopt::batch(100).call(&mut conn).unwrap();
     revert_migrations(&mut conn).unwrap();
-    sql(&mut conn, &blocks("sql")[5].replace("public", db.schema()));
+    sql(&mut conn, &blocks("sql")[6].replace("public", db.schema()));
     assert!(values(&mut conn, "SELECT (e.*)::text FROM sensor_events AS e ORDER BY id") == before);
     // And forth.
     begin(&mut conn, Duplicates::KeepFirst).unwrap();
