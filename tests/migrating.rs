@@ -238,6 +238,24 @@ fn cut_off_in_the_middle_of_a_batch_it_goes_on() {
 }
 
 #[test]
+fn several_that_copy_at_once_take_turns() {
+    needs!(TwoConnections);
+    let _alone = alone();
+    let (db, mut conn) = old_pair(5_000);
+    begin(&mut conn, Duplicates::KeepFirst).unwrap();
+    let workers: Vec<_> = (0..4)
+        .map(|_| {
+            let mut worker = db.connect();
+            std::thread::spawn(move || copy(&mut worker, 100).unwrap())
+        })
+        .collect();
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    assert_adopted(&mut conn);
+}
+
+#[test]
 fn a_rolled_back_step_has_done_nothing() {
     let _alone = alone();
     let (_db, mut conn) = old_pair(3_000);
@@ -318,7 +336,7 @@ fn an_event_is_removed_meanwhile() {
     assert_eq!(verify().plain_table_will_do(true).call(&mut conn).unwrap(), []);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 #[allow(clippy::await_holding_lock, reason = "the other tests are to wait")]
 async fn the_same_on_an_asynchronous_connection() {
     use occupancy_models::asynchronous::Call as AsyncCall;
