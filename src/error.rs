@@ -32,6 +32,9 @@ pub enum Error {
     /// An id that came with a row was refused.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Old tables were not adopted.
+    #[error(transparent)]
+    Adoption(#[from] AdoptionError),
     /// A row that the database would refuse. Nothing was sent.
     #[error(transparent)]
     InvalidRow(#[from] InvalidRow),
@@ -261,6 +264,38 @@ pub enum KeyError {
     },
 }
 
+/// Why old tables were not [adopted](crate::adopt). Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdoptionError {
+    /// The schema has no old tables, or their adoption was not started.
+    #[error("{message}. Mend: {remedy}")]
+    NothingToAdopt {
+        /// Names the schema.
+        message: String,
+        /// The statement that comes first.
+        remedy: String,
+    },
+    /// A choice that there is not, or that comes too late.
+    #[error("{message}. {remedy}")]
+    Choice {
+        /// Names the choice.
+        message: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Findings of [`adopt::check`](crate::adopt::check) stand against it.
+    #[error("{message}. {remedy}\n{findings}")]
+    Blocked {
+        /// Says how many.
+        message: String,
+        /// A line for each, with its remedy.
+        findings: String,
+        /// What to do.
+        remedy: String,
+    },
+}
+
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         match &error {
@@ -299,6 +334,9 @@ fn refusal(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option
         }
         "id_taken" => KeyError::Taken { message, id: column.parse().ok()?, remedy }.into(),
         "id_not_handed_out" => KeyError::NotHandedOut { message, id: column.parse().ok()?, remedy }.into(),
+        "adoption_nothing" => AdoptionError::NothingToAdopt { message, remedy }.into(),
+        "adoption_choice" => AdoptionError::Choice { message, remedy }.into(),
+        "adoption_blocked" => AdoptionError::Blocked { message, findings: details, remedy }.into(),
         "isolation_too_high" => ReferenceError::IsolationTooHigh { message, remedy }.into(),
         "event_key_change" => ReferenceError::KeyChange { message, remedy }.into(),
         "loss_of_referenced_rows" => ReferenceError::LossOfReferencedRows { message, table, remedy }.into(),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+pub mod adopt;
 #[cfg(feature = "async")]
 pub mod asynchronous;
 pub mod bulk;
@@ -24,7 +25,7 @@ mod sensor_event;
 mod verify;
 
 pub use call::Call;
-pub use error::{Error, HypertableError, KeyError, ReferenceError, Result};
+pub use error::{AdoptionError, Error, HypertableError, KeyError, ReferenceError, Result};
 pub use key_text::InvalidSensorEventKey;
 pub use migrations::{MIGRATIONS, revert_migrations, run_migrations};
 pub use open_set::{ModelType, SensorState, SensorType};

@@ -6,10 +6,11 @@ use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{Bool, Nullable, Text};
 
 use crate::call::Call;
 use crate::error::Result;
+use crate::timescale::{TimescaleVersion, issues_of};
 
 /// Looks for faults: in the hypertable and its dimension, keys, triggers, foreign keys, references and ids.
 ///
@@ -124,7 +125,8 @@ fault_kinds! {
     MissingForeignKey = "missing_foreign_key",
     /// A foreign key to sensor events is not `ON DELETE SET NULL`, or not validated.
     WrongForeignKey = "wrong_foreign_key",
-    /// A foreign key references the hypertable itself.
+    /// A foreign key references the hypertable itself. The detail says what the release that was found makes of that,
+    /// by its [known issues](crate::timescale::KNOWN_ISSUES).
     NativeForeignKey = "native_foreign_key",
     /// References to events that are gone.
     DanglingReference = "dangling_reference",
@@ -134,13 +136,26 @@ fault_kinds! {
     SequenceBehind = "sequence_behind",
 }
 
+/// Adds what the server that was found is known to do.
+fn with_known_issues(mut fault: Fault, version: Option<TimescaleVersion>) -> Fault {
+    if fault.kind == FaultKind::NativeForeignKey {
+        for issue in issues_of(version) {
+            fault.detail.push_str(&format!(" Known issue {}: {issue}.", issue.id));
+        }
+    }
+    fault
+}
+
 impl Query for Verify {
-    type SqlType = (Text, Text, Text, Text);
+    type SqlType = ((Text, Text, Text, Text), Nullable<Text>);
 }
 
 impl QueryFragment<Pg> for Verify {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT fault, object, detail, remedy FROM verify_sensor_events(");
+        out.push_sql(
+            "SELECT fault, object, detail, remedy, (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') \
+             FROM verify_sensor_events(",
+        );
         out.push_bind_param::<Bool, _>(&self.plain_table_will_do)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&self.scan_events)?;
@@ -152,10 +167,10 @@ impl QueryFragment<Pg> for Verify {
 impl<C> RunQueryDsl<C> for Verify {}
 
 impl Call for Verify {
-    type Row = Fault;
+    type Row = (Fault, Option<TimescaleVersion>);
     type Output = Vec<Fault>;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        Ok(rows)
+        Ok(rows.into_iter().map(|(fault, version)| with_known_issues(fault, version)).collect())
     }
 }

@@ -120,7 +120,10 @@ BEGIN
     SELECT
         'id_not_generated', 'sensor_events.id',
         'The id is not GENERATED ALWAYS AS IDENTITY, so inserts can bring their own.',
-        'ALTER TABLE sensor_events ALTER COLUMN id SET GENERATED ALWAYS'
+        CASE attidentity
+            WHEN '' THEN 'ALTER TABLE sensor_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY; SELECT setval(pg_get_serial_sequence(''sensor_events'', ''id''), max(id)) FROM sensor_events'
+            ELSE 'ALTER TABLE sensor_events ALTER COLUMN id SET GENERATED ALWAYS'
+        END
     FROM pg_attribute
     WHERE attrelid = events AND attname = 'id' AND attidentity <> 'a';
 
@@ -199,11 +202,15 @@ BEGIN
 
     RETURN QUERY
     SELECT
-        'native_foreign_key', conname::TEXT,
-        format('%s references the hypertable itself; that and retention exclude each other.', conrelid::REGCLASS),
-        format('ALTER TABLE %s DROP CONSTRAINT %I; SELECT reference_sensor_events(%L, ''...'')', conrelid::REGCLASS, conname, conrelid::REGCLASS)
-    FROM pg_constraint
-    WHERE contype = 'f' AND confrelid = events AND conparentid = 0;
+        'native_foreign_key', k.conname::TEXT,
+        format('%s references the table of events itself; that and retention exclude each other.', k.conrelid::REGCLASS),
+        format('ALTER TABLE %s DROP CONSTRAINT %I; SELECT reference_sensor_events(%L, %L)', k.conrelid::REGCLASS, k.conname, k.conrelid::REGCLASS, a.attname)
+    FROM pg_constraint AS k
+    -- The column that refers to the id.
+    JOIN pg_attribute AS e ON e.attrelid = events AND e.attname = 'id'
+    JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = coalesce(k.conkey[array_position(k.confkey, e.attnum)], k.conkey[1])
+    WHERE k.contype = 'f' AND k.confrelid = events AND k.conparentid = 0
+        AND k.conrelid::REGCLASS::TEXT NOT LIKE '\_timescaledb\_internal.%';
 
     -- Registered events that are gone.
     EXECUTE
@@ -225,7 +232,13 @@ BEGIN
         SELECT
             'duplicate_id', format('sensor_events.id %s', e.id),
             format('%s events have this id.', count(*)),
-            'Delete all but one, by id and timestamp.'
+            -- The one that references go to stays; the others get ids of their own.
+            format(
+                'WITH again AS (DELETE FROM sensor_events WHERE id = %1$s AND timestamp <> %2$L RETURNING *) INSERT INTO sensor_events (%3$s) SELECT %3$s FROM again',
+                e.id,
+                coalesce((SELECT r.timestamp FROM referenced_events AS r WHERE r.id = e.id), min(e.timestamp)),
+                (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = events AND attnum > 0 AND NOT attisdropped AND attname <> 'id')
+            )
         FROM sensor_events AS e
         GROUP BY e.id
         HAVING count(*) > 1
@@ -238,7 +251,9 @@ BEGIN
             format('The largest id is %s, and the sequence will hand it out again.', largest.id),
             format('SELECT setval(%L, %s)', pg_get_serial_sequence('sensor_events', 'id'), largest.id)
         FROM (SELECT max(e.id) AS id FROM sensor_events AS e) AS largest
-        WHERE largest.id > coalesce(pg_sequence_last_value(pg_get_serial_sequence('sensor_events', 'id')::REGCLASS), 0);
+        -- Without a sequence there is the other fault.
+        WHERE pg_get_serial_sequence('sensor_events', 'id') IS NOT NULL
+            AND largest.id > coalesce(pg_sequence_last_value(pg_get_serial_sequence('sensor_events', 'id')::REGCLASS), 0);
     END IF;
 END
 $$;

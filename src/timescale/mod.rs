@@ -5,6 +5,7 @@ mod columnstore;
 mod feature;
 mod hypertable;
 mod job;
+mod known_issues;
 pub(crate) mod outside_transaction;
 mod retention_policy;
 mod server;
@@ -22,6 +23,8 @@ pub use columnstore::{
 pub use feature::{Feature, Unsupported};
 pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, TimeColumn, hypertable};
 pub use job::{AlterJob, DeleteJob, Job, Jobs, RunJob, alter_job, delete_job, jobs, run_job};
+pub(crate) use known_issues::issues_of;
+pub use known_issues::{KNOWN_ISSUES, KnownIssue, known_issues};
 pub use outside_transaction::OutsideTransaction;
 pub use retention_policy::{
     AddRetentionPolicy, AddSensorEventsRetention, RemoveRetentionPolicy, RemoveSensorEventsRetention,

@@ -1,0 +1,130 @@
+//! Beginning an adoption.
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, Bool, Nullable, Text};
+
+use crate::call::Call;
+use crate::error::Result;
+
+/// What becomes of old events of the same sensor at the same instant, of which this crate's key allows one.
+///
+/// What does not come over as it was is noted in the table `changes` of the old schema, with its original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Duplicates {
+    /// Nothing is copied while there are any.
+    #[default]
+    Refuse,
+    /// The one with the smallest id stays; references to the others go to it.
+    KeepFirst,
+    /// The one with the largest id stays; references to the others go to it.
+    KeepLast,
+    /// All stay, in the order of their ids, each a microsecond after the one before.
+    Shift,
+}
+
+impl Duplicates {
+    /// The name that the SQL functions give it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::KeepFirst => "keep_first",
+            Self::KeepLast => "keep_last",
+            Self::Shift => "shift",
+        }
+    }
+}
+
+/// Begins to adopt the tables in the schema `legacy`: notes the choices, and moves the sequences of the new tables past
+/// every id that the old ones have handed out.
+///
+/// Takes no time. Repeatable; the choices can be changed until [`batch`](super::batch()) begins to copy.
+///
+/// # Errors
+/// [`AdoptionError`](crate::AdoptionError) if there are no such tables, or the copy has begun with other choices.
+///
+/// ```
+/// # include!("../doctest_setup.rs");
+/// use occupancy_models::adopt::{self, Duplicates};
+///
+/// # fn main() { run(|conn| {
+/// let error = adopt::start().schema("nowhere").duplicates(Duplicates::KeepLast).call(conn).unwrap_err();
+/// assert!(matches!(error, Error::Adoption(AdoptionError::NothingToAdopt { .. })));
+/// # Ok(()) }) }
+/// ```
+pub fn start() -> StartAdoption {
+    StartAdoption {
+        schema: "legacy".to_owned(),
+        duplicates: Duplicates::Refuse,
+        time_zone: None,
+        leave_columns: Vec::new(),
+    }
+}
+
+/// The call that [`start`] makes.
+#[derive(Debug, Clone, QueryId)]
+#[must_use = "a call does nothing until it runs"]
+pub struct StartAdoption {
+    schema: String,
+    duplicates: Duplicates,
+    time_zone: Option<String>,
+    leave_columns: Vec<String>,
+}
+
+impl StartAdoption {
+    /// The schema that the old tables are in. `legacy` unless told.
+    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+        self.schema = schema.into();
+        self
+    }
+
+    /// What becomes of events of one sensor at one instant. They are refused unless told.
+    pub fn duplicates(mut self, duplicates: Duplicates) -> Self {
+        self.duplicates = duplicates;
+        self
+    }
+
+    /// The time zone, by a name that PostgreSQL knows, of old columns that have none (`timestamp without time zone`).
+    pub fn time_zone(mut self, time_zone: impl Into<String>) -> Self {
+        self.time_zone = Some(time_zone.into());
+        self
+    }
+
+    /// An old column without a counterpart that may be left behind, such as `sensor_events.battery`.
+    pub fn leave_column(mut self, column: impl Into<String>) -> Self {
+        self.leave_columns.push(column.into());
+        self
+    }
+}
+
+impl Query for StartAdoption {
+    type SqlType = (Bool,);
+}
+
+impl QueryFragment<Pg> for StartAdoption {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // `void` has no type in Diesel.
+        out.push_sql("SELECT start_adoption(CAST(");
+        out.push_bind_param::<Text, _>(&self.schema)?;
+        out.push_sql(" AS name), ");
+        out.push_bind_param::<Text, _>(self.duplicates.as_str())?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.time_zone)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.leave_columns)?;
+        out.push_sql(") IS NOT NULL");
+        Ok(())
+    }
+}
+
+impl<C> RunQueryDsl<C> for StartAdoption {}
+
+impl Call for StartAdoption {
+    type Row = (bool,);
+    type Output = ();
+
+    fn output(_: Vec<Self::Row>) -> Result<()> {
+        Ok(())
+    }
+}
