@@ -19,7 +19,9 @@ use std::time::Instant;
 
 use chrono::TimeDelta;
 use data::{Home, end};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Timestamptz};
 use measure::{Measurements, env};
 use occupancy_models::schema::{predictions, sensor_events};
@@ -59,7 +61,6 @@ fn lookups(home: &mut Home, rounds: usize) {
             keys[0].timestamp()
         ),
     );
-    let from_chunk = format!("SELECT * FROM {chunk} WHERE id = $1 AND timestamp = $2");
     // The last 1,000.
     let predicted = || Prediction::query().order(predictions::id.desc()).limit(1_000);
 
@@ -67,12 +68,7 @@ fn lookups(home: &mut Home, rounds: usize) {
     for _ in 0..rounds {
         measured.time("chunk_lookup", REPEATS, || {
             for key in &keys {
-                // Diesel's own query, so that the rows are read alike; the table is named by the query.
-                let found: Vec<Row> = diesel::sql_query(&from_chunk)
-                    .bind::<BigInt, _>(key.id())
-                    .bind::<Timestamptz, _>(key.timestamp())
-                    .load(conn)
-                    .unwrap();
+                let found: Vec<SensorEvent> = ChunkLookup { chunk: chunk.clone(), key: *key }.load(conn).unwrap();
                 assert_eq!(found.len(), 1);
             }
         });
@@ -138,24 +134,38 @@ fn lookups(home: &mut Home, rounds: usize) {
     measured.ratio_as("plain_join/predictions_with_events", "predictions_with_events", "plain_join");
 }
 
-#[derive(QueryableByName)]
-#[diesel(table_name = sensor_events)]
-#[allow(dead_code, reason = "read as the model reads it")]
-struct Row {
-    id: i64,
-    timestamp: chrono::DateTime<chrono::Utc>,
-    room_id: String,
-    sensor_id: String,
-    sensor_type: String,
-    state: String,
-    numeric_value: Option<f64>,
-    previous_state: Option<String>,
-    attributes: serde_json::Value,
-    is_human_triggered: bool,
-    confidence_score: Option<f64>,
-    created_at: chrono::DateTime<chrono::Utc>,
-    processed_at: Option<chrono::DateTime<chrono::Utc>>,
+/// A row straight from its chunk, prepared as Diesel prepares its own queries.
+struct ChunkLookup {
+    chunk: String,
+    key: SensorEventKey,
 }
+
+impl QueryId for ChunkLookup {
+    type QueryId = ();
+
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for ChunkLookup {
+    type SqlType = sensor_events::SqlType;
+}
+
+impl QueryFragment<Pg> for ChunkLookup {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let (id, timestamp) = Identifiable::id(&self.key);
+        // The columns are in the order of the model.
+        out.push_sql("SELECT * FROM ");
+        out.push_sql(&self.chunk);
+        out.push_sql(" WHERE id = ");
+        out.push_bind_param::<BigInt, _>(id)?;
+        out.push_sql(" AND timestamp = ");
+        out.push_bind_param::<Timestamptz, _>(timestamp)?;
+        out.push_sql(" LIMIT 1");
+        Ok(())
+    }
+}
+
+impl<C> RunQueryDsl<C> for ChunkLookup {}
 
 /// A room's last 24 hours, where there are 730 chunks and where there is one.
 ///
