@@ -23,7 +23,7 @@ COMMENT ON FUNCTION reserve_prediction_ids(BIGINT) IS 'Hands out ids of predicti
 --   is a third faster than one with ON CONFLICT. If somebody else stores one of the rows meanwhile, the next way.
 -- * Rows that are stored and equal are left out by a join, which only reads, and the rest goes through ON CONFLICT.
 --   (ON CONFLICT alone would lock, and so write, every row that it leaves as it is.)
--- * A batch that is small, or whose first rows are mostly not stored as they are, goes through ON CONFLICT as it is: a
+-- * A batch that is small, or of whose first rows few are stored as they are, goes through ON CONFLICT as it is: a
 --   look ahead has to be planned for its range of time, and would leave out too little.
 CREATE FUNCTION upsert_sensor_events(
     timestamps TIMESTAMPTZ[],
@@ -121,7 +121,7 @@ BEGIN
                 earliest, latest, timestamps[:sample], room_ids[:sample], sensor_ids[:sample], sensor_types[:sample],
                 states[:sample], numeric_values[:sample], previous_states[:sample], attribute_values[:sample],
                 human_triggered[:sample], confidence_scores[:sample], processed_ats[:sample];
-        IF cardinality(equal) > sample / 2 THEN
+        IF cardinality(equal) >= sample / 4 THEN
             EXECUTE find_equal INTO equal
                 USING
                     earliest, latest, timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values,
