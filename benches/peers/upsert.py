@@ -60,12 +60,14 @@ def sqlalchemy_upsert(url, rows):
     table = sa.Table("sensor_events", sa.MetaData(), *(sa.Column(c, t) for c, t in zip(COLUMNS, types)))
     engine = sa.create_engine(url.replace("postgres://", "postgresql+psycopg://"))
     dicts = [dict(zip(COLUMNS, r)) for r in rows]
+    insert = pg.insert(table)
+    updates = {c: insert.excluded[c] for c in COLUMNS if c not in KEY}
+    upsert = insert.on_conflict_do_update(index_elements=KEY, set_=updates)
     with engine.connect() as conn:
         start = time.perf_counter()
         for batch in batches(dicts):
-            insert = pg.insert(table).values(batch)
-            updates = {c: insert.excluded[c] for c in COLUMNS if c not in KEY}
-            conn.execute(insert.on_conflict_do_update(index_elements=KEY, set_=updates))
+            # Several times as fast as values(batch), which builds one statement with a parameter for each value.
+            conn.execute(upsert, batch)
             conn.commit()
         return time.perf_counter() - start
 
