@@ -48,6 +48,8 @@ SET search_path FROM CURRENT
 SET plan_cache_mode TO force_generic_plan
 -- The look ahead is a hash join, or a nested loop over the batch: sorting texts, and starting workers, takes longer.
 SET enable_mergejoin TO off
+-- What comes again was mostly written of late, and is in memory: probing for it beats reading its whole chunk.
+SET random_page_cost TO 1
 SET max_parallel_workers_per_gather TO 0
 SET jit TO off
 AS $$
