@@ -390,6 +390,37 @@ fn a_large_batch_without_changes_only_reads() {
     assert_eq!(value(&mut conn, "SELECT pg_current_xact_id_if_assigned()"), "");
 }
 
+/// A plan locks what it may read, so that the locks tell which chunks were left out.
+#[test]
+fn an_upsert_looks_only_into_the_chunks_of_its_batch() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::ready();
+    // 205 rows to each of thirty chunks.
+    let rows = events("sensor", 205 * 30);
+    upsert(&mut conn, &rows);
+    let batch = &rows[..600];
+    let half_changed: Vec<_> =
+        batch.iter().enumerate().map(|(n, row)| if n % 2 == 0 { row.clone() } else { changed(row) }).collect();
+    for (batch, updated) in [(batch, 0), (&half_changed, 300)] {
+        conn.test_transaction::<_, Error, _>(|conn| {
+            let report = bulk::upsert_events(batch, Repeats::LastWins)?.with_keys().call(conn)?;
+            assert_eq!((report.updated, report.keys.len()), (updated, 600));
+            let locked = "SELECT count(DISTINCT relation) FROM pg_locks JOIN pg_inherits ON inhrelid = relation
+                          WHERE pid = pg_backend_pid() AND inhparent = 'sensor_events'::regclass";
+            assert_eq!(value(conn, locked), "3", "{updated} updated");
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn chunks_keep_room_for_changed_rows() {
+    let (_db, mut conn) = TestDb::ready();
+    upsert(&mut conn, &events("sensor", 1));
+    let options = "SELECT reloptions FROM pg_class WHERE oid = (SELECT tableoid FROM sensor_events)";
+    assert_eq!(value(&mut conn, options), "{fillfactor=70}");
+}
+
 #[test]
 fn a_reimport_keeps_processed_at_and_clears_every_other_column() {
     let (_db, mut conn) = TestDb::ready();

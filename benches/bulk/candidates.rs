@@ -6,10 +6,12 @@ use std::ffi::CString;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
+use diesel_async::AsyncPgConnection;
 use occupancy_models::bulk::{self, Repeats};
 use occupancy_models::schema::sensor_events;
 use occupancy_models::{Call, NewSensorEvent, SensorEvent, SensorType};
 use serde_json::json;
+use tokio::runtime::Runtime;
 
 use crate::measure::Measurements;
 use crate::raw_copy::{self, RawConnection};
@@ -20,51 +22,64 @@ fn start() -> DateTime<Utc> {
     "2026-01-05T00:00:00Z".parse().unwrap()
 }
 
-/// The rows of a round, in batches: fifty sensors in ten rooms, a reading of each a minute.
+/// The rows of a round, in batches: ten rooms with five sensors each, a reading of each a minute.
 pub struct Rows {
     pub batches: Vec<Vec<NewSensorEvent<'static>>>,
     changed: Vec<Vec<NewSensorEvent<'static>>>,
     buffers: Vec<Vec<u8>>,
 }
 
-fn event(n: usize, offset: f64) -> NewSensorEvent<'static> {
-    let sensor = n % 50;
-    let value = 18.0 + (n % 97) as f64 / 10.0 + offset;
-    NewSensorEvent::new(
-        start() + TimeDelta::minutes((n / 50) as i64),
+const SENSORS: usize = 50;
+
+/// The state of a reading; benches/peers/upsert.py has the same.
+fn state(n: usize, is_changed: bool) -> String {
+    let is_on = ((n / SENSORS) % 2 == 0) != is_changed;
+    match n % 5 {
+        0 => if is_on { "on" } else { "off" }.to_owned(),
+        1 => if is_on { "open" } else { "closed" }.to_owned(),
+        _ => format!("{:.1}", 18.0 + (n % 97) as f64 / 10.0 + if is_changed { 0.5 } else { 0.0 }),
+    }
+}
+
+fn event(n: usize, is_changed: bool) -> NewSensorEvent<'static> {
+    let sensor = n % SENSORS;
+    let sensor_type =
+        [SensorType::MOTION, SensorType::DOOR, SensorType::TEMPERATURE, SensorType::HUMIDITY, SensorType::LIGHT][n % 5]
+            .clone();
+    let event = NewSensorEvent::new(
+        start() + TimeDelta::minutes((n / SENSORS) as i64),
         format!("room_{}", sensor / 5),
         format!("sensor_{sensor:04}"),
-        SensorType::TEMPERATURE,
-        format!("{value:.1}"),
+        sensor_type,
+        state(n, is_changed),
     )
     .with_attributes(json!({ "unit": "°C", "battery": n % 100 }))
     .with_human_triggered(false)
-    .with_confidence_score(0.9)
+    .with_confidence_score(0.9);
+    match n.checked_sub(SENSORS) {
+        Some(before) => event.with_previous_state(state(before, false)),
+        None => event,
+    }
 }
 
 impl Rows {
     pub fn new(rows: usize, batch: usize) -> Self {
-        let all = |offset: f64| -> Vec<Vec<_>> {
-            let events: Vec<_> = (0..rows).map(|n| event(n, offset)).collect();
+        let all = |is_changed: bool| -> Vec<Vec<_>> {
+            let events: Vec<_> = (0..rows).map(|n| event(n, is_changed)).collect();
             events.chunks(batch).map(<[_]>::to_vec).collect()
         };
-        let batches = all(0.0);
+        let batches = all(false);
         let buffers = batches.iter().map(|batch| raw_copy::buffer(batch)).collect();
-        Self { changed: all(0.5), buffers, batches }
+        Self { changed: all(true), buffers, batches }
     }
 
     pub fn len(&self) -> usize {
         self.batches.iter().map(Vec::len).sum()
     }
 
-    /// The first rows, for what is slow.
-    fn part(&self, rows: usize) -> impl Iterator<Item = &Vec<NewSensorEvent<'static>>> {
-        let mut left = rows;
-        self.batches.iter().take_while(move |batch| {
-            let wanted = left > 0;
-            left = left.saturating_sub(batch.len());
-            wanted
-        })
+    /// The first batches, a tenth of all rows, for what is slow.
+    fn part(&self) -> &[Vec<NewSensorEvent<'static>>] {
+        &self.batches[..self.batches.len().div_ceil(10)]
     }
 }
 
@@ -72,6 +87,8 @@ impl Rows {
 pub struct Bench {
     conn: RefCell<PgConnection>,
     raw: RefCell<RawConnection>,
+    runtime: Runtime,
+    asynchronous: RefCell<AsyncPgConnection>,
     table: &'static str,
     /// How the measured rows are removed.
     clear: String,
@@ -88,7 +105,10 @@ impl Bench {
 
     fn over(db: TestDb, conn: PgConnection, table: &'static str) -> Self {
         let raw = RawConnection::connect(db.url().as_str());
-        Self { conn: RefCell::new(conn), raw: RefCell::new(raw), table, clear: format!("TRUNCATE {table}"), db }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let asynchronous = RefCell::new(runtime.block_on(db.connect_async()));
+        let clear = format!("TRUNCATE {table}");
+        Self { conn: RefCell::new(conn), raw: RefCell::new(raw), runtime, asynchronous, table, clear, db }
     }
 
     /// With this many daily chunks before the rows.
@@ -163,19 +183,22 @@ impl Bench {
         }
     }
 
-    async fn upsert_async(&self, conn: &mut diesel_async::AsyncPgConnection, rows: &Rows) {
-        for batch in &rows.batches {
-            let upsert = bulk::upsert_events(batch, Repeats::LastWins).unwrap();
-            occupancy_models::asynchronous::Call::call(upsert, conn).await.unwrap();
-        }
+    fn upsert_async(&self, rows: &Rows) {
+        let conn = &mut *self.asynchronous.borrow_mut();
+        self.runtime.block_on(async {
+            for batch in &rows.batches {
+                let upsert = bulk::upsert_events(batch, Repeats::LastWins).unwrap();
+                occupancy_models::asynchronous::Call::call(upsert, conn).await.unwrap();
+            }
+        });
     }
 
     /// Diesel's own batch: one statement with a parameter for each value.
-    fn diesel_batch_upsert<'a>(&self, batches: impl Iterator<Item = &'a Vec<NewSensorEvent<'static>>>) {
+    fn diesel_batch_upsert(&self, batches: &[Vec<NewSensorEvent<'static>>]) {
         use sensor_events::*;
 
-        // 65,535 parameters at most, of ten columns.
-        for part in batches.flat_map(|batch| batch.chunks(5_000)) {
+        // 65,535 parameters at most, of eleven columns.
+        for part in batches.iter().flat_map(|batch| batch.chunks(5_000)) {
             diesel::insert_into(table)
                 .values(part)
                 .on_conflict((sensor_id, timestamp))
@@ -196,22 +219,22 @@ impl Bench {
         }
     }
 
-    fn row_by_row<'a>(&self, batches: impl Iterator<Item = &'a Vec<NewSensorEvent<'static>>>) {
-        for row in batches.flatten() {
+    fn row_by_row(&self, batches: &[Vec<NewSensorEvent<'static>>]) {
+        for row in batches.iter().flatten() {
             diesel::insert_into(sensor_events::table).values(row).execute(&mut *self.conn.borrow_mut()).unwrap();
         }
     }
 }
 
 /// One round of everything, each on an empty table; peers only for the batch size of the ratios.
+///
+/// What is slow gets a tenth of the rows, and is compared with `upsert_tenth`, which gets the same ones.
 pub fn round(measured: &mut Measurements, rows: &Rows, with_peers: bool) {
     thread_local! {
         static BENCH: Bench = Bench::new();
     }
     BENCH.with(|bench| {
-        let slow = rows.len() / 10;
-        let part = rows.part(slow).map(Vec::len).sum();
-        let few = rows.part(slow / 10).map(Vec::len).sum();
+        let tenth = rows.part().iter().map(Vec::len).sum();
 
         bench.clear();
         measured.time("raw_copy", rows.len(), || bench.raw_copy(rows));
@@ -222,19 +245,18 @@ pub fn round(measured: &mut Measurements, rows: &Rows, with_peers: bool) {
         measured.time("upsert_unchanged", rows.len(), || bench.upsert(rows));
         measured.time("upsert_changed", rows.len(), || bench.upsert_batches(&rows.changed));
         bench.clear();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mut conn = runtime.block_on(bench.db.connect_async());
-        measured.time("async_upsert", rows.len(), || runtime.block_on(bench.upsert_async(&mut conn, rows)));
-        drop(conn);
+        measured.time("async_upsert", rows.len(), || bench.upsert_async(rows));
         bench.clear();
-        measured.time("diesel_batch_upsert", part, || bench.diesel_batch_upsert(rows.part(slow)));
+        measured.time("diesel_batch_upsert", rows.len(), || bench.diesel_batch_upsert(&rows.batches));
         bench.clear();
-        measured.time("row_by_row", few, || bench.row_by_row(rows.part(slow / 10)));
+        measured.time("upsert_tenth", tenth, || bench.upsert_batches(rows.part()));
+        bench.clear();
+        measured.time("row_by_row", tenth, || bench.row_by_row(rows.part()));
         if with_peers {
             for peer in peers::NAMES {
                 bench.clear();
-                if let Some(elapsed) = peers::run(peer, bench.db.url().as_str(), part) {
-                    measured.record(peer, part, elapsed);
+                if let Some(elapsed) = peers::run(peer, bench.db.url().as_str(), tenth) {
+                    measured.record(peer, tenth, elapsed);
                 }
             }
         }

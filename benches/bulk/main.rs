@@ -45,10 +45,10 @@ fn main() {
                     measured.ratio("upsert_unchanged", "raw_copy");
                     measured.ratio("upsert_changed", "raw_copy");
                     measured.ratio("upsert_fresh", "diesel_batch_upsert");
-                    measured.ratio("upsert_fresh", "row_by_row");
+                    measured.ratio_as("upsert_fresh/row_by_row", "upsert_tenth", "row_by_row");
                     measured.ratio_as("async_upsert/sync_upsert", "async_upsert", "upsert_fresh");
                     for peer in peers::NAMES {
-                        measured.ratio("upsert_fresh", peer);
+                        measured.ratio_as(&format!("upsert_fresh/{peer}"), "upsert_tenth", peer);
                     }
                 }
             }

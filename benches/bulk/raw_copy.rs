@@ -51,7 +51,7 @@ impl Drop for RawConnection {
     }
 }
 
-pub const COLUMNS: &str = "timestamp, room_id, sensor_id, sensor_type, state, numeric_value, attributes, is_human_triggered, confidence_score";
+pub const COLUMNS: &str = "timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes, is_human_triggered, confidence_score";
 
 /// Rows in the binary format of COPY.
 pub fn buffer(events: &[NewSensorEvent<'_>]) -> Vec<u8> {
@@ -61,17 +61,21 @@ pub fn buffer(events: &[NewSensorEvent<'_>]) -> Vec<u8> {
         // What NewSensorEvent keeps to itself comes by serde.
         let json = serde_json::to_value(event).unwrap();
         let text = |field: &str| json[field].as_str().unwrap().to_owned();
-        out.extend(9_i16.to_be_bytes());
-        let mut field = |bytes: &[u8]| {
-            out.extend((bytes.len() as i32).to_be_bytes());
-            out.extend(bytes);
+        out.extend(10_i16.to_be_bytes());
+        let mut nullable = |bytes: Option<&[u8]>| {
+            out.extend(bytes.map_or(-1, |bytes| bytes.len() as i32).to_be_bytes());
+            out.extend(bytes.unwrap_or_default());
         };
+        let number = event.numeric_value().map(f64::to_be_bytes);
+        let mut field = |bytes: &[u8]| nullable(Some(bytes));
         field(&(event.timestamp().timestamp_micros() - 946_684_800_000_000).to_be_bytes());
         field(event.room_id().as_bytes());
         field(event.sensor_id().as_bytes());
         field(text("sensor_type").as_bytes());
         field(event.state().as_str().as_bytes());
-        field(&event.numeric_value().unwrap().to_be_bytes());
+        nullable(number.as_ref().map(<[u8; 8]>::as_slice));
+        nullable(json["previous_state"].as_str().map(str::as_bytes));
+        let mut field = |bytes: &[u8]| nullable(Some(bytes));
         field(&[b"\x01", json["attributes"].to_string().as_bytes()].concat());
         field(&[u8::from(json["is_human_triggered"].as_bool().unwrap())]);
         field(&json["confidence_score"].as_f64().unwrap().to_be_bytes());

@@ -15,14 +15,16 @@ AS $$ SELECT nextval(pg_get_serial_sequence('predictions', 'id')) FROM generate_
 COMMENT ON FUNCTION reserve_prediction_ids(BIGINT) IS 'Hands out ids of predictions, for rows that are stored by id later. Ids that are not used stay unused.';
 
 -- Columns are read by subscript where the plan is kept: that takes half the time of unnest() with many arrays, which
--- keeps each of them in a store of its own. (In EXECUTE each subscript would search its array from the start.)
+-- keeps each of them in a store of its own. (In EXECUTE each subscript would search its array from the start.) A
+-- column of nothing but nulls may come as an empty array: both ways read null beyond its end.
 --
 -- Upsert by sensor and instant. Three ways, by what the batch turns out to be:
 -- * Nothing stored of these sensors in the batch's range of time (a live feed, a first load): a plain INSERT, which
 --   is a third faster than one with ON CONFLICT. If somebody else stores one of the rows meanwhile, the next way.
--- * Otherwise rows that are stored and equal are left out by a join, which only reads, and the rest goes through
---   ON CONFLICT. (ON CONFLICT alone would lock, and so write, every row that it leaves as it is.)
--- * A small batch is not worth a look ahead, which has to be planned for its range of time.
+-- * Rows that are stored and equal are left out by a join, which only reads, and the rest goes through ON CONFLICT.
+--   (ON CONFLICT alone would lock, and so write, every row that it leaves as it is.)
+-- * A batch that is small, or of whose first rows few are stored as they are, goes through ON CONFLICT as it is: a
+--   look ahead has to be planned for its range of time, and would leave out too little.
 CREATE FUNCTION upsert_sensor_events(
     timestamps TIMESTAMPTZ[],
     room_ids TEXT[],
@@ -44,15 +46,42 @@ SET search_path FROM CURRENT
 -- A plan for given arrays would hold them flat, and each subscript search its array from the start. (EXECUTE plans for
 -- given values all the same.)
 SET plan_cache_mode TO force_generic_plan
+-- The look ahead is a hash join, or a nested loop over the batch: sorting texts, and starting workers, takes longer.
+SET enable_mergejoin TO off
+-- What comes again was mostly written of late, and is in memory: probing for it beats reading its whole chunk.
+SET random_page_cost TO 1
+SET max_parallel_workers_per_gather TO 0
+SET jit TO off
 AS $$
 DECLARE
     worth_a_look_ahead CONSTANT INT := 500;
+    sample CONSTANT INT := 50;
     rows CONSTANT INT := cardinality(timestamps);
+    -- Positions of the rows that are stored as they are. EXISTS, because a plan made for these values then leaves the
+    -- other chunks out, which it does not for a LEFT JOIN; and the batch stays the outer side, so that no wrong
+    -- estimate of the stored rows makes it read the whole batch for each of them.
+    find_equal CONSTANT TEXT :=
+        'SELECT coalesce(array_agg(i.position), ARRAY[]::BIGINT[])
+        FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WITH ORDINALITY AS i (
+            timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes,
+            is_human_triggered, confidence_score, processed_at, position
+        )
+        WHERE EXISTS (
+            SELECT FROM sensor_events AS e
+            WHERE e.sensor_id = i.sensor_id AND e.timestamp = i.timestamp AND e.timestamp BETWEEN $1 AND $2
+                AND (
+                    e.room_id, e.sensor_type, e.state, e.numeric_value, e.previous_state, e.attributes,
+                    e.is_human_triggered, e.confidence_score, e.processed_at
+                ) IS NOT DISTINCT FROM (
+                    i.room_id, i.sensor_type, i.state, i.numeric_value, i.previous_state, i.attributes,
+                    i.is_human_triggered, i.confidence_score, coalesce(i.processed_at, e.processed_at)
+                )
+        )';
+    equal BIGINT[] := '{}';
+    to_write BIGINT[];
     earliest TIMESTAMPTZ;
     latest TIMESTAMPTZ;
     is_fresh BOOLEAN;
-    -- Positions of the rows that are not stored as they are: all of them where nobody looked.
-    to_write BIGINT[];
 BEGIN
     inserted := 0;
     updated := 0;
@@ -61,13 +90,17 @@ BEGIN
         SELECT min(t), max(t) INTO earliest, latest FROM unnest(timestamps) AS t;
         -- EXECUTE, here and below, because a plan made for these values leaves the other chunks out.
         EXECUTE
-            'SELECT NOT EXISTS (
-                SELECT FROM (SELECT DISTINCT s FROM unnest($1) AS s) AS sensor
-                CROSS JOIN LATERAL (
-                    SELECT FROM sensor_events AS e WHERE e.sensor_id = sensor.s AND e.timestamp BETWEEN $2 AND $3 LIMIT 1
-                ) AS stored
-            )'
-            INTO is_fresh USING sensor_ids, earliest, latest;
+            -- The first row alone tells most batches that come again.
+            'SELECT NOT EXISTS (SELECT FROM sensor_events WHERE sensor_id = $4 AND timestamp = $5)
+                AND NOT EXISTS (
+                    SELECT FROM (SELECT DISTINCT s FROM unnest($1) AS s) AS sensor
+                    CROSS JOIN LATERAL (
+                        SELECT FROM sensor_events AS e
+                        WHERE e.sensor_id = sensor.s AND e.timestamp BETWEEN $2 AND $3
+                        LIMIT 1
+                    ) AS stored
+                )'
+            INTO is_fresh USING sensor_ids, earliest, latest, sensor_ids[1], timestamps[1];
         IF is_fresh THEN
             BEGIN
                 INSERT INTO sensor_events (
@@ -84,35 +117,27 @@ BEGIN
                 NULL;
             END;
         END IF;
-    END IF;
 
-    IF rows >= worth_a_look_ahead THEN
-        EXECUTE
-            'SELECT coalesce(array_agg(i.position), ARRAY[]::BIGINT[])
-            FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WITH ORDINALITY AS i (
-                timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes,
-                is_human_triggered, confidence_score, processed_at, position
-            )
-            LEFT JOIN sensor_events AS e
-                ON e.sensor_id = i.sensor_id AND e.timestamp = i.timestamp AND e.timestamp BETWEEN $1 AND $2
-            WHERE e.id IS NULL OR (
-                e.room_id, e.sensor_type, e.state, e.numeric_value, e.previous_state, e.attributes,
-                e.is_human_triggered, e.confidence_score, e.processed_at
-            ) IS DISTINCT FROM (
-                i.room_id, i.sensor_type, i.state, i.numeric_value, i.previous_state, i.attributes,
-                i.is_human_triggered, i.confidence_score, coalesce(i.processed_at, e.processed_at)
-            )'
-            INTO to_write
+        EXECUTE find_equal INTO equal
             USING
-                earliest, latest, timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values,
-                previous_states, attribute_values, human_triggered, confidence_scores, processed_ats;
-        unchanged := rows - cardinality(to_write);
-        IF unchanged = rows THEN
+                earliest, latest, timestamps[:sample], room_ids[:sample], sensor_ids[:sample], sensor_types[:sample],
+                states[:sample], numeric_values[:sample], previous_states[:sample], attribute_values[:sample],
+                human_triggered[:sample], confidence_scores[:sample], processed_ats[:sample];
+        IF cardinality(equal) >= sample / 4 THEN
+            EXECUTE find_equal INTO equal
+                USING
+                    earliest, latest, timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values,
+                    previous_states, attribute_values, human_triggered, confidence_scores, processed_ats;
+        END IF;
+        IF cardinality(equal) = rows THEN
+            unchanged := rows;
             RETURN;
         END IF;
-    ELSE
-        to_write := ARRAY(SELECT generate_series(1, rows));
     END IF;
+    to_write := CASE
+        WHEN equal = '{}' THEN ARRAY(SELECT generate_series(1, rows))
+        ELSE ARRAY(SELECT generate_series(1, rows) EXCEPT SELECT unnest(equal) ORDER BY 1)
+    END;
 
     WITH written AS (
         INSERT INTO sensor_events AS e (
@@ -157,11 +182,22 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
+    -- Who asks for no keys does not wait for a plan.
+    IF cardinality(timestamps) = 0 THEN
+        ids := '{}';
+        RETURN;
+    END IF;
+    -- An inner join of its own, because a plan leaves no chunks out for a LEFT JOIN.
     EXECUTE
-        'SELECT array_agg(e.id ORDER BY i.position)
-        FROM unnest($1, $2) WITH ORDINALITY AS i (sensor_id, timestamp, position)
-        LEFT JOIN sensor_events AS e
-            ON e.sensor_id = i.sensor_id AND e.timestamp = i.timestamp AND e.timestamp BETWEEN $3 AND $4'
+        'WITH stored AS MATERIALIZED (
+            SELECT i.position, e.id
+            FROM unnest($1, $2) WITH ORDINALITY AS i (sensor_id, timestamp, position)
+            JOIN sensor_events AS e ON e.sensor_id = i.sensor_id AND e.timestamp = i.timestamp
+            WHERE e.timestamp BETWEEN $3 AND $4
+        )
+        SELECT array_agg(stored.id ORDER BY position)
+        FROM generate_series(1, cardinality($1)) AS position
+        LEFT JOIN stored USING (position)'
         INTO ids
         USING sensor_ids, timestamps, (SELECT min(t) FROM unnest(timestamps) AS t), (SELECT max(t) FROM unnest(timestamps) AS t);
 END

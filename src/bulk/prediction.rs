@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::check;
 use super::repeats::Repeats;
-use super::upsert::{ReportRow, ReportSqlType, UpsertReport, count, report};
+use super::upsert::{ReportRow, ReportSqlType, UpsertReport, count, nullable, report};
 use crate::call::{Call, single};
 use crate::error::Result;
 use crate::prediction::{NewPrediction, TransitionType};
@@ -74,15 +74,15 @@ impl<'a> PredictionColumns<'a> {
             predicted_transition_times: rows.clone().map(|row| row.predicted_transition_time).collect(),
             transition_types: rows.clone().map(|row| row.transition_type).collect(),
             confidence_scores: rows.clone().map(|row| row.confidence_score).collect(),
-            interval_lowers: rows.clone().map(|row| row.prediction_interval_lower).collect(),
-            interval_uppers: rows.clone().map(|row| row.prediction_interval_upper).collect(),
+            interval_lowers: nullable(rows.clone().map(|row| row.prediction_interval_lower)),
+            interval_uppers: nullable(rows.clone().map(|row| row.prediction_interval_upper)),
             model_types: rows.clone().map(|row| row.model_type.as_str()).collect(),
             model_versions: rows.clone().map(|row| &*row.model_version).collect(),
-            feature_importances: rows.clone().map(|row| row.feature_importance.as_ref()).collect(),
-            alternatives: rows.clone().map(|row| row.alternatives.as_ref()).collect(),
-            triggering_event_ids: rows.clone().map(|row| row.triggering_event_id).collect(),
-            triggering_event_timestamps: rows.clone().map(|row| row.triggering_event_timestamp).collect(),
-            processing_times_ms: rows.map(|row| row.processing_time_ms).collect(),
+            feature_importances: nullable(rows.clone().map(|row| row.feature_importance.as_ref())),
+            alternatives: nullable(rows.clone().map(|row| row.alternatives.as_ref())),
+            triggering_event_ids: nullable(rows.clone().map(|row| row.triggering_event_id)),
+            triggering_event_timestamps: nullable(rows.clone().map(|row| row.triggering_event_timestamp)),
+            processing_times_ms: nullable(rows.map(|row| row.processing_time_ms)),
         }
     }
 

@@ -59,6 +59,11 @@ pub(super) fn count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
+/// A column that may have nulls. One of nothing else is empty: it costs no bytes, and the SQL reads null beyond its end.
+pub(super) fn nullable<T>(values: impl Iterator<Item = Option<T>> + Clone) -> Vec<Option<T>> {
+    if values.clone().all(|value| value.is_none()) { Vec::new() } else { values.collect() }
+}
+
 /// What an upsert did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -116,12 +121,12 @@ impl<'a> EventColumns<'a> {
             sensor_ids: rows.clone().map(|row| &*row.sensor_id).collect(),
             sensor_types: rows.clone().map(|row| row.sensor_type.as_str()).collect(),
             states: rows.clone().map(|row| row.state.as_str()).collect(),
-            numeric_values: rows.clone().map(|row| row.numeric_value).collect(),
-            previous_states: rows.clone().map(|row| row.previous_state.as_ref().map(|state| state.as_str())).collect(),
+            numeric_values: nullable(rows.clone().map(|row| row.numeric_value)),
+            previous_states: nullable(rows.clone().map(|row| row.previous_state.as_ref().map(|state| state.as_str()))),
             attributes: rows.clone().map(|row| &row.attributes).collect(),
             human_triggered: rows.clone().map(|row| row.is_human_triggered).collect(),
-            confidence_scores: rows.clone().map(|row| row.confidence_score).collect(),
-            processed_ats: rows.map(|row| row.processed_at).collect(),
+            confidence_scores: nullable(rows.clone().map(|row| row.confidence_score)),
+            processed_ats: nullable(rows.map(|row| row.processed_at)),
         }
     }
 
