@@ -107,3 +107,36 @@ BEGIN ATOMIC
     FROM written;
 END;
 COMMENT ON FUNCTION record_prediction_outcomes(BIGINT[], TIMESTAMPTZ[], BIGINT) IS 'Records when the transitions of these predictions took place (null: never), and whether that was within the tolerance of the predicted time.';
+
+-- Recent windows first: what reports at all has mostly reported lately, and a window plans only its own chunks.
+CREATE FUNCTION last_sensor_events(sensor_ids TEXT[], as_of TIMESTAMPTZ, since TIMESTAMPTZ) RETURNS SETOF sensor_events
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    remaining TEXT[] := ARRAY(SELECT DISTINCT s FROM unnest(sensor_ids) AS s);
+    look_back INTERVAL;
+    found sensor_events[];
+BEGIN
+    FOREACH look_back IN ARRAY ARRAY[INTERVAL '6 hours', INTERVAL '2 days', INTERVAL '30 days', NULL] LOOP
+        EXIT WHEN remaining = '{}';
+        -- A probe of the index of (sensor_id, timestamp) for each sensor, from the newest chunk back.
+        EXECUTE
+            'SELECT coalesce(array_agg(last.event), ARRAY[]::sensor_events[])
+            FROM unnest($1) AS s
+            CROSS JOIN LATERAL (
+                SELECT e AS event
+                FROM sensor_events AS e
+                WHERE e.sensor_id = s AND e.timestamp <= $2 AND e.timestamp >= $3
+                ORDER BY e.timestamp DESC
+                LIMIT 1
+            ) AS last'
+            INTO found
+            USING remaining, as_of, greatest(since, coalesce(as_of - look_back, '-infinity'));
+        RETURN QUERY SELECT e.* FROM unnest(found) AS e;
+        EXIT WHEN since >= as_of - look_back;
+        remaining := ARRAY(SELECT unnest(remaining) EXCEPT SELECT e.sensor_id FROM unnest(found) AS e);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION last_sensor_events(TEXT[], TIMESTAMPTZ, TIMESTAMPTZ) IS 'The last event of each of these sensors at an instant, not before since, in no order.';

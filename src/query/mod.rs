@@ -7,6 +7,7 @@
 //! | a room's events, a sensor's, all: to build on | [`SensorEvent::in_room`], [`SensorEvent::of_sensor`], [`SensorEvent::within`] |
 //! | state changes, and sequences of them | [`SensorEvent::state_changes`], [`state_changes`], [`sequences`] |
 //! | the last event of each sensor | [`SensorEvent::last_per_sensor`] |
+//! | the last event of given sensors, now or at an instant | [`SensorEvent::last_of`] |
 //! | a sensor's numbers | [`SensorEvent::series`] |
 //! | counts and confidence of a room, of a sensor | [`summarize_rooms`], [`sensor_efficiency`] |
 //! | events by hour of the day, by day of the week | [`by_hour_of_day`], [`by_day_of_week`] |
@@ -31,6 +32,7 @@
 //! [`SensorEvent::within`]: crate::SensorEvent::within
 //! [`SensorEvent::state_changes`]: crate::SensorEvent::state_changes
 //! [`SensorEvent::last_per_sensor`]: crate::SensorEvent::last_per_sensor
+//! [`SensorEvent::last_of`]: crate::SensorEvent::last_of
 //! [`SensorEvent::series`]: crate::SensorEvent::series
 //! [`SensorEvent::by_keys`]: crate::SensorEvent::by_keys
 //! [`SensorEvent::lookup`]: crate::SensorEvent::lookup
@@ -46,6 +48,7 @@ mod aggregates;
 mod derived;
 mod events;
 mod keys;
+mod last;
 mod page;
 mod predictions;
 mod range;
@@ -59,6 +62,7 @@ pub use aggregates::{
 pub use derived::{Derived, DerivedQuery};
 pub use events::{EventsInRoom, EventsOfSensor, EventsQuery, EventsWithin, LastPerSensor, SensorEventQuery, Series};
 pub use keys::{ById, EventById, EventsByKeys, IdIn, Lookup};
+pub use last::LastOf;
 pub use page::{NewerThan, NewestFirst, OlderThan, OldestFirst, newer_than, newest_first, older_than, oldest_first};
 pub use predictions::{
     Accuracy, ModelAccuracy, PendingPredictions, PredictionsInRoom, PredictionsWithin, accuracy, model_accuracies,
