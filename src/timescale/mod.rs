@@ -1,8 +1,10 @@
 //! TimescaleDB: the server, and hypertables for any table.
 
+mod bucketed;
 mod chunk;
 mod columnstore;
 mod feature;
+mod function;
 mod hypertable;
 mod job;
 mod known_issues;
@@ -11,6 +13,7 @@ mod retention_policy;
 mod server;
 mod size;
 
+pub use bucketed::{BucketRow, BucketRowBy, BucketStart, Bucketed, BucketedBy, bucketed};
 pub use chunk::{
     AddHashDimension, Chunk, Chunks, DropChunks, SetChunkInterval, add_hash_dimension, chunks, drop_chunks,
     set_chunk_interval,
@@ -21,6 +24,7 @@ pub use columnstore::{
     disable_columnstore, remove_columnstore_policy, to_columnstore, to_rowstore,
 };
 pub use feature::{Feature, Unsupported};
+pub use function::*;
 pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, TimeColumn, hypertable};
 pub use job::{AlterJob, DeleteJob, Job, Jobs, RunJob, alter_job, delete_job, jobs, run_job};
 pub(crate) use known_issues::issues_of;
