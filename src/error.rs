@@ -20,6 +20,16 @@ pub enum Error {
     /// The server does not have the feature. Nothing was sent.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// A view of that name is there already, and defined otherwise. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    OtherAggregate {
+        /// Names the view.
+        message: String,
+        /// The view.
+        view: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The statement cannot run inside a transaction. Nothing was sent.
     #[error("{statement} cannot run inside a transaction: run it on the connection itself")]
     InsideTransaction {
@@ -339,6 +349,7 @@ fn refusal(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option
         "adoption_blocked" => AdoptionError::Blocked { message, findings: details, remedy }.into(),
         "isolation_too_high" => ReferenceError::IsolationTooHigh { message, remedy }.into(),
         "event_key_change" => ReferenceError::KeyChange { message, remedy }.into(),
+        "other_aggregate" => Error::OtherAggregate { message, view: table, remedy },
         "loss_of_referenced_rows" => ReferenceError::LossOfReferencedRows { message, table, remedy }.into(),
         "retention_interval" => ReferenceError::RetentionInterval { message, remedy }.into(),
         "reference_column" => ReferenceError::Column { message, table, column, remedy }.into(),

@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod adopt;
+pub mod aggregates;
 #[cfg(feature = "async")]
 pub mod asynchronous;
 pub mod bulk;

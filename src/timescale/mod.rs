@@ -3,6 +3,7 @@
 mod bucketed;
 mod chunk;
 mod columnstore;
+mod continuous_aggregate;
 mod feature;
 mod function;
 mod hypertable;
@@ -22,6 +23,11 @@ pub use columnstore::{
     AddColumnstorePolicy, Columnstore, ColumnstoreStats, ConvertChunk, DisableColumnstore, EnableColumnstore,
     QueryColumnstoreStats, RemoveColumnstorePolicy, add_columnstore_policy, columnstore, columnstore_stats,
     disable_columnstore, remove_columnstore_policy, to_columnstore, to_rowstore,
+};
+pub use continuous_aggregate::{
+    AddRefreshPolicy, AggregateOutcome, ContinuousAggregate, CreateContinuousAggregate, DropContinuousAggregate,
+    RefreshContinuousAggregate, RemoveRefreshPolicy, SetMaterializedOnly, add_refresh_policy, continuous_aggregate,
+    drop_continuous_aggregate, refresh, remove_refresh_policy, set_materialized_only,
 };
 pub use feature::{Feature, Unsupported};
 pub use function::*;
