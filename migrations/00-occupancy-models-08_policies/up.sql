@@ -28,7 +28,7 @@ COMMENT ON FUNCTION timescaledb_names_columnstore() IS 'Whether this release cal
 
 -- drop_chunks fires no trigger. What refers to rows of a table must be cleared, or the table must not lose chunks.
 CREATE FUNCTION refuse_loss_of_referenced_rows(relation REGCLASS, operation TEXT) RETURNS VOID
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 DECLARE
@@ -41,6 +41,8 @@ BEGIN
             HINT = 'Use drop_sensor_events_before(), or its job, which clear the references in the same transaction.',
             TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:loss_of_referenced_rows';
     END IF;
+    -- Nobody adds a foreign key between this look and the end of the transaction; writes go on.
+    EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
     SELECT conname, conrelid::REGCLASS AS referencing INTO reference
     FROM pg_constraint
     WHERE confrelid = relation AND contype = 'f' AND conparentid = 0
