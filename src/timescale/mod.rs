@@ -1,6 +1,7 @@
 //! TimescaleDB: the server, and hypertables for any table.
 
 mod bucketed;
+pub mod catalog;
 mod chunk;
 mod columnstore;
 mod continuous_aggregate;
