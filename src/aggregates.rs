@@ -12,13 +12,13 @@
 //! ```
 //! # include!("doctest_setup.rs");
 //! use occupancy_models::aggregates::{self, HourlyActivity, hourly_activity};
-//! use occupancy_models::timescale::{AggregateOutcome, OutsideTransaction, Server, refresh};
+//! use occupancy_models::timescale::{Feature, OutsideTransaction, Server, refresh};
 //!
 //! # fn main() { run(|conn| {
 //! # an_event(conn);
 //! let server = Server::query().call(conn)?;
-//! let outcome = aggregates::hourly_activity().plain_view_will_do(true).create(&server)?.call(conn)?;
-//! if outcome == AggregateOutcome::Created {
+//! aggregates::hourly_activity().plain_view_will_do(true).create(&server)?.call(conn)?;
+//! if server.has(Feature::ContinuousAggregates) {
 //!     refresh("hourly_activity", .., &server)?.run(conn)?;
 //! }
 //! let busiest: HourlyActivity = HourlyActivity::query().order(hourly_activity::events.desc()).first(conn)?;

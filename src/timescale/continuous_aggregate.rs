@@ -36,9 +36,7 @@ type NullableInterval = Nullable<Interval>;
 /// ```
 /// # include!("../doctest_setup.rs");
 /// use diesel::dsl::{count_star, max};
-/// use occupancy_models::timescale::{
-///     AggregateOutcome, Feature, OutsideTransaction, Server, continuous_aggregate, refresh,
-/// };
+/// use occupancy_models::timescale::{Feature, OutsideTransaction, Server, continuous_aggregate, refresh};
 ///
 /// diesel::table! {
 ///     daily_peaks (bucket, sensor_id) {
@@ -57,7 +55,9 @@ type NullableInterval = Nullable<Interval>;
 ///     .aggregate("readings", count_star())
 ///     .aggregate("peak", max(sensor_events::numeric_value))
 ///     .plain_view_will_do(true);
-/// if daily_peaks.create(&server)?.call(conn)? == AggregateOutcome::Created {
+/// daily_peaks.create(&server)?.call(conn)?;
+/// // Also where it was there already: whoever made it may not have come to fill it.
+/// if server.has(Feature::ContinuousAggregates) {
 ///     refresh("daily_peaks", .., &server)?.run(conn)?;
 /// }
 /// assert_eq!(daily_peaks::table.select(daily_peaks::readings).load::<i64>(conn)?, [1]);
@@ -200,7 +200,8 @@ fn quoted(name: &str) -> String {
 pub enum AggregateOutcome {
     /// It was made, without data: [`refresh`] it.
     Created,
-    /// It was there already, just so.
+    /// It was there already, of this definition, filled or not: [`refresh`] it, or see that a policy does. Whether it
+    /// is materialized only stays as it was, see [`set_materialized_only`].
     AlreadyThere,
     /// A plain view was made, because the server has no continuous aggregates and the caller said that one will do.
     PlainView,
