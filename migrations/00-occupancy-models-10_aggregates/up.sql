@@ -43,6 +43,16 @@ BEGIN
                 HINT = 'Drop it first, or take another name.',
                 TABLE = view_name, CONSTRAINT = 'occupancy_models:other_aggregate';
         END IF;
+        IF is_plain_view THEN
+            RETURN 'plain_view';
+        END IF;
+        IF (
+            SELECT a.materialized_only
+            FROM timescaledb_information.continuous_aggregates AS a
+            WHERE a.view_name = create_continuous_aggregate.view_name AND a.view_schema = current_schema()
+        ) <> create_continuous_aggregate.materialized_only THEN
+            PERFORM alter_continuous_aggregate(view_name, materialized_only);
+        END IF;
         RETURN 'already_there';
     END IF;
     IF is_plain_view THEN
@@ -59,7 +69,7 @@ BEGIN
     RETURN CASE WHEN is_plain_view THEN 'plain_view' ELSE 'created' END;
 END
 $$;
-COMMENT ON FUNCTION create_continuous_aggregate(NAME, TEXT, BOOLEAN, BOOLEAN) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there. The outcome is created, already_there or plain_view.';
+COMMENT ON FUNCTION create_continuous_aggregate(NAME, TEXT, BOOLEAN, BOOLEAN) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there; what it shows of rows that are not materialized is set all the same. The outcome is created, already_there or plain_view.';
 
 CREATE FUNCTION alter_continuous_aggregate(view_name NAME, materialized_only BOOLEAN) RETURNS VOID
 LANGUAGE plpgsql

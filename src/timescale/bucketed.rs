@@ -62,6 +62,17 @@ use crate::micros;
 /// # }
 /// ```
 ///
+/// The start of the bucket is there to order by; it comes with the row, and is not selected by itself:
+///
+/// ```compile_fail,E0277
+/// # use diesel::prelude::*;
+/// # use occupancy_models::{schema::sensor_events, timescale::{Server, bucketed}};
+/// # fn f(server: Server) {
+/// let hourly = bucketed(chrono::TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap();
+/// let _ = sensor_events::table.group_by(hourly.clone()).select(hourly.start());
+/// # }
+/// ```
+///
 /// # Errors
 /// [`Unsupported`] without TimescaleDB.
 pub fn bucketed<C: TimeColumn>(width: TimeDelta, time: C, server: &Server) -> Result<Bucketed<C>, Unsupported> {
@@ -302,13 +313,6 @@ macro_rules! expression {
         {
         }
 
-        impl<QS, $($part),+> SelectableExpression<QS> for $name<$($part),+>
-        where
-            $($part: SelectableExpression<QS>,)+
-            Self: AppearsOnTable<QS>,
-        {
-        }
-
         impl<$($part),+> ValidGrouping<$($grouping)+> for $name<$($part),+> {
             type IsAggregate = is_aggregate::Yes;
         }
@@ -327,6 +331,21 @@ expression!(Bucketed<C>, Timestamptz, group by Bucketed<C>);
 expression!(BucketedBy<C, G>, (Timestamptz, G::SqlType), group by BucketedBy<C, G>);
 expression!(BucketRow<C, A>, (Timestamptz, A::SqlType), group by Bucketed<C>);
 expression!(BucketRowBy<C, G, A>, (Timestamptz, G::SqlType, A::SqlType), group by BucketedBy<C, G>);
+
+/// What may be selected: the rows, and nothing that only names a place in them.
+macro_rules! selectable {
+    ($name:ident<$($part:ident),+>) => {
+        impl<QS, $($part),+> SelectableExpression<QS> for $name<$($part),+>
+        where
+            $($part: SelectableExpression<QS>,)+
+            Self: AppearsOnTable<QS>,
+        {
+        }
+    };
+}
+
+selectable!(BucketRow<C, A>);
+selectable!(BucketRowBy<C, G, A>);
 
 impl<C, G> ValidGrouping<BucketedBy<C, G>> for BucketStart<C> {
     type IsAggregate = is_aggregate::Yes;

@@ -186,12 +186,12 @@ views! {
         last_run_duration: Option<PgInterval> => Nullable<Interval>,
         /// When it runs next.
         next_start: Option<DateTime<Utc>> => Nullable<Timestamptz>,
-        /// How often it ran.
-        total_runs: i64 => BigInt,
-        /// How often it succeeded.
-        total_successes: i64 => BigInt,
-        /// How often it failed.
-        total_failures: i64 => BigInt,
+        /// How often it ran; `None` before the first run.
+        total_runs: Option<i64> => Nullable<BigInt>,
+        /// How often it succeeded; `None` before the first run.
+        total_successes: Option<i64> => Nullable<BigInt>,
+        /// How often it failed; `None` before the first run.
+        total_failures: Option<i64> => Nullable<BigInt>,
     }
 
     /// A run of a job that failed. Who may not see the job does not see this.

@@ -200,10 +200,9 @@ fn quoted(name: &str) -> String {
 pub enum AggregateOutcome {
     /// It was made, without data: [`refresh`] it.
     Created,
-    /// It was there already, of this definition, filled or not: [`refresh`] it, or see that a policy does. Whether it
-    /// is materialized only stays as it was, see [`set_materialized_only`].
+    /// It was there already, of this definition, filled or not: [`refresh`] it, or see that a policy does.
     AlreadyThere,
-    /// A plain view was made, because the server has no continuous aggregates and the caller said that one will do.
+    /// There is a plain view, because the server has no continuous aggregates and the caller said that one will do.
     PlainView,
 }
 
