@@ -103,7 +103,13 @@ fn every_view_that_is_declared_loads_with_every_column() {
         assert!(!empty.contains(view), "{view} was empty");
     }
     if is_community() {
-        for view in ["jobs", "continuous_aggregates", "hypertable_compression_settings", "chunk_compression_settings"] {
+        for view in [
+            "jobs",
+            "job_stats",
+            "continuous_aggregates",
+            "hypertable_compression_settings",
+            "chunk_compression_settings",
+        ] {
             assert!(!empty.contains(view), "{view} was empty");
         }
     }

@@ -137,7 +137,8 @@ fn buckets_group_as_a_plain_count_does() {
     let conn = &mut conn;
     let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap().by(sensor_events::room_id);
     for _ in 0..8 {
-        let rows: Vec<(DateTime<Utc>, String, (i64, Option<f64>))> = sensor_events::table
+        type Row = (DateTime<Utc>, String, (i64, Option<f64>));
+        let rows: Vec<Row> = sensor_events::table
             .filter(sensor_events::timestamp.lt(at(6, 0)))
             .group_by(hourly.clone())
             .select(hourly.clone().row((count_star(), avg(sensor_events::numeric_value))))

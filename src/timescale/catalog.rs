@@ -166,7 +166,7 @@ views! {
         check_name: Option<String> => Nullable<Text>,
     }
 
-    /// How a job has run so far. A job is here once it has.
+    /// How a job has run so far.
     JobStats, job_stats (job_id) {
         /// The schema of the hypertable that it is about, if any.
         hypertable_schema: Option<String> => Nullable<Text>,
