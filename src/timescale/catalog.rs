@@ -37,7 +37,7 @@ macro_rules! views {
             diesel::table! {
                 use diesel::sql_types::*;
 
-                #[doc = concat!("The view `timescaledb_information.", stringify!($view), "`, read as [`", stringify!($model), "`](super::", stringify!($model), ").")]
+                #[doc = concat!("The view `timescaledb_information.", stringify!($view), "`, read as [`", stringify!($model), "`](crate::timescale::catalog::", stringify!($model), ").")]
                 #[allow(missing_docs)]
                 timescaledb_information.$view ($($key),+) { $( $(#[$column_doc])* $column -> $sql, )+ }
             }
