@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel::prelude::*;
+use occupancy_models::aggregates;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{
     self, Feature, OutsideTransaction, Server, Unsupported, add_columnstore_policy, add_hash_dimension,
-    add_retention_policy, add_sensor_events_retention, alter_job, approximate_row_count, chunk_sizes, chunks,
-    columnstore_stats, delete_job, disable_columnstore, drop_chunks, hypertable, jobs, remove_columnstore_policy,
-    remove_retention_policy, remove_sensor_events_retention, run_job, set_chunk_interval, size, to_columnstore,
-    to_rowstore,
+    add_refresh_policy, add_retention_policy, add_sensor_events_retention, alter_job, approximate_row_count, bucketed,
+    chunk_sizes, chunks, columnstore_stats, delete_job, disable_columnstore, drop_chunks, hypertable, jobs, refresh,
+    remove_columnstore_policy, remove_refresh_policy, remove_retention_policy, remove_sensor_events_retention, run_job,
+    set_chunk_interval, set_materialized_only, size, to_columnstore, to_rowstore,
 };
 use occupancy_models::{
     Call, Error, HypertableError, ModelType, NewPrediction, NewSensorEvent, ReferenceError, SensorEvent, SensorType,
@@ -101,6 +102,11 @@ fn community_calls(server: &Server) -> Vec<(&'static str, Feature, Result<(), Un
         Jobs "run a job": run_job(1, server);
         Jobs "alter a job": alter_job(1, server);
         Jobs "delete a job": delete_job(1, server);
+        ContinuousAggregates "create a continuous aggregate": aggregates::hourly_activity().create(server);
+        ContinuousAggregates "refresh": refresh("hourly_activity", .., server);
+        ContinuousAggregates "add a refresh policy": add_refresh_policy("hourly_activity", None, week, week, server);
+        ContinuousAggregates "remove a refresh policy": remove_refresh_policy("hourly_activity", server);
+        ContinuousAggregates "materialized only": set_materialized_only("hourly_activity", true, server);
     }
 }
 
@@ -114,6 +120,10 @@ fn what_the_server_cannot_serve_is_an_error_before_anything_is_sent() {
     });
     let sent = count_statements(&mut conn);
     let mut calls = community_calls(&server);
+    if server.has(Feature::Hypertables) {
+        let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap();
+        calls.push(("fill gaps", Feature::Gapfill, hourly.gapfill(&server).map(|_| ())));
+    }
     if let Some(chunk) = chunk {
         calls.push(("to the columnstore", Feature::Columnstore, to_columnstore(&chunk, &server).map(|_| ())));
         calls.push(("to the rowstore", Feature::Columnstore, to_rowstore(&chunk, &server).map(|_| ())));
