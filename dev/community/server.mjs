@@ -72,7 +72,10 @@ function cleanSession() {
   run(DEFAULTS)
   // There is no autovacuum, and every test that makes and drops its tables
   // leaves dead rows in the catalogs, which slow down all that come after it.
-  if (++sessions % 40 === 0) run('VACUUM')
+  if (++sessions % 40 === 0) {
+    run('VACUUM')
+    run('CHECKPOINT')
+  }
 }
 
 // Logs in. PGlite asks for a password but takes any; its answer to that, with
