@@ -184,6 +184,22 @@ END
 $$;
 COMMENT ON FUNCTION check_hypertable_candidate(REGCLASS, NAME, BOOLEAN) IS 'Raises an error that names the obstacle and the remedy if the table cannot become a hypertable on the column.';
 
+CREATE FUNCTION refuse_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF chunk_interval <= INTERVAL '0' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('a chunk cannot cover %s', chunk_interval),
+            HINT = 'Give an interval of a microsecond or more; hours to weeks do well.',
+            TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:chunk_interval';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION refuse_chunk_interval(REGCLASS, INTERVAL) IS 'Raises an error if a chunk cannot cover the interval.';
+
 CREATE FUNCTION setup_hypertable(
     relation REGCLASS,
     time_column NAME,
@@ -207,13 +223,7 @@ DECLARE
     truncate_triggers TEXT[] := '{}';
     definition TEXT;
 BEGIN
-    IF chunk_interval <= INTERVAL '0' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('a chunk cannot cover %s', chunk_interval),
-            HINT = 'Give an interval of a microsecond or more; hours to weeks do well.',
-            TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:chunk_interval';
-    END IF;
+    PERFORM refuse_chunk_interval(relation, chunk_interval);
     IF plain_table_will_do AND NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') THEN
         outcome := 'plain_table';
         RETURN;

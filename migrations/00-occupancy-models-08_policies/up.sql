@@ -64,13 +64,7 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    IF chunk_interval <= INTERVAL '0' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('a chunk cannot cover %s', chunk_interval),
-            HINT = 'Give an interval of a microsecond or more; hours to weeks do well.',
-            TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:chunk_interval';
-    END IF;
+    PERFORM refuse_chunk_interval(relation, chunk_interval);
     EXECUTE format('SELECT %I.set_chunk_time_interval($1, $2)', timescaledb_schema()) USING relation, chunk_interval;
     RETURN (hypertable_report(relation)).chunk_interval;
 END
