@@ -390,6 +390,99 @@ fn a_large_batch_without_changes_only_reads() {
     assert_eq!(value(&mut conn, "SELECT pg_current_xact_id_if_assigned()"), "");
 }
 
+/// Rows that share attributes send them once.
+#[test]
+fn each_row_keeps_its_own_attributes_whatever_others_share_them() {
+    let (_db, mut conn) = TestDb::ready();
+    let with_attributes = |rows: &[NewSensorEvent<'static>], step: usize| -> Vec<_> {
+        rows.iter()
+            .enumerate()
+            .map(|(n, row)| match n * step % 7 {
+                0 => row.clone(),
+                kind => row.clone().with_attributes(json!({ "kind": kind, "own": if kind == 1 { n } else { 0 } })),
+            })
+            .collect()
+    };
+    for size in SIZES {
+        let rows = events("sensor", size);
+        let size = i64::try_from(size).unwrap();
+        let first = with_attributes(&rows, 1);
+        assert_eq!(counts(&upsert(&mut conn, &first)), [size, 0, 0, 0]);
+        assert_eq!(stored(&mut conn, "sensor"), first);
+        assert_eq!(counts(&upsert(&mut conn, &first)), [0, 0, size, 0]);
+
+        // The same ones go to other rows; where n and 2n leave the same rest, to the same.
+        let other = with_attributes(&rows, 2);
+        let updated = i64::try_from(first.iter().zip(&other).filter(|(a, b)| a != b).count()).unwrap();
+        assert_eq!(counts(&upsert(&mut conn, &other)), [0, updated, size - updated, 0]);
+        assert_eq!(stored(&mut conn, "sensor"), other);
+
+        let by_key: Vec<_> = stored_by_key(&mut conn, "sensor")
+            .iter()
+            .zip(&first)
+            .map(|(row, event)| KeyedSensorEvent::new(row.key().id(), event.clone()))
+            .collect();
+        assert_eq!(counts(&upsert_by_key(&mut conn, &by_key).unwrap()), [0, updated, size - updated, 0]);
+        assert_eq!(stored_by_key(&mut conn, "sensor"), by_key);
+        sql(&mut conn, "TRUNCATE sensor_events");
+    }
+}
+
+/// Then it looks for each row, and not through the range.
+#[test]
+fn a_batch_may_have_much_else_in_its_range() {
+    let (_db, mut conn) = TestDb::ready();
+    let all = events("sensor", 12_000);
+    upsert(&mut conn, &all);
+    let mut batch: Vec<_> = all.iter().step_by(20).cloned().collect();
+    assert_eq!(counts(&upsert(&mut conn, &batch)), [0, 0, 600, 0]);
+    for row in batch.iter_mut().step_by(2) {
+        *row = changed(row);
+    }
+    assert_eq!(counts(&upsert(&mut conn, &batch)), [0, 300, 300, 0]);
+    let stored = stored(&mut conn, "sensor");
+    assert_eq!(stored.iter().step_by(20).cloned().collect::<Vec<_>>(), batch);
+    assert_eq!(stored.iter().zip(&all).filter(|(stored, given)| stored != given).count(), 300);
+}
+
+#[test]
+fn what_a_batch_is_said_to_span_changes_no_result() {
+    let (_db, mut conn) = TestDb::ready();
+    let rows = events("sensor", 600);
+    let spans = [
+        "'{sensor}', '2026-01-05', '2026-01-08'",
+        "'{another}', '2026-01-05', '2026-01-08'",
+        "'{sensor}', '1999-01-01', '1999-01-02'",
+        "'{}', '2026-01-08', '2026-01-05'",
+        "'{}', NULL, NULL",
+        "NULL, NULL, NULL",
+    ];
+    for span in spans {
+        let call = |conn: &mut PgConnection, state: &str, from: &str| {
+            let call = format!(
+                "SELECT concat_ws(' ', inserted, updated, unchanged)
+                 FROM (
+                     SELECT array_agg(timestamp ORDER BY id) AS timestamps, array_agg(room_id ORDER BY id) AS rooms,
+                         array_agg(sensor_id ORDER BY id) AS sensors, array_agg(sensor_type ORDER BY id) AS types,
+                         array_agg({state} ORDER BY id) AS states, array_agg(1) AS ones
+                     FROM {from}
+                 ) AS given,
+                 upsert_sensor_events({span}, timestamps, rooms, sensors, types, states, NULL, '{{}}', '{{\"{{}}\"}}', ones,
+                     array_fill(false, ARRAY[600]), '{{}}', '{{}}')"
+            );
+            value(conn, &call)
+        };
+        sql(&mut conn, "CREATE TEMPORARY TABLE given AS TABLE sensor_events");
+        insert(&mut conn, &rows);
+        sql(&mut conn, "INSERT INTO given SELECT * FROM sensor_events; TRUNCATE sensor_events");
+        assert_eq!(call(&mut conn, "state", "given"), "600 0 0", "{span}");
+        assert_eq!(call(&mut conn, "state", "given"), "0 0 600", "{span}");
+        let half = "CASE WHEN id % 2 = 0 THEN state ELSE 'not ' || state END";
+        assert_eq!(call(&mut conn, half, "given"), "0 300 300", "{span}");
+        sql(&mut conn, "DROP TABLE given; TRUNCATE sensor_events");
+    }
+}
+
 /// A plan locks what it may read, so that the locks tell which chunks were left out.
 #[test]
 fn an_upsert_looks_only_into_the_chunks_of_its_batch() {

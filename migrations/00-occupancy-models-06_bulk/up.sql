@@ -16,9 +16,12 @@ COMMENT ON FUNCTION reserve_prediction_ids(BIGINT) IS 'Hands out ids of predicti
 
 -- Columns are read by subscript where the plan is kept: that takes half the time of unnest() with many arrays, which
 -- keeps each of them in a store of its own. (In EXECUTE each subscript would search its array from the start.) A
--- column of nothing but nulls may come as an empty array: both ways read null beyond its end.
+-- column of nothing but nulls may come as an empty array: both ways read null beyond its end. Attributes come once for
+-- all rows that share them, with the position of each row's: reading JSON costs more than all other columns together.
 --
--- Upsert by sensor and instant. Three ways, by what the batch turns out to be:
+-- Upsert by sensor and instant. `sensors`, `earliest` and `latest` tell what the rows span; whoever has the rows finds
+-- them sooner than this function would. They only choose the way: wrong ones cost time, and change no result. Three
+-- ways, by what the batch turns out to be:
 -- * Nothing stored of these sensors in the batch's range of time (a live feed, a first load): a plain INSERT, which
 --   is a third faster than one with ON CONFLICT. If somebody else stores one of the rows meanwhile, the next way.
 -- * Rows that are stored and equal are left out by a join, which only reads, and the rest goes through ON CONFLICT.
@@ -26,6 +29,9 @@ COMMENT ON FUNCTION reserve_prediction_ids(BIGINT) IS 'Hands out ids of predicti
 -- * A batch that is small, or of whose first rows few are stored as they are, goes through ON CONFLICT as it is: a
 --   look ahead has to be planned for its range of time, and would leave out too little.
 CREATE FUNCTION upsert_sensor_events(
+    sensors TEXT[],
+    earliest TIMESTAMPTZ,
+    latest TIMESTAMPTZ,
     timestamps TIMESTAMPTZ[],
     room_ids TEXT[],
     sensor_ids TEXT[],
@@ -34,6 +40,7 @@ CREATE FUNCTION upsert_sensor_events(
     numeric_values DOUBLE PRECISION[],
     previous_states TEXT[],
     attribute_values JSONB[],
+    attributes_at INT[],
     human_triggered BOOLEAN[],
     confidence_scores DOUBLE PRECISION[],
     processed_ats TIMESTAMPTZ[],
@@ -62,13 +69,13 @@ DECLARE
     -- estimate of the stored rows makes it read the whole batch for each of them.
     find_equal CONSTANT TEXT :=
         'SELECT coalesce(array_agg(i.position), ARRAY[]::BIGINT[])
-        FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WITH ORDINALITY AS i (
+        FROM unnest($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) WITH ORDINALITY AS i (
             timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes,
             is_human_triggered, confidence_score, processed_at, position
         )
         WHERE EXISTS (
             SELECT FROM sensor_events AS e
-            WHERE e.sensor_id = i.sensor_id AND e.timestamp = i.timestamp AND e.timestamp BETWEEN $1 AND $2
+            WHERE e.sensor_id = i.sensor_id AND e.timestamp = i.timestamp AND e.timestamp BETWEEN $2 AND $3 %s
                 AND (
                     e.room_id, e.sensor_type, e.state, e.numeric_value, e.previous_state, e.attributes,
                     e.is_human_triggered, e.confidence_score, e.processed_at
@@ -77,30 +84,31 @@ DECLARE
                     i.is_human_triggered, i.confidence_score, coalesce(i.processed_at, e.processed_at)
                 )
         )';
+    -- Makes one read of each sensor's range out of a probe for each row. Worth it where the range holds little else.
+    of_these_sensors CONSTANT TEXT := 'AND e.sensor_id = ANY ($1)';
+    rows_of_a_sensor CONSTANT INT := rows / greatest(cardinality(sensors), 1);
+    is_dense BOOLEAN;
     equal BIGINT[] := '{}';
     to_write BIGINT[];
-    earliest TIMESTAMPTZ;
-    latest TIMESTAMPTZ;
     is_fresh BOOLEAN;
 BEGIN
     inserted := 0;
     updated := 0;
     unchanged := 0;
     IF rows >= worth_a_look_ahead THEN
-        SELECT min(t), max(t) INTO earliest, latest FROM unnest(timestamps) AS t;
         -- EXECUTE, here and below, because a plan made for these values leaves the other chunks out.
         EXECUTE
             -- The first row alone tells most batches that come again.
             'SELECT NOT EXISTS (SELECT FROM sensor_events WHERE sensor_id = $4 AND timestamp = $5)
                 AND NOT EXISTS (
-                    SELECT FROM (SELECT DISTINCT s FROM unnest($1) AS s) AS sensor
+                    SELECT FROM unnest($1) AS sensor
                     CROSS JOIN LATERAL (
                         SELECT FROM sensor_events AS e
-                        WHERE e.sensor_id = sensor.s AND e.timestamp BETWEEN $2 AND $3
+                        WHERE e.sensor_id = sensor AND e.timestamp BETWEEN $2 AND $3
                         LIMIT 1
                     ) AS stored
                 )'
-            INTO is_fresh USING sensor_ids, earliest, latest, sensor_ids[1], timestamps[1];
+            INTO is_fresh USING sensors, earliest, latest, sensor_ids[1], timestamps[1];
         IF is_fresh THEN
             BEGIN
                 INSERT INTO sensor_events (
@@ -109,7 +117,8 @@ BEGIN
                 )
                 SELECT
                     timestamps[i], room_ids[i], sensor_ids[i], sensor_types[i], states[i], numeric_values[i],
-                    previous_states[i], attribute_values[i], human_triggered[i], confidence_scores[i], processed_ats[i]
+                    previous_states[i], attribute_values[attributes_at[i]], human_triggered[i], confidence_scores[i],
+                    processed_ats[i]
                 FROM generate_series(1, rows) AS i;
                 inserted := rows;
                 RETURN;
@@ -118,16 +127,23 @@ BEGIN
             END;
         END IF;
 
-        EXECUTE find_equal INTO equal
+        EXECUTE format(find_equal, '') INTO equal
             USING
-                earliest, latest, timestamps[:sample], room_ids[:sample], sensor_ids[:sample], sensor_types[:sample],
-                states[:sample], numeric_values[:sample], previous_states[:sample], attribute_values[:sample],
+                sensors, earliest, latest, timestamps[:sample], room_ids[:sample], sensor_ids[:sample],
+                sensor_types[:sample], states[:sample], numeric_values[:sample], previous_states[:sample],
+                ARRAY(SELECT attribute_values[attributes_at[i]] FROM generate_series(1, sample) AS i),
                 human_triggered[:sample], confidence_scores[:sample], processed_ats[:sample];
         IF cardinality(equal) >= sample / 4 THEN
-            EXECUTE find_equal INTO equal
+            EXECUTE
+                'SELECT count(*) <= $4 FROM (
+                    SELECT FROM sensor_events WHERE sensor_id = $1 AND timestamp BETWEEN $2 AND $3 LIMIT $4 + 1
+                ) AS stored'
+                INTO is_dense USING sensor_ids[1], earliest, latest, 4 * rows_of_a_sensor;
+            EXECUTE format(find_equal, CASE WHEN is_dense THEN of_these_sensors ELSE '' END) INTO equal
                 USING
-                    earliest, latest, timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values,
-                    previous_states, attribute_values, human_triggered, confidence_scores, processed_ats;
+                    sensors, earliest, latest, timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values,
+                    previous_states, ARRAY(SELECT attribute_values[attributes_at[i]] FROM generate_series(1, rows) AS i),
+                    human_triggered, confidence_scores, processed_ats;
         END IF;
         IF cardinality(equal) = rows THEN
             unchanged := rows;
@@ -146,7 +162,8 @@ BEGIN
         )
         SELECT
             timestamps[i], room_ids[i], sensor_ids[i], sensor_types[i], states[i], numeric_values[i],
-            previous_states[i], attribute_values[i], human_triggered[i], confidence_scores[i], processed_ats[i]
+            previous_states[i], attribute_values[attributes_at[i]], human_triggered[i], confidence_scores[i],
+            processed_ats[i]
         FROM unnest(to_write) AS i
         ON CONFLICT (sensor_id, timestamp) DO UPDATE SET
             room_id = EXCLUDED.room_id,
@@ -175,7 +192,7 @@ BEGIN
     unchanged := rows - inserted - updated;
 END
 $$;
-COMMENT ON FUNCTION upsert_sensor_events(TIMESTAMPTZ[], TEXT[], TEXT[], TEXT[], TEXT[], DOUBLE PRECISION[], TEXT[], JSONB[], BOOLEAN[], DOUBLE PRECISION[], TIMESTAMPTZ[]) IS 'Stores events, each once by sensor and instant. Rows that are stored already are updated where they differ; processed_at is not cleared. No sensor and instant may be repeated among the rows.';
+COMMENT ON FUNCTION upsert_sensor_events(TEXT[], TIMESTAMPTZ, TIMESTAMPTZ, TIMESTAMPTZ[], TEXT[], TEXT[], TEXT[], TEXT[], DOUBLE PRECISION[], TEXT[], JSONB[], INT[], BOOLEAN[], DOUBLE PRECISION[], TIMESTAMPTZ[]) IS 'Stores events, each once by sensor and instant. Rows that are stored already are updated where they differ; processed_at is not cleared. No sensor and instant may be repeated among the rows.';
 
 CREATE FUNCTION sensor_event_ids(sensor_ids TEXT[], timestamps TIMESTAMPTZ[], OUT ids BIGINT[])
 LANGUAGE plpgsql
@@ -216,6 +233,7 @@ CREATE FUNCTION upsert_sensor_events_by_key(
     numeric_values DOUBLE PRECISION[],
     previous_states TEXT[],
     attribute_values JSONB[],
+    attributes_at INT[],
     human_triggered BOOLEAN[],
     confidence_scores DOUBLE PRECISION[],
     processed_ats TIMESTAMPTZ[],
@@ -225,6 +243,8 @@ CREATE FUNCTION upsert_sensor_events_by_key(
 )
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
+-- As above: subscripts are fast where the plan is kept.
+SET plan_cache_mode TO force_generic_plan
 -- A nested loop over the batch and as many stored rows would take the square of their number.
 SET enable_nestloop TO off
 -- The setting above makes plans look costly enough to be compiled, which takes longer than they run.
@@ -274,7 +294,8 @@ BEGIN
         SELECT *
         FROM unnest(
             ids, timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values, previous_states,
-            attribute_values, human_triggered, confidence_scores, processed_ats
+            ARRAY(SELECT attribute_values[attributes_at[i]] FROM generate_series(1, cardinality(ids)) AS i),
+            human_triggered, confidence_scores, processed_ats
         )
         ON CONFLICT (id, timestamp) DO UPDATE SET
             room_id = EXCLUDED.room_id,
@@ -303,7 +324,7 @@ BEGIN
     unchanged := cardinality(ids) - inserted - updated;
 END
 $$;
-COMMENT ON FUNCTION upsert_sensor_events_by_key(BIGINT[], TIMESTAMPTZ[], TEXT[], TEXT[], TEXT[], TEXT[], DOUBLE PRECISION[], TEXT[], JSONB[], BOOLEAN[], DOUBLE PRECISION[], TIMESTAMPTZ[]) IS 'Stores events by ids that were handed out before, each once. Refuses an id that the sequence has not handed out, or that exists with another timestamp.';
+COMMENT ON FUNCTION upsert_sensor_events_by_key(BIGINT[], TIMESTAMPTZ[], TEXT[], TEXT[], TEXT[], TEXT[], DOUBLE PRECISION[], TEXT[], JSONB[], INT[], BOOLEAN[], DOUBLE PRECISION[], TIMESTAMPTZ[]) IS 'Stores events by ids that were handed out before, each once. Refuses an id that the sequence has not handed out, or that exists with another timestamp.';
 
 -- References for many events at once: chunk by chunk, so that each look excludes all other chunks when it is planned.
 CREATE FUNCTION register_sensor_events(ids BIGINT[], timestamps TIMESTAMPTZ[]) RETURNS VOID

@@ -1,12 +1,14 @@
 //! Upserts of sensor events, by sensor and instant and by key.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::ops::AddAssign;
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Bool, Double, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Jsonb, Nullable, Text, Timestamptz};
 use serde_json::Value;
 
 use super::check;
@@ -43,6 +45,7 @@ pub fn upsert_events<'a>(rows: &'a [NewSensorEvent<'a>], repeats: Repeats) -> Re
     check::events(rows)?;
     let counting = repeats.resolve(rows, "sensor_id, timestamp", instant)?;
     Ok(UpsertEvents {
+        span: Span::new(rows),
         columns: EventColumns::new(counting.iter().copied()),
         merged: count(rows.len() - counting.len()),
         rows,
@@ -62,6 +65,22 @@ pub(super) fn count(rows: usize) -> i64 {
 /// A column that may have nulls. One of nothing else is empty: it costs no bytes, and the SQL reads null beyond its end.
 pub(super) fn nullable<T>(values: impl Iterator<Item = Option<T>> + Clone) -> Vec<Option<T>> {
     if values.clone().all(|value| value.is_none()) { Vec::new() } else { values.collect() }
+}
+
+/// The different values, and for each of the given ones its position among them, from 1.
+fn distinct<'a, V: Eq + Hash>(values: impl Iterator<Item = &'a V>) -> (Vec<&'a V>, Vec<i32>) {
+    let mut distinct = Vec::new();
+    let mut positions = HashMap::new();
+    let at = values
+        .map(|value| {
+            *positions.entry(value).or_insert_with(|| {
+                distinct.push(value);
+                // An array of PostgreSQL holds no more than that.
+                i32::try_from(distinct.len()).unwrap_or(i32::MAX)
+            })
+        })
+        .collect();
+    (distinct, at)
 }
 
 /// What an upsert did.
@@ -97,6 +116,33 @@ impl AddAssign for UpsertReport {
     }
 }
 
+/// The sensors of a batch, each once, and its range of time: what the database looks through for stored rows.
+#[derive(Debug, Clone)]
+struct Span<'a> {
+    sensors: Vec<&'a str>,
+    earliest: Option<DateTime<Utc>>,
+    latest: Option<DateTime<Utc>>,
+}
+
+impl<'a> Span<'a> {
+    fn new(rows: &'a [NewSensorEvent<'a>]) -> Self {
+        let mut seen = HashSet::new();
+        Self {
+            sensors: rows.iter().map(|row| &*row.sensor_id).filter(|sensor| seen.insert(*sensor)).collect(),
+            earliest: rows.iter().map(|row| row.timestamp).min(),
+            latest: rows.iter().map(|row| row.timestamp).max(),
+        }
+    }
+
+    fn push_binds<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_bind_param::<Array<Text>, _>(&self.sensors)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Timestamptz>, _>(&self.earliest)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Timestamptz>, _>(&self.latest)
+    }
+}
+
 /// The columns of a batch, each one array. The values are borrowed from the rows.
 #[derive(Debug, Clone)]
 struct EventColumns<'a> {
@@ -107,7 +153,9 @@ struct EventColumns<'a> {
     states: Vec<&'a str>,
     numeric_values: Vec<Option<f64>>,
     previous_states: Vec<Option<&'a str>>,
+    /// Each once, and the position of each row's, from 1: sensors seldom change theirs, and the database reads JSON slowly.
     attributes: Vec<&'a Value>,
+    attributes_at: Vec<i32>,
     human_triggered: Vec<bool>,
     confidence_scores: Vec<Option<f64>>,
     processed_ats: Vec<Option<DateTime<Utc>>>,
@@ -115,6 +163,7 @@ struct EventColumns<'a> {
 
 impl<'a> EventColumns<'a> {
     fn new(rows: impl ExactSizeIterator<Item = &'a NewSensorEvent<'a>> + Clone) -> Self {
+        let (attributes, attributes_at) = distinct(rows.clone().map(|row| &row.attributes));
         Self {
             timestamps: rows.clone().map(|row| row.timestamp).collect(),
             room_ids: rows.clone().map(|row| &*row.room_id).collect(),
@@ -123,7 +172,8 @@ impl<'a> EventColumns<'a> {
             states: rows.clone().map(|row| row.state.as_str()).collect(),
             numeric_values: nullable(rows.clone().map(|row| row.numeric_value)),
             previous_states: nullable(rows.clone().map(|row| row.previous_state.as_ref().map(|state| state.as_str()))),
-            attributes: rows.clone().map(|row| &row.attributes).collect(),
+            attributes,
+            attributes_at,
             human_triggered: rows.clone().map(|row| row.is_human_triggered).collect(),
             confidence_scores: nullable(rows.clone().map(|row| row.confidence_score)),
             processed_ats: nullable(rows.map(|row| row.processed_at)),
@@ -147,6 +197,8 @@ impl<'a> EventColumns<'a> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Jsonb>, _>(&self.attributes)?;
         out.push_sql(", ");
+        out.push_bind_param::<Array<Integer>, _>(&self.attributes_at)?;
+        out.push_sql(", ");
         out.push_bind_param::<Array<Bool>, _>(&self.human_triggered)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Double>>, _>(&self.confidence_scores)?;
@@ -159,6 +211,7 @@ impl<'a> EventColumns<'a> {
 #[derive(Debug, Clone)]
 #[must_use = "a call does nothing until it runs"]
 pub struct UpsertEvents<'a> {
+    span: Span<'a>,
     columns: EventColumns<'a>,
     merged: i64,
     rows: &'a [NewSensorEvent<'a>],
@@ -187,8 +240,8 @@ impl Query for UpsertEvents<'_> {
 
 impl QueryFragment<Pg> for UpsertEvents<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // SELECT inserted, updated, unchanged, $1, ids, $14 FROM upsert_sensor_events($2, …, $12) AS written
-        // LEFT JOIN LATERAL sensor_event_ids($13, $14) AS stored ON $15
+        // SELECT inserted, updated, unchanged, $1, ids, $18 FROM upsert_sensor_events($2, …, $16) AS written, and the
+        // ids of $17 and $18.
         let (sensor_ids, timestamps) = match &self.keys_of {
             Some((sensor_ids, timestamps)) => (sensor_ids.as_slice(), timestamps.as_slice()),
             None => (&[][..], &[][..]),
@@ -196,6 +249,8 @@ impl QueryFragment<Pg> for UpsertEvents<'_> {
         out.push_sql("SELECT inserted, updated, unchanged, ");
         out.push_bind_param::<BigInt, _>(&self.merged)?;
         out.push_sql(", coalesce(ids, ARRAY[]::BIGINT[]), timestamps FROM upsert_sensor_events(");
+        self.span.push_binds(&mut out)?;
+        out.push_sql(", ");
         self.columns.push_binds(&mut out)?;
         // Depends on what was written, so it runs after that.
         out.push_sql(") AS written CROSS JOIN LATERAL (SELECT sensor_event_ids(s, t) AS ids, t AS timestamps FROM (SELECT CASE WHEN inserted IS NOT NULL THEN ");
