@@ -41,7 +41,8 @@ fn state(n: usize, is_changed: bool) -> String {
     }
 }
 
-fn event(n: usize, is_changed: bool) -> NewSensorEvent<'static> {
+/// Where rows are to have attributes of their own, `battery` is another number in each.
+fn event(n: usize, is_changed: bool, batteries: usize) -> NewSensorEvent<'static> {
     let sensor = n % SENSORS;
     let sensor_type =
         [SensorType::MOTION, SensorType::DOOR, SensorType::TEMPERATURE, SensorType::HUMIDITY, SensorType::LIGHT][n % 5]
@@ -53,7 +54,7 @@ fn event(n: usize, is_changed: bool) -> NewSensorEvent<'static> {
         sensor_type,
         state(n, is_changed),
     )
-    .with_attributes(json!({ "unit": "°C", "battery": n % 100 }))
+    .with_attributes(json!({ "unit": "°C", "battery": n % batteries }))
     .with_human_triggered(false)
     .with_confidence_score(0.9);
     match n.checked_sub(SENSORS) {
@@ -63,9 +64,14 @@ fn event(n: usize, is_changed: bool) -> NewSensorEvent<'static> {
 }
 
 impl Rows {
+    /// A hundred different attributes among all rows.
     pub fn new(rows: usize, batch: usize) -> Self {
+        Self::with_attributes(rows, batch, 100)
+    }
+
+    fn with_attributes(rows: usize, batch: usize, different: usize) -> Self {
         let all = |is_changed: bool| -> Vec<Vec<_>> {
-            let events: Vec<_> = (0..rows).map(|n| event(n, is_changed)).collect();
+            let events: Vec<_> = (0..rows).map(|n| event(n, is_changed, different)).collect();
             events.chunks(batch).map(<[_]>::to_vec).collect()
         };
         let batches = all(false);
@@ -261,6 +267,26 @@ pub fn round(measured: &mut Measurements, rows: &Rows, with_peers: bool) {
             }
         }
     });
+}
+
+/// Rows of which no two have the same attributes: what sharing them saves is not there to be saved.
+pub fn own_attributes(rounds: usize, rows: usize) {
+    let rows = Rows::with_attributes(rows, 5_000, rows);
+    let bench = Bench::new();
+    let mut measured = Measurements::new();
+    for _ in 0..rounds {
+        bench.clear();
+        measured.time("raw_copy", rows.len(), || bench.raw_copy(&rows));
+        bench.clear();
+        measured.time("upsert_fresh", rows.len(), || bench.upsert(&rows));
+        measured.time("upsert_unchanged", rows.len(), || bench.upsert(&rows));
+        measured.time("upsert_changed", rows.len(), || bench.upsert_batches(&rows.changed));
+    }
+    println!("\nevery row with attributes of its own, batches of 5000");
+    measured.print();
+    measured.ratio_as("own_attributes_upsert_fresh/raw_copy", "upsert_fresh", "raw_copy");
+    measured.ratio_as("own_attributes_upsert_unchanged/raw_copy", "upsert_unchanged", "raw_copy");
+    measured.ratio_as("own_attributes_upsert_changed/raw_copy", "upsert_changed", "raw_copy");
 }
 
 /// Late rows into compressed chunks and into chunks that are not (no COPY needed).

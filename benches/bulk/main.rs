@@ -54,6 +54,9 @@ fn main() {
             }
             chart::draw("benches/bulk.svg", &chart, &format!("{}, {rows} rows", support::server()));
         }
+        if wanted("attributes") {
+            candidates::own_attributes(rounds, rows);
+        }
         if wanted("chunks") {
             compare(
                 rounds,

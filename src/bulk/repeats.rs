@@ -1,8 +1,9 @@
 //! Rows that repeat one another inside a batch.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::check::{InvalidRow, Problem};
 

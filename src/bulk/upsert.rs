@@ -1,6 +1,5 @@
 //! Upserts of sensor events, by sensor and instant and by key.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::ops::AddAssign;
 
@@ -9,6 +8,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Jsonb, Nullable, Text, Timestamptz};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use serde_json::Value;
 
 use super::check;
