@@ -14,8 +14,8 @@ use occupancy_models::bulk;
 use occupancy_models::query::{
     self, ModelAccuracy, RoomSummary, SensorEfficiency, TemporalPattern, TransitionSequence, newest_first, older_than,
 };
-use occupancy_models::schema::predictions;
-use occupancy_models::{Call, Prediction, SensorEvent, SensorEventKey};
+use occupancy_models::schema::{predictions, sensor_events};
+use occupancy_models::{Call, NewSensorEvent, Prediction, SensorEvent, SensorEventKey, SensorType};
 use support::{TestDb, needs, sql, value};
 
 const DAYS: i64 = 60;
@@ -100,9 +100,17 @@ fn only_the_chunks_of_the_range_are_planned() {
     );
     let three_days = keys(conn, day(10).start..day(12).end);
     assert_chunks!("3", SensorEvent::by_keys(&three_days), SensorEvent);
-    let id = keys(conn, day(59))[3].id();
-    let by_id = chunks(conn, |conn| assert_eq!(SensorEvent::by_id(id).first::<SensorEvent>(conn).unwrap().id, id));
-    assert!(by_id.parse::<i64>().unwrap() <= 2, "{by_id} chunks for an event of yesterday");
+    // Stored now, so that it is of the last day at whatever hour this runs.
+    let by_id = chunks(conn, |conn| {
+        let now = NewSensorEvent::new(Utc::now(), "office", "sensor_0", SensorType::MOTION, "on");
+        let id: i64 = diesel::insert_into(sensor_events::table)
+            .values(now)
+            .returning(sensor_events::id)
+            .get_result(conn)
+            .unwrap();
+        assert_eq!(SensorEvent::by_id(id).first::<SensorEvent>(conn).unwrap().id, id);
+    });
+    assert!(by_id.parse::<i64>().unwrap() <= 2, "{by_id} chunks for an event of the last day");
 
     // Far apart: only those days.
     let apart = [keys(conn, day(2)), keys(conn, day(50))].concat();
