@@ -232,6 +232,14 @@ impl Bench {
     }
 }
 
+/// Our upsert on an empty table, then of the same rows again, then of changed ones.
+fn upserts(measured: &mut Measurements, bench: &Bench, rows: &Rows) {
+    bench.clear();
+    measured.time("upsert_fresh", rows.len(), || bench.upsert(rows));
+    measured.time("upsert_unchanged", rows.len(), || bench.upsert(rows));
+    measured.time("upsert_changed", rows.len(), || bench.upsert_batches(&rows.changed));
+}
+
 /// One round of everything, each on an empty table; peers only for the batch size of the ratios.
 ///
 /// What is slow gets a tenth of the rows, and is compared with `upsert_tenth`, which gets the same ones.
@@ -246,10 +254,7 @@ pub fn round(measured: &mut Measurements, rows: &Rows, with_peers: bool) {
         measured.time("raw_copy", rows.len(), || bench.raw_copy(rows));
         bench.clear();
         measured.time("insert", rows.len(), || bench.insert(rows));
-        bench.clear();
-        measured.time("upsert_fresh", rows.len(), || bench.upsert(rows));
-        measured.time("upsert_unchanged", rows.len(), || bench.upsert(rows));
-        measured.time("upsert_changed", rows.len(), || bench.upsert_batches(&rows.changed));
+        upserts(measured, bench, rows);
         bench.clear();
         measured.time("async_upsert", rows.len(), || bench.upsert_async(rows));
         bench.clear();
@@ -277,10 +282,7 @@ pub fn own_attributes(rounds: usize, rows: usize) {
     for _ in 0..rounds {
         bench.clear();
         measured.time("raw_copy", rows.len(), || bench.raw_copy(&rows));
-        bench.clear();
-        measured.time("upsert_fresh", rows.len(), || bench.upsert(&rows));
-        measured.time("upsert_unchanged", rows.len(), || bench.upsert(&rows));
-        measured.time("upsert_changed", rows.len(), || bench.upsert_batches(&rows.changed));
+        upserts(&mut measured, &bench, &rows);
     }
     println!("\nevery row with attributes of its own, batches of 5000");
     measured.print();

@@ -8,7 +8,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Jsonb, Nullable, Text, Timestamptz};
-use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use foldhash::{HashMap, HashMapExt};
 use serde_json::Value;
 
 use super::check;
@@ -68,7 +68,7 @@ pub(super) fn nullable<T>(values: impl Iterator<Item = Option<T>> + Clone) -> Ve
 }
 
 /// The different values, and for each of the given ones its position among them, from 1.
-fn distinct<'a, V: Eq + Hash>(values: impl Iterator<Item = &'a V>) -> (Vec<&'a V>, Vec<i32>) {
+fn distinct<'a, V: Eq + Hash + ?Sized>(values: impl Iterator<Item = &'a V>) -> (Vec<&'a V>, Vec<i32>) {
     let mut distinct = Vec::new();
     let mut positions = HashMap::new();
     let at = values
@@ -126,9 +126,8 @@ struct Span<'a> {
 
 impl<'a> Span<'a> {
     fn new(rows: &'a [NewSensorEvent<'a>]) -> Self {
-        let mut seen = HashSet::new();
         Self {
-            sensors: rows.iter().map(|row| &*row.sensor_id).filter(|sensor| seen.insert(*sensor)).collect(),
+            sensors: distinct(rows.iter().map(|row| &*row.sensor_id)).0,
             earliest: rows.iter().map(|row| row.timestamp).min(),
             latest: rows.iter().map(|row| row.timestamp).max(),
         }
