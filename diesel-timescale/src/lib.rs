@@ -1,0 +1,4 @@
+//! TimescaleDB for any Diesel table.
+#![warn(missing_docs)]
+
+pub mod bulk;
