@@ -126,7 +126,8 @@ impl Call for Attach {
 /// The remedy after something dropped chunks without [`drop_sensor_events_before`](crate::drop_sensor_events_before).
 ///
 /// # Errors
-/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED.
+/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED;
+/// [`ReferenceError::RowSecurity`](crate::ReferenceError::RowSecurity) where a policy hides events from the caller.
 ///
 /// ```
 /// # include!("doctest_setup.rs");

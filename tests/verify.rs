@@ -89,6 +89,33 @@ const SEEDS: &[Seed] = &[
     )
     .needs(Needs::Timescale)
     .detail("1 chunk"),
+    seed(
+        "another function under the name of a trigger on events", WrongTrigger, "sensor_events_release_references",
+        "CREATE FUNCTION does_nothing() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+         DROP TRIGGER sensor_events_release_references ON sensor_events;
+         CREATE TRIGGER sensor_events_release_references AFTER DELETE ON sensor_events FOR EACH ROW EXECUTE FUNCTION does_nothing()",
+    )
+    .detail("does_nothing()"),
+    seed(
+        "another function under the name of a trigger on predictions", WrongTrigger, "reference_triggering_event_id",
+        "CREATE FUNCTION does_nothing() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+         DROP TRIGGER reference_triggering_event_id ON predictions;
+         CREATE TRIGGER reference_triggering_event_id BEFORE INSERT ON predictions FOR EACH ROW EXECUTE FUNCTION does_nothing()",
+    )
+    .detail("does_nothing()"),
+    // What a superuser does with DISABLE TRIGGER ALL.
+    seed(
+        "disabled trigger of a foreign key, where it checks", DisabledTrigger, "predictions_triggering_event_id_fkey",
+        "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgisinternal AND tgrelid = 'predictions'::regclass",
+    )
+    .detail("2 disabled"),
+    seed(
+        "disabled trigger of a foreign key, where it clears", DisabledTrigger, "alerts_event_id_fkey",
+        "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgisinternal AND tgrelid = 'referenced_events'::regclass AND tgconstrrelid = 'alerts'::regclass",
+    )
+    .detail("2 disabled"),
+    seed("a reference that must not be null", WrongForeignKey, "predictions_triggering_event_id_fkey", "ALTER TABLE predictions ALTER COLUMN triggering_event_id SET NOT NULL"),
+    seed("no foreign key and no trigger", MissingForeignKey, "predictions.triggering_event_id", "ALTER TABLE predictions DROP CONSTRAINT predictions_triggering_event_id_fkey; DROP TRIGGER reference_triggering_event_id ON predictions"),
     seed("no foreign key", MissingForeignKey, "predictions.triggering_event_id", "ALTER TABLE predictions DROP CONSTRAINT predictions_triggering_event_id_fkey"),
     seed("no foreign key on another table", MissingForeignKey, "alerts.event_id", "ALTER TABLE alerts DROP CONSTRAINT alerts_event_id_fkey"),
     seed(
@@ -123,6 +150,11 @@ const SEEDS: &[Seed] = &[
          OVERRIDING SYSTEM VALUE VALUES (42, '2026-02-01', 'room', 'sensor', 'motion', 'on')",
     ),
     seed(
+        "an id of a prediction beyond the sequence", SequenceBehind, "*.predictions_id_seq",
+        "INSERT INTO predictions (id, room_id, predicted_transition_time, transition_type, confidence_score, model_type, model_version)
+         OVERRIDING SYSTEM VALUE VALUES (42, 'room', now(), 'state_change', 0.5, 'hmm', '1')",
+    ),
+    seed(
         "an id forced in twice", DuplicateId, "sensor_events.id 2",
         "INSERT INTO sensor_events (id, timestamp, room_id, sensor_id, sensor_type, state)
          OVERRIDING SYSTEM VALUE VALUES (2, '2025-02-01', 'room', 'sensor', 'motion', 'on'), (2, '2026-02-01', 'room', 'sensor', 'motion', 'on')",
@@ -138,6 +170,12 @@ const SEEDS: &[Seed] = &[
         "a reference that went around the foreign key", DanglingReference, "predictions.triggering_event_id",
         "SET session_replication_role TO replica; UPDATE predictions SET triggering_event_id = 42 WHERE id = 1; SET session_replication_role TO origin",
     ),
+    seed(
+        "a reference to an event that is there, and not registered", UnregisteredReference, "alerts.event_id",
+        "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state) VALUES ('2026-02-01', 'room', 'unregistered', 'motion', 'on');
+         SET session_replication_role TO replica; INSERT INTO alerts SELECT id FROM sensor_events WHERE sensor_id = 'unregistered'; SET session_replication_role TO origin",
+    )
+    .detail("1 rows"),
     seed("a retention policy of the server", ForeignRetentionPolicy, "job *", "SELECT add_retention_policy('sensor_events', interval '90 days')")
         .needs(Needs::Community),
 ];

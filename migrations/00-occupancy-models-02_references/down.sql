@@ -6,6 +6,7 @@ DROP FUNCTION reference_sensor_events(REGCLASS, NAME);
 DROP FUNCTION release_truncated_events();
 DROP FUNCTION release_deleted_event();
 DROP FUNCTION lock_references_before_delete();
+DROP FUNCTION refuse_row_security(TEXT);
 DROP FUNCTION refuse_old_snapshot(TEXT);
 DROP FUNCTION lock_referenced_events();
 DROP FUNCTION register_referenced_event();

@@ -142,6 +142,24 @@ END
 $$;
 COMMENT ON FUNCTION refuse_old_snapshot(TEXT) IS 'Raises an error above READ COMMITTED.';
 
+CREATE FUNCTION refuse_row_security(operation TEXT) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF row_security_active('sensor_events') OR row_security_active('referenced_events') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('%s cannot run under a row-level security policy', operation),
+            DETAIL = 'It would take events that the policy hides for missing, and clear the references to them.',
+            HINT = 'Run it as the owner of the table, without FORCE ROW LEVEL SECURITY, or as a role with BYPASSRLS.',
+            TABLE = 'sensor_events',
+            CONSTRAINT = 'occupancy_models:row_security';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION refuse_row_security(TEXT) IS 'Raises an error if a policy hides events or registrations from the caller.';
+
 -- Deleting rows.
 CREATE FUNCTION lock_references_before_delete() RETURNS TRIGGER
 LANGUAGE plpgsql SECURITY DEFINER
@@ -270,6 +288,8 @@ COMMENT ON FUNCTION reference_sensor_events(REGCLASS, NAME) IS 'Makes a nullable
 CREATE FUNCTION release_missing_events() RETURNS BIGINT
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
+-- An event that a policy hides is not missing.
+SET row_security TO off
 -- A nested loop would probe every chunk for every registration.
 SET enable_nestloop TO off
 -- The setting above makes plans look costly enough to be compiled, which takes longer than they run.
@@ -279,6 +299,7 @@ DECLARE
     released BIGINT;
 BEGIN
     PERFORM refuse_old_snapshot('release_missing_events()');
+    PERFORM refuse_row_security('release_missing_events()');
     PERFORM lock_referenced_events();
     DELETE FROM referenced_events AS registered
     USING (
