@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use occupancy_models::FaultKind::{self, *};
 use occupancy_models::timescale::{KNOWN_ISSUES, TimescaleVersion, known_issues};
 use occupancy_models::{Call, Fault, verify};
-use support::{Needs, TestDb, needs, sql, value};
+use support::{Needs, TestDb, needs, sql, sql_error, value, values};
 
 const PREDICT: &str = "INSERT INTO predictions (room_id, predicted_transition_time, transition_type, confidence_score, model_type, model_version, triggering_event_id)
      SELECT 'room', now(), 'state_change', 0.5, 'hmm', '1', id FROM sensor_events";
@@ -358,4 +358,178 @@ fn an_id_forced_in_twice_is_mended_without_losing_an_event_or_a_reference() {
     // The event that the reference was made to has kept its id.
     assert_eq!(value(&mut conn, "SELECT timestamp = timestamptz '2026-01-07' FROM sensor_events WHERE id = 2"), "true");
     assert_eq!(value(&mut conn, "SELECT count(triggering_event_id) FROM predictions"), "3");
+}
+
+/// What differs between faults that are told apart by their kind and object alone.
+fn kinds(found: &[Fault]) -> Vec<(FaultKind, &str)> {
+    found.iter().map(|fault| (fault.kind, fault.object.as_str())).collect()
+}
+
+#[test]
+fn what_a_foreign_key_of_another_table_does_is_for_its_maker_to_say() {
+    let (_db, mut conn) = healthy();
+    for action in ["", "ON DELETE RESTRICT", "ON DELETE CASCADE", "ON DELETE SET DEFAULT"] {
+        sql(
+            &mut conn,
+            &format!(
+                "DROP TABLE IF EXISTS notes;
+                 CREATE TABLE notes (event_id BIGINT NOT NULL DEFAULT 1 REFERENCES referenced_events (id) {action});
+                 {}",
+                trigger_on("notes", "event_id"),
+            ),
+        );
+        assert_eq!(faults(&mut conn), [], "{action}");
+    }
+}
+
+/// The trigger of a referring column, as `reference_sensor_events` makes it.
+fn trigger_on(table: &str, column: &str) -> String {
+    format!(
+        "CREATE TRIGGER reference_{column} BEFORE INSERT OR UPDATE OF {column} ON {table}
+         FOR EACH ROW WHEN (NEW.{column} IS NOT NULL) EXECUTE FUNCTION register_referenced_event('{column}')"
+    )
+}
+
+#[test]
+fn the_fix_for_a_reference_that_must_not_be_null_keeps_it_so_and_adds_a_foreign_key() {
+    let (_db, mut conn) = healthy();
+    sql(
+        &mut conn,
+        &format!(
+            "{ALERTS}; DELETE FROM referenced_events; INSERT INTO alerts SELECT id FROM sensor_events;
+             UPDATE predictions SET triggering_event_id = NULL; DELETE FROM alerts WHERE event_id IS NULL;
+             ALTER TABLE alerts ALTER COLUMN event_id SET NOT NULL; ALTER TABLE alerts DROP CONSTRAINT alerts_event_id_fkey;
+             DELETE FROM referenced_events"
+        ),
+    );
+    let found = faults(&mut conn);
+    assert_eq!(kinds(&found), [(UnregisteredReference, "alerts.event_id"), (MissingForeignKey, "alerts.event_id")]);
+    // The second registers as well.
+    sql(&mut conn, &found[1].remedy);
+    assert_eq!(faults(&mut conn), []);
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM alerts"), "3");
+    let refused = sql_error(&mut conn, "DELETE FROM sensor_events WHERE id = 1");
+    assert!(refused.contains("violates foreign key constraint"), "{refused}");
+    assert!(sql_error(&mut conn, "INSERT INTO alerts VALUES (NULL)").contains("null value"));
+    assert!(sql_error(&mut conn, "INSERT INTO alerts VALUES (99)").contains("violates foreign key constraint"));
+}
+
+#[test]
+fn a_fix_that_fails_leaves_what_there_was() {
+    let (_db, mut conn) = healthy();
+    // A row dangles, so no foreign key can be added over it.
+    sql(
+        &mut conn,
+        "SET session_replication_role TO replica; UPDATE predictions SET triggering_event_id = 99 WHERE id = 1; SET session_replication_role TO origin;
+         ALTER TABLE predictions DROP CONSTRAINT predictions_triggering_event_id_fkey,
+             ADD CONSTRAINT cascades FOREIGN KEY (triggering_event_id) REFERENCES referenced_events (id) ON DELETE CASCADE NOT VALID",
+    );
+    let found = faults(&mut conn);
+    assert_eq!(
+        kinds(&found),
+        [(DanglingReference, "predictions.triggering_event_id"), (WrongForeignKey, "cascades"), (WrongForeignKey, "cascades")]
+    );
+    for fault in &found[1..] {
+        let error = sql_error(&mut conn, &fault.remedy);
+        assert!(error.contains("violates foreign key constraint"), "{error}");
+        assert_eq!(faults(&mut conn), found, "after {}", fault.remedy);
+    }
+    // In their order they do.
+    for fault in &found {
+        if faults(&mut conn).contains(fault) {
+            sql(&mut conn, &fault.remedy);
+        }
+    }
+    assert_eq!(faults(&mut conn), []);
+}
+
+#[test]
+fn the_fix_for_a_reference_that_is_not_registered_keeps_it_and_that_for_one_that_dangles_keeps_the_others() {
+    let (_db, mut conn) = healthy();
+    sql(
+        &mut conn,
+        "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state) VALUES ('2026-02-01', 'room', 'unregistered', 'motion', 'on');
+         SET session_replication_role TO replica;
+         UPDATE predictions SET triggering_event_id = 4 WHERE id = 1; UPDATE predictions SET triggering_event_id = 99 WHERE id = 2;
+         SET session_replication_role TO origin",
+    );
+    let found = faults(&mut conn);
+    assert_eq!(
+        kinds(&found),
+        [
+            (UnregisteredReference, "predictions.triggering_event_id"),
+            (DanglingReference, "predictions.triggering_event_id")
+        ]
+    );
+    assert!(found.iter().all(|fault| fault.detail.starts_with("1 rows ")), "{found:?}");
+    // In the order that loses most, if one of them did too much.
+    for fault in found.iter().rev() {
+        sql(&mut conn, &fault.remedy);
+    }
+    assert_eq!(faults(&mut conn), []);
+    assert_eq!(values(&mut conn, "SELECT triggering_event_id FROM predictions ORDER BY id"), ["4", "", "3"]);
+}
+
+#[test]
+fn attached_partitioned_and_inherited_tables_are_silent() {
+    let (_db, mut conn) = healthy();
+    sql(
+        &mut conn,
+        "CREATE TABLE parted (at DATE, event_id BIGINT) PARTITION BY RANGE (at);
+         CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2026-07-01');
+         SELECT reference_sensor_events('parted', 'event_id');
+         CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM ('2026-07-01') TO ('2027-01-01');
+         INSERT INTO parted SELECT at, id FROM sensor_events, (VALUES (date '2026-02-01'), ('2026-08-01')) AS v (at);
+         CREATE TABLE parent (event_id BIGINT); SELECT reference_sensor_events('parent', 'event_id');
+         CREATE TABLE child () INHERITS (parent); INSERT INTO child VALUES (99)",
+    );
+    assert_eq!(faults(&mut conn), []);
+    // And of a partition alone it is seen what it lacks.
+    sql(
+        &mut conn,
+        "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgisinternal AND tgrelid = 'parted_2'::regclass AND tgconstraint <> 0",
+    );
+    let found = faults(&mut conn);
+    assert_eq!(kinds(&found), [(DisabledTrigger, "parted_event_id_fkey")]);
+    sql(&mut conn, &found[0].remedy);
+    assert_eq!(faults(&mut conn), []);
+}
+
+#[test]
+fn a_renamed_column_is_reported_and_its_fix_lets_references_in_again() {
+    let (_db, mut conn) = healthy();
+    sql(&mut conn, &format!("{ALERTS}; ALTER TABLE alerts RENAME COLUMN event_id TO \"an event's id\""));
+    let found = faults(&mut conn);
+    assert_eq!(kinds(&found), [(WrongTrigger, "reference_event_id")]);
+    assert!(found[0].detail.contains("alerts.\"an event's id\""), "{}", found[0]);
+    sql(&mut conn, &found[0].remedy);
+    assert_eq!(faults(&mut conn), []);
+    sql(
+        &mut conn,
+        "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state) VALUES ('2026-03-01', 'room', 'last', 'motion', 'on');
+         INSERT INTO alerts SELECT max(id) FROM sensor_events",
+    );
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid = 'alerts'::regclass"), "1");
+}
+
+#[test]
+fn a_table_that_is_dropped_meanwhile_is_left_out() {
+    needs!(TwoConnections);
+    let (db, mut conn) = healthy();
+    sql(&mut conn, ALERTS);
+    // What the transaction sees of the catalog is from before; what it can read is from after.
+    sql(&mut conn, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM sensor_events");
+    sql(&mut db.connect(), "DROP TABLE alerts");
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_class WHERE relname = 'alerts'"), "1");
+    assert_eq!(faults(&mut conn), []);
+}
+
+#[test]
+fn it_writes_nothing() {
+    let (_db, mut conn) = healthy();
+    sql(&mut conn, &format!("{ALERTS}; ALTER TABLE predictions DISABLE TRIGGER reference_triggering_event_id"));
+    sql(&mut conn, "BEGIN READ ONLY");
+    assert_eq!(kinds(&faults(&mut conn)), [(DisabledTrigger, "reference_triggering_event_id")]);
+    assert_eq!(value(&mut conn, "SELECT pg_current_xact_id_if_assigned() IS NULL"), "true");
+    sql(&mut conn, "COMMIT");
 }
