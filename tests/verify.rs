@@ -427,7 +427,11 @@ fn a_fix_that_fails_leaves_what_there_was() {
     let found = faults(&mut conn);
     assert_eq!(
         kinds(&found),
-        [(DanglingReference, "predictions.triggering_event_id"), (WrongForeignKey, "cascades"), (WrongForeignKey, "cascades")]
+        [
+            (DanglingReference, "predictions.triggering_event_id"),
+            (WrongForeignKey, "cascades"),
+            (WrongForeignKey, "cascades")
+        ]
     );
     for fault in &found[1..] {
         let error = sql_error(&mut conn, &fault.remedy);
@@ -509,7 +513,10 @@ fn a_renamed_column_is_reported_and_its_fix_lets_references_in_again() {
         "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state) VALUES ('2026-03-01', 'room', 'last', 'motion', 'on');
          INSERT INTO alerts SELECT max(id) FROM sensor_events",
     );
-    assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid = 'alerts'::regclass"), "1");
+    assert_eq!(
+        value(&mut conn, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid = 'alerts'::regclass"),
+        "1"
+    );
 }
 
 #[test]

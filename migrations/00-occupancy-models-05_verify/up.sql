@@ -72,6 +72,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION fix_for(REGCLASS, TEXT) IS 'The statement, or for a table that verification must not read, who may run it: it could run the code of the owner of the table.';
 
+CREATE FUNCTION fix_unreadable(VARIADIC relations REGCLASS[]) RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+AS $$
+    SELECT CASE
+        WHEN row_security_active(relation) THEN format('Verify as the owner of %s, or as a role with BYPASSRLS', qualified_name(relation))
+        ELSE format('GRANT SELECT ON %s%s TO %I', CASE relkind WHEN 'S' THEN 'SEQUENCE ' END, qualified_name(relation), current_user)
+    END
+    FROM unnest(relations) WITH ORDINALITY AS r (relation, position)
+    JOIN pg_class ON pg_class.oid = relation
+    ORDER BY has_table_privilege(relation, 'SELECT') AND NOT row_security_active(relation), position
+    LIMIT 1
+$$;
+COMMENT ON FUNCTION fix_unreadable(REGCLASS[]) IS 'What lets the caller read the first of these relations that he cannot read.';
+
 CREATE FUNCTION verify_hypertable(plain_table_will_do BOOLEAN) RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
@@ -255,6 +270,7 @@ AS $$
             -- The one argument ends in a zero byte.
             substring(tgargs FOR length(tgargs) - 1) AS made_for
         FROM pg_trigger
+        JOIN pg_class ON pg_class.oid = tgrelid AND relkind IN ('r', 'p')
         WHERE tgfoid = 'register_referenced_event()'::REGPROCEDURE AND tgparentid = 0 AND NOT is_chunk(tgrelid)
     ), foreign_keys AS (
         SELECT DISTINCT conrelid AS relation, conkey[1] AS column_number
@@ -446,7 +462,7 @@ BEGIN
             WHEN undefined_table OR undefined_column OR invalid_schema_name THEN
                 CONTINUE; -- gone meanwhile
             WHEN insufficient_privilege THEN
-                RETURN QUERY SELECT 'unchecked', reference.object, format('The rows were not read: %s.', SQLERRM), fix_unreadable(reference.relation);
+                RETURN QUERY SELECT 'unchecked', reference.object, format('The rows were not read: %s.', SQLERRM), fix_unreadable(reference.relation, 'referenced_events', 'sensor_events');
                 CONTINUE;
         END;
         RETURN QUERY SELECT
@@ -469,21 +485,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION verify_referring_rows() IS 'Part of verify_sensor_events(): rows that refer to events that are not registered, or not there.';
-
-CREATE FUNCTION fix_unreadable(relation REGCLASS) RETURNS TEXT
-LANGUAGE sql STABLE
-SET search_path FROM CURRENT
-AS $$
-    SELECT CASE
-        WHEN row_security_active(relation) THEN format('Verify as the owner of %s, or as a role with BYPASSRLS', qualified_name(relation))
-        ELSE format(
-            'GRANT SELECT ON %s TO %I',
-            (SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE ' ELSE '' END FROM pg_class WHERE oid = relation) || qualified_name(relation),
-            current_user
-        )
-    END
-$$;
-COMMENT ON FUNCTION fix_unreadable(REGCLASS) IS 'What lets the caller read a relation.';
 
 CREATE FUNCTION verify_registrations() RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
@@ -512,7 +513,7 @@ BEGIN
 EXCEPTION WHEN insufficient_privilege THEN
     RETURN QUERY SELECT
         'unchecked', 'referenced_events', format('Whether the registered events are there was not read: %s.', SQLERRM),
-        fix_unreadable(CASE WHEN has_table_privilege('referenced_events', 'SELECT') AND NOT row_security_active('referenced_events') THEN 'sensor_events'::REGCLASS ELSE 'referenced_events' END);
+        fix_unreadable('referenced_events', 'sensor_events');
 END
 $$;
 COMMENT ON FUNCTION verify_registrations() IS 'Part of verify_sensor_events(): registered events that are gone.';
@@ -540,7 +541,7 @@ BEGIN
     ORDER BY e.id
     LIMIT 100;
 EXCEPTION WHEN insufficient_privilege THEN
-    RETURN QUERY SELECT 'unchecked', 'sensor_events', format('Whether ids are unique was not read: %s.', SQLERRM), fix_unreadable('sensor_events');
+    RETURN QUERY SELECT 'unchecked', 'sensor_events', format('Whether ids are unique was not read: %s.', SQLERRM), fix_unreadable('sensor_events', 'referenced_events');
 END
 $$;
 COMMENT ON FUNCTION verify_duplicate_ids() IS 'Part of verify_sensor_events(): ids that several events have, the first hundred of them.';
@@ -553,7 +554,6 @@ AS $$
 DECLARE
     -- Null where ids come from elsewhere, which is another fault.
     sequence CONSTANT REGCLASS := pg_get_serial_sequence(relation::TEXT, 'id');
-    unreadable REGCLASS := sequence;
     largest BIGINT;
 BEGIN
     IF sequence IS NULL THEN
@@ -561,7 +561,6 @@ BEGIN
     ELSIF NOT has_sequence_privilege(sequence, 'SELECT') THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for sequence %s', sequence);
     END IF;
-    unreadable := relation;
     EXECUTE format('SELECT max(id) FROM %s', relation) INTO largest;
     RETURN QUERY
     SELECT
@@ -571,7 +570,7 @@ BEGIN
     WHERE largest > coalesce(pg_sequence_last_value(sequence), 0);
 EXCEPTION WHEN insufficient_privilege THEN
     RETURN QUERY SELECT
-        'unchecked', qualified_name(sequence), format('Whether the sequence is ahead of the ids was not read: %s.', SQLERRM), fix_unreadable(unreadable);
+        'unchecked', qualified_name(sequence), format('Whether the sequence is ahead of the ids was not read: %s.', SQLERRM), fix_unreadable(sequence, relation);
 END
 $$;
 COMMENT ON FUNCTION verify_sequence(REGCLASS) IS 'Part of verify_sensor_events(): whether the sequence is ahead of the ids of a table.';

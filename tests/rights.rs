@@ -1,0 +1,424 @@
+//! Who may do what: functions with the rights of their owner, verification in hostile company, row-level security, and
+//! the least rights for each task.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use diesel::prelude::*;
+use occupancy_models::FaultKind::{self, MissingForeignKey, Unchecked};
+use occupancy_models::{Call, Error, Fault, ReferenceError, reference, verify};
+use support::{OwnedDb, TestDb, needs, sql, sql_error, value, values};
+
+const EVENTS: &str = "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state)
+     SELECT timestamptz '2026-01-05' + n * interval '1 day', 'room', 'sensor', 'motion', 'on' FROM generate_series(1, 3) AS n;
+     INSERT INTO predictions (room_id, predicted_transition_time, transition_type, confidence_score, model_type, model_version, triggering_event_id)
+     SELECT 'room', now(), 'state_change', 0.5, 'hmm', '1', id FROM sensor_events";
+
+fn faults(conn: &mut PgConnection) -> Vec<Fault> {
+    verify().plain_table_will_do(true).call(conn).unwrap()
+}
+
+fn kinds(found: &[Fault]) -> Vec<(FaultKind, &str)> {
+    found.iter().map(|fault| (fault.kind, fault.object.as_str())).collect()
+}
+
+/// Functions with the rights of their owner that fulfil a condition on `pg_proc`, wherever they are installed.
+fn security_definers(conn: &mut PgConnection, schemas: &str, condition: &str) -> Vec<String> {
+    values(
+        conn,
+        &format!(
+            "SELECT p.oid::regprocedure
+             FROM pg_proc AS p
+             WHERE p.prosecdef AND p.pronamespace::regnamespace::text ~ '^\"?({schemas})' AND ({condition})
+                 AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')
+             ORDER BY 1"
+        ),
+    )
+}
+
+const FOR_EVERYONE: &str = "has_function_privilege('public', p.oid, 'EXECUTE')";
+const SEARCH_PATH_IS_LOOSE: &str =
+    "NOT EXISTS (SELECT FROM unnest(p.proconfig) AS setting WHERE setting ~ '^search_path=.+, pg_temp$')";
+/// NEW and OLD stand for nothing but one of their columns, and for what a trigger returns.
+const CONVERTS_A_ROW: &str = r"regexp_replace(regexp_replace(p.prosrc, '--[^\n]*', '', 'g'), '\mRETURN\s+(NEW|OLD)\s*;', '', 'gi') ~* '\m(NEW|OLD)\M(?!\.[a-z_])'";
+
+/// A database with a referring table in a schema of its own, and the schemas in which functions may be.
+fn with_a_reference_elsewhere() -> (TestDb, PgConnection, String) {
+    let (db, mut conn) = TestDb::ready();
+    let schema = db.schema().to_owned();
+    sql(
+        &mut conn,
+        &format!(
+            "CREATE SCHEMA {schema}_other; CREATE TABLE {schema}_other.alerts (event_id BIGINT);
+             SELECT reference_sensor_events('{schema}_other.alerts', 'event_id')"
+        ),
+    );
+    (db, conn, format!("{schema}(_other)?$|diesel_timescale$"))
+}
+
+fn drop_the_other_schema(db: &TestDb, conn: &mut PgConnection) {
+    sql(conn, &format!("SET client_min_messages TO warning; DROP SCHEMA {}_other CASCADE", db.schema()));
+}
+
+#[test]
+fn functions_with_the_rights_of_their_owner_are_for_nobody_else_and_look_nowhere_else() {
+    let (db, mut conn, schemas) = with_a_reference_elsewhere();
+    let all = security_definers(&mut conn, &schemas, "true");
+    assert!(all.iter().any(|function| function.contains("release_deleted_event()")), "{all:?}");
+    assert_eq!(security_definers(&mut conn, &schemas, FOR_EVERYONE), [""; 0], "executable by PUBLIC");
+    assert_eq!(security_definers(&mut conn, &schemas, SEARCH_PATH_IS_LOOSE), [""; 0], "without a fixed search_path");
+    assert_eq!(security_definers(&mut conn, &schemas, CONVERTS_A_ROW), [""; 0], "converting a row");
+
+    // What these conditions find, a trigger function among them.
+    let body = |line: &str| format!("LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN {line} RETURN NEW; END $$");
+    sql(
+        &mut conn,
+        &format!(
+            "CREATE FUNCTION loose() RETURNS TRIGGER {};
+             CREATE FUNCTION whole_row() RETURNS TRIGGER {};
+             CREATE FUNCTION one_column() RETURNS TRIGGER {}",
+            body(""),
+            body("PERFORM to_jsonb(NEW);"),
+            body("PERFORM NEW.id; -- of NEW"),
+        ),
+    );
+    for (condition, found) in [
+        (FOR_EVERYONE, vec!["loose()", "one_column()", "whole_row()"]),
+        (SEARCH_PATH_IS_LOOSE, vec!["loose()", "one_column()", "whole_row()"]),
+        (CONVERTS_A_ROW, vec!["whole_row()"]),
+    ] {
+        assert_eq!(security_definers(&mut conn, &schemas, condition), found, "{condition}");
+    }
+    drop_the_other_schema(&db, &mut conn);
+}
+
+/// A relation that refers to events and runs its owner's code where somebody else reads it.
+struct Trap {
+    name: &'static str,
+    /// What the attacker does; `id` is the referring column of `evil.NAME`.
+    set: &'static str,
+    /// Whether a superuser who reads it steps into it, as every other role does.
+    catches_superusers: bool,
+}
+
+const fn trap(name: &'static str, set: &'static str) -> Trap {
+    Trap { name, set, catches_superusers: true }
+}
+
+const TRAPS: &[Trap] = &[
+    trap(
+        "index_expression",
+        "CREATE TABLE index_expression (id BIGINT REFERENCES referenced_events); CREATE INDEX ON index_expression ((id + f(1)))",
+    ),
+    trap(
+        "index_predicate",
+        "CREATE TABLE index_predicate (id BIGINT REFERENCES referenced_events); CREATE INDEX ON index_predicate (id) WHERE f(1) > 0",
+    ),
+    trap(
+        "statistics",
+        "CREATE TABLE statistics (id BIGINT REFERENCES referenced_events); CREATE STATISTICS ON (id + f(1)) FROM statistics",
+    ),
+    trap(
+        "partition_key",
+        "CREATE TABLE partition_key (id BIGINT REFERENCES referenced_events) PARTITION BY RANGE ((id + f(1)));
+         CREATE TABLE partition_key_1 PARTITION OF partition_key DEFAULT",
+    ),
+    trap(
+        "partition",
+        "CREATE TABLE partition (id BIGINT REFERENCES referenced_events) PARTITION BY HASH (id);
+         CREATE TABLE partition_1 PARTITION OF partition FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+         CREATE INDEX ON partition_1 ((id + f(1)))",
+    ),
+    trap(
+        "child",
+        "CREATE TABLE child (id BIGINT REFERENCES referenced_events); CREATE TABLE child_1 () INHERITS (child);
+         CREATE INDEX ON child_1 ((id + f(1)))",
+    ),
+    trap(
+        "foreign_type",
+        "CREATE TYPE mood AS ENUM ('x');
+         CREATE FUNCTION id_of(mood) RETURNS BIGINT LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN evil.f(1); END';
+         CREATE CAST (mood AS BIGINT) WITH FUNCTION id_of(mood) AS IMPLICIT;
+         CREATE TABLE foreign_type (id mood REFERENCES referenced_events);
+         INSERT INTO foreign_type VALUES ('x')",
+    ),
+    Trap {
+        name: "policy",
+        set:
+            "CREATE TABLE policy (id BIGINT REFERENCES referenced_events); ALTER TABLE policy ENABLE ROW LEVEL SECURITY;
+              CREATE POLICY p ON policy USING (f(id) > 0); INSERT INTO policy VALUES (1)",
+        catches_superusers: false,
+    },
+];
+
+/// Makes a role that has been let in to refer to events, and sets every trap.
+fn among_traps() -> (OwnedDb, String) {
+    let mut owned = OwnedDb::new();
+    owned.as_owner(|conn| sql(conn, EVENTS));
+    let attacker = owned.role("attacker");
+    let evil = format!("{}_evil", owned.db.schema());
+    let schema = owned.db.schema().to_owned();
+    sql(
+        &mut owned.conn,
+        &format!(
+            "CREATE SCHEMA {evil} AUTHORIZATION {attacker}; GRANT USAGE ON SCHEMA {schema} TO {attacker};
+             GRANT SELECT, REFERENCES ON referenced_events TO {attacker}"
+        ),
+    );
+    owned.as_role(&attacker, |conn| {
+        sql(
+            conn,
+            &format!(
+                "SET search_path TO {evil}, {schema};
+                 CREATE TABLE ran (role NAME, context TEXT); GRANT USAGE ON SCHEMA {evil} TO PUBLIC; GRANT INSERT ON ran TO PUBLIC;
+                 CREATE FUNCTION note() RETURNS VOID LANGUAGE plpgsql AS
+                     'DECLARE context TEXT;
+                      BEGIN
+                          GET DIAGNOSTICS context = PG_CONTEXT;
+                          IF current_user <> ''{attacker}'' THEN INSERT INTO {evil}.ran VALUES (current_user, context); END IF;
+                      END';
+                 CREATE FUNCTION f(BIGINT) RETURNS BIGINT LANGUAGE plpgsql IMMUTABLE AS
+                     'BEGIN PERFORM {evil}.note(); RETURN 1; END'"
+            ),
+        );
+        for trap in TRAPS {
+            sql(conn, &trap.set.replace("evil.", &format!("{evil}.")));
+        }
+        // PostgreSQL has cast what was inserted for its foreign key, with the rights of the owner of `referenced_events`:
+        // the documentation warns of granting REFERENCES.
+        sql(conn, &format!("DELETE FROM ran; GRANT SELECT ON ALL TABLES IN SCHEMA {evil} TO PUBLIC; RESET search_path"));
+    });
+    (owned, evil)
+}
+
+#[test]
+fn verify_runs_nobody_elses_code() {
+    let (mut owned, evil) = among_traps();
+    let superuser = value(&mut owned.conn, "SELECT current_user");
+    for admin in [superuser.clone(), owned.owner.clone()] {
+        let found = owned.as_role(&admin, faults);
+        let ran = values(&mut owned.conn, &format!("SELECT role || ' by ' || context FROM {evil}.ran"));
+        assert_eq!(ran, [""; 0], "{admin} has run the attacker's code");
+        // Each is told, and nothing in the report is for anyone but the attacker to run.
+        for trap in TRAPS {
+            let object = format!("{evil}.{}.id", trap.name);
+            let of_it: Vec<_> = found.iter().filter(|fault| fault.object == object).collect();
+            assert!(of_it.iter().any(|fault| fault.kind == Unchecked), "{}: {found:#?}", trap.name);
+            for fault in of_it {
+                let is_for_others =
+                    fault.remedy.starts_with("As the owner of ") || fault.remedy.starts_with("Let its owner ");
+                assert!(is_for_others, "{fault}");
+            }
+        }
+    }
+
+    // What reading them plainly does, so that the traps are known to work. Once each: a session computes the expressions
+    // of an index once.
+    for trap in TRAPS {
+        let admin = if trap.catches_superusers { superuser.clone() } else { owned.owner.clone() };
+        owned.as_role(&admin, |conn| {
+            sql(
+                conn,
+                &format!(
+                    "SELECT count(*) FROM {evil}.{} AS t WHERE NOT EXISTS (SELECT FROM referenced_events AS r WHERE r.id = t.id)",
+                    trap.name
+                ),
+            );
+        });
+        let caught = values(&mut owned.conn, &format!("SELECT role FROM {evil}.ran"));
+        sql(&mut owned.conn, &format!("DELETE FROM {evil}.ran"));
+        assert!(caught.contains(&admin), "the trap {} does not catch {admin}", trap.name);
+    }
+    sql(&mut owned.conn, &format!("SET client_min_messages TO warning; DROP SCHEMA {evil} CASCADE"));
+}
+
+/// A trigger goes onto what no foreign key can be on; the function is only for whom it was granted.
+#[test]
+fn verify_reads_no_view_and_no_foreign_table() {
+    let mut owned = OwnedDb::new();
+    owned.as_owner(|conn| {
+        sql(conn, EVENTS);
+        sql(conn, "CREATE VIEW seen AS SELECT 1 / (id - id) AS id FROM sensor_events");
+    });
+    let owner = owned.owner.clone();
+    sql(
+        &mut owned.conn,
+        &format!(
+            "CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
+             GRANT USAGE ON FOREIGN SERVER nowhere TO {owner}"
+        ),
+    );
+    owned.as_owner(|conn| {
+        sql(
+            conn,
+            &format!(
+                "CREATE FOREIGN TABLE afar (id BIGINT) SERVER nowhere;
+                 CREATE TABLE parted (id BIGINT) PARTITION BY LIST (id);
+                 CREATE FOREIGN TABLE parted_afar PARTITION OF parted DEFAULT SERVER nowhere;
+                 {}; {}; {}",
+                trigger_on("parted", "BEFORE INSERT OR UPDATE OF id"),
+                trigger_on("afar", "BEFORE INSERT OR UPDATE OF id"),
+                trigger_on("seen", "INSTEAD OF INSERT"),
+            ),
+        );
+        for unreadable in ["afar", "seen", "parted"] {
+            sql_error(conn, &format!("SELECT id FROM {unreadable}"));
+        }
+        let found = faults(conn);
+        assert_eq!(
+            kinds(&found),
+            // No foreign key can be on the others, so they refer to nothing.
+            [(Unchecked, "parted.id"), (MissingForeignKey, "parted.id")],
+            "{found:#?}"
+        );
+    });
+    sql(&mut owned.conn, "DROP FOREIGN DATA WRAPPER nowhere CASCADE");
+}
+
+/// The trigger of a referring column, as `reference_sensor_events` makes it.
+fn trigger_on(table: &str, when: &str) -> String {
+    format!(
+        "CREATE TRIGGER reference_id {when} ON {table} FOR EACH ROW EXECUTE FUNCTION register_referenced_event('id')"
+    )
+}
+
+#[test]
+fn a_table_that_cannot_be_read_is_reported_and_its_fix_lets_it_be_read() {
+    let mut owned = OwnedDb::new();
+    owned.as_owner(|conn| {
+        sql(conn, EVENTS);
+        sql(conn, "CREATE TABLE alerts (event_id BIGINT); SELECT reference_sensor_events('alerts', 'event_id')");
+    });
+    let reader = owned.role("reader");
+    let schema = owned.db.schema().to_owned();
+    let readable = "sensor_events, referenced_events, predictions";
+    sql(
+        &mut owned.conn,
+        &format!(
+            "GRANT USAGE ON SCHEMA {schema} TO {reader}; GRANT SELECT ON {readable} TO {reader};
+             GRANT SELECT ON SEQUENCE sensor_events_id_seq, predictions_id_seq TO {reader}"
+        ),
+    );
+    let found = owned.as_role(&reader, faults);
+    assert_eq!(kinds(&found), [(Unchecked, "alerts.event_id")]);
+    assert!(found[0].detail.contains("permission denied for table alerts"), "{}", found[0]);
+    sql(&mut owned.conn, &found[0].remedy);
+    assert_eq!(owned.as_role(&reader, faults), []);
+
+    // Each of them, one by one, as well.
+    for (right, objects) in [
+        (
+            "SELECT ON sensor_events",
+            vec!["alerts.event_id", "referenced_events", "sensor_events", "*sensor_events_id_seq"],
+        ),
+        (
+            "SELECT ON referenced_events",
+            vec!["predictions.triggering_event_id", "alerts.event_id", "referenced_events", "sensor_events"],
+        ),
+        ("SELECT ON predictions", vec!["predictions.triggering_event_id", "*predictions_id_seq"]),
+        ("SELECT ON SEQUENCE predictions_id_seq", vec!["*predictions_id_seq"]),
+        ("SELECT ON SEQUENCE sensor_events_id_seq", vec!["*sensor_events_id_seq"]),
+    ] {
+        sql(&mut owned.conn, &format!("REVOKE {right} FROM {reader}"));
+        let found = owned.as_role(&reader, faults);
+        assert!(!found.is_empty() && found.iter().all(|fault| fault.kind == Unchecked), "without {right}: {found:#?}");
+        for fault in &found {
+            let is_expected = |object: &&str| fault.object.ends_with(object.trim_start_matches('*'));
+            assert!(objects.iter().any(|object| is_expected(&object)), "without {right}: {fault}");
+        }
+        for fault in &found {
+            sql(&mut owned.conn, &fault.remedy);
+        }
+        assert_eq!(owned.as_role(&reader, faults), [], "after the fix for what was missing without {right}");
+    }
+}
+
+#[test]
+fn a_temporary_table_of_another_session_is_reported() {
+    needs!(TwoConnections);
+    let (db, mut conn) = TestDb::ready();
+    let mut other = db.connect();
+    sql(
+        &mut other,
+        &format!("CREATE TEMP TABLE mine (id BIGINT); {}", trigger_on("mine", "BEFORE INSERT OR UPDATE OF id")),
+    );
+    let found = faults(&mut conn);
+    assert!(found.iter().all(|fault| fault.object.ends_with(".mine.id")), "{found:#?}");
+    assert_eq!(found.iter().map(|fault| fault.kind).collect::<Vec<_>>(), [Unchecked, MissingForeignKey]);
+    assert!(found[0].detail.contains("temporary table of another session"), "{}", found[0]);
+}
+
+#[test]
+fn names_in_a_database_of_another_encoding() {
+    needs!(TwoConnections);
+    let (db, mut conn) = TestDb::new();
+    let name = value(&mut conn, "SELECT current_database()");
+    drop(conn);
+    // In place of the one that there is.
+    let mut admin = PgConnection::establish(support::base_url().as_str()).unwrap();
+    sql(&mut admin, &format!("DROP DATABASE {name} WITH (FORCE)"));
+    sql(
+        &mut admin,
+        &format!("CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"),
+    );
+    let mut conn = db.connect();
+    assert_eq!(value(&mut conn, "SELECT getdatabaseencoding()"), "LATIN1");
+    occupancy_models::run_migrations(&mut conn).unwrap();
+    sql(&mut conn, "CREATE TABLE alerts (\"é\" BIGINT); SELECT reference_sensor_events('alerts', 'é')");
+    assert_eq!(faults(&mut conn), []);
+    sql(&mut conn, "ALTER TABLE alerts DROP CONSTRAINT \"alerts_é_fkey\"");
+    let found = faults(&mut conn);
+    assert_eq!(kinds(&found), [(MissingForeignKey, "alerts.\"é\"")]);
+    sql(&mut conn, &found[0].remedy);
+    assert_eq!(faults(&mut conn), []);
+}
+
+#[test]
+fn under_a_policy_hidden_events_are_not_taken_for_missing() {
+    let mut owned = OwnedDb::new();
+    owned.as_owner(|conn| {
+        sql(conn, EVENTS);
+        sql(
+            conn,
+            "ALTER TABLE sensor_events ENABLE ROW LEVEL SECURITY; ALTER TABLE predictions ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY p ON sensor_events USING (id = 1); CREATE POLICY p ON predictions USING (id = 1)",
+        );
+        assert_eq!(faults(conn), [], "the owner sees all");
+    });
+    let schema = owned.db.schema().to_owned();
+    let app = owned.role("app");
+    sql(
+        &mut owned.conn,
+        &format!(
+            "GRANT USAGE ON SCHEMA {schema} TO {app}; GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {app};
+             GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {app}; GRANT ALL ON ALL FUNCTIONS IN SCHEMA {schema} TO {app}"
+        ),
+    );
+    owned.as_role(&app, |conn| {
+        assert_eq!(value(conn, "SELECT count(*) FROM sensor_events"), "1");
+        match reference::release_missing().call(conn) {
+            Err(Error::Reference(ReferenceError::RowSecurity { message, remedy })) => {
+                assert_eq!(message, "release_missing_events() cannot run under a row-level security policy");
+                assert!(remedy.contains("BYPASSRLS"), "{remedy}");
+            }
+            other => panic!("{other:?}"),
+        }
+        // And verification says that it has not seen all.
+        let found = faults(conn);
+        assert!(!found.is_empty() && found.iter().all(|fault| fault.kind == Unchecked), "{found:#?}");
+        assert!(found.iter().all(|fault| fault.detail.contains("row-level security")), "{found:#?}");
+        // What the role reads of the predictions is what the policy lets it, by way of views too.
+        assert_eq!(value(conn, "SELECT sum(predictions) FROM daily_prediction_accuracy"), "1");
+    });
+    assert_eq!(value(&mut owned.conn, "SELECT count(triggering_event_id) FROM predictions"), "3");
+    // The owner, under a policy that holds for him.
+    owned.as_owner(|conn| {
+        sql(conn, "ALTER TABLE sensor_events FORCE ROW LEVEL SECURITY");
+        assert!(matches!(
+            reference::release_missing().call(conn),
+            Err(Error::Reference(ReferenceError::RowSecurity { .. }))
+        ));
+        sql(conn, "ALTER TABLE sensor_events NO FORCE ROW LEVEL SECURITY");
+        assert_eq!(reference::release_missing().call(conn).unwrap(), 0);
+    });
+}
