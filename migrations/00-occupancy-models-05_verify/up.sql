@@ -7,13 +7,14 @@ CREATE VIEW sensor_event_references AS
 WITH triggers AS (
     SELECT
         tgrelid AS relation,
-        -- The one argument of the trigger, which ends in a zero byte.
-        convert_from(substring(tgargs FOR length(tgargs) - 1), 'UTF8')::NAME AS column_name,
+        attname AS column_name,
         tgname AS trigger_name,
         tgenabled IN ('O', 'A') AS trigger_enabled
     FROM pg_trigger
+    JOIN pg_proc ON pg_proc.oid = tgfoid
+    JOIN pg_attribute ON attrelid = tgrelid AND attnum = tgattr[0]
     -- A hypertable passes its triggers on to its chunks, which are not of interest here.
-    WHERE tgfoid = 'register_referenced_event()'::REGPROCEDURE
+    WHERE proname LIKE 'reference\_%' AND prosrc LIKE '%register\_sensor\_event(NEW.%'
         AND tgrelid::REGCLASS::TEXT NOT LIKE '\_timescaledb\_internal.%'
 ), constraints AS (
     SELECT
@@ -140,10 +141,6 @@ BEGIN
         (
             'sensor_events_key_is_fixed', 'refuse_sensor_event_key_change()', 'Keeps the key of an event fixed',
             'BEFORE UPDATE OF id, timestamp ON sensor_events FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.timestamp IS DISTINCT FROM NEW.timestamp)'
-        ),
-        (
-            'sensor_events_lock_references', 'lock_references_before_delete()', 'Holds off new references while events are deleted',
-            'BEFORE DELETE ON sensor_events FOR EACH STATEMENT'
         ),
         (
             'sensor_events_release_references', 'release_deleted_event()', 'Clears the references to deleted events',
