@@ -133,8 +133,8 @@ fault_kinds! {
     WrongTrigger = "wrong_trigger",
     /// A column that refers to sensor events has lost its foreign key.
     MissingForeignKey = "missing_foreign_key",
-    /// A foreign key to sensor events is not validated; or that of `predictions` is not `ON DELETE SET NULL`, or cannot
-    /// be because the column is `NOT NULL`. On other tables any action is right.
+    /// A foreign key to sensor events is not validated, or it is `ON DELETE SET NULL` on a column that is `NOT NULL`; or
+    /// that of `predictions` is not `ON DELETE SET NULL`. On other tables any action is right.
     WrongForeignKey = "wrong_foreign_key",
     /// A foreign key references the hypertable itself. The detail says what the release that was found makes of that,
     /// by its [known issues](crate::timescale::KNOWN_ISSUES).

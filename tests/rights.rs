@@ -31,7 +31,7 @@ fn security_definers(conn: &mut PgConnection, schemas: &str, condition: &str) ->
              FROM pg_proc AS p
              WHERE p.prosecdef AND p.pronamespace::regnamespace::text ~ '^\"?({schemas})' AND ({condition})
                  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')
-             ORDER BY 1"
+             ORDER BY p.oid::regprocedure::text COLLATE \"C\""
         ),
     )
 }
@@ -40,7 +40,7 @@ const FOR_EVERYONE: &str = "has_function_privilege('public', p.oid, 'EXECUTE')";
 const SEARCH_PATH_IS_LOOSE: &str =
     "NOT EXISTS (SELECT FROM unnest(p.proconfig) AS setting WHERE setting ~ '^search_path=.+, pg_temp$')";
 /// NEW and OLD stand for nothing but one of their columns, and for what a trigger returns.
-const CONVERTS_A_ROW: &str = r"regexp_replace(regexp_replace(p.prosrc, '--[^\n]*', '', 'g'), '\mRETURN\s+(NEW|OLD)\s*;', '', 'gi') ~* '\m(NEW|OLD)\M(?!\.[a-z_])'";
+const CONVERTS_A_ROW: &str = r#"regexp_replace(regexp_replace(p.prosrc, '--[^\n]*', '', 'g'), '\mRETURN\s+(NEW|OLD)\s*;', '', 'gi') ~* '\m(NEW|OLD)\M(?!\.[a-z_"])'"#;
 
 /// A database with a referring table in a schema of its own, and the schemas in which functions may be.
 fn with_a_reference_elsewhere() -> (TestDb, PgConnection, String) {
@@ -79,7 +79,7 @@ fn functions_with_the_rights_of_their_owner_are_for_nobody_else_and_look_nowhere
              CREATE FUNCTION one_column() RETURNS TRIGGER {}",
             body(""),
             body("PERFORM to_jsonb(NEW);"),
-            body("PERFORM NEW.id; -- of NEW"),
+            body("PERFORM NEW.id; -- of NEW\n"),
         ),
     );
     for (condition, found) in [
@@ -251,15 +251,11 @@ fn verify_reads_no_view_and_no_foreign_table() {
     owned.as_owner(|conn| {
         sql(
             conn,
-            &format!(
-                "CREATE FOREIGN TABLE afar (id BIGINT) SERVER nowhere;
+            "CREATE FOREIGN TABLE afar (id BIGINT) SERVER nowhere;
                  CREATE TABLE parted (id BIGINT) PARTITION BY LIST (id);
                  CREATE FOREIGN TABLE parted_afar PARTITION OF parted DEFAULT SERVER nowhere;
-                 {}; {}; {}",
-                trigger_on("parted", "BEFORE INSERT OR UPDATE OF id"),
-                trigger_on("afar", "BEFORE INSERT OR UPDATE OF id"),
-                trigger_on("seen", "INSTEAD OF INSERT"),
-            ),
+                 SELECT create_reference_trigger('parted', 'id'), create_reference_trigger('afar', 'id');
+                 CREATE TRIGGER reference_id INSTEAD OF INSERT ON seen FOR EACH ROW EXECUTE FUNCTION \"reference_parted.id\"()",
         );
         for unreadable in ["afar", "seen", "parted"] {
             sql_error(conn, &format!("SELECT id FROM {unreadable}"));
@@ -273,13 +269,6 @@ fn verify_reads_no_view_and_no_foreign_table() {
         );
     });
     sql(&mut owned.conn, "DROP FOREIGN DATA WRAPPER nowhere CASCADE");
-}
-
-/// The trigger of a referring column, as `reference_sensor_events` makes it.
-fn trigger_on(table: &str, when: &str) -> String {
-    format!(
-        "CREATE TRIGGER reference_id {when} ON {table} FOR EACH ROW EXECUTE FUNCTION register_referenced_event('id')"
-    )
 }
 
 #[test]
@@ -338,10 +327,7 @@ fn a_temporary_table_of_another_session_is_reported() {
     needs!(TwoConnections);
     let (db, mut conn) = TestDb::ready();
     let mut other = db.connect();
-    sql(
-        &mut other,
-        &format!("CREATE TEMP TABLE mine (id BIGINT); {}", trigger_on("mine", "BEFORE INSERT OR UPDATE OF id")),
-    );
+    sql(&mut other, "CREATE TEMP TABLE mine (id BIGINT); SELECT create_reference_trigger('mine', 'id')");
     let found = faults(&mut conn);
     assert!(found.iter().all(|fault| fault.object.ends_with(".mine.id")), "{found:#?}");
     assert_eq!(found.iter().map(|fault| fault.kind).collect::<Vec<_>>(), [Unchecked, MissingForeignKey]);

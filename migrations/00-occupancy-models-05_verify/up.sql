@@ -208,10 +208,6 @@ AS $$
             'BEFORE UPDATE OF id, timestamp ON %s FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.timestamp IS DISTINCT FROM NEW.timestamp)'
         ),
         (
-            'sensor_events_lock_references', 'lock_references_before_delete()', 'Holds off new references while events are deleted',
-            'BEFORE DELETE ON %s FOR EACH STATEMENT'
-        ),
-        (
             'sensor_events_release_references', 'release_deleted_event()', 'Clears the references to deleted events',
             'AFTER DELETE ON %s FOR EACH ROW'
         ),
@@ -265,13 +261,14 @@ SET search_path FROM CURRENT
 AS $$
     -- Partitions and chunks have theirs from their table.
     WITH triggers AS (
-        SELECT
-            tgrelid AS relation, tgattr[0] AS column_number, tgname, tgenabled,
-            -- The one argument ends in a zero byte.
-            substring(tgargs FOR length(tgargs) - 1) AS made_for
+        SELECT tgrelid AS relation, tgattr[0] AS column_number, tgname, tgenabled, prosrc
         FROM pg_trigger
+        JOIN pg_proc ON pg_proc.oid = tgfoid
         JOIN pg_class ON pg_class.oid = tgrelid AND relkind IN ('r', 'p')
-        WHERE tgfoid = 'register_referenced_event()'::REGPROCEDURE AND tgparentid = 0 AND NOT is_chunk(tgrelid)
+        WHERE proname LIKE 'reference\_%' AND prosrc LIKE '%register\_sensor\_event(NEW.%' AND prosecdef
+            -- It can register an event: any role can make a function that looks like one that does.
+            AND has_function_privilege(proowner, 'register_sensor_event(bigint)', 'EXECUTE')
+            AND tgparentid = 0 AND NOT is_chunk(tgrelid)
     ), foreign_keys AS (
         SELECT DISTINCT conrelid AS relation, conkey[1] AS column_number
         FROM pg_constraint
@@ -290,7 +287,7 @@ AS $$
         CASE
             WHEN t.tgname IS NULL AND under_our_name.tgname IS NULL THEN 'is missing'
             WHEN t.tgname IS NULL THEN format('executes %s', under_our_name.tgfoid::REGPROCEDURE)
-            WHEN t.made_for <> convert_to(a.attname, getdatabaseencoding()) THEN 'was made for an earlier name of the column'
+            WHEN position(format('register_sensor_event(NEW.%I)', a.attname) IN t.prosrc) = 0 THEN 'was made for an earlier name of the column'
             WHEN t.tgenabled NOT IN ('O', 'A') THEN 'is disabled'
         END
     FROM columns AS c
@@ -303,24 +300,20 @@ AS $$
 $$;
 COMMENT ON FUNCTION sensor_event_references() IS 'One row for each column that refers to sensor events, with whether a foreign key guards it, the trigger that registers the events, and what is wrong with that.';
 
-CREATE FUNCTION fix_reference(relation REGCLASS, column_name NAME, other_trigger NAME, nullable BOOLEAN) RETURNS TEXT
+CREATE FUNCTION attach_statements(relation REGCLASS, column_name NAME, nullable BOOLEAN) RETURNS TEXT
 LANGUAGE sql STABLE
 SET search_path FROM CURRENT
 AS $$
-    SELECT fix_for(relation, CASE
-        WHEN NOT nullable THEN format('DO %L', format(
+    SELECT format(
+        concat(
             -- What cannot be set null holds its events.
-            'BEGIN PERFORM %1$I.register_sensor_event(%2$I) FROM (SELECT DISTINCT %2$I FROM %3$s) AS referred; ALTER TABLE %3$s ADD FOREIGN KEY (%2$I) REFERENCES %1$I.referenced_events (id); END',
-            current_schema(), column_name, qualified_name(relation)
-        ))
-        WHEN other_trigger IS NULL THEN format('SELECT %I.reference_sensor_events(%L, %L)', current_schema(), qualified_name(relation), column_name)
-        ELSE format('DO %L', format(
-            'BEGIN DROP TRIGGER %I ON %s; PERFORM %I.reference_sensor_events(%L, %L); END',
-            other_trigger, qualified_name(relation), current_schema(), qualified_name(relation), column_name
-        ))
-    END)
+            CASE WHEN NOT nullable THEN 'PERFORM %1$I.register_present_references(%2$L, %3$L); ALTER TABLE %2$s ADD FOREIGN KEY (%3$I) REFERENCES %1$I.referenced_events (id); ' END,
+            'PERFORM %1$I.reference_sensor_events(%2$L, %3$L);'
+        ),
+        current_schema(), qualified_name(relation), column_name
+    )
 $$;
-COMMENT ON FUNCTION fix_reference(REGCLASS, NAME, NAME, BOOLEAN) IS 'The statement that gives a column what it lacks to refer to sensor events, in place of a trigger that does something else.';
+COMMENT ON FUNCTION attach_statements(REGCLASS, NAME, BOOLEAN) IS 'What makes a column that has no foreign key refer to sensor events, for the body of a DO statement.';
 
 CREATE FUNCTION verify_references() RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
@@ -331,7 +324,7 @@ BEGIN
     SELECT
         'missing_foreign_key', r.object,
         'The column refers to sensor events, and no foreign key guards it.',
-        fix_reference(r.relation, r.column_name, NULL, r.nullable)
+        fix_for(r.relation, format('DO %L', format('BEGIN %s END', attach_statements(r.relation, r.column_name, r.nullable))))
     FROM sensor_event_references() AS r
     WHERE NOT r.has_foreign_key;
 
@@ -340,7 +333,12 @@ BEGIN
         CASE r.trigger_fault WHEN 'is missing' THEN 'missing_trigger' WHEN 'is disabled' THEN 'disabled_trigger' ELSE 'wrong_trigger' END,
         coalesce(r.trigger_name::TEXT, r.object),
         format('The trigger that registers what %s refers to %s, so new references are refused.', r.object, r.trigger_fault),
-        fix_reference(r.relation, r.column_name, r.trigger_name, true)
+        fix_for(r.relation, format('DO %L', format(
+            'BEGIN %s%s END',
+            -- One of ours is replaced.
+            CASE WHEN r.trigger_fault LIKE 'executes %' THEN format('DROP TRIGGER %I ON %s; ', r.trigger_name, qualified_name(r.relation)) END,
+            attach_statements(r.relation, r.column_name, true)
+        )))
     FROM sensor_event_references() AS r
     -- The fix for a foreign key that is missing gives the trigger as well.
     WHERE r.trigger_fault IS NOT NULL AND (r.has_foreign_key OR r.trigger_name IS NOT NULL);
@@ -364,8 +362,8 @@ AS $$
         'wrong_foreign_key', k.conname::TEXT,
         format('The foreign key on %s.%I is not validated.', k.relation, k.attname),
         fix_for(k.relation, format('DO %L', format(
-            'BEGIN PERFORM %1$I.register_sensor_event(%2$I) FROM (SELECT DISTINCT %2$I FROM %3$s) AS referred; ALTER TABLE %3$s VALIDATE CONSTRAINT %4$I; END',
-            current_schema(), k.attname, qualified_name(k.relation), k.conname
+            'BEGIN PERFORM %I.register_present_references(%L, %L); ALTER TABLE %2$s VALIDATE CONSTRAINT %4$I; END',
+            current_schema(), qualified_name(k.relation), k.attname, k.conname
         )))
     FROM foreign_keys AS k
     WHERE NOT k.convalidated
@@ -384,9 +382,13 @@ AS $$
     SELECT
         'wrong_foreign_key', k.conname::TEXT,
         format('%s.%I is NOT NULL, so its foreign key cannot clear it, and no event that it refers to can be removed.', k.relation, k.attname),
-        fix_for(k.relation, format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', qualified_name(k.relation), k.attname))
+        fix_for(k.relation, CASE
+            WHEN k.is_promised THEN format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', qualified_name(k.relation), k.attname)
+            -- The same, and it says so.
+            ELSE format('ALTER TABLE %1$s DROP CONSTRAINT %2$I, ADD CONSTRAINT %2$I FOREIGN KEY (%3$I) REFERENCES %4$I.referenced_events (id)', qualified_name(k.relation), k.conname, k.attname, current_schema())
+        END)
     FROM foreign_keys AS k
-    WHERE k.is_promised AND k.attnotnull
+    WHERE k.attnotnull AND (k.is_promised OR k.confdeltype = 'n')
     UNION ALL
     -- It is triggers of its own that a foreign key does its work by. Those of a partition belong to its own constraint.
     SELECT
@@ -413,8 +415,8 @@ AS $$
         format('%s references the table of events itself; that and retention exclude each other.', k.conrelid::REGCLASS),
         -- Together, so that the column is never without.
         fix_for(k.conrelid, format('DO %L', format(
-            'BEGIN PERFORM %I.reference_sensor_events(%L, %L); ALTER TABLE %s DROP CONSTRAINT %I; END',
-            current_schema(), qualified_name(k.conrelid), a.attname, qualified_name(k.conrelid), k.conname
+            'BEGIN %s ALTER TABLE %s DROP CONSTRAINT %I; END',
+            attach_statements(k.conrelid, a.attname, NOT a.attnotnull), qualified_name(k.conrelid), k.conname
         )))
     FROM pg_constraint AS k
     -- The column that refers to the id.
@@ -468,10 +470,7 @@ BEGIN
         RETURN QUERY SELECT
             'unregistered_reference', reference.object,
             format('%s rows refer to events that are there and not registered.', valid),
-            format(
-                'SELECT %I.register_sensor_event(id) FROM (SELECT DISTINCT t.%I %s AND %s) AS referred (id)',
-                current_schema(), reference.column_name, refers, exist
-            )
+            format('SELECT %I.register_present_references(%L, %L)', current_schema(), qualified_name(reference.relation), reference.column_name)
         WHERE valid > 0;
         RETURN QUERY SELECT
             'dangling_reference', reference.object,
@@ -588,8 +587,8 @@ BEGIN
     RETURN QUERY SELECT * FROM verify_event_triggers();
     -- In the order to fix them in: no foreign key can be added over a reference that dangles.
     RETURN QUERY SELECT * FROM verify_referring_rows();
-    RETURN QUERY SELECT * FROM verify_references();
     RETURN QUERY SELECT * FROM verify_foreign_keys();
+    RETURN QUERY SELECT * FROM verify_references();
     RETURN QUERY SELECT * FROM verify_native_foreign_keys();
     RETURN QUERY SELECT * FROM verify_registrations();
     RETURN QUERY SELECT * FROM verify_sequence('predictions');
