@@ -4,10 +4,18 @@
 
 mod support;
 
+use chrono::{TimeDelta, TimeZone, Utc};
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use occupancy_models::FaultKind::{self, MissingForeignKey, Unchecked};
-use occupancy_models::{Call, Error, Fault, ReferenceError, reference, verify};
-use support::{OwnedDb, TestDb, needs, sql, sql_error, value, values};
+use occupancy_models::aggregates::DailyPredictionAccuracy;
+use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent, Repeats};
+use occupancy_models::schema::{predictions, sensor_events};
+use occupancy_models::{
+    Call, Error, Fault, ModelType, NewPrediction, NewSensorEvent, Prediction, ReferenceError, Result, SensorEvent,
+    SensorType, TransitionType, drop_sensor_events_before, reference, verify,
+};
+use support::{Needs, OwnedDb, TestDb, needs, sql, sql_error, value, values};
 
 const EVENTS: &str = "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state)
      SELECT timestamptz '2026-01-05' + n * interval '1 day', 'room', 'sensor', 'motion', 'on' FROM generate_series(1, 3) AS n;
@@ -116,7 +124,7 @@ const TRAPS: &[Trap] = &[
     ),
     trap(
         "statistics",
-        "CREATE TABLE statistics (id BIGINT REFERENCES referenced_events); CREATE STATISTICS ON (id + f(1)) FROM statistics",
+        "CREATE TABLE statistics (id BIGINT REFERENCES referenced_events); CREATE STATISTICS statistics_1 ON (id + f(1)) FROM statistics",
     ),
     trap(
         "partition_key",
@@ -406,5 +414,221 @@ fn under_a_policy_hidden_events_are_not_taken_for_missing() {
         ));
         sql(conn, "ALTER TABLE sensor_events NO FORCE ROW LEVEL SECURITY");
         assert_eq!(reference::release_missing().call(conn).unwrap(), 0);
+    });
+}
+
+/// The documentation, of which the statements are executed as they stand there.
+const RIGHTS: &str = include_str!("../src/rights.md");
+
+/// Each task of the documentation with its statements.
+fn documented_tasks() -> Vec<(&'static str, Vec<&'static str>)> {
+    RIGHTS
+        .split("\n### ")
+        .skip(1)
+        .map(|section| {
+            let (task, text) = section.split_once('\n').unwrap();
+            let block = text.split_once("```sql\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+            (task, block.lines().collect())
+        })
+        .collect()
+}
+
+/// A statement with one of its rights each, and those of the other statements.
+fn with_one_right_less(statements: &[&str]) -> Vec<(String, Vec<String>)> {
+    let mut fewer = Vec::new();
+    for (position, statement) in statements.iter().enumerate() {
+        let (rights, on) = statement.strip_prefix("GRANT ").unwrap().split_once(" ON ").unwrap();
+        let rights: Vec<_> = rights.split(", ").collect();
+        for left_out in &rights {
+            let mut rest: Vec<String> = statements.iter().map(|&statement| statement.to_owned()).collect();
+            let kept: Vec<_> = rights.iter().filter(|right| right != &left_out).copied().collect();
+            if kept.is_empty() {
+                rest.remove(position);
+            } else {
+                rest[position] = format!("GRANT {} ON {on}", kept.join(", "));
+            }
+            fewer.push((format!("{left_out} ON {on}"), rest));
+        }
+    }
+    fewer
+}
+
+fn event(day: u32, state: &str) -> NewSensorEvent<'_> {
+    let at = Utc.with_ymd_and_hms(2026, 1, day, 0, 0, 0).unwrap();
+    NewSensorEvent::new(at, "room", "sensor", SensorType::MOTION, state.to_owned())
+}
+
+fn prediction(event_id: i64) -> NewPrediction<'static> {
+    NewPrediction::new("room", Utc::now(), TransitionType::StateChange, 0.5, ModelType::HMM, "1")
+        .with_triggering_event_id(event_id)
+}
+
+/// Does a task, on a database with events 1 to 3 of January 6 to 8, and a prediction by each.
+fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
+    match task {
+        "Insert events" => {
+            diesel::insert_into(sensor_events::table).values(event(20, "on")).execute(conn)?;
+            if support::has_quietly(Needs::Copy) {
+                assert_eq!(bulk::insert_events(&[event(21, "on")])?.execute(conn)?, 1);
+            }
+        }
+        "Upsert events by sensor and instant" => {
+            let rows = [event(6, "off"), event(7, "on"), event(20, "on")];
+            let report = bulk::upsert_events(&rows, Repeats::Error)?.with_keys().call(conn)?;
+            assert_eq!((report.inserted, report.updated, report.unchanged), (1, 1, 1));
+        }
+        "Reserve keys and upsert events by key" => {
+            let rows = [event(20, "on"), event(21, "on")];
+            let keys = bulk::reserve_keys(rows.iter().map(NewSensorEvent::timestamp)).call(conn)?;
+            let rows: Vec<_> =
+                keys.into_iter().zip(rows).map(|(key, row)| KeyedSensorEvent::new(key.id(), row)).collect();
+            for _ in 0..2 {
+                bulk::upsert_events_by_key(&rows, Repeats::Error)?.call(conn)?;
+            }
+        }
+        "Read events" => assert_eq!(SensorEvent::query().load(conn)?.len(), 3),
+        "Delete events" => {
+            let day = event(6, "on").timestamp();
+            let old = sensor_events::table.filter(sensor_events::timestamp.le(day));
+            assert_eq!(diesel::delete(old).execute(conn)?, 1);
+        }
+        "Insert a prediction" => {
+            diesel::insert_into(predictions::table).values(prediction(3)).execute(conn)?;
+        }
+        "Insert many predictions" => {
+            assert_eq!(bulk::insert_predictions(&[prediction(2), prediction(3)])?.call(conn)?.len(), 2);
+        }
+        "Reserve ids and upsert predictions" => {
+            let ids = bulk::reserve_prediction_ids(2).call(conn)?;
+            let rows: Vec<_> = ids.into_iter().map(|id| KeyedPrediction::new(id, prediction(3))).collect();
+            for _ in 0..2 {
+                bulk::upsert_predictions(&rows, Repeats::Error)?.call(conn)?;
+            }
+        }
+        "Record outcomes" => {
+            let report =
+                bulk::record_outcomes(&[(1, None), (2, Some(Utc::now()))], TimeDelta::minutes(5))?.call(conn)?;
+            assert_eq!(report.recorded, 2);
+        }
+        "Read predictions with their events" => {
+            let all = Prediction::query().load(conn)?;
+            assert_eq!(Prediction::triggering_events(&all).load::<Option<SensorEvent>>(conn)?.len(), 3);
+        }
+        "Read the accuracy of predictions" => {
+            assert_eq!(DailyPredictionAccuracy::query().load(conn)?.len(), 1);
+        }
+        "Verify" => {
+            let found = verify().plain_table_will_do(true).call(conn)?;
+            if let Some(fault) = found.first() {
+                assert_eq!(fault.kind, Unchecked, "{fault}");
+                return Err(Error::Migration(fault.to_string().into()));
+            }
+        }
+        other => panic!("the documentation has a task without a test: {other}"),
+    }
+    Ok(())
+}
+
+#[test]
+fn the_documented_rights_are_enough_for_each_task_and_each_of_them_is_needed() {
+    let mut owned = OwnedDb::new();
+    owned.as_owner(|conn| sql(conn, EVENTS));
+    let app = format!("{}_app", owned.db.schema());
+    let here = |statement: &str| {
+        statement
+            .replace("SCHEMA public", &format!("SCHEMA {}", owned.db.schema()))
+            .replace("TO app", &format!("TO {app}"))
+    };
+    // Everyone may use the schema public, unless that is taken away.
+    sql(&mut owned.conn, &format!("REVOKE ALL ON SCHEMA {} FROM PUBLIC", owned.db.schema()));
+    let tasks = documented_tasks();
+    assert!(tasks.len() >= 12, "{tasks:?}");
+    let conn = &mut owned.conn;
+    let owner = owned.owner.clone();
+    // Rolled back each time, with the role.
+    let mut attempt = |task: &str, statements: &[String]| {
+        let mut outcome = Ok(());
+        conn.test_transaction::<_, Error, _>(|conn| {
+            sql(conn, &format!("CREATE ROLE {app}; SET LOCAL SESSION AUTHORIZATION {owner}"));
+            for statement in statements {
+                sql(conn, &here(statement));
+            }
+            sql(conn, &format!("SET LOCAL SESSION AUTHORIZATION {app}"));
+            // In a savepoint, so that the rest can go on.
+            outcome = conn.transaction(|conn| perform(task, conn)).map_err(|error| error.to_string());
+            Ok(())
+        });
+        outcome
+    };
+    for (task, statements) in &tasks {
+        let all: Vec<_> = statements.iter().map(|&statement| statement.to_owned()).collect();
+        assert_eq!(attempt(task, &all), Ok(()), "{task}, with all of its rights");
+        for (left_out, rest) in with_one_right_less(statements) {
+            match attempt(task, &rest) {
+                Err(error) if error.contains("permission denied") || error.contains("does not exist") => {}
+                other => panic!("{task} without {left_out}: {other:?}"),
+            }
+        }
+    }
+}
+
+/// What is left to the owner, whatever else a role may do.
+#[test]
+fn what_only_the_owner_does() {
+    let mut owned = OwnedDb::new();
+    owned.as_owner(|conn| sql(conn, EVENTS));
+    let app = owned.role("app");
+    let schema = owned.db.schema().to_owned();
+    sql(
+        &mut owned.conn,
+        &format!(
+            "GRANT USAGE, CREATE ON SCHEMA {schema} TO {app}; GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {app};
+             GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {app}"
+        ),
+    );
+    // An event that nothing refers to yet.
+    sql(
+        &mut owned.conn,
+        "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state) VALUES ('2026-02-01', 'room', 'sensor', 'motion', 'on');
+         CREATE TABLE alerts (sensor_event_id BIGINT); INSERT INTO alerts SELECT max(id) FROM sensor_events",
+    );
+    let attach = "SELECT reference_sensor_events('alerts', 'sensor_event_id')";
+    for (owner_of_alerts, may_attach) in [(app.clone(), false), (owned.owner.clone(), true)] {
+        sql(&mut owned.conn, &format!("ALTER TABLE alerts OWNER TO {owner_of_alerts}"));
+        let outcome =
+            owned.as_role(&owner_of_alerts, |conn| conn.batch_execute(attach).map_err(|error| error.to_string()));
+        match outcome {
+            Ok(()) => assert!(may_attach, "{owner_of_alerts} may attach"),
+            Err(error) => assert!(!may_attach && error.contains("permission denied"), "{owner_of_alerts}: {error}"),
+        }
+    }
+    if support::has(Needs::Timescale) {
+        let cutoff = Utc.with_ymd_and_hms(2026, 1, 8, 0, 0, 0).unwrap();
+        let refused = owned.as_role(&app, |conn| drop_sensor_events_before(cutoff).call(conn)).unwrap_err().to_string();
+        assert!(refused.contains("must be owner") || refused.contains("permission denied"), "{refused}");
+        let report = owned.as_owner(|conn| drop_sensor_events_before(cutoff).call(conn)).unwrap();
+        assert_eq!((report.chunks_dropped, report.events_released), (2, 2));
+    }
+}
+
+#[test]
+fn a_policy_does_not_cover_a_chunk_that_is_read_directly() {
+    needs!(Timescale);
+    let mut owned = OwnedDb::new();
+    owned.as_owner(|conn| {
+        sql(conn, EVENTS);
+        sql(
+            conn,
+            "ALTER TABLE sensor_events ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON sensor_events USING (false)",
+        );
+    });
+    let app = owned.role("app");
+    let schema = owned.db.schema().to_owned();
+    sql(&mut owned.conn, &format!("GRANT USAGE ON SCHEMA {schema} TO {app}; GRANT SELECT ON sensor_events TO {app}"));
+    owned.as_role(&app, |conn| {
+        assert_eq!(value(conn, "SELECT count(*) FROM sensor_events"), "0");
+        let chunk =
+            value(conn, "SELECT min(inhrelid)::regclass FROM pg_inherits WHERE inhparent = 'sensor_events'::regclass");
+        assert_eq!(value(conn, &format!("SELECT count(*) FROM {chunk}")), "1", "as the documentation says");
     });
 }
