@@ -632,3 +632,28 @@ fn a_policy_does_not_cover_a_chunk_that_is_read_directly() {
         assert_eq!(value(conn, &format!("SELECT count(*) FROM {chunk}")), "1", "as the documentation says");
     });
 }
+
+#[test]
+fn the_owner_of_a_database_needs_no_superuser_for_the_extension_and_the_migrations() {
+    needs!(Timescale, TwoConnections);
+    let (db, conn) = TestDb::new();
+    let name = db.url().path().trim_start_matches('/').to_owned();
+    drop(conn);
+    let owner = format!("{name}_owner");
+    // In place of the one that there is, which has the extension.
+    let mut admin = PgConnection::establish(support::base_url().as_str()).unwrap();
+    sql(&mut admin, &format!("CREATE ROLE {owner} LOGIN"));
+    sql(&mut admin, &format!("DROP DATABASE {name} WITH (FORCE)"));
+    sql(&mut admin, &format!("CREATE DATABASE {name} OWNER {owner}"));
+    let mut url = db.url();
+    url.set_username(&owner).unwrap();
+    let mut conn = PgConnection::establish(url.as_str()).unwrap();
+    assert_eq!(value(&mut conn, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"), "false");
+    sql(&mut conn, "SET client_min_messages TO warning; CREATE EXTENSION timescaledb");
+    occupancy_models::run_migrations(&mut conn).unwrap();
+    SensorEvent::hypertable().call(&mut conn).unwrap();
+    sql(&mut conn, EVENTS);
+    assert_eq!(verify().call(&mut conn).unwrap(), []);
+    drop((conn, db));
+    sql(&mut admin, &format!("DROP ROLE {owner}"));
+}

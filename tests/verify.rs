@@ -3,9 +3,11 @@
 
 mod support;
 
+use chrono::{DateTime, TimeZone, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use occupancy_models::FaultKind::{self, *};
+use occupancy_models::schema::sensor_events;
 use occupancy_models::timescale::{KNOWN_ISSUES, TimescaleVersion, known_issues};
 use occupancy_models::{Call, Error, Fault, verify};
 use support::{Needs, TestDb, needs, sql, sql_error, value, values};
@@ -158,6 +160,15 @@ const SEEDS: &[Seed] = &[
          OVERRIDING SYSTEM VALUE VALUES (2, '2025-02-01', 'room', 'sensor', 'motion', 'on'), (2, '2026-02-01', 'room', 'sensor', 'motion', 'on')",
     )
     .detail("3 events"),
+    seed(
+        "an id brought into a chunk", DuplicateId, "sensor_events.id 2",
+        "DO $$ BEGIN EXECUTE format(
+             'INSERT INTO %s (id, timestamp, room_id, sensor_id, sensor_type, state) VALUES (2, ''2026-01-06 12:00+00'', ''room'', ''chunk'', ''motion'', ''on'')',
+             (SELECT min(chunk::oid)::regclass FROM show_chunks('sensor_events') AS chunk)
+         ); END $$",
+    )
+    .needs(Needs::Timescale)
+    .detail("2 events"),
     seed("a plain drop_chunks", DanglingReference, "referenced_events", "SELECT drop_chunks('sensor_events', older_than => timestamptz '2026-01-07 12:00+00')")
         .needs(Needs::Timescale),
     seed(
@@ -559,4 +570,25 @@ fn it_writes_nothing() {
     assert_eq!(kinds(&faults(&mut conn)), [(DisabledTrigger, "reference_triggering_event_id")]);
     assert_eq!(value(&mut conn, "SELECT pg_current_xact_id_if_assigned() IS NULL"), "true");
     sql(&mut conn, "COMMIT");
+}
+
+/// The ways to bring an id that nothing checks are found afterwards; COPY is one, that of this crate brings none.
+#[test]
+fn an_id_that_came_by_copy_is_found() {
+    needs!(Copy);
+    #[derive(Insertable)]
+    #[diesel(table_name = sensor_events, treat_none_as_default_value = false)]
+    struct WithId {
+        id: i64,
+        timestamp: DateTime<Utc>,
+        room_id: &'static str,
+        sensor_id: &'static str,
+        sensor_type: &'static str,
+        state: &'static str,
+    }
+    let (_db, mut conn) = healthy();
+    let timestamp = Utc.with_ymd_and_hms(2026, 1, 6, 12, 0, 0).unwrap();
+    let row = WithId { id: 2, timestamp, room_id: "room", sensor_id: "copied", sensor_type: "motion", state: "on" };
+    diesel::copy_from(sensor_events::table).from_insertable(&[row]).execute(&mut conn).unwrap();
+    assert_eq!(kinds(&faults(&mut conn)), [(DuplicateId, "sensor_events.id 2")]);
 }
