@@ -208,6 +208,14 @@ pub enum ReferenceError {
         /// What to do.
         remedy: String,
     },
+    /// A row-level security policy hides events or registrations from the caller, who would take them for missing.
+    #[error("{message}. {remedy}")]
+    RowSecurity {
+        /// Names the operation.
+        message: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The id or the timestamp of an event was to change.
     #[error("{message}. {remedy}")]
     KeyChange {
@@ -234,7 +242,15 @@ pub enum ReferenceError {
         /// What to do.
         remedy: String,
     },
-    /// The column cannot refer to sensor events: it does not exist, is no `bigint`, or is `NOT NULL`.
+    /// Retention could not lock what it drops for as long as it was allowed to try. Running it again may help.
+    #[error("{message}. {remedy}")]
+    LockTimeout {
+        /// Names the time.
+        message: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The column cannot refer to sensor events: it is no `bigint` column of a table, or is `NOT NULL`.
     #[error("{message}. {remedy}")]
     Column {
         /// Names the column.
@@ -348,10 +364,12 @@ fn refusal(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option
         "adoption_choice" => AdoptionError::Choice { message, remedy }.into(),
         "adoption_blocked" => AdoptionError::Blocked { message, findings: details, remedy }.into(),
         "isolation_too_high" => ReferenceError::IsolationTooHigh { message, remedy }.into(),
+        "row_security" => ReferenceError::RowSecurity { message, remedy }.into(),
         "event_key_change" => ReferenceError::KeyChange { message, remedy }.into(),
         "other_aggregate" => Error::OtherAggregate { message, view: table, remedy },
         "loss_of_referenced_rows" => ReferenceError::LossOfReferencedRows { message, table, remedy }.into(),
         "retention_interval" => ReferenceError::RetentionInterval { message, remedy }.into(),
+        "lock_timeout" => ReferenceError::LockTimeout { message, remedy }.into(),
         "reference_column" => ReferenceError::Column { message, table, column, remedy }.into(),
         _ => return None,
     })

@@ -10,6 +10,8 @@ pub mod migrations;
 pub mod query;
 pub mod reference;
 pub mod retry;
+#[doc = include_str!("rights.md")]
+pub mod rights {}
 #[allow(missing_docs, reason = "the comments in the database are its documentation")]
 pub mod schema;
 pub mod timescale;

@@ -12,7 +12,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Call, relation_name, single};
+use crate::call::{Call, Relation, function_call, relation_name, single, value};
 use crate::error::Result;
 use crate::schema::referenced_events;
 use crate::sensor_event::SensorEventKey;
@@ -36,7 +36,8 @@ impl ReferencedEvent {
 
 /// A column that can refer to sensor events: a nullable `bigint`.
 ///
-/// Nullable, because the reference is cleared when the event is gone.
+/// Nullable, because the reference is cleared when the event is gone. (For a `NOT NULL` column whose foreign key is made
+/// by hand, call the SQL function `reference_sensor_events`.)
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot refer to sensor events",
     label = "not a nullable `BigInt` column",
@@ -49,10 +50,18 @@ impl<C> ReferenceColumn for C where C: Column + Expression<SqlType = Nullable<Bi
 /// Makes a column of any table a foreign key to sensor events, with `ON DELETE SET NULL`, that holds through
 /// retention and compression.
 ///
-/// Adds the foreign key, the trigger that registers events, and an index if the column has none. Rows that are
-/// there already are checked. Repeatable: what is there stays. In a migration the same is
-/// `SELECT reference_sensor_events('alerts', 'sensor_event_id')`. To join the table with this crate's, see
+/// Adds the foreign key, the trigger that registers events with a function of its own, and an index if the column has
+/// none. Rows that are there already are checked. Repeatable: what is there stays, such as a foreign key made by hand
+/// (`REFERENCES referenced_events ON DELETE CASCADE`; the column may be `NOT NULL` then). In a migration the same is
+/// `SELECT reference_sensor_events('alerts', 'sensor_event_id')`. Run it again after renaming the table or the column,
+/// and [`detach`] before dropping the table. To join the table with this crate's, see
 /// [`allow_in_same_query!`](crate::allow_in_same_query).
+///
+/// The table is locked against writes meanwhile, and the events that its rows refer to against deletion.
+///
+/// Whoever runs it owns the table, and has `REFERENCES` and `SELECT` on `referenced_events` and `sensor_events`, and
+/// `EXECUTE` on `register_sensor_event(bigint)` and `register_sensor_events(bigint[], timestamptz[])`. Whoever writes the
+/// table needs no rights on events.
 ///
 /// # Errors
 /// [`ReferenceError::Column`](crate::ReferenceError::Column) if the table in the database is not as its Diesel
@@ -121,12 +130,52 @@ impl Call for Attach {
     }
 }
 
+/// Takes back [`attach`]: drops the foreign keys of the column to sensor events, the trigger and its function. Gives
+/// `false` if there was nothing to drop.
+///
+/// The index and the values stay. Dropping the table without it would leave the function behind.
+///
+/// # Errors
+/// [`Error::Database`](crate::Error::Database) if the caller does not own the table.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use occupancy_models::reference;
+///
+/// diesel::table! {
+///     alerts (id) { id -> Int8, sensor_event_id -> Nullable<Int8> }
+/// }
+/// # fn main() { run(|conn| {
+/// conn.batch_execute(
+///     "CREATE TABLE alerts (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor_event_id BIGINT)",
+/// )?;
+/// reference::attach(alerts::sensor_event_id).call(conn)?;
+/// assert!(reference::detach(alerts::sensor_event_id).call(conn)?);
+/// # Ok(()) }) }
+/// ```
+pub fn detach<C>(column: C) -> Detach
+where
+    C: ReferenceColumn,
+    C::Table: Default + QueryFragment<Pg>,
+{
+    let _ = column;
+    Detach { relation: relation_name(&C::Table::default()), column: C::NAME.to_owned() }
+}
+
+function_call! {
+    /// The call that [`detach`] makes.
+    Detach { relation: Relation = Relation, column: String = Text },
+    "SELECT unreference_sensor_events(", ")",
+    (Bool,) => (bool,) => bool, value,
+}
+
 /// Clears the references to events that are gone, and gives how many events that were.
 ///
 /// The remedy after something dropped chunks without [`drop_sensor_events_before`](crate::drop_sensor_events_before).
 ///
 /// # Errors
-/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED.
+/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED;
+/// [`ReferenceError::RowSecurity`](crate::ReferenceError::RowSecurity) where a policy hides events from the caller.
 ///
 /// ```
 /// # include!("doctest_setup.rs");

@@ -1,10 +1,11 @@
 //! Retention: dropping old events without leaving references to them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
+use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Nullable, Timestamptz};
+use diesel::sql_types::{BigInt, Interval, Nullable, Timestamptz};
 
 use crate::call::{Call, single};
 use crate::error::Result;
@@ -16,10 +17,16 @@ use crate::micros;
 /// become `NULL`; the predictions stay. A plain `drop_chunks`, or the server's own retention policy, would leave
 /// references to events that are gone: [`verify`](crate::verify()) finds both.
 ///
-/// Registrations of new references wait meanwhile. Runs under READ COMMITTED only.
+/// Chunks that others read or write cannot be dropped. Waiting for them would hold up every read that does not leave
+/// these chunks out, so the call does all in a moment or nothing: an attempt that waits for more than a fraction of a
+/// second gives back what it has locked, and another one follows, until
+/// [`lock_timeout`](DropSensorEventsBefore::lock_timeout). Runs under READ COMMITTED only; best in a transaction of its
+/// own, since whatever the transaction did before stays locked while the call waits.
 ///
 /// # Errors
-/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED.
+/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED;
+/// [`ReferenceError::LockTimeout`](crate::ReferenceError::LockTimeout), which is
+/// [transient](crate::retry::Transient), if long transactions were in the way all the time. Nothing has changed then.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -30,7 +37,7 @@ use crate::micros;
 /// # Ok(()) }) }
 /// ```
 pub fn drop_sensor_events_before(cutoff: DateTime<Utc>) -> DropSensorEventsBefore {
-    DropSensorEventsBefore { cutoff: micros::truncate(cutoff) }
+    DropSensorEventsBefore { cutoff: micros::truncate(cutoff), lock_timeout: PgInterval::from_microseconds(30_000_000) }
 }
 
 /// The call that [`drop_sensor_events_before`] makes.
@@ -38,6 +45,23 @@ pub fn drop_sensor_events_before(cutoff: DateTime<Utc>) -> DropSensorEventsBefor
 #[must_use = "a call does nothing until it runs"]
 pub struct DropSensorEventsBefore {
     cutoff: DateTime<Utc>,
+    lock_timeout: PgInterval,
+}
+
+impl DropSensorEventsBefore {
+    /// How long to go on trying while others have locked what is to be dropped. Default: 30 seconds. Zero tries once.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// let cutoff = Utc::now() - TimeDelta::days(730);
+    /// drop_sensor_events_before(cutoff).lock_timeout(TimeDelta::minutes(5)).call(conn)?;
+    /// # Ok(()) }) }
+    /// ```
+    pub fn lock_timeout(mut self, lock_timeout: TimeDelta) -> Self {
+        self.lock_timeout = PgInterval::from_microseconds(lock_timeout.num_microseconds().unwrap_or(i64::MAX));
+        self
+    }
 }
 
 /// What retention did.
@@ -64,6 +88,8 @@ impl QueryFragment<Pg> for DropSensorEventsBefore {
             "SELECT chunks_dropped, rows_deleted, events_released, dropped_before FROM drop_sensor_events_before(",
         );
         out.push_bind_param::<Timestamptz, _>(&self.cutoff)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Interval, _>(&self.lock_timeout)?;
         out.push_sql(")");
         Ok(())
     }

@@ -14,11 +14,16 @@ use crate::timescale::{TimescaleVersion, issues_of};
 
 /// Looks for faults: in the hypertable and its dimension, keys, triggers, foreign keys, references and ids.
 ///
-/// Gives one [`Fault`] for each, with its remedy; none if all is well. Best run while nothing removes events: a chunk
-/// that retention drops while verification waits for it looks as if its references dangled, until the next look.
+/// Gives one [`Fault`] for each, with its remedy; none if all is well. Run it while nothing removes events: a chunk
+/// that retention drops while verification waits for it looks as if its references dangled, until the next run.
+///
+/// It writes nothing, so it runs on a read replica and in a read-only transaction. It reads the tables that refer to
+/// events only if they belong to a superuser, to its caller, or to the owner of `sensor_events`: an index or a policy
+/// of another role's table could run that role's code with the rights of the caller. What it could not read is a
+/// fault of the kind [`FaultKind::Unchecked`]. The rights that it needs are in [`rights`](crate::rights).
 ///
 /// # Errors
-/// Only what the database itself reports; a fault is not an error.
+/// What the database itself reports; a fault is not an error.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -43,36 +48,38 @@ pub struct Verify {
 }
 
 impl Verify {
-    /// Whether a plain table is as good as a hypertable. `false` unless told.
+    /// Whether `sensor_events` may be a plain table. Default: `false`, which reports one as a fault.
     pub fn plain_table_will_do(mut self, will_do: bool) -> Self {
         self.plain_table_will_do = will_do;
         self
     }
 
-    /// Whether to look for duplicate ids, which reads every event. `true` unless told.
+    /// Whether to look for duplicate ids, which reads every event. Default: `true`.
     pub fn scan_events(mut self, scan: bool) -> Self {
         self.scan_events = scan;
         self
     }
 }
 
-/// What is wrong, where, and how to mend it.
+/// What is wrong, where, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 #[non_exhaustive]
 pub struct Fault {
     /// The kind of fault.
     pub kind: FaultKind,
-    /// The object that has it: a table, column, trigger, constraint, job or id.
+    /// The object that has it: a table, column, trigger, constraint, sequence, job or id.
     pub object: String,
     /// What is wrong.
     pub detail: String,
-    /// How to mend it, as SQL where that is possible.
+    /// How to fix it: one SQL statement where that is possible, which does all or nothing.
+    ///
+    /// For a table whose owner verification does not trust it says who may run the statement, in words before it.
     pub remedy: String,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} Mend: {}", self.object, self.detail, self.remedy)
+        write!(f, "{}: {} Fix: {}", self.object, self.detail, self.remedy)
     }
 }
 
@@ -119,21 +126,30 @@ fault_kinds! {
     IdNotGenerated = "id_not_generated",
     /// A trigger is missing.
     MissingTrigger = "missing_trigger",
-    /// A trigger is disabled.
+    /// A trigger is disabled, or one of those that a foreign key does its work by.
     DisabledTrigger = "disabled_trigger",
+    /// A trigger has a name of this crate's and executes another function, or was made for an earlier name of its
+    /// column.
+    WrongTrigger = "wrong_trigger",
     /// A column that refers to sensor events has lost its foreign key.
     MissingForeignKey = "missing_foreign_key",
-    /// A foreign key to sensor events is not `ON DELETE SET NULL`, or not validated.
+    /// A foreign key to sensor events is not validated, or it is `ON DELETE SET NULL` on a column that is `NOT NULL`; or
+    /// that of `predictions` is not `ON DELETE SET NULL`. On other tables any action is right.
     WrongForeignKey = "wrong_foreign_key",
     /// A foreign key references the hypertable itself. The detail says what the release that was found makes of that,
     /// by its [known issues](crate::timescale::KNOWN_ISSUES).
     NativeForeignKey = "native_foreign_key",
+    /// References to events that are there, and that `referenced_events` does not have.
+    UnregisteredReference = "unregistered_reference",
     /// References to events that are gone.
     DanglingReference = "dangling_reference",
     /// Several events have the same id.
     DuplicateId = "duplicate_id",
-    /// The sequence of the ids will hand out ids that are there already.
+    /// The sequence of the ids of events or predictions will hand out ids that are there already.
     SequenceBehind = "sequence_behind",
+    /// Verification could not read this: a right is missing, a row-level security policy applies, or the table belongs
+    /// to a role whose code it could run.
+    Unchecked = "unchecked",
 }
 
 /// Adds what the server that was found is known to do.

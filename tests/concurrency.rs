@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,12 +12,12 @@ use diesel::prelude::*;
 use occupancy_models::retry::{Retry, Transient};
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::{
-    Call, Error, Fault, ModelType, NewPrediction, NewSensorEvent, SensorType, TransitionType,
-    drop_sensor_events_before, verify,
+    Call, Error, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorEventKey, SensorType, TransitionType,
+    bulk, drop_sensor_events_before, verify,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use support::{TestDb, needs, sql};
+use support::{TestDb, needs, sql, value};
 
 const ISOLATION: [&str; 3] = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
 
@@ -30,58 +30,90 @@ fn start() -> DateTime<Utc> {
 struct Chaos {
     newest_id: AtomicI64,
     minutes: AtomicI64,
-    done: [AtomicU32; 4],
+    done: [AtomicU32; 6],
     references_refused: AtomicU32,
     retries: AtomicU32,
 }
+
+const INSERT: usize = 0;
+const REFERENCE: usize = 1;
+const DELETE: usize = 2;
+const RETENTION: usize = 3;
+const CONVERSION: usize = 4;
+const BULK: usize = 5;
 
 impl Chaos {
     /// One random transaction.
     fn step(&self, conn: &mut PgConnection, random: &mut StdRng) -> Result<(), Error> {
         let isolation = ISOLATION[random.random_range(0..3)];
-        let work = random.random_range(0..100);
-        match work {
-            0..45 => self.transaction(conn, isolation, 0, |conn| {
+        match random.random_range(0..100) {
+            0..40 => self.transaction(conn, isolation, INSERT, |conn| {
                 let minute = self.minutes.fetch_add(random.random_range(1..60), Relaxed);
                 let id = diesel::insert_into(sensor_events::table)
-                    .values(NewSensorEvent::new(
-                        start() + TimeDelta::minutes(minute),
-                        "room",
-                        "sensor",
-                        SensorType::MOTION,
-                        "on",
-                    ))
+                    .values(event(minute))
                     .returning(sensor_events::id)
                     .get_result(conn)?;
                 self.newest_id.fetch_max(id, Relaxed);
                 Ok(())
             }),
-            45..85 => self.transaction(conn, isolation, 1, |conn| {
-                let newest = self.newest_id.load(Relaxed);
-                let id = random.random_range((newest - 60).max(0)..=newest);
-                let predicted = diesel::insert_into(predictions::table)
-                    .values(
-                        NewPrediction::new("room", Utc::now(), TransitionType::StateChange, 0.5, ModelType::HMM, "1")
-                            .with_triggering_event_id(id),
-                    )
-                    .execute(conn);
-                // Time for others to come in between.
-                std::thread::sleep(Duration::from_micros(random.random_range(0..2000)));
+            40..70 => self.transaction(conn, isolation, REFERENCE, |conn| {
+                let predicted =
+                    diesel::insert_into(predictions::table).values(prediction(self.event(random))).execute(conn);
+                give_way(random);
                 predicted.map(|_| ()).map_err(Error::from)
             }),
-            85..99 => self.transaction(conn, isolation, 2, |conn| {
-                let newest = self.newest_id.load(Relaxed);
-                let id = random.random_range((newest - 60).max(0)..=newest);
-                diesel::delete(sensor_events::table.filter(sensor_events::id.eq(id))).execute(conn)?;
-                std::thread::sleep(Duration::from_micros(random.random_range(0..2000)));
+            70..78 => self.transaction(conn, isolation, BULK, |conn| {
+                let ids: Vec<i64> = (0..5).map(|_| self.event(random)).collect();
+                let keys: Vec<SensorEventKey> = sensor_events::table
+                    .filter(sensor_events::id.eq_any(ids))
+                    .select((sensor_events::id, sensor_events::timestamp))
+                    .load::<(i64, DateTime<Utc>)>(conn)?
+                    .into_iter()
+                    .map(|(id, timestamp)| SensorEventKey::new(id, timestamp))
+                    .collect();
+                give_way(random);
+                let rows: Vec<_> = keys.iter().map(|key| prediction(0).with_triggering_event(*key)).collect();
+                bulk::insert_predictions(&rows)?.call(conn)?;
                 Ok(())
             }),
-            _ => self.transaction(conn, ISOLATION[0], 3, |conn| {
+            78..98 => {
+                let rolls_back = random.random_bool(0.3);
+                self.transaction(conn, isolation, DELETE, |conn| {
+                    let these = sensor_events::table.filter(sensor_events::id.eq(self.event(random)));
+                    if random.random_bool(0.5) {
+                        diesel::update(these).set(sensor_events::processed_at.eq(Utc::now())).execute(conn)?;
+                    }
+                    diesel::delete(these).execute(conn)?;
+                    give_way(random);
+                    if rolls_back { Err(diesel::result::Error::RollbackTransaction.into()) } else { Ok(()) }
+                })
+            }
+            _ => self.transaction(conn, ISOLATION[0], RETENTION, |conn| {
                 let minutes = self.minutes.load(Relaxed);
-                drop_sensor_events_before(start() + TimeDelta::minutes(minutes - 24 * 60)).call(conn)?;
+                drop_sensor_events_before(start() + TimeDelta::minutes(minutes - 24 * 60))
+                    .lock_timeout(TimeDelta::milliseconds(500))
+                    .call(conn)?;
                 Ok(())
             }),
         }
+    }
+
+    /// One of the latest events, if nobody has deleted it.
+    fn event(&self, random: &mut StdRng) -> i64 {
+        let newest = self.newest_id.load(Relaxed);
+        random.random_range((newest - 40).max(0)..=newest)
+    }
+
+    /// Converts a chunk to the columnstore, or back.
+    fn convert(&self, conn: &mut PgConnection, random: &mut StdRng) -> Result<(), Error> {
+        self.transaction(conn, ISOLATION[0], CONVERSION, |conn| {
+            conn.batch_execute(&format!(
+                "SET LOCAL lock_timeout TO '200ms';
+                 SELECT convert_chunk(chunk, {}) FROM show_chunks('sensor_events') AS chunk ORDER BY random() LIMIT 1",
+                random.random_bool(0.6)
+            ))?;
+            Ok(())
+        })
     }
 
     fn transaction(
@@ -104,10 +136,11 @@ impl Chaos {
             Err(Error::Database(diesel::result::Error::DatabaseError(
                 diesel::result::DatabaseErrorKind::ForeignKeyViolation,
                 _,
-            ))) if kind == 1 => {
+            ))) if kind == REFERENCE || kind == BULK => {
                 self.references_refused.fetch_add(1, Relaxed);
                 Ok(())
             }
+            Err(Error::Database(diesel::result::Error::RollbackTransaction)) => Ok(()),
             Ok(()) => {
                 self.done[kind].fetch_add(1, Relaxed);
                 Ok(())
@@ -117,40 +150,77 @@ impl Chaos {
     }
 }
 
-/// The faults while nobody registers or removes an event. (A chunk that is dropped while verification waits for it
-/// would look like a fault otherwise.)
-fn faults(conn: &mut PgConnection) -> Vec<Fault> {
+/// Time for others to come in between.
+fn give_way(random: &mut StdRng) {
+    std::thread::sleep(Duration::from_micros(random.random_range(0..2000)));
+}
+
+fn event(minute: i64) -> NewSensorEvent<'static> {
+    NewSensorEvent::new(start() + TimeDelta::minutes(minute), "room", "sensor", SensorType::MOTION, "on")
+}
+
+fn prediction(id: i64) -> NewPrediction<'static> {
+    NewPrediction::new("room", Utc::now(), TransitionType::StateChange, 0.5, ModelType::HMM, "1")
+        .with_triggering_event_id(id)
+}
+
+/// How long chaos lasts: `CHAOS_SECONDS`.
+fn seconds(default: u64) -> Duration {
+    Duration::from_secs(std::env::var("CHAOS_SECONDS").map_or(default, |seconds| seconds.parse().unwrap()))
+}
+
+/// The faults of references. (Not all that `verify` finds: chunks come and go meanwhile.)
+fn dangling(conn: &mut PgConnection) -> Vec<String> {
     Retry::default()
         .attempts(50)
-        .transaction(conn, |conn| {
-            conn.batch_execute("LOCK TABLE referenced_events IN SHARE MODE")?;
-            verify().plain_table_will_do(true).call(conn)
+        .run(conn, |conn| {
+            let registered = "SELECT format('registered %s %s', r.id, r.timestamp) AS value FROM referenced_events AS r
+                 LEFT JOIN sensor_events AS e ON e.id = r.id AND e.timestamp = r.timestamp WHERE e.id IS NULL";
+            let referenced = "SELECT format('referenced %s', p.triggering_event_id) AS value FROM predictions AS p
+                 WHERE triggering_event_id IS NOT NULL
+                     AND NOT EXISTS (SELECT FROM referenced_events AS r WHERE r.id = p.triggering_event_id)";
+            #[derive(QueryableByName)]
+            struct Row {
+                #[diesel(sql_type = diesel::sql_types::Text)]
+                value: String,
+            }
+            let mut rows: Vec<Row> = diesel::sql_query(registered).load(conn)?;
+            rows.extend(diesel::sql_query(referenced).load::<Row>(conn)?);
+            Ok::<_, Error>(rows.into_iter().map(|row| row.value).collect())
         })
         .unwrap()
 }
 
-#[test]
-fn nothing_dangles_after_chaos() {
-    needs!(TwoConnections);
-    let (db, mut conn) = TestDb::ready();
+/// Eight connections for that long, or until something dangles; gives what does.
+fn chaos(db: &TestDb, conn: &mut PgConnection, duration: Duration) -> (Chaos, Vec<String>) {
     // Chunks of six hours, so that retention has something to drop.
     if support::server().timescaledb.is_some() {
-        sql(&mut conn, "SELECT set_chunk_time_interval('sensor_events', interval '6 hours')");
+        sql(conn, "SELECT set_chunk_time_interval('sensor_events', interval '6 hours')");
+    }
+    let has_columnstore = support::has_quietly(support::Needs::Community);
+    if has_columnstore {
+        SensorEvent::columnstore().enable(support::server()).unwrap().call(conn).unwrap();
     }
     let chaos = Chaos::default();
-    let seconds = std::env::var("CHAOS_SECONDS").map_or(6, |seconds| seconds.parse().unwrap());
-    let end = Instant::now() + Duration::from_secs(seconds);
+    let end = Instant::now() + duration;
+    let is_over = AtomicBool::new(false);
     let mut found = Vec::new();
     std::thread::scope(|scope| {
-        for seed in 0..8 {
-            let (db, chaos) = (&db, &chaos);
+        for seed in 0..if has_columnstore { 9 } else { 8 } {
+            let (chaos, is_over) = (&chaos, &is_over);
             scope.spawn(move || {
                 let mut conn = db.connect();
                 sql(&mut conn, "SET deadlock_timeout TO '20ms'");
                 let mut random = StdRng::seed_from_u64(seed);
-                while Instant::now() < end {
-                    if let Err(error) = chaos.step(&mut conn, &mut random) {
-                        assert!(error.is_transient(), "{error}");
+                while !is_over.load(Relaxed) {
+                    let step = if seed == 8 {
+                        std::thread::sleep(Duration::from_millis(20));
+                        chaos.convert(&mut conn, &mut random)
+                    } else {
+                        chaos.step(&mut conn, &mut random)
+                    };
+                    if let Err(error) = step {
+                        assert!(error.is_transient() || error.to_string().contains("lock timeout"), "{error}");
                     }
                 }
             });
@@ -158,11 +228,19 @@ fn nothing_dangles_after_chaos() {
         // A later retention would clear away what dangles now, so look all the time.
         while Instant::now() < end && found.is_empty() {
             std::thread::sleep(Duration::from_millis(100));
-            found = faults(&mut conn);
+            found = dangling(conn);
         }
+        is_over.store(true, Relaxed);
     });
+    found.extend(dangling(conn));
+    (chaos, found)
+}
 
-    found.extend(faults(&mut conn));
+#[test]
+fn nothing_dangles_after_chaos() {
+    needs!(TwoConnections);
+    let (db, mut conn) = TestDb::ready();
+    let (chaos, found) = chaos(&db, &mut conn, seconds(6));
     let done = chaos.done.each_ref().map(|count| count.load(Relaxed));
     let referenced: i64 = predictions::table
         .filter(predictions::triggering_event_id.is_not_null())
@@ -170,10 +248,124 @@ fn nothing_dangles_after_chaos() {
         .get_result(&mut conn)
         .unwrap();
     eprintln!(
-        "inserts, references, deletes, retentions: {done:?}; refused {:?}, retries {:?}, references left {referenced}",
+        "inserts, references, deletes, retentions, conversions, bulk references: {done:?}; refused {:?}, retries {:?}, references left {referenced}",
         chaos.references_refused, chaos.retries,
     );
-    assert_eq!(found, []);
-    assert!(done.iter().all(|&count| count > 0), "the chaos had no chance: {done:?}");
+    assert_eq!(found, [""; 0]);
+    assert_eq!(verify().plain_table_will_do(true).call(&mut conn).unwrap(), []);
+    for kind in [INSERT, REFERENCE, DELETE, RETENTION, BULK] {
+        assert!(done[kind] > 0, "the chaos had no chance: {done:?}");
+    }
     assert!(referenced > 0, "nothing was left to dangle");
+}
+
+/// What the scheme consists of, and the function that it is taken out of: name, function, text, text instead.
+const PARTS: [(&str, &str, &[(&str, &str)]); 6] = [
+    (
+        "row_lock",
+        "register_sensor_event(bigint)",
+        &[
+            ("FOR KEY SHARE) AS locked", ") AS locked"),
+            ("OR settle_registration(event.chunk, event_id, event.found_at)", "OR true"),
+        ],
+    ),
+    ("tombstone", "release_deleted_event()", &[("in_columnstore OR snapshot_may_be_old()", "false")]),
+    (
+        "settle",
+        "register_sensor_event(bigint)",
+        &[("OR settle_registration(event.chunk, event_id, event.found_at)", "OR true")],
+    ),
+    ("do_nothing", "release_deleted_event()", &[("DO NOTHING", "DO UPDATE SET timestamp = EXCLUDED.timestamp")]),
+    (
+        "second_look",
+        "register_in_columnstore(bigint[],timestamptz[])",
+        &[("WHERE r.id = i.id AND NOT EXISTS", "WHERE r.id < 0 AND NOT EXISTS")],
+    ),
+    ("epoch", "register_in_columnstore(bigint[],timestamptz[])", &[("IF snapshot_may_be_old()", "IF false")]),
+];
+
+/// Controls: each part taken out leaves something dangling. `CHAOS_PARTS` names those to try (default: `row_lock
+/// tombstone`, which a second shows); `CHAOS_SECONDS` says how long to try each.
+#[test]
+fn chaos_finds_each_part_of_the_scheme_that_is_missing() {
+    needs!(TwoConnections);
+    let parts = std::env::var("CHAOS_PARTS").unwrap_or_else(|_| "row_lock tombstone".into());
+    for part in parts.split(' ') {
+        let (name, function, changes) = PARTS.iter().find(|(name, ..)| *name == part).unwrap();
+        let (db, mut conn) = TestDb::ready();
+        for (text, instead) in *changes {
+            let definition = value(&mut conn, &format!("SELECT pg_get_functiondef('{function}'::regprocedure)"));
+            assert!(definition.contains(text), "{function} no longer has {text:?}");
+            sql(&mut conn, &definition.replace(text, instead));
+        }
+        let started = Instant::now();
+        let (_, found) = chaos(&db, &mut conn, seconds(20));
+        eprintln!("without {name}: {} dangling after {:?}", found.len(), started.elapsed());
+        assert_ne!(found, [""; 0], "chaos did not notice that {name} is missing");
+    }
+}
+
+/// A foreign key that waits for a row can miss the version that a transaction which rolled back, and another one right
+/// after it, have made of it: nothing that removes events may update a registration and then delete it.
+#[test]
+fn rolled_back_deletes_leave_nothing_dangling() {
+    needs!(TwoConnections);
+    let (db, mut conn) = TestDb::ready();
+    let end = Instant::now() + seconds(6);
+    let minutes = AtomicI64::new(0);
+    // An event that is registered already.
+    let referenced_event = |conn: &mut PgConnection| {
+        let minute = start() + TimeDelta::minutes(minutes.fetch_add(1, Relaxed));
+        let id = diesel::insert_into(sensor_events::table)
+            .values(NewSensorEvent::new(minute, "room", "sensor", SensorType::MOTION, "on"))
+            .returning(sensor_events::id)
+            .get_result(conn)
+            .unwrap();
+        diesel::insert_into(predictions::table).values(prediction(id)).execute(conn).unwrap();
+        id
+    };
+    let event = AtomicI64::new(referenced_event(&mut conn));
+    let mut dangling = 0;
+    std::thread::scope(|scope| {
+        for thread in 0..12 {
+            let (db, event, referenced_event) = (&db, &event, &referenced_event);
+            scope.spawn(move || {
+                let mut conn = db.connect();
+                let mut random = StdRng::seed_from_u64(thread);
+                while Instant::now() < end {
+                    let id = event.load(Relaxed);
+                    if thread % 3 > 0 {
+                        let _refused =
+                            diesel::insert_into(predictions::table).values(prediction(id)).execute(&mut conn);
+                        continue;
+                    }
+                    let rolls_back = random.random_bool(0.7);
+                    let deleted = conn.build_transaction().repeatable_read().run::<_, Error, _>(|conn| {
+                        diesel::delete(sensor_events::table.filter(sensor_events::id.eq(id))).execute(conn)?;
+                        if rolls_back { Err(diesel::result::Error::RollbackTransaction.into()) } else { Ok(()) }
+                    });
+                    if deleted.is_ok() {
+                        let _other = event.compare_exchange(id, referenced_event(&mut conn), Relaxed, Relaxed);
+                    }
+                }
+            });
+        }
+        while Instant::now() < end && dangling == 0 {
+            std::thread::sleep(Duration::from_millis(100));
+            dangling = dangling_predictions(&mut conn);
+        }
+    });
+    assert_eq!(dangling + dangling_predictions(&mut conn), 0, "predictions that refer to no registered event");
+}
+
+fn dangling_predictions(conn: &mut PgConnection) -> i64 {
+    value(
+        conn,
+        "SELECT count(*) FROM predictions AS p
+         WHERE triggering_event_id IS NOT NULL AND NOT EXISTS (
+             SELECT FROM referenced_events AS r WHERE r.id = p.triggering_event_id
+         )",
+    )
+    .parse()
+    .unwrap()
 }

@@ -3,12 +3,14 @@
 
 mod support;
 
+use chrono::{DateTime, TimeZone, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use occupancy_models::FaultKind::{self, *};
+use occupancy_models::schema::sensor_events;
 use occupancy_models::timescale::{KNOWN_ISSUES, TimescaleVersion, known_issues};
-use occupancy_models::{Call, Fault, verify};
-use support::{Needs, TestDb, needs, sql, value};
+use occupancy_models::{Call, Error, Fault, verify};
+use support::{Needs, TestDb, needs, sql, sql_error, value, values};
 
 const PREDICT: &str = "INSERT INTO predictions (room_id, predicted_transition_time, transition_type, confidence_score, model_type, model_version, triggering_event_id)
      SELECT 'room', now(), 'state_change', 0.5, 'hmm', '1', id FROM sensor_events";
@@ -65,14 +67,12 @@ const ALERTS: &str = "CREATE TABLE alerts (event_id BIGINT); SELECT reference_se
 /// Each is found as one fault, and its remedy, executed as it is, mends it.
 const SEEDS: &[Seed] = &[
     seed("no trigger that keeps keys", MissingTrigger, "sensor_events_key_is_fixed", "DROP TRIGGER sensor_events_key_is_fixed ON sensor_events"),
-    seed("no trigger that locks", MissingTrigger, "sensor_events_lock_references", "DROP TRIGGER sensor_events_lock_references ON sensor_events"),
     seed("no trigger that releases", MissingTrigger, "sensor_events_release_references", "DROP TRIGGER sensor_events_release_references ON sensor_events"),
     seed("no trigger on TRUNCATE", MissingTrigger, "sensor_events_release_all_references", "DROP TRIGGER sensor_events_release_all_references ON sensor_events"),
     seed("no trigger on predictions", MissingTrigger, "predictions.triggering_event_id", "DROP TRIGGER reference_triggering_event_id ON predictions"),
     seed("no trigger on another table", MissingTrigger, "alerts.event_id", "DROP TRIGGER reference_event_id ON alerts"),
     // A hypertable refuses to disable a trigger; the catalog does not.
     seed("disabled trigger that keeps keys", DisabledTrigger, "sensor_events_key_is_fixed", "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname = 'sensor_events_key_is_fixed' AND tgrelid = 'sensor_events'::regclass"),
-    seed("disabled trigger that locks", DisabledTrigger, "sensor_events_lock_references", "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname = 'sensor_events_lock_references' AND tgrelid = 'sensor_events'::regclass"),
     seed("disabled trigger that releases", DisabledTrigger, "sensor_events_release_references", "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname = 'sensor_events_release_references' AND tgrelid = 'sensor_events'::regclass"),
     seed("trigger for replicas only", DisabledTrigger, "sensor_events_release_all_references", "UPDATE pg_trigger SET tgenabled = 'R' WHERE tgname = 'sensor_events_release_all_references' AND tgrelid = 'sensor_events'::regclass"),
     seed("disabled trigger on predictions", DisabledTrigger, "reference_triggering_event_id", "ALTER TABLE predictions DISABLE TRIGGER reference_triggering_event_id"),
@@ -89,6 +89,33 @@ const SEEDS: &[Seed] = &[
     )
     .needs(Needs::Timescale)
     .detail("1 chunk"),
+    seed(
+        "another function under the name of a trigger on events", WrongTrigger, "sensor_events_release_references",
+        "CREATE FUNCTION does_nothing() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+         DROP TRIGGER sensor_events_release_references ON sensor_events;
+         CREATE TRIGGER sensor_events_release_references AFTER DELETE ON sensor_events FOR EACH ROW EXECUTE FUNCTION does_nothing()",
+    )
+    .detail("does_nothing()"),
+    seed(
+        "another function under the name of a trigger on predictions", WrongTrigger, "reference_triggering_event_id",
+        "CREATE FUNCTION does_nothing() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+         DROP TRIGGER reference_triggering_event_id ON predictions;
+         CREATE TRIGGER reference_triggering_event_id BEFORE INSERT ON predictions FOR EACH ROW EXECUTE FUNCTION does_nothing()",
+    )
+    .detail("does_nothing()"),
+    // What a superuser does with DISABLE TRIGGER ALL.
+    seed(
+        "disabled trigger of a foreign key, where it checks", DisabledTrigger, "predictions_triggering_event_id_fkey",
+        "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgisinternal AND tgrelid = 'predictions'::regclass",
+    )
+    .detail("2 disabled"),
+    seed(
+        "disabled trigger of a foreign key, where it clears", DisabledTrigger, "alerts_event_id_fkey",
+        "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgisinternal AND tgrelid = 'referenced_events'::regclass AND tgconstrrelid = 'alerts'::regclass",
+    )
+    .detail("2 disabled"),
+    seed("a reference that must not be null", WrongForeignKey, "predictions_triggering_event_id_fkey", "ALTER TABLE predictions ALTER COLUMN triggering_event_id SET NOT NULL"),
+    seed("no foreign key and no trigger", MissingForeignKey, "predictions.triggering_event_id", "ALTER TABLE predictions DROP CONSTRAINT predictions_triggering_event_id_fkey; DROP TRIGGER reference_triggering_event_id ON predictions"),
     seed("no foreign key", MissingForeignKey, "predictions.triggering_event_id", "ALTER TABLE predictions DROP CONSTRAINT predictions_triggering_event_id_fkey"),
     seed("no foreign key on another table", MissingForeignKey, "alerts.event_id", "ALTER TABLE alerts DROP CONSTRAINT alerts_event_id_fkey"),
     seed(
@@ -120,7 +147,12 @@ const SEEDS: &[Seed] = &[
     seed(
         "an id beyond the sequence", SequenceBehind, "*.sensor_events_id_seq",
         "INSERT INTO sensor_events (id, timestamp, room_id, sensor_id, sensor_type, state)
-         OVERRIDING SYSTEM VALUE VALUES (42, '2026-02-01', 'room', 'sensor', 'motion', 'on')",
+         OVERRIDING SYSTEM VALUE VALUES (4200, '2026-02-01', 'room', 'sensor', 'motion', 'on')",
+    ),
+    seed(
+        "an id of a prediction beyond the sequence", SequenceBehind, "*.predictions_id_seq",
+        "INSERT INTO predictions (id, room_id, predicted_transition_time, transition_type, confidence_score, model_type, model_version)
+         OVERRIDING SYSTEM VALUE VALUES (4200, 'room', now(), 'state_change', 0.5, 'hmm', '1')",
     ),
     seed(
         "an id forced in twice", DuplicateId, "sensor_events.id 2",
@@ -128,6 +160,15 @@ const SEEDS: &[Seed] = &[
          OVERRIDING SYSTEM VALUE VALUES (2, '2025-02-01', 'room', 'sensor', 'motion', 'on'), (2, '2026-02-01', 'room', 'sensor', 'motion', 'on')",
     )
     .detail("3 events"),
+    seed(
+        "an id brought into a chunk", DuplicateId, "sensor_events.id 2",
+        "DO $$ BEGIN EXECUTE format(
+             'INSERT INTO %s (id, timestamp, room_id, sensor_id, sensor_type, state) VALUES (2, ''2026-01-06 12:00+00'', ''room'', ''chunk'', ''motion'', ''on'')',
+             (SELECT min(chunk::oid)::regclass FROM show_chunks('sensor_events') AS chunk)
+         ); END $$",
+    )
+    .needs(Needs::Timescale)
+    .detail("2 events"),
     seed("a plain drop_chunks", DanglingReference, "referenced_events", "SELECT drop_chunks('sensor_events', older_than => timestamptz '2026-01-07 12:00+00')")
         .needs(Needs::Timescale),
     seed(
@@ -138,6 +179,12 @@ const SEEDS: &[Seed] = &[
         "a reference that went around the foreign key", DanglingReference, "predictions.triggering_event_id",
         "SET session_replication_role TO replica; UPDATE predictions SET triggering_event_id = 42 WHERE id = 1; SET session_replication_role TO origin",
     ),
+    seed(
+        "a reference to an event that is there, and not registered", UnregisteredReference, "alerts.event_id",
+        "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state) VALUES ('2026-02-01', 'room', 'unregistered', 'motion', 'on');
+         SET session_replication_role TO replica; INSERT INTO alerts SELECT id FROM sensor_events WHERE sensor_id = 'unregistered'; SET session_replication_role TO origin",
+    )
+    .detail("1 rows"),
     seed("a retention policy of the server", ForeignRetentionPolicy, "job *", "SELECT add_retention_policy('sensor_events', interval '90 days')")
         .needs(Needs::Community),
 ];
@@ -145,28 +192,38 @@ const SEEDS: &[Seed] = &[
 #[test]
 fn each_seeded_fault_is_found_and_its_remedy_mends_it() {
     assert!(SEEDS.iter().filter(|seed| seed.needs.is_none()).count() >= 12);
+    let (_db, mut conn) = healthy();
+    sql(&mut conn, ALERTS);
+    assert_eq!(faults(&mut conn), []);
     for seed in SEEDS {
-        if seed.needs.is_some_and(|needs| !support::has(needs)) {
-            continue;
+        if seed.needs.is_none_or(support::has) {
+            conn.test_transaction::<_, Error, _>(|conn| {
+                assert_found_and_mended(conn, seed);
+                Ok(())
+            });
         }
-        let (_db, mut conn) = healthy();
-        sql(&mut conn, ALERTS);
-        assert_eq!(faults(&mut conn), [], "before: {}", seed.name);
-        sql(&mut conn, seed.seed);
-        let found = faults(&mut conn);
-        let [fault] = found.as_slice() else { panic!("{}: {found:#?}", seed.name) };
-        assert_eq!(fault.kind, seed.kind, "{}: {fault}", seed.name);
-        match seed.object.split_once('*') {
-            Some((before, after)) => {
-                assert!(fault.object.starts_with(before) && fault.object.ends_with(after), "{}: {fault}", seed.name)
-            }
-            None => assert_eq!(fault.object, seed.object, "{}", seed.name),
-        }
-        assert!(fault.detail.contains(seed.detail), "{}: {fault}", seed.name);
-        sql(&mut conn, &fault.remedy);
-        assert_eq!(faults(&mut conn), [], "{}: after the remedy {}", seed.name, fault.remedy);
-        assert_works(&mut conn, seed.name);
     }
+}
+
+fn assert_found_and_mended(conn: &mut PgConnection, seed: &Seed) {
+    sql(conn, seed.seed);
+    let found = faults(conn);
+    let [fault] = found.as_slice() else { panic!("{}: {found:#?}", seed.name) };
+    assert_eq!(fault.kind, seed.kind, "{}: {fault}", seed.name);
+    match seed.object.split_once('*') {
+        Some((before, after)) => {
+            assert!(fault.object.starts_with(before) && fault.object.ends_with(after), "{}: {fault}", seed.name)
+        }
+        None => assert_eq!(fault.object, seed.object, "{}", seed.name),
+    }
+    assert!(fault.detail.contains(seed.detail), "{}: {fault}", seed.name);
+    // Whatever the search_path of whoever runs it.
+    let search_path = value(conn, "SELECT current_setting('search_path')");
+    sql(conn, "SET LOCAL search_path TO pg_catalog");
+    sql(conn, &fault.remedy);
+    sql(conn, &format!("SET LOCAL search_path TO {search_path}"));
+    assert_eq!(faults(conn), [], "{}: after the remedy {}", seed.name, fault.remedy);
+    assert_works(conn, seed.name);
 }
 
 /// A new event, a reference to it, and the reference is cleared with it.
@@ -200,7 +257,8 @@ fn a_native_foreign_key_is_reported_with_the_known_issues_of_the_server() {
          )",
     );
     let found = faults(&mut conn);
-    let told: Vec<_> = KNOWN_ISSUES.iter().filter(|issue| found[0].detail.contains(issue.id)).collect();
+    let told: Vec<_> =
+        KNOWN_ISSUES.iter().filter(|issue| found[0].detail.contains(&format!("Known issue {}:", issue.id))).collect();
     assert_eq!(told, known_issues(support::server()).collect::<Vec<_>>(), "{}", found[0]);
     for issue in told {
         assert!(issue.sources.iter().all(|source| found[0].detail.contains(source)), "{}", found[0]);
@@ -320,4 +378,217 @@ fn an_id_forced_in_twice_is_mended_without_losing_an_event_or_a_reference() {
     // The event that the reference was made to has kept its id.
     assert_eq!(value(&mut conn, "SELECT timestamp = timestamptz '2026-01-07' FROM sensor_events WHERE id = 2"), "true");
     assert_eq!(value(&mut conn, "SELECT count(triggering_event_id) FROM predictions"), "3");
+}
+
+/// What differs between faults that are told apart by their kind and object alone.
+fn kinds(found: &[Fault]) -> Vec<(FaultKind, &str)> {
+    found.iter().map(|fault| (fault.kind, fault.object.as_str())).collect()
+}
+
+#[test]
+fn what_a_foreign_key_of_another_table_does_is_for_its_maker_to_say() {
+    let (_db, mut conn) = healthy();
+    for action in ["", "ON DELETE RESTRICT", "ON DELETE CASCADE", "ON DELETE SET DEFAULT"] {
+        sql(
+            &mut conn,
+            &format!(
+                "DROP TABLE IF EXISTS notes;
+                 CREATE TABLE notes (event_id BIGINT NOT NULL DEFAULT 1 REFERENCES referenced_events (id) {action});
+                 SELECT reference_sensor_events('notes', 'event_id')",
+            ),
+        );
+        assert_eq!(faults(&mut conn), [], "{action}");
+    }
+}
+
+#[test]
+fn the_fix_for_a_reference_that_must_not_be_null_keeps_it_so_and_adds_a_foreign_key() {
+    let (_db, mut conn) = healthy();
+    sql(
+        &mut conn,
+        &format!(
+            "{ALERTS}; DELETE FROM referenced_events; INSERT INTO alerts SELECT id FROM sensor_events;
+             UPDATE predictions SET triggering_event_id = NULL; DELETE FROM alerts WHERE event_id IS NULL;
+             ALTER TABLE alerts ALTER COLUMN event_id SET NOT NULL; ALTER TABLE alerts DROP CONSTRAINT alerts_event_id_fkey;
+             DELETE FROM referenced_events"
+        ),
+    );
+    let found = faults(&mut conn);
+    assert_eq!(kinds(&found), [(UnregisteredReference, "alerts.event_id"), (MissingForeignKey, "alerts.event_id")]);
+    // The second registers as well.
+    sql(&mut conn, &found[1].remedy);
+    assert_eq!(faults(&mut conn), []);
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM alerts"), "3");
+    let refused = sql_error(&mut conn, "DELETE FROM sensor_events WHERE id = 1");
+    assert!(refused.contains("violates foreign key constraint"), "{refused}");
+    assert!(sql_error(&mut conn, "INSERT INTO alerts VALUES (NULL)").contains("null value"));
+    assert!(sql_error(&mut conn, "INSERT INTO alerts VALUES (99)").contains("violates foreign key constraint"));
+}
+
+/// What a foreign key to a column that must not be null cannot do.
+#[test]
+fn a_reference_that_must_not_be_null_is_never_set_null() {
+    let (_db, mut conn) = healthy();
+    sql(
+        &mut conn,
+        &format!(
+            "{ALERTS}; ALTER TABLE alerts ALTER COLUMN event_id SET NOT NULL; DROP TRIGGER reference_event_id ON alerts"
+        ),
+    );
+    let found = faults(&mut conn);
+    assert_eq!(kinds(&found), [(WrongForeignKey, "alerts_event_id_fkey"), (MissingTrigger, "alerts.event_id")]);
+    for fault in &found {
+        sql(&mut conn, &fault.remedy);
+    }
+    assert_eq!(faults(&mut conn), []);
+    let refused = sql_error(&mut conn, "DELETE FROM sensor_events WHERE id = 1");
+    assert!(refused.contains("violates foreign key constraint"), "{refused}");
+}
+
+#[test]
+fn a_fix_that_fails_leaves_what_there_was() {
+    let (_db, mut conn) = healthy();
+    // A row dangles, so no foreign key can be added over it.
+    sql(
+        &mut conn,
+        "SET session_replication_role TO replica; UPDATE predictions SET triggering_event_id = 99 WHERE id = 1; SET session_replication_role TO origin;
+         ALTER TABLE predictions DROP CONSTRAINT predictions_triggering_event_id_fkey,
+             ADD CONSTRAINT cascades FOREIGN KEY (triggering_event_id) REFERENCES referenced_events (id) ON DELETE CASCADE NOT VALID",
+    );
+    let found = faults(&mut conn);
+    assert_eq!(
+        kinds(&found),
+        [
+            (DanglingReference, "predictions.triggering_event_id"),
+            (WrongForeignKey, "cascades"),
+            (WrongForeignKey, "cascades")
+        ]
+    );
+    for fault in &found[1..] {
+        let error = sql_error(&mut conn, &fault.remedy);
+        assert!(error.contains("violates foreign key constraint"), "{error}");
+        assert_eq!(faults(&mut conn), found, "after {}", fault.remedy);
+    }
+    // In their order they do.
+    for fault in &found {
+        if faults(&mut conn).contains(fault) {
+            sql(&mut conn, &fault.remedy);
+        }
+    }
+    assert_eq!(faults(&mut conn), []);
+}
+
+#[test]
+fn the_fix_for_a_reference_that_is_not_registered_keeps_it_and_that_for_one_that_dangles_keeps_the_others() {
+    let (_db, mut conn) = healthy();
+    sql(
+        &mut conn,
+        "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state) VALUES ('2026-02-01', 'room', 'unregistered', 'motion', 'on');
+         SET session_replication_role TO replica;
+         UPDATE predictions SET triggering_event_id = 4 WHERE id = 1; UPDATE predictions SET triggering_event_id = 99 WHERE id = 2;
+         SET session_replication_role TO origin",
+    );
+    let found = faults(&mut conn);
+    assert_eq!(
+        kinds(&found),
+        [
+            (UnregisteredReference, "predictions.triggering_event_id"),
+            (DanglingReference, "predictions.triggering_event_id")
+        ]
+    );
+    assert!(found.iter().all(|fault| fault.detail.starts_with("1 rows ")), "{found:?}");
+    // In the order that loses most, if one of them did too much.
+    for fault in found.iter().rev() {
+        sql(&mut conn, &fault.remedy);
+    }
+    assert_eq!(faults(&mut conn), []);
+    assert_eq!(values(&mut conn, "SELECT triggering_event_id FROM predictions ORDER BY id"), ["4", "", "3"]);
+}
+
+#[test]
+fn attached_partitioned_and_inherited_tables_are_silent() {
+    let (_db, mut conn) = healthy();
+    sql(
+        &mut conn,
+        "CREATE TABLE parted (at DATE, event_id BIGINT) PARTITION BY RANGE (at);
+         CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2026-07-01');
+         SELECT reference_sensor_events('parted', 'event_id');
+         CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM ('2026-07-01') TO ('2027-01-01');
+         INSERT INTO parted SELECT at, id FROM sensor_events, (VALUES (date '2026-02-01'), ('2026-08-01')) AS v (at);
+         CREATE TABLE parent (event_id BIGINT); SELECT reference_sensor_events('parent', 'event_id');
+         CREATE TABLE child () INHERITS (parent); INSERT INTO child VALUES (99)",
+    );
+    assert_eq!(faults(&mut conn), []);
+    // And of a partition alone it is seen what it lacks.
+    sql(
+        &mut conn,
+        "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgisinternal AND tgrelid = 'parted_2'::regclass AND tgconstraint <> 0",
+    );
+    let found = faults(&mut conn);
+    assert_eq!(kinds(&found), [(DisabledTrigger, "parted_event_id_fkey")]);
+    sql(&mut conn, &found[0].remedy);
+    assert_eq!(faults(&mut conn), []);
+}
+
+#[test]
+fn a_renamed_column_is_reported_and_its_fix_lets_references_in_again() {
+    let (_db, mut conn) = healthy();
+    sql(&mut conn, &format!("{ALERTS}; ALTER TABLE alerts RENAME COLUMN event_id TO \"an event's id\""));
+    let found = faults(&mut conn);
+    assert_eq!(kinds(&found), [(WrongTrigger, "reference_event_id")]);
+    assert!(found[0].detail.contains("alerts.\"an event's id\""), "{}", found[0]);
+    sql(&mut conn, &found[0].remedy);
+    assert_eq!(faults(&mut conn), []);
+    sql(
+        &mut conn,
+        "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state) VALUES ('2026-03-01', 'room', 'last', 'motion', 'on');
+         INSERT INTO alerts SELECT max(id) FROM sensor_events",
+    );
+    assert_eq!(
+        value(&mut conn, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid = 'alerts'::regclass"),
+        "1"
+    );
+}
+
+#[test]
+fn a_table_that_is_dropped_meanwhile_is_left_out() {
+    needs!(TwoConnections);
+    let (db, mut conn) = healthy();
+    sql(&mut conn, ALERTS);
+    // What the transaction sees of the catalog is from before; what it can read is from after.
+    sql(&mut conn, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM sensor_events");
+    sql(&mut db.connect(), "DROP TABLE alerts");
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_class WHERE relname = 'alerts'"), "1");
+    assert_eq!(faults(&mut conn), []);
+}
+
+#[test]
+fn it_writes_nothing() {
+    let (_db, mut conn) = healthy();
+    sql(&mut conn, &format!("{ALERTS}; ALTER TABLE predictions DISABLE TRIGGER reference_triggering_event_id"));
+    sql(&mut conn, "BEGIN READ ONLY");
+    assert_eq!(kinds(&faults(&mut conn)), [(DisabledTrigger, "reference_triggering_event_id")]);
+    assert_eq!(value(&mut conn, "SELECT pg_current_xact_id_if_assigned() IS NULL"), "true");
+    sql(&mut conn, "COMMIT");
+}
+
+/// The ways to bring an id that nothing checks are found afterwards; COPY is one, that of this crate brings none.
+#[test]
+fn an_id_that_came_by_copy_is_found() {
+    needs!(Copy);
+    #[derive(Insertable)]
+    #[diesel(table_name = sensor_events, treat_none_as_default_value = false)]
+    struct WithId {
+        id: i64,
+        timestamp: DateTime<Utc>,
+        room_id: &'static str,
+        sensor_id: &'static str,
+        sensor_type: &'static str,
+        state: &'static str,
+    }
+    let (_db, mut conn) = healthy();
+    let timestamp = Utc.with_ymd_and_hms(2026, 1, 6, 12, 0, 0).unwrap();
+    let row = WithId { id: 2, timestamp, room_id: "room", sensor_id: "copied", sensor_type: "motion", state: "on" };
+    diesel::copy_from(sensor_events::table).from_insertable(&[row]).execute(&mut conn).unwrap();
+    assert_eq!(kinds(&faults(&mut conn)), [(DuplicateId, "sensor_events.id 2")]);
 }

@@ -10,7 +10,8 @@ SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
 CREATE TABLE sensor_events (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
-    timestamp TIMESTAMPTZ NOT NULL DEFAULT now(),
+    -- Nothing at infinity, which retention would never reach.
+    timestamp TIMESTAMPTZ NOT NULL DEFAULT now() CHECK (isfinite(timestamp)),
     room_id TEXT NOT NULL CHECK (room_id <> ''),
     sensor_id TEXT NOT NULL CHECK (sensor_id <> ''),
     sensor_type TEXT NOT NULL CHECK (sensor_type <> ''),

@@ -1,1 +1,2 @@
+SELECT unreference_sensor_events('predictions', 'triggering_event_id');
 DROP TABLE predictions;

@@ -1,4 +1,4 @@
--- Hypertables: set-up for any table, and retention for sensor_events.
+-- Hypertables: set-up for any table.
 --
 -- The functions run on plain PostgreSQL too: what needs TimescaleDB is behind EXECUTE or in a branch that is not
 -- reached there. A refusal is an error before anything has changed; its CONSTRAINT field carries a code
@@ -297,50 +297,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION setup_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN) IS 'Makes a table a hypertable on a timestamptz column, or finds that it is one. The outcome is created, already_there, or plain_table where the caller accepts one on plain PostgreSQL.';
-
--- Retention that references survive. drop_chunks fires no trigger, so a plain drop_chunks, or the server's own
--- retention policy, would leave references to events that are gone.
-CREATE FUNCTION drop_sensor_events_before(
-    cutoff TIMESTAMPTZ,
-    OUT chunks_dropped BIGINT,
-    OUT rows_deleted BIGINT,
-    OUT events_released BIGINT,
-    OUT dropped_before TIMESTAMPTZ
-)
-LANGUAGE plpgsql
-SET search_path FROM CURRENT
-AS $$
-DECLARE
-    extension_schema NAME := (SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb');
-BEGIN
-    PERFORM refuse_old_snapshot('drop_sensor_events_before()');
-    -- References first, chunks second, as in every registration.
-    PERFORM lock_referenced_events();
-    chunks_dropped := 0;
-    rows_deleted := 0;
-    IF (hypertable_report('sensor_events')).time_column IS NULL THEN
-        WITH released AS (
-            DELETE FROM referenced_events WHERE timestamp < cutoff RETURNING id
-        )
-        SELECT count(*) INTO events_released FROM released;
-        DELETE FROM sensor_events WHERE timestamp < cutoff;
-        GET DIAGNOSTICS rows_deleted = ROW_COUNT;
-        dropped_before := cutoff;
-        RETURN;
-    END IF;
-
-    -- Only whole chunks go, so what is gone ends where the youngest of them does.
-    SELECT max(range_end) INTO dropped_before
-    FROM timescaledb_information.chunks
-    WHERE hypertable_schema = (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = 'sensor_events'::REGCLASS)
-        AND hypertable_name = 'sensor_events'
-        AND range_end <= cutoff;
-    EXECUTE format('SELECT count(*) FROM %I.drop_chunks($1, older_than => $2)', extension_schema)
-        INTO chunks_dropped USING 'sensor_events'::REGCLASS, cutoff;
-    WITH released AS (
-        DELETE FROM referenced_events WHERE timestamp < dropped_before RETURNING id
-    )
-    SELECT count(*) INTO events_released FROM released;
-END
-$$;
-COMMENT ON FUNCTION drop_sensor_events_before(TIMESTAMPTZ) IS 'Retention: drops the chunks that end by the cutoff and clears every reference to their events, in one transaction. On a plain table it deletes the rows before the cutoff.';

@@ -326,50 +326,6 @@ END
 $$;
 COMMENT ON FUNCTION upsert_sensor_events_by_key(BIGINT[], TIMESTAMPTZ[], TEXT[], TEXT[], TEXT[], TEXT[], DOUBLE PRECISION[], TEXT[], JSONB[], INT[], BOOLEAN[], DOUBLE PRECISION[], TIMESTAMPTZ[]) IS 'Stores events by ids that were handed out before, each once. Refuses an id that the sequence has not handed out, or that exists with another timestamp.';
 
--- References for many events at once: chunk by chunk, so that each look excludes all other chunks when it is planned.
-CREATE FUNCTION register_sensor_events(ids BIGINT[], timestamps TIMESTAMPTZ[]) RETURNS VOID
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path FROM CURRENT
-AS $$
-DECLARE
-    chunk_interval CONSTANT INTERVAL := coalesce((hypertable_report('sensor_events')).chunk_interval, INTERVAL '36500 days');
-    missing RECORD;
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM unnest(ids) AS i (id)
-        WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM referenced_events AS r WHERE r.id = i.id)
-    ) THEN
-        RETURN;
-    END IF;
-    LOCK TABLE referenced_events IN ROW EXCLUSIVE MODE;
-    IF snapshot_may_be_old() THEN
-        PERFORM FROM referenced_events_epoch FOR SHARE;
-    END IF;
-    FOR missing IN
-        SELECT
-            array_agg(i.id ORDER BY i.id) AS ids,
-            array_agg(i.timestamp ORDER BY i.id) AS timestamps,
-            min(i.timestamp) AS earliest,
-            max(i.timestamp) AS latest
-        FROM unnest(ids, timestamps) AS i (id, timestamp)
-        WHERE i.timestamp IS NOT NULL AND NOT EXISTS (SELECT FROM referenced_events AS r WHERE r.id = i.id)
-        GROUP BY date_bin(chunk_interval, i.timestamp, TIMESTAMPTZ '1970-01-01 00:00+00')
-        ORDER BY 3
-    LOOP
-        EXECUTE
-            'INSERT INTO referenced_events (id, timestamp)
-            SELECT e.id, e.timestamp
-            FROM unnest($1, $2) AS i (id, timestamp)
-            JOIN sensor_events AS e ON e.id = i.id AND e.timestamp = i.timestamp
-            WHERE e.timestamp BETWEEN $3 AND $4
-            ON CONFLICT (id) DO NOTHING'
-            USING missing.ids, missing.timestamps, missing.earliest, missing.latest;
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION register_sensor_events(BIGINT[], TIMESTAMPTZ[]) IS 'Makes many sensor events referable, by their keys. What has no timestamp, or does not exist, is left to the trigger and the foreign key.';
-REVOKE EXECUTE ON FUNCTION register_sensor_events(BIGINT[], TIMESTAMPTZ[]) FROM PUBLIC;
-
 CREATE FUNCTION insert_predictions(
     room_ids TEXT[],
     prediction_times TIMESTAMPTZ[],

@@ -13,7 +13,6 @@ AS $$
 DECLARE
     since TIMESTAMPTZ;
 BEGIN
-    -- As sensor_event_timestamp() does.
     FOREACH since IN ARRAY ARRAY[now() - INTERVAL '1 day', now() - INTERVAL '30 days', '-infinity'] LOOP
         RETURN QUERY EXECUTE 'SELECT * FROM sensor_events WHERE id = $1 AND timestamp >= $2' USING event_id, since;
         EXIT WHEN FOUND;

@@ -56,7 +56,7 @@ BEGIN
         RETURN 'already_there';
     END IF;
     IF is_plain_view THEN
-        EXECUTE format('CREATE VIEW %I AS %s', view_name, definition);
+        EXECUTE format('CREATE VIEW %I WITH (security_invoker = true) AS %s', view_name, definition);
     ELSE
         -- For time_bucket, until this function ends.
         PERFORM set_config('search_path', format('%s, %I', current_setting('search_path'), timescaledb_schema()), true);
@@ -151,7 +151,9 @@ $$;
 COMMENT ON FUNCTION unset_refresh_policy(NAME) IS 'Removes the refresh policy of a continuous aggregate. False if there is none.';
 
 -- Predictions are no hypertable, so this is a plain view on every server.
-CREATE VIEW daily_prediction_accuracy AS
+CREATE VIEW daily_prediction_accuracy
+-- With the rights and row-level security policies of whoever reads it, not of its owner.
+WITH (security_invoker = true) AS
 SELECT
     date_bin(INTERVAL '1 day', prediction_time, TIMESTAMPTZ '2000-01-03 00:00+00') AS bucket,
     room_id,

@@ -53,14 +53,20 @@ pub fn server() -> &'static Server {
     &facts().server
 }
 
-pub fn has(need: Needs) -> bool {
+/// Whether the server has it, for a test that has something to do without it.
+pub fn has_quietly(need: Needs) -> bool {
     let facts = facts();
-    let has = match need {
+    match need {
         Needs::Timescale => facts.server.available.is_some(),
         Needs::PlainPostgres => facts.server.available.is_none(),
         Needs::Community => facts.server.edition == Some(Edition::Community),
         Needs::TwoConnections | Needs::Copy => !facts.is_single,
-    };
+    }
+}
+
+pub fn has(need: Needs) -> bool {
+    let facts = facts();
+    let has = has_quietly(need);
     if !has {
         // Past libtest's capture, so that it shows.
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
@@ -199,6 +205,70 @@ impl Drop for TestDb {
         let result = admin.batch_execute(&statement);
         if !std::thread::panicking() {
             result.unwrap();
+        }
+    }
+}
+
+/// A database that a role without special rights owns, with this crate's tables; the role is gone with it.
+pub struct OwnedDb {
+    pub conn: PgConnection,
+    pub db: TestDb,
+    pub owner: String,
+    roles: Roles,
+}
+
+/// Roles belong to the whole server: they go when the database is gone.
+struct Roles(Vec<String>);
+
+impl OwnedDb {
+    /// The connection is the superuser's. The extension is there where the server has it.
+    pub fn new() -> Self {
+        let (db, mut conn) = TestDb::new();
+        let owner = format!("{}_owner", db.name);
+        let roles = Roles(vec![owner.clone()]);
+        let whose = if facts().is_single { format!("SCHEMA {}", db.name) } else { format!("DATABASE {}", db.name) };
+        sql(&mut conn, &format!("CREATE ROLE {owner} LOGIN; ALTER {whose} OWNER TO {owner}"));
+        let mut owned = Self { conn, db, owner, roles };
+        owned.as_owner(|conn| {
+            occupancy_models::run_migrations(conn).unwrap();
+            SensorEvent::hypertable()
+                .chunk_interval(chrono::TimeDelta::days(1))
+                .plain_table_will_do(true)
+                .call(conn)
+                .unwrap();
+        });
+        owned
+    }
+
+    /// Makes another role.
+    pub fn role(&mut self, name: &str) -> String {
+        let role = format!("{}_{name}", self.db.name);
+        sql(&mut self.conn, &format!("CREATE ROLE {role} LOGIN"));
+        self.roles.0.push(role.clone());
+        role
+    }
+
+    pub fn as_role<T>(&mut self, role: &str, work: impl FnOnce(&mut PgConnection) -> T) -> T {
+        sql(&mut self.conn, &format!("SET SESSION AUTHORIZATION {role}"));
+        let result = work(&mut self.conn);
+        sql(&mut self.conn, "RESET SESSION AUTHORIZATION");
+        result
+    }
+
+    pub fn as_owner<T>(&mut self, work: impl FnOnce(&mut PgConnection) -> T) -> T {
+        let owner = self.owner.clone();
+        self.as_role(&owner, work)
+    }
+}
+
+impl Drop for Roles {
+    fn drop(&mut self) {
+        let mut admin = establish(&base_url());
+        for role in &self.0 {
+            let result = admin.batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+            if !std::thread::panicking() {
+                result.unwrap();
+            }
         }
     }
 }
