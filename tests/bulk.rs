@@ -472,7 +472,7 @@ fn what_a_batch_is_said_to_span_changes_no_result() {
                          array_agg({state} ORDER BY id) AS states, array_agg(1) AS ones
                      FROM given
                  ) AS given,
-                 upsert_sensor_events({span}, timestamps, rooms, sensors, types, states, NULL, '{{}}', '{{\"{{}}\"}}', ones,
+                 upsert_sensor_events({span}, timestamps, rooms, sensors, types, states, '{{}}', '{{}}', '{{\"{{}}\"}}', ones,
                      array_fill(false, ARRAY[600]), '{{}}', '{{}}')"
             );
             value(conn, &call)
