@@ -82,7 +82,7 @@ fn stored_by_key(conn: &mut PgConnection, sensor: &str) -> Vec<KeyedSensorEvent<
         .load(conn)
         .unwrap()
         .into_iter()
-        .map(|event| KeyedSensorEvent::new(event.id, serde_json::from_value(json!(event)).unwrap()))
+        .map(|event| KeyedSensorEvent::new(event.id, event.into()))
         .collect()
 }
 
@@ -116,7 +116,7 @@ fn stored_predictions(conn: &mut PgConnection, from: i64) -> Vec<KeyedPrediction
         .load(conn)
         .unwrap()
         .into_iter()
-        .map(|row| KeyedPrediction::new(row.id, serde_json::from_value(json!(row)).unwrap()))
+        .map(|row| KeyedPrediction::new(row.id, row.into()))
         .collect()
 }
 
