@@ -181,6 +181,49 @@ fn writers_of_predictions_in_opposite_orders_wait_for_each_other() {
     }
 }
 
+/// By id alone, the trigger registers the events one after the other.
+#[test]
+fn writers_of_predictions_of_the_same_events_wait_for_each_other() {
+    needs!(TwoConnections);
+    let (db, mut conn) = TestDb::ready();
+    let rows = events(40);
+    for with_ids in [false, true] {
+        sql(&mut conn, "TRUNCATE predictions; TRUNCATE sensor_events");
+        let keys = bulk::upsert_events(&rows, Repeats::Error).unwrap().with_keys().call(&mut conn).unwrap().keys;
+        let there: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                NewPrediction::new("room", start(), TransitionType::StateChange, 0.5, ModelType::HMM, "1")
+                    .with_triggering_event_id(key.id())
+            })
+            .collect();
+        let back = reversed(&there);
+        let held = format!(
+            "INSERT INTO predictions (room_id, predicted_transition_time, transition_type, confidence_score, model_type, model_version, triggering_event_id)
+             VALUES ('held', now(), 'state_change', 0.5, 'm', '1', {})",
+            keys[20].id()
+        );
+        let give_ids = |conn: &mut PgConnection, rows: &[NewPrediction<'static>]| -> Vec<_> {
+            let ids = bulk::reserve_prediction_ids(40).call(conn).unwrap();
+            ids.into_iter().zip(rows).map(|(id, row)| KeyedPrediction::new(id, row.clone())).collect()
+        };
+        let (keyed_there, keyed_back) = (give_ids(&mut conn, &there), give_ids(&mut conn, &back));
+        let write = |rows: &[NewPrediction<'static>], keyed: &[KeyedPrediction<'static>], conn: &mut PgConnection| {
+            if with_ids {
+                return upsert_predictions(conn, keyed);
+            }
+            bulk::insert_predictions(rows)?.call(conn)?;
+            Ok(UpsertReport::default())
+        };
+        assert_no_deadlock(
+            &db,
+            &mut conn,
+            &held,
+            [Box::new(|conn| write(&there, &keyed_there, conn)), Box::new(|conn| write(&back, &keyed_back, conn))],
+        );
+    }
+}
+
 /// New rows take their ids from the sequence when they are written, so the ids tell the order.
 #[test]
 fn new_rows_are_written_by_time_and_sensor() {

@@ -20,6 +20,9 @@ use crate::prediction::TransitionType;
 /// References to events [given by key](NewPrediction::with_triggering_event) are registered in one pass that looks
 /// only into the chunks of those events; by id alone, each takes a look of its own.
 ///
+/// Rows are written in the order of their triggering events, so that calls that refer to the same events do not deadlock:
+/// the ids that come back are in the order of the rows, and need not ascend.
+///
 /// # Errors
 /// [`Error::InvalidRow`](crate::Error::InvalidRow), before anything is sent. When it runs: a foreign key violation
 /// if an event does not exist; then nothing is stored.

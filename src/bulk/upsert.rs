@@ -1,4 +1,4 @@
-//! Upserts of sensor events, by sensor and instant and by key.
+//! Upserts of sensor events by sensor and instant.
 
 use std::hash::Hash;
 use std::ops::AddAssign;
@@ -60,7 +60,7 @@ pub fn upsert_events<'a>(rows: &'a [NewSensorEvent<'a>], repeats: Repeats) -> Re
 }
 
 /// The database writes rows in this order in any case, and sorts those faster that have it already.
-fn order_of_writing<'a>(row: &'a NewSensorEvent<'_>) -> (DateTime<Utc>, &'a str) {
+pub(super) fn order_of_writing<'a>(row: &'a NewSensorEvent<'_>) -> (DateTime<Utc>, &'a str) {
     (row.timestamp, &row.sensor_id)
 }
 
@@ -155,7 +155,7 @@ impl<'a> Span<'a> {
 
 /// The columns of a batch, each one array. The values are borrowed from the rows.
 #[derive(Debug, Clone)]
-struct EventColumns<'a> {
+pub(super) struct EventColumns<'a> {
     timestamps: Vec<DateTime<Utc>>,
     room_ids: Vec<&'a str>,
     sensor_ids: Vec<&'a str>,
@@ -172,7 +172,7 @@ struct EventColumns<'a> {
 }
 
 impl<'a> EventColumns<'a> {
-    fn new(rows: impl ExactSizeIterator<Item = &'a NewSensorEvent<'a>> + Clone) -> Self {
+    pub(super) fn new(rows: impl ExactSizeIterator<Item = &'a NewSensorEvent<'a>> + Clone) -> Self {
         let (attributes, attributes_at) = distinct(rows.clone().map(|row| &row.attributes));
         Self {
             timestamps: rows.clone().map(|row| row.timestamp).collect(),
@@ -190,7 +190,7 @@ impl<'a> EventColumns<'a> {
         }
     }
 
-    fn push_binds<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    pub(super) fn push_binds<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_bind_param::<Array<Timestamptz>, _>(&self.timestamps)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Text>, _>(&self.room_ids)?;
@@ -290,95 +290,4 @@ pub(super) type ReportRow = (i64, i64, i64, i64, Vec<i64>, Vec<DateTime<Utc>>);
 pub(super) fn report((inserted, updated, unchanged, merged, ids, timestamps): ReportRow) -> UpsertReport {
     let keys = ids.into_iter().zip(timestamps).map(|(id, timestamp)| SensorEventKey::new(id, timestamp)).collect();
     UpsertReport { inserted, updated, unchanged, merged, keys }
-}
-
-/// A sensor event with the id that was [reserved](super::reserve_keys) for it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KeyedSensorEvent<'a> {
-    id: i64,
-    event: NewSensorEvent<'a>,
-}
-
-impl<'a> KeyedSensorEvent<'a> {
-    /// The event with this id; its timestamp is the other half of the key.
-    pub fn new(id: i64, event: NewSensorEvent<'a>) -> Self {
-        Self { id, event }
-    }
-
-    /// The key.
-    pub fn key(&self) -> SensorEventKey {
-        SensorEventKey::new(self.id, self.event.timestamp)
-    }
-
-    /// The event.
-    pub fn event(&self) -> &NewSensorEvent<'a> {
-        &self.event
-    }
-}
-
-/// Stores events, each once by its key: for rows whose key is known, [reserved](super::reserve_keys) or read before.
-///
-/// An id that exists with another timestamp, or that the sequence has not handed out, is refused: no duplicate id comes
-/// in this way. That takes a look at every chunk a call, and calls for nearby ids take turns, by locking rows of
-/// `sensor_event_id_locks`: a role needs `SELECT` and `UPDATE` on that table. (Statements of your own that bring an id,
-/// with `OVERRIDING SYSTEM VALUE`, by COPY, or into a chunk, are not checked.) Runs under READ COMMITTED only.
-///
-/// Rows are written in the same order as by [`upsert_events`]. Calls of both kinds at the same time do not deadlock,
-/// unless one gives an event another sensor.
-///
-/// # Errors
-/// [`Error::InvalidRow`](crate::Error::InvalidRow), before anything is sent. When it runs:
-/// [`KeyError`](crate::KeyError), or a unique violation if another event has the sensor and instant.
-pub fn upsert_events_by_key<'a>(rows: &'a [KeyedSensorEvent<'a>], repeats: Repeats) -> Result<UpsertEventsByKey<'a>> {
-    check::events(rows.iter().map(KeyedSensorEvent::event))?;
-    let mut counting = repeats.resolve(rows, "id", |row| row.id)?;
-    counting.sort_unstable_by(|a, b| order_of_writing(&a.event).cmp(&order_of_writing(&b.event)));
-    Ok(UpsertEventsByKey {
-        ids: counting.iter().map(|row| row.id).collect(),
-        columns: EventColumns::new(counting.iter().map(|row| &row.event)),
-        merged: count(rows.len() - counting.len()),
-    })
-}
-
-/// The call that [`upsert_events_by_key`] makes.
-#[derive(Debug, Clone)]
-#[must_use = "a call does nothing until it runs"]
-pub struct UpsertEventsByKey<'a> {
-    ids: Vec<i64>,
-    columns: EventColumns<'a>,
-    merged: i64,
-}
-
-impl QueryId for UpsertEventsByKey<'_> {
-    type QueryId = UpsertEventsByKey<'static>;
-
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl Query for UpsertEventsByKey<'_> {
-    type SqlType = ReportSqlType;
-}
-
-impl QueryFragment<Pg> for UpsertEventsByKey<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT inserted, updated, unchanged, ");
-        out.push_bind_param::<BigInt, _>(&self.merged)?;
-        out.push_sql(", ARRAY[]::BIGINT[], ARRAY[]::TIMESTAMPTZ[] FROM upsert_sensor_events_by_key(");
-        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
-        out.push_sql(", ");
-        self.columns.push_binds(&mut out)?;
-        out.push_sql(")");
-        Ok(())
-    }
-}
-
-impl<C> RunQueryDsl<C> for UpsertEventsByKey<'_> {}
-
-impl Call for UpsertEventsByKey<'_> {
-    type Row = ReportRow;
-    type Output = UpsertReport;
-
-    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        Ok(report(single(rows)?))
-    }
 }
