@@ -48,6 +48,17 @@ pub enum Error {
     /// A row that the database would refuse. Nothing was sent.
     #[error(transparent)]
     InvalidRow(#[from] InvalidRow),
+    /// A function was called with columns that are not arrays of the same length, which only SQL of your own can do.
+    /// Nothing has changed.
+    #[error("{message}. {remedy}")]
+    UnevenColumns {
+        /// Names the function, the column and the lengths.
+        message: String,
+        /// The column.
+        column: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A batch of many failed. It has left nothing, and those before it stay.
     #[error(transparent)]
     Batch(#[from] BatchError),
@@ -278,6 +289,17 @@ pub enum KeyError {
         /// What to do.
         remedy: String,
     },
+    /// The id comes twice in one call. Only SQL of your own can do that: the calls of [`bulk`](crate::bulk) resolve or
+    /// refuse [repeats](crate::bulk::Repeats) before they send anything.
+    #[error("{message}. {remedy}")]
+    Repeated {
+        /// Names the function and the id.
+        message: String,
+        /// The id.
+        id: i64,
+        /// What to do.
+        remedy: String,
+    },
     /// The sequence has not handed the id out.
     #[error("{message}. {remedy}")]
     NotHandedOut {
@@ -359,6 +381,8 @@ fn refusal(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option
                 .into()
         }
         "id_taken" => KeyError::Taken { message, id: column.parse().ok()?, remedy }.into(),
+        "id_repeated" => KeyError::Repeated { message, id: column.parse().ok()?, remedy }.into(),
+        "uneven_columns" => Error::UnevenColumns { message, column, remedy },
         "id_not_handed_out" => KeyError::NotHandedOut { message, id: column.parse().ok()?, remedy }.into(),
         "adoption_nothing" => AdoptionError::NothingToAdopt { message, remedy }.into(),
         "adoption_choice" => AdoptionError::Choice { message, remedy }.into(),

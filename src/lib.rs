@@ -17,9 +17,14 @@ pub mod schema;
 pub mod timescale;
 
 mod call;
+mod change;
+mod changes;
 mod error;
 mod key_text;
 mod micros;
+mod new_prediction;
+mod new_sensor_event;
+mod number;
 mod open_set;
 mod prediction;
 mod retention;
@@ -28,14 +33,15 @@ mod sensor_event;
 mod verify;
 
 pub use call::Call;
+pub use changes::{PredictionChanges, SensorEventChanges};
 pub use error::{AdoptionError, Error, HypertableError, KeyError, ReferenceError, Result};
 pub use key_text::InvalidSensorEventKey;
 pub use migrations::{MIGRATIONS, revert_migrations, run_migrations};
+pub use new_prediction::NewPrediction;
+pub use new_sensor_event::NewSensorEvent;
 pub use open_set::{ModelType, SensorState, SensorType};
-pub use prediction::{
-    NewPrediction, Prediction, PredictionChanges, PredictionOutcome, TransitionType, UnknownTransitionType,
-};
+pub use prediction::{Prediction, PredictionOutcome, TransitionType, UnknownTransitionType};
 pub use reference::ReferencedEvent;
 pub use retention::{DropSensorEventsBefore, RetentionReport, drop_sensor_events_before};
-pub use sensor_event::{NewSensorEvent, SensorEvent, SensorEventChanges, SensorEventKey};
+pub use sensor_event::{SensorEvent, SensorEventKey};
 pub use verify::{Fault, FaultKind, Verify, verify};

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
+use crate::change;
+
 /// Drops what PostgreSQL would drop, so that a timestamp read back equals the one written.
 ///
 /// A leap second becomes the second that follows it, as PostgreSQL knows none.
@@ -18,6 +20,20 @@ pub(crate) fn deserialize_option<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<DateTime<Utc>>, D::Error> {
     Ok(Option::deserialize(deserializer)?.map(truncate))
+}
+
+/// A change of a column that cannot be null.
+pub(crate) fn deserialize_change<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
+    Ok(change::value(deserializer)?.map(truncate))
+}
+
+/// A change of a column that can be null.
+pub(crate) fn deserialize_nullable_change<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<DateTime<Utc>>>, D::Error> {
+    deserialize_option(deserializer).map(Some)
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ fn stored_by_key(conn: &mut PgConnection, sensor: &str) -> Vec<KeyedSensorEvent<
         .load(conn)
         .unwrap()
         .into_iter()
-        .map(|event| KeyedSensorEvent::new(event.id, serde_json::from_value(json!(event)).unwrap()))
+        .map(|event| KeyedSensorEvent::new(event.id, event.into()))
         .collect()
 }
 
@@ -116,7 +116,7 @@ fn stored_predictions(conn: &mut PgConnection, from: i64) -> Vec<KeyedPrediction
         .load(conn)
         .unwrap()
         .into_iter()
-        .map(|row| KeyedPrediction::new(row.id, serde_json::from_value(json!(row)).unwrap()))
+        .map(|row| KeyedPrediction::new(row.id, row.into()))
         .collect()
 }
 
@@ -472,7 +472,7 @@ fn what_a_batch_is_said_to_span_changes_no_result() {
                          array_agg({state} ORDER BY id) AS states, array_agg(1) AS ones
                      FROM given
                  ) AS given,
-                 upsert_sensor_events({span}, timestamps, rooms, sensors, types, states, NULL, '{{}}', '{{\"{{}}\"}}', ones,
+                 upsert_sensor_events({span}, timestamps, rooms, sensors, types, states, '{{}}', '{{}}', '{{\"{{}}\"}}', ones,
                      array_fill(false, ARRAY[600]), '{{}}', '{{}}')"
             );
             value(conn, &call)

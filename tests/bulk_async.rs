@@ -6,6 +6,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -111,13 +112,14 @@ async fn predictions_are_inserted_and_upserted() {
     let keys = bulk::upsert_events(&rows, Repeats::Error).unwrap().with_keys().call(&mut conn).await.unwrap().keys;
     let rows: Vec<_> = keys.iter().rev().map(|key| prediction().with_triggering_event(*key)).collect();
     let ids = bulk::insert_predictions(&rows).unwrap().call(&mut conn).await.unwrap();
-    let triggers: Vec<(i64, Option<i64>)> = predictions::table
-        .order(predictions::id)
+    let triggers: BTreeMap<i64, Option<i64>> = predictions::table
         .select((predictions::id, predictions::triggering_event_id))
         .load(&mut conn)
         .await
-        .unwrap();
-    let expected: Vec<_> = ids.iter().copied().zip(keys.iter().rev().map(|key| Some(key.id()))).collect();
+        .unwrap()
+        .into_iter()
+        .collect();
+    let expected: BTreeMap<_, _> = ids.iter().copied().zip(keys.iter().rev().map(|key| Some(key.id()))).collect();
     assert_eq!(triggers, expected);
 
     let ids = bulk::reserve_prediction_ids(60).call(&mut conn).await.unwrap();

@@ -7,10 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::{
-    ModelType, NewPrediction, NewSensorEvent, Prediction, PredictionChanges, SensorEvent, SensorEventChanges,
-    SensorEventKey, SensorState, SensorType, TransitionType,
+    Call, ModelType, NewPrediction, NewSensorEvent, Prediction, PredictionChanges, PredictionOutcome, SensorEvent,
+    SensorEventChanges, SensorEventKey, SensorState, SensorType, TransitionType, bulk,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{TestDb, sql, sql_error};
 
 fn nanoseconds() -> DateTime<Utc> {
@@ -161,8 +161,198 @@ fn serde_goes_both_ways_and_fills_in_defaults() {
     assert_eq!(serde_json::from_value::<NewSensorEvent<'_>>(serde_json::to_value(&event).unwrap()).unwrap(), event);
 
     let (_db, mut conn) = TestDb::ready();
-    let stored = insert(&mut conn, event);
+    let stored = insert(&mut conn, event.clone());
     assert_eq!(serde_json::from_value::<SensorEvent>(serde_json::to_value(&stored).unwrap()).unwrap(), stored);
+    assert_eq!(NewSensorEvent::from(stored), event);
+}
+
+/// As a sensor sends it.
+fn reading(state: &str) -> Value {
+    json!({ "timestamp": nanoseconds(), "room_id": "room", "sensor_id": "sensor", "sensor_type": "temperature", "state": state })
+}
+
+#[test]
+fn a_reading_from_json_is_the_one_that_new_makes() {
+    let (_db, mut conn) = TestDb::ready();
+    for state in ["21.5", " 7 ", "-0", "1e3", "on", "", "nan", "inf"] {
+        let new = NewSensorEvent::new(nanoseconds(), "room", "sensor", SensorType::TEMPERATURE, state);
+        let json: NewSensorEvent<'_> = serde_json::from_value(reading(state)).unwrap();
+        assert_eq!(json, new);
+        assert_eq!(json.numeric_value().map(f64::to_bits), new.numeric_value().map(f64::to_bits), "{state:?}");
+        // Sent in both ways, it is unchanged.
+        bulk::upsert_events(&[new], bulk::Repeats::Error).unwrap().call(&mut conn).unwrap();
+        let report = bulk::upsert_events(&[json], bulk::Repeats::Error).unwrap().call(&mut conn).unwrap();
+        assert_eq!(report.unchanged, 1, "{state:?}");
+    }
+}
+
+#[test]
+fn a_numeric_value_that_json_gives_counts_and_null_is_none() {
+    let mut json = reading("21.5");
+    for (given, expected) in [(json!(70.7), Some(70.7)), (json!(null), None)] {
+        json["numeric_value"] = given;
+        let event: NewSensorEvent<'_> = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(event.numeric_value(), expected);
+        // Nor does it come back when the event is written and read.
+        assert_eq!(serde_json::from_str::<NewSensorEvent<'_>>(&json!(event).to_string()).unwrap(), event);
+    }
+}
+
+#[test]
+fn a_misspelt_field_is_told_and_not_lost() {
+    let misspelt = |mut json: Value| {
+        json["numeric_valeu"] = json!(1);
+        json
+    };
+    let prediction = NewPrediction::new("room", nanoseconds(), TransitionType::StateChange, 0.5, ModelType::HMM, "1");
+    let outcome = PredictionOutcome {
+        actual_transition_time: None,
+        accuracy_minutes: None,
+        is_accurate: None,
+        validation_timestamp: None,
+    };
+    let errors = [
+        serde_json::from_value::<NewSensorEvent<'_>>(misspelt(reading("1"))).unwrap_err(),
+        serde_json::from_value::<NewPrediction<'_>>(misspelt(json!(prediction))).unwrap_err(),
+        serde_json::from_value::<SensorEventChanges<'_>>(misspelt(json!({ "state": "on" }))).unwrap_err(),
+        serde_json::from_value::<PredictionChanges<'_>>(misspelt(json!({}))).unwrap_err(),
+        serde_json::from_value::<PredictionOutcome>(misspelt(json!(outcome))).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.to_string().contains("unknown field `numeric_valeu`"), "{error}");
+    }
+    // An outcome replaces all of its columns, so it must have them all.
+    for field in ["actual_transition_time", "accuracy_minutes", "is_accurate", "validation_timestamp"] {
+        let mut json = json!(outcome);
+        json.as_object_mut().unwrap().remove(field).unwrap();
+        let error = serde_json::from_value::<PredictionOutcome>(json).unwrap_err();
+        assert_eq!(error.to_string(), format!("missing field `{field}`"));
+    }
+    assert_eq!(serde_json::from_value::<PredictionOutcome>(json!(outcome)).unwrap(), outcome);
+}
+
+fn micros() -> DateTime<Utc> {
+    "2026-01-01T12:00:00.123456Z".parse().unwrap()
+}
+
+/// Each field with a value, as JSON, and whether null clears it.
+fn event_changes() -> [(&'static str, Value, bool); 8] {
+    [
+        ("sensor_type", json!("light"), false),
+        ("state", json!("off"), false),
+        ("numeric_value", json!(0.119_093_437_247_072_33), true),
+        ("previous_state", json!("on"), true),
+        ("attributes", json!({ "a": [1, null] }), false),
+        ("is_human_triggered", json!(false), false),
+        ("confidence_score", json!(0.25), true),
+        ("processed_at", json!(micros()), true),
+    ]
+}
+
+fn prediction_changes() -> [(&'static str, Value, bool); 11] {
+    [
+        ("predicted_transition_time", json!(micros()), false),
+        ("transition_type", json!("vacant_to_occupied"), false),
+        ("confidence_score", json!(0.119_093_437_247_072_33), false),
+        ("prediction_interval_lower", json!(micros()), true),
+        ("prediction_interval_upper", json!(micros()), true),
+        ("model_type", json!("mine"), false),
+        ("model_version", json!("2"), false),
+        ("feature_importance", json!({ "light": 0.5 }), true),
+        ("alternatives", json!([]), true),
+        ("triggering_event_id", json!(7), true),
+        ("processing_time_ms", json!(1.5), true),
+    ]
+}
+
+#[test]
+fn json_of_changes_comes_back_as_it_was_and_only_what_is_set() {
+    fn check<T>(fields: &[(&str, Value, bool)])
+    where
+        T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug + Default,
+    {
+        assert_eq!(json!(T::default()), json!({}));
+        assert_eq!(serde_json::from_value::<T>(json!({})).unwrap(), T::default());
+        // Mixtures of absent, null and set.
+        for mixture in (0..3_usize.pow(u32::try_from(fields.len()).unwrap())).step_by(17) {
+            let mut json = json!({});
+            for (place, (field, value, is_nullable)) in (0..).zip(fields) {
+                match mixture / 3_usize.pow(place) % 3 {
+                    0 => {}
+                    1 if *is_nullable => json[field] = Value::Null,
+                    _ => json[field] = value.clone(),
+                }
+            }
+            let changes: T = serde_json::from_value(json.clone()).unwrap();
+            assert_eq!(json!(changes), json);
+            assert_eq!(serde_json::from_str::<T>(&json.to_string()).unwrap(), changes);
+        }
+        for (field, _, is_nullable) in fields {
+            let cleared = serde_json::from_value::<T>(json!({ *field: null }));
+            if *is_nullable {
+                assert_ne!(cleared.unwrap(), T::default(), "{field}");
+            } else if *field != "attributes" {
+                let error = cleared.unwrap_err().to_string();
+                assert!(error.starts_with("null in a column that cannot be null: leave the field out"), "{error}");
+            }
+        }
+    }
+    check::<SensorEventChanges<'static>>(&event_changes());
+    check::<PredictionChanges<'static>>(&prediction_changes());
+    // A value of JSON, which the column may hold.
+    let cleared: SensorEventChanges<'_> = serde_json::from_str(r#"{ "attributes": null }"#).unwrap();
+    assert_eq!(cleared.attributes, Some(Value::Null));
+    assert_eq!(json!(cleared), json!({ "attributes": null }));
+}
+
+#[test]
+fn every_change_from_json_reaches_its_column_and_no_other() {
+    let (_db, mut conn) = TestDb::ready();
+    let full = NewSensorEvent::new(nanoseconds(), "room", "sensor", SensorType::TEMPERATURE, "21.5")
+        .with_previous_state("20")
+        .with_confidence_score(1.0)
+        .with_processed_at(nanoseconds() + TimeDelta::days(1));
+    let event = insert(&mut conn, full);
+    for (field, value, is_nullable) in event_changes() {
+        for value in [Some(value), is_nullable.then_some(Value::Null)].into_iter().flatten() {
+            let changes: SensorEventChanges<'_> = serde_json::from_value(json!({ field: value })).unwrap();
+            let changed: SensorEvent = diesel::update(&event)
+                .set(&changes)
+                .returning(SensorEvent::as_returning())
+                .get_result(&mut conn)
+                .unwrap();
+            let mut expected = json!(event);
+            expected[field] = value;
+            assert_eq!(json!(changed), expected);
+            event.clone().save_changes::<SensorEvent>(&mut conn).unwrap();
+        }
+    }
+    let full = NewPrediction::new("room", nanoseconds(), TransitionType::StateChange, 0.5, ModelType::HMM, "1")
+        .with_feature_importance(json!({}))
+        .with_alternatives(json!([1]))
+        .with_triggering_event_id(event.id)
+        .with_processing_time_ms(1.0);
+    let prediction: Prediction = diesel::insert_into(predictions::table)
+        .values(&full)
+        .returning(Prediction::as_returning())
+        .get_result(&mut conn)
+        .unwrap();
+    assert_eq!(NewPrediction::from(prediction.clone()), full);
+    for (field, value, is_nullable) in prediction_changes() {
+        let value = if field == "triggering_event_id" { json!(event.id) } else { value };
+        for value in [Some(value), is_nullable.then_some(Value::Null)].into_iter().flatten() {
+            let changes: PredictionChanges<'_> = serde_json::from_value(json!({ field: value })).unwrap();
+            let changed: Prediction = diesel::update(&prediction)
+                .set(&changes)
+                .returning(Prediction::as_returning())
+                .get_result(&mut conn)
+                .unwrap();
+            let mut expected = json!(prediction);
+            expected[field] = value;
+            assert_eq!(json!(changed), expected);
+            prediction.clone().save_changes::<Prediction>(&mut conn).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -181,6 +181,7 @@ fn check_constraints_guard_the_columns() {
                 ],
             ),
             ("referenced_events_epoch", &["is_only_row"]),
+            ("sensor_event_id_locks", &["slot"]),
         ] {
             let mut checked = values(
                 conn,
@@ -340,5 +341,9 @@ fn the_declared_schema_is_the_one_in_the_database() {
              AND table_name NOT IN ('predictions', 'referenced_events', 'sensor_events')
          ORDER BY table_name",
     );
-    assert_eq!(others, ["occupancy_models_migrations", "referenced_events_epoch"], "tables that are not declared");
+    assert_eq!(
+        others,
+        ["occupancy_models_migrations", "referenced_events_epoch", "sensor_event_id_locks"],
+        "tables that are not declared"
+    );
 }

@@ -14,10 +14,97 @@ SET search_path FROM CURRENT
 AS $$ SELECT nextval(pg_get_serial_sequence('predictions', 'id')) FROM generate_series(1, how_many) $$;
 COMMENT ON FUNCTION reserve_prediction_ids(BIGINT) IS 'Hands out ids of predictions, for rows that are stored by id later. Ids that are not used stay unused.';
 
+-- What a function of this file takes as a batch: each column one array of as many elements, counted from 1. An array that
+-- is shorter, NULL, or counted from elsewhere would lose values silently, because a subscript beyond its end reads NULL.
+-- `shapes` has `concat(cardinality(a), array_dims(a))` of each column.
+CREATE FUNCTION refuse_uneven_columns(function_name TEXT, rows INT, columns TEXT[], shapes TEXT[], may_be_empty TEXT[] DEFAULT '{}') RETURNS VOID
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    expected CONSTANT TEXT := CASE WHEN rows > 0 THEN format('%s[1:%s]', rows, rows) ELSE '0' END;
+    wrong RECORD;
+BEGIN
+    SELECT c.name, c.shape INTO wrong
+    FROM unnest(columns, shapes) WITH ORDINALITY AS c (name, shape, position)
+    WHERE c.shape <> expected AND NOT (c.shape = '0' AND c.name = ANY (may_be_empty))
+    ORDER BY c.position
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format(
+                '%s(): %s is %s, and %s has %s elements', function_name, wrong.name,
+                CASE
+                    WHEN wrong.shape = '' THEN 'NULL'
+                    WHEN wrong.shape = '0' THEN 'empty'
+                    ELSE 'an array of ' || replace(wrong.shape, '[', ' [')
+                END,
+                columns[1], coalesce(rows, 0)
+            ),
+            HINT = 'Give every column one element for each row, counted from 1. Only a column that may be null may be empty instead, which means null in every row.',
+            COLUMN = wrong.name,
+            CONSTRAINT = 'occupancy_models:uneven_columns';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION refuse_uneven_columns(TEXT, INT, TEXT[], TEXT[], TEXT[]) IS 'Raises an error if the columns of a batch are not arrays of the same length.';
+
+CREATE FUNCTION refuse_repeated_ids(function_name TEXT, table_name TEXT, ids BIGINT[]) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    repeated RECORD;
+BEGIN
+    SELECT id INTO repeated FROM unnest(ids) AS id GROUP BY id HAVING count(*) > 1 OR id IS NULL ORDER BY id LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF repeated.id IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'null_value_not_allowed',
+            MESSAGE = format('%s(): an element of ids is NULL', function_name),
+            HINT = 'Give the id of each row.',
+            COLUMN = 'ids', CONSTRAINT = 'occupancy_models:uneven_columns';
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'cardinality_violation',
+        MESSAGE = format('%s(): the id %s comes twice', function_name, repeated.id),
+        HINT = 'Give each id once, with the row that counts.',
+        TABLE = table_name, COLUMN = repeated.id::TEXT, CONSTRAINT = 'occupancy_models:id_repeated';
+END
+$$;
+COMMENT ON FUNCTION refuse_repeated_ids(TEXT, TEXT, BIGINT[]) IS 'Raises an error if an id is null or comes twice.';
+
+CREATE FUNCTION refuse_unknown_ids(table_name TEXT, ids BIGINT[]) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    handed_out CONSTANT BIGINT := coalesce(pg_sequence_last_value(pg_get_serial_sequence(table_name, 'id')::REGCLASS), 0);
+    unknown_id CONSTANT BIGINT := (SELECT min(id) FROM unnest(ids) AS id WHERE id > handed_out OR id < 1);
+BEGIN
+    IF unknown_id IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('the id %s was never handed out', unknown_id),
+            HINT = 'Reserve ids first, or let the database assign them.',
+            TABLE = table_name, COLUMN = unknown_id::TEXT, CONSTRAINT = 'occupancy_models:id_not_handed_out';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION refuse_unknown_ids(TEXT, BIGINT[]) IS 'Raises an error if the sequence of the table has not handed an id out.';
+
 -- Columns are read by subscript where the plan is kept: that takes half the time of unnest() with many arrays, which
 -- keeps each of them in a store of its own. (In EXECUTE each subscript would search its array from the start.) A
 -- column of nothing but nulls may come as an empty array: both ways read null beyond its end. Attributes come once for
 -- all rows that share them, with the position of each row's: reading JSON costs more than all other columns together.
+--
+-- Whatever is written here is written in one order, by timestamp, sensor and id, whatever order it comes in: two calls
+-- with the same rows in different orders would deadlock. Time first, because a call that has to create a chunk waits for
+-- every other one that has, so it must have passed all older rows by then. Texts by their bytes, so that the collation
+-- plays no part.
 --
 -- Upsert by sensor and instant. `sensors`, `earliest` and `latest` tell what the rows span; whoever has the rows finds
 -- them sooner than this function would. They only choose the way: wrong ones cost time, and change no result. Three
@@ -92,6 +179,27 @@ DECLARE
     to_write BIGINT[];
     is_fresh BOOLEAN;
 BEGIN
+    PERFORM refuse_uneven_columns(
+        'upsert_sensor_events', cardinality(timestamps),
+        ARRAY[
+            'timestamps', 'room_ids', 'sensor_ids', 'sensor_types', 'states', 'attributes_at', 'human_triggered',
+            'numeric_values', 'previous_states', 'confidence_scores', 'processed_ats'
+        ],
+        ARRAY[
+            concat(cardinality(timestamps), array_dims(timestamps)),
+            concat(cardinality(room_ids), array_dims(room_ids)),
+            concat(cardinality(sensor_ids), array_dims(sensor_ids)),
+            concat(cardinality(sensor_types), array_dims(sensor_types)),
+            concat(cardinality(states), array_dims(states)),
+            concat(cardinality(attributes_at), array_dims(attributes_at)),
+            concat(cardinality(human_triggered), array_dims(human_triggered)),
+            concat(cardinality(numeric_values), array_dims(numeric_values)),
+            concat(cardinality(previous_states), array_dims(previous_states)),
+            concat(cardinality(confidence_scores), array_dims(confidence_scores)),
+            concat(cardinality(processed_ats), array_dims(processed_ats))
+        ],
+        ARRAY['numeric_values', 'previous_states', 'confidence_scores', 'processed_ats']
+    );
     inserted := 0;
     updated := 0;
     unchanged := 0;
@@ -119,7 +227,9 @@ BEGIN
                     timestamps[i], room_ids[i], sensor_ids[i], sensor_types[i], states[i], numeric_values[i],
                     previous_states[i], attribute_values[attributes_at[i]], human_triggered[i], confidence_scores[i],
                     processed_ats[i]
-                FROM generate_series(1, rows) AS i;
+                FROM (
+                    SELECT i FROM generate_series(1, rows) AS i ORDER BY timestamps[i], sensor_ids[i] COLLATE "C"
+                ) AS in_order;
                 inserted := rows;
                 RETURN;
             EXCEPTION WHEN unique_violation THEN
@@ -150,10 +260,11 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    to_write := CASE
-        WHEN equal = '{}' THEN ARRAY(SELECT generate_series(1, rows))
-        ELSE ARRAY(SELECT generate_series(1, rows) EXCEPT SELECT unnest(equal) ORDER BY 1)
-    END;
+    to_write := ARRAY(
+        SELECT i
+        FROM (SELECT generate_series(1, rows) EXCEPT SELECT unnest(equal)) AS differing (i)
+        ORDER BY timestamps[i], sensor_ids[i] COLLATE "C"
+    );
 
     WITH written AS (
         INSERT INTO sensor_events AS e (
@@ -199,6 +310,16 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
+    PERFORM refuse_uneven_columns(
+        'sensor_event_ids', cardinality(timestamps),
+        ARRAY[
+            'timestamps', 'sensor_ids'
+        ],
+        ARRAY[
+            concat(cardinality(timestamps), array_dims(timestamps)),
+            concat(cardinality(sensor_ids), array_dims(sensor_ids))
+        ]
+    );
     -- Who asks for no keys does not wait for a plan.
     IF cardinality(timestamps) = 0 THEN
         ids := '{}';
@@ -221,8 +342,40 @@ END
 $$;
 COMMENT ON FUNCTION sensor_event_ids(TEXT[], TIMESTAMPTZ[]) IS 'The ids of the events of these sensors at these instants, in the same order; null where there is none.';
 
--- Upsert by key: the one door for ids that are chosen before the row is stored. It lets in no id that exists with
--- another timestamp, and none that the sequence has not handed out.
+-- Upsert by key: for ids that are chosen before the row is stored. It lets in no id that exists with another timestamp,
+-- none that comes twice, and none that the sequence has not handed out.
+--
+-- No index can keep the id alone unique, so those who store ids of the same range take turns. They do so by locking rows
+-- of this table, which takes rights on it: an advisory lock could be taken, and kept, by any role that can connect.
+CREATE TABLE sensor_event_id_locks (
+    slot INT PRIMARY KEY CHECK (slot BETWEEN 0 AND 63)
+);
+COMMENT ON TABLE sensor_event_id_locks IS 'What upserts of sensor events by key lock while they check their ids: a row for each 64th range of 65,536 ids.';
+COMMENT ON COLUMN sensor_event_id_locks.slot IS 'The ranges of ids, counted from 0, whose number leaves this remainder when divided by 64.';
+INSERT INTO sensor_event_id_locks SELECT generate_series(0, 63);
+
+CREATE FUNCTION lock_sensor_event_ids(ids BIGINT[]) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    slots CONSTANT INT[] := ARRAY(SELECT DISTINCT (id >> 16) % 64 FROM unnest(ids) AS id);
+    locked BIGINT;
+BEGIN
+    PERFORM FROM sensor_event_id_locks WHERE slot = ANY (slots) ORDER BY slot FOR UPDATE;
+    GET DIAGNOSTICS locked = ROW_COUNT;
+    -- A copy of the schema without its data has none of them.
+    IF locked < cardinality(slots) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = 'sensor_event_id_locks lacks rows',
+            HINT = 'Run: INSERT INTO sensor_event_id_locks SELECT generate_series(0, 63) ON CONFLICT DO NOTHING',
+            TABLE = 'sensor_event_id_locks';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lock_sensor_event_ids(BIGINT[]) IS 'Waits for, and holds off, every other call for ids of the same ranges to the end of the transaction.';
+
 CREATE FUNCTION upsert_sensor_events_by_key(
     ids BIGINT[],
     timestamps TIMESTAMPTZ[],
@@ -251,23 +404,34 @@ SET enable_nestloop TO off
 SET jit TO off
 AS $$
 DECLARE
-    handed_out CONSTANT BIGINT := coalesce(pg_sequence_last_value(pg_get_serial_sequence('sensor_events', 'id')::REGCLASS), 0);
-    unknown_id CONSTANT BIGINT := (SELECT min(id) FROM unnest(ids) AS id WHERE id > handed_out OR id < 1);
     taken RECORD;
 BEGIN
+    PERFORM refuse_uneven_columns(
+        'upsert_sensor_events_by_key', cardinality(ids),
+        ARRAY[
+            'ids', 'timestamps', 'room_ids', 'sensor_ids', 'sensor_types', 'states', 'attributes_at',
+            'human_triggered', 'numeric_values', 'previous_states', 'confidence_scores', 'processed_ats'
+        ],
+        ARRAY[
+            concat(cardinality(ids), array_dims(ids)), concat(cardinality(timestamps), array_dims(timestamps)),
+            concat(cardinality(room_ids), array_dims(room_ids)),
+            concat(cardinality(sensor_ids), array_dims(sensor_ids)),
+            concat(cardinality(sensor_types), array_dims(sensor_types)),
+            concat(cardinality(states), array_dims(states)),
+            concat(cardinality(attributes_at), array_dims(attributes_at)),
+            concat(cardinality(human_triggered), array_dims(human_triggered)),
+            concat(cardinality(numeric_values), array_dims(numeric_values)),
+            concat(cardinality(previous_states), array_dims(previous_states)),
+            concat(cardinality(confidence_scores), array_dims(confidence_scores)),
+            concat(cardinality(processed_ats), array_dims(processed_ats))
+        ],
+        ARRAY['numeric_values', 'previous_states', 'confidence_scores', 'processed_ats']
+    );
     PERFORM refuse_old_snapshot('upsert_sensor_events_by_key()');
-    IF unknown_id IS NOT NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('the id %s was never handed out', unknown_id),
-            HINT = 'Reserve ids first, or let the database assign them.',
-            TABLE = 'sensor_events', COLUMN = unknown_id::TEXT, CONSTRAINT = 'occupancy_models:id_not_handed_out';
-    END IF;
+    PERFORM refuse_repeated_ids('upsert_sensor_events_by_key', 'sensor_events', ids);
+    PERFORM refuse_unknown_ids('sensor_events', ids);
 
-    -- Who stores ids of the same range at the same time takes turns, so that the check below holds. No index can
-    -- keep the id alone unique.
-    PERFORM pg_advisory_xact_lock('sensor_events'::REGCLASS::INT, (range_of_ids % 2147483647)::INT)
-    FROM (SELECT DISTINCT id >> 16 AS range_of_ids FROM unnest(ids) AS id ORDER BY 1) AS ranges;
+    PERFORM lock_sensor_event_ids(ids);
     EXECUTE
         'SELECT e.id, e.timestamp
         FROM sensor_events AS e
@@ -291,12 +455,15 @@ BEGIN
             is_human_triggered, confidence_score, processed_at
         )
         OVERRIDING SYSTEM VALUE
-        SELECT *
-        FROM unnest(
-            ids, timestamps, room_ids, sensor_ids, sensor_types, states, numeric_values, previous_states,
-            ARRAY(SELECT attribute_values[attributes_at[i]] FROM generate_series(1, cardinality(ids)) AS i),
-            human_triggered, confidence_scores, processed_ats
-        )
+        SELECT
+            ids[i], timestamps[i], room_ids[i], sensor_ids[i], sensor_types[i], states[i], numeric_values[i],
+            previous_states[i], attribute_values[attributes_at[i]], human_triggered[i], confidence_scores[i],
+            processed_ats[i]
+        FROM (
+            SELECT i
+            FROM generate_series(1, cardinality(ids)) AS i
+            ORDER BY timestamps[i], sensor_ids[i] COLLATE "C", ids[i]
+        ) AS in_order
         ON CONFLICT (id, timestamp) DO UPDATE SET
             room_id = EXCLUDED.room_id,
             sensor_id = EXCLUDED.sensor_id,
@@ -324,7 +491,7 @@ BEGIN
     unchanged := cardinality(ids) - inserted - updated;
 END
 $$;
-COMMENT ON FUNCTION upsert_sensor_events_by_key(BIGINT[], TIMESTAMPTZ[], TEXT[], TEXT[], TEXT[], TEXT[], DOUBLE PRECISION[], TEXT[], JSONB[], INT[], BOOLEAN[], DOUBLE PRECISION[], TIMESTAMPTZ[]) IS 'Stores events by ids that were handed out before, each once. Refuses an id that the sequence has not handed out, or that exists with another timestamp.';
+COMMENT ON FUNCTION upsert_sensor_events_by_key(BIGINT[], TIMESTAMPTZ[], TEXT[], TEXT[], TEXT[], TEXT[], DOUBLE PRECISION[], TEXT[], JSONB[], INT[], BOOLEAN[], DOUBLE PRECISION[], TIMESTAMPTZ[]) IS 'Stores events by ids that were handed out before, each once. Refuses an id that comes twice, that the sequence has not handed out, or that exists with another timestamp.';
 
 CREATE FUNCTION insert_predictions(
     room_ids TEXT[],
@@ -344,25 +511,65 @@ CREATE FUNCTION insert_predictions(
 ) RETURNS SETOF BIGINT
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
+-- As above: subscripts are fast where the plan is kept.
+SET plan_cache_mode TO force_generic_plan
+SET jit TO off
 AS $$
+DECLARE
+    -- The trigger registers the events row by row: in one order, as two calls for the same events would deadlock otherwise.
+    in_order CONSTANT INT[] := ARRAY(
+        SELECT i FROM generate_series(1, cardinality(room_ids)) AS i ORDER BY triggering_event_ids[i], i
+    );
 BEGIN
+    PERFORM refuse_uneven_columns(
+        'insert_predictions', cardinality(room_ids),
+        ARRAY[
+            'room_ids', 'prediction_times', 'predicted_transition_times', 'transition_types', 'confidence_scores',
+            'model_types', 'model_versions', 'prediction_interval_lowers', 'prediction_interval_uppers',
+            'feature_importances', 'alternative_values', 'triggering_event_ids', 'triggering_event_timestamps',
+            'processing_times_ms'
+        ],
+        ARRAY[
+            concat(cardinality(room_ids), array_dims(room_ids)),
+            concat(cardinality(prediction_times), array_dims(prediction_times)),
+            concat(cardinality(predicted_transition_times), array_dims(predicted_transition_times)),
+            concat(cardinality(transition_types), array_dims(transition_types)),
+            concat(cardinality(confidence_scores), array_dims(confidence_scores)),
+            concat(cardinality(model_types), array_dims(model_types)),
+            concat(cardinality(model_versions), array_dims(model_versions)),
+            concat(cardinality(prediction_interval_lowers), array_dims(prediction_interval_lowers)),
+            concat(cardinality(prediction_interval_uppers), array_dims(prediction_interval_uppers)),
+            concat(cardinality(feature_importances), array_dims(feature_importances)),
+            concat(cardinality(alternative_values), array_dims(alternative_values)),
+            concat(cardinality(triggering_event_ids), array_dims(triggering_event_ids)),
+            concat(cardinality(triggering_event_timestamps), array_dims(triggering_event_timestamps)),
+            concat(cardinality(processing_times_ms), array_dims(processing_times_ms))
+        ],
+        ARRAY['prediction_interval_lowers', 'prediction_interval_uppers', 'feature_importances', 'alternative_values', 'triggering_event_ids', 'triggering_event_timestamps', 'processing_times_ms']
+    );
     -- A role that may only insert predictions leaves it to the trigger, one by one.
     IF has_function_privilege('register_sensor_events(bigint[], timestamptz[])', 'EXECUTE') THEN
         PERFORM register_sensor_events(triggering_event_ids, triggering_event_timestamps);
     END IF;
     RETURN QUERY
-    INSERT INTO predictions (
-        room_id, prediction_time, predicted_transition_time, transition_type, confidence_score,
-        prediction_interval_lower, prediction_interval_upper, model_type, model_version, feature_importance,
-        alternatives, triggering_event_id, processing_time_ms
+    WITH written AS (
+        INSERT INTO predictions (
+            room_id, prediction_time, predicted_transition_time, transition_type, confidence_score,
+            prediction_interval_lower, prediction_interval_upper, model_type, model_version, feature_importance,
+            alternatives, triggering_event_id, processing_time_ms
+        )
+        SELECT
+            room_ids[i], prediction_times[i], predicted_transition_times[i], transition_types[i], confidence_scores[i],
+            prediction_interval_lowers[i], prediction_interval_uppers[i], model_types[i], model_versions[i],
+            feature_importances[i], alternative_values[i], triggering_event_ids[i], processing_times_ms[i]
+        FROM unnest(in_order) AS i
+        RETURNING id
     )
-    SELECT *
-    FROM unnest(
-        room_ids, prediction_times, predicted_transition_times, transition_types, confidence_scores,
-        prediction_interval_lowers, prediction_interval_uppers, model_types, model_versions, feature_importances,
-        alternative_values, triggering_event_ids, processing_times_ms
-    )
-    RETURNING id;
+    -- A session takes ids from the sequence in ascending order, so the smallest is that of the first row in order.
+    SELECT written_in_order.id
+    FROM (SELECT id, row_number() OVER (ORDER BY id) AS nth FROM written) AS written_in_order
+    JOIN unnest(in_order) WITH ORDINALITY AS given (position, nth) USING (nth)
+    ORDER BY given.position;
 END
 $$;
 COMMENT ON FUNCTION insert_predictions(TEXT[], TIMESTAMPTZ[], TIMESTAMPTZ[], TEXT[], DOUBLE PRECISION[], TIMESTAMPTZ[], TIMESTAMPTZ[], TEXT[], TEXT[], JSONB[], JSONB[], BIGINT[], TIMESTAMPTZ[], DOUBLE PRECISION[]) IS 'Stores predictions, registering their triggering events in one pass, and returns their ids in the order of the rows.';
@@ -389,18 +596,39 @@ CREATE FUNCTION upsert_predictions(
 )
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
+-- As above: subscripts are fast where the plan is kept.
+SET plan_cache_mode TO force_generic_plan
+SET jit TO off
 AS $$
-DECLARE
-    handed_out CONSTANT BIGINT := coalesce(pg_sequence_last_value(pg_get_serial_sequence('predictions', 'id')::REGCLASS), 0);
-    unknown_id CONSTANT BIGINT := (SELECT min(id) FROM unnest(ids) AS id WHERE id > handed_out OR id < 1);
 BEGIN
-    IF unknown_id IS NOT NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('the id %s was never handed out', unknown_id),
-            HINT = 'Reserve ids first, or let the database assign them.',
-            TABLE = 'predictions', COLUMN = unknown_id::TEXT, CONSTRAINT = 'occupancy_models:id_not_handed_out';
-    END IF;
+    PERFORM refuse_uneven_columns(
+        'upsert_predictions', cardinality(ids),
+        ARRAY[
+            'ids', 'room_ids', 'prediction_times', 'predicted_transition_times', 'transition_types',
+            'confidence_scores', 'model_types', 'model_versions', 'prediction_interval_lowers',
+            'prediction_interval_uppers', 'feature_importances', 'alternative_values', 'triggering_event_ids',
+            'triggering_event_timestamps', 'processing_times_ms'
+        ],
+        ARRAY[
+            concat(cardinality(ids), array_dims(ids)), concat(cardinality(room_ids), array_dims(room_ids)),
+            concat(cardinality(prediction_times), array_dims(prediction_times)),
+            concat(cardinality(predicted_transition_times), array_dims(predicted_transition_times)),
+            concat(cardinality(transition_types), array_dims(transition_types)),
+            concat(cardinality(confidence_scores), array_dims(confidence_scores)),
+            concat(cardinality(model_types), array_dims(model_types)),
+            concat(cardinality(model_versions), array_dims(model_versions)),
+            concat(cardinality(prediction_interval_lowers), array_dims(prediction_interval_lowers)),
+            concat(cardinality(prediction_interval_uppers), array_dims(prediction_interval_uppers)),
+            concat(cardinality(feature_importances), array_dims(feature_importances)),
+            concat(cardinality(alternative_values), array_dims(alternative_values)),
+            concat(cardinality(triggering_event_ids), array_dims(triggering_event_ids)),
+            concat(cardinality(triggering_event_timestamps), array_dims(triggering_event_timestamps)),
+            concat(cardinality(processing_times_ms), array_dims(processing_times_ms))
+        ],
+        ARRAY['prediction_interval_lowers', 'prediction_interval_uppers', 'feature_importances', 'alternative_values', 'triggering_event_ids', 'triggering_event_timestamps', 'processing_times_ms']
+    );
+    PERFORM refuse_repeated_ids('upsert_predictions', 'predictions', ids);
+    PERFORM refuse_unknown_ids('predictions', ids);
     IF has_function_privilege('register_sensor_events(bigint[], timestamptz[])', 'EXECUTE') THEN
         PERFORM register_sensor_events(triggering_event_ids, triggering_event_timestamps);
     END IF;
@@ -411,12 +639,16 @@ BEGIN
             alternatives, triggering_event_id, processing_time_ms
         )
         OVERRIDING SYSTEM VALUE
-        SELECT *
-        FROM unnest(
-            ids, room_ids, prediction_times, predicted_transition_times, transition_types, confidence_scores,
-            prediction_interval_lowers, prediction_interval_uppers, model_types, model_versions, feature_importances,
-            alternative_values, triggering_event_ids, processing_times_ms
-        )
+        SELECT
+            ids[i], room_ids[i], prediction_times[i], predicted_transition_times[i], transition_types[i],
+            confidence_scores[i], prediction_interval_lowers[i], prediction_interval_uppers[i], model_types[i],
+            model_versions[i], feature_importances[i], alternative_values[i], triggering_event_ids[i],
+            processing_times_ms[i]
+        -- The trigger registers the events row by row, so their order comes first. A prediction that comes again has the
+        -- same event.
+        FROM (
+            SELECT i FROM generate_series(1, cardinality(ids)) AS i ORDER BY triggering_event_ids[i], ids[i]
+        ) AS in_order
         ON CONFLICT (id) DO UPDATE SET
             room_id = EXCLUDED.room_id,
             prediction_time = EXCLUDED.prediction_time,

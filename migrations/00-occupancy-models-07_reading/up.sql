@@ -28,6 +28,15 @@ AS $$
 DECLARE
     span RECORD;
 BEGIN
+    PERFORM refuse_uneven_columns(
+        'sensor_events_by_keys', cardinality(ids),
+        ARRAY[
+            'ids', 'timestamps'
+        ],
+        ARRAY[
+            concat(cardinality(ids), array_dims(ids)), concat(cardinality(timestamps), array_dims(timestamps))
+        ]
+    );
     FOR span IN
         SELECT min(key.timestamp) AS lower, max(key.timestamp) AS upper, array_agg(key.id) AS ids
         FROM unnest(ids, timestamps) AS key (id, timestamp)
@@ -82,6 +91,12 @@ CREATE FUNCTION record_prediction_outcomes(
 LANGUAGE sql
 SET search_path FROM CURRENT
 BEGIN ATOMIC
+    SELECT
+        refuse_uneven_columns(
+            'record_prediction_outcomes', cardinality(ids), ARRAY['ids', 'actual_times'],
+            ARRAY[concat(cardinality(ids), array_dims(ids)), concat(cardinality(actual_times), array_dims(actual_times))]
+        ),
+        refuse_repeated_ids('record_prediction_outcomes', 'predictions', ids);
     WITH outcomes AS (
         SELECT id, actual
         FROM unnest(ids, actual_times) AS outcome (id, actual)

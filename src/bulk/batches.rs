@@ -10,12 +10,13 @@ use super::repeats::Repeats;
 use super::upsert::{UpsertReport, upsert_events};
 use crate::call::Call;
 use crate::error::{Error, Result};
-use crate::sensor_event::NewSensorEvent;
+use crate::new_sensor_event::NewSensorEvent;
 
 /// Writes any number of rows in batches of one size: no more than one batch is in memory.
 ///
 /// Each batch is atomic by itself. If one fails, it leaves nothing, those before it stay, and the
-/// [error](BatchError) says how far it went. For all or nothing, put the whole run into a transaction.
+/// [error](BatchError) says how far it went. For all or nothing, put the whole run into a transaction; two such
+/// transactions with the same rows in different batches can deadlock, which [`Retry`](crate::retry::Retry) resolves.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
@@ -77,7 +78,7 @@ impl<'p> Batches<'p> {
         self
     }
 
-    /// What to do with repeats inside one batch; the last one wins unless told. A repeat in a later batch is an
+    /// What to do with repeats inside one batch; default: the last one wins. A repeat in a later batch is an
     /// update of what the earlier one stored.
     pub fn repeats(mut self, repeats: Repeats) -> Self {
         self.repeats = repeats;

@@ -5,8 +5,8 @@ use diesel::prelude::*;
 
 use super::check;
 use crate::error::Result;
+use crate::new_sensor_event::NewSensorEvent;
 use crate::schema::sensor_events;
-use crate::sensor_event::NewSensorEvent;
 
 /// Many new events through binary COPY: for first loads, and logs that cannot repeat.
 ///

@@ -13,6 +13,9 @@
 //! prepared once, and no limit on parameters applies. Batches of about 5,000 rows do well; [`Batches`] makes them of
 //! any iterator. Rows are checked before anything is sent; each call is atomic.
 //!
+//! Upserts write rows in one order, whatever order they come in, so that calls with the same rows wait for each other and
+//! do not deadlock.
+//!
 //! All but COPY are query values that sync Diesel and diesel-async both run.
 
 mod batches;
@@ -24,6 +27,7 @@ mod prediction;
 mod repeats;
 mod reserve;
 mod upsert;
+mod upsert_by_key;
 
 pub use batches::{BatchError, Batches};
 pub use check::{InvalidRow, Problem};
@@ -33,6 +37,5 @@ pub use outcome::{OutcomeReport, RecordOutcomes, record_outcomes};
 pub use prediction::{InsertPredictions, KeyedPrediction, UpsertPredictions, insert_predictions, upsert_predictions};
 pub use repeats::Repeats;
 pub use reserve::{ReserveKeys, ReservePredictionIds, reserve_keys, reserve_prediction_ids};
-pub use upsert::{
-    KeyedSensorEvent, UpsertEvents, UpsertEventsByKey, UpsertReport, upsert_events, upsert_events_by_key,
-};
+pub use upsert::{UpsertEvents, UpsertReport, upsert_events};
+pub use upsert_by_key::{KeyedSensorEvent, UpsertEventsByKey, upsert_events_by_key};

@@ -12,12 +12,16 @@ use super::repeats::Repeats;
 use super::upsert::{ReportRow, ReportSqlType, UpsertReport, count, nullable, report};
 use crate::call::{Call, single};
 use crate::error::Result;
-use crate::prediction::{NewPrediction, TransitionType};
+use crate::new_prediction::NewPrediction;
+use crate::prediction::TransitionType;
 
 /// Stores predictions and gives their ids, in order.
 ///
 /// References to events [given by key](NewPrediction::with_triggering_event) are registered in one pass that looks
 /// only into the chunks of those events; by id alone, each takes a look of its own.
+///
+/// Rows are written in the order of their triggering events, so that calls that refer to the same events do not deadlock:
+/// the ids that come back are in the order of the rows, and need not ascend.
 ///
 /// # Errors
 /// [`Error::InvalidRow`](crate::Error::InvalidRow), before anything is sent. When it runs: a foreign key violation
@@ -174,6 +178,9 @@ impl<'a> KeyedPrediction<'a> {
 
 /// Stores predictions, each once by its id: for ids that were [reserved](super::reserve_prediction_ids) or read
 /// before. What validation has recorded stays.
+///
+/// They are written in the order of their triggering events and ids, whatever order they come in: calls that store the
+/// same predictions at the same time wait for each other, and do not deadlock, unless one gives a prediction another event.
 ///
 /// # Errors
 /// [`Error::InvalidRow`](crate::Error::InvalidRow), before anything is sent. When it runs:
