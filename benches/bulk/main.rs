@@ -60,7 +60,7 @@ fn main() {
         if wanted("attributes") {
             candidates::own_attributes(rounds, rows);
         }
-        if wanted("chunks") {
+        if wanted("chunks") && has(Needs::Timescale) {
             compare(
                 rounds,
                 &[("upsert_many_chunks", Bench::with_chunks(chunks)), ("upsert_10_chunks", Bench::with_chunks(10))],
