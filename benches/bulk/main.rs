@@ -4,11 +4,13 @@
 //!
 //! Every round runs all candidates one after the other on tables that are empty or filled alike; a ratio is the median
 //! over the rounds of the ratio in each, so that a noisy machine slows down both sides. `ROWS` (200000), `ROUNDS` (7)
-//! and `ONLY` (part of a section's name) choose less. Draws benches/bulk.svg.
+//! and `ONLY` (part of a section's name) choose less. The picture goes where `PICTURE` says, or else beside what cargo
+//! builds: `PICTURE=benches/bulk.svg` for the one of the README.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
 mod candidates;
 mod chart;
+#[path = "../measure/mod.rs"]
 mod measure;
 mod peers;
 mod raw_copy;
@@ -16,15 +18,13 @@ mod raw_copy;
 mod support;
 
 use candidates::{Bench, Rows};
-use measure::{Measurements, env};
+use measure::{Measurements, size, wanted};
 use support::{Needs, has};
 
 fn main() {
-    // `cargo bench` and `cargo test --benches` pass options that mean nothing here.
-    let only = std::env::var("ONLY").unwrap_or_default();
-    let wanted = |section: &str| section.contains(&only);
-    let rows = env("ROWS", 200_000);
-    let rounds = env("ROUNDS", 7);
+    let rows = size("ROWS", 200_000);
+    let rounds = size("ROUNDS", 7);
+    let chunks = size("CHUNKS", 1_000);
     println!("{}, {rows} rows, {rounds} rounds", support::server());
 
     if has(Needs::Copy) {
@@ -52,15 +52,18 @@ fn main() {
                     }
                 }
             }
-            chart::draw("benches/bulk.svg", &chart, &format!("{}, {rows} rows", support::server()));
+            let picture =
+                std::env::var("PICTURE").unwrap_or(concat!(env!("CARGO_TARGET_TMPDIR"), "/bulk.svg").to_owned());
+            chart::draw(&picture, &chart, &format!("{}, {rows} rows", support::server())).unwrap();
+            println!("the picture: {picture}");
         }
         if wanted("attributes") {
             candidates::own_attributes(rounds, rows);
         }
-        if wanted("chunks") {
+        if wanted("chunks") && has(Needs::Timescale) {
             compare(
                 rounds,
-                &[("upsert_1000_chunks", Bench::with_chunks(1000)), ("upsert_10_chunks", Bench::with_chunks(10))],
+                &[("upsert_many_chunks", Bench::with_chunks(chunks)), ("upsert_10_chunks", Bench::with_chunks(10))],
                 rows,
                 Bench::upsert,
             );

@@ -1,4 +1,4 @@
-//! Two years of a home, made on the server: once in this crate's tables, once in the known recipe's, and the last
+//! The events of a home, made on the server: once in this crate's tables, once in the known recipe's, and the last
 //! day alone in a hypertable of one chunk.
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +9,11 @@ use occupancy_models::schema::sensor_events;
 
 use crate::support::{TestDb, server, sql};
 
-pub const DAYS: i64 = 730;
+/// How many events, evenly over how many days.
+pub struct Events {
+    pub rows: usize,
+    pub days: usize,
+}
 
 /// The days end at the next midnight, so that the last 24 hours are one chunk.
 pub fn end() -> DateTime<Utc> {
@@ -17,19 +21,22 @@ pub fn end() -> DateTime<Utc> {
     midnight + TimeDelta::days(1)
 }
 
-/// Fifty sensors in ten rooms; `rows` readings, evenly over the days.
-fn rows_sql(rows: usize, from: &str) -> String {
-    let start = (end() - TimeDelta::days(DAYS)).to_rfc3339();
-    let step = DAYS as f64 * 86_400.0 / rows as f64;
-    format!(
-        "SELECT timestamptz '{start}' + n * interval '{step} seconds', 'room_' || n % 50 / 5, 'sensor_' || n % 50,
-             CASE n % 5 WHEN 0 THEN 'motion' WHEN 1 THEN 'presence' WHEN 2 THEN 'door' WHEN 3 THEN 'temperature' ELSE 'light' END,
-             CASE WHEN n % 5 > 2 THEN (18 + n / 50 % 7)::text WHEN n / 50 % 3 = 0 THEN 'on' ELSE 'off' END,
-             CASE WHEN n % 5 > 2 THEN 18 + n / 50 % 7 END,
-             CASE WHEN n % 5 > 2 THEN (18 + (n / 50 + 6) % 7)::text WHEN n / 50 % 3 = 1 THEN 'on' ELSE 'off' END,
-             '{{\"battery\": 90}}'::jsonb, n % 4 > 0, (n % 11) / 10.0
-         FROM generate_series({from}) AS n"
-    )
+impl Events {
+    /// The events from this one on, of fifty sensors in ten rooms.
+    fn sql(&self, from: usize) -> String {
+        let start = (end() - TimeDelta::days(self.days as i64)).to_rfc3339();
+        let step = self.days as f64 * 86_400.0 / self.rows as f64;
+        let last = self.rows - 1;
+        format!(
+            "SELECT timestamptz '{start}' + n * interval '{step} seconds', 'room_' || n % 50 / 5, 'sensor_' || n % 50,
+                 CASE n % 5 WHEN 0 THEN 'motion' WHEN 1 THEN 'presence' WHEN 2 THEN 'door' WHEN 3 THEN 'temperature' ELSE 'light' END,
+                 CASE WHEN n % 5 > 2 THEN (18 + n / 50 % 7)::text WHEN n / 50 % 3 = 0 THEN 'on' ELSE 'off' END,
+                 CASE WHEN n % 5 > 2 THEN 18 + n / 50 % 7 END,
+                 CASE WHEN n % 5 > 2 THEN (18 + (n / 50 + 6) % 7)::text WHEN n / 50 % 3 = 1 THEN 'on' ELSE 'off' END,
+                 '{{\"battery\": 90}}'::jsonb, n % 4 > 0, (n % 11) / 10.0
+             FROM generate_series({from}, {last}) AS n"
+        )
+    }
 }
 
 const COLUMNS: &str = "timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes, is_human_triggered, confidence_score";
@@ -41,11 +48,11 @@ pub struct Home {
 
 impl Home {
     /// This crate's tables, with all the rows, and predictions of the events that are evenly spread among them.
-    pub fn ours(rows: usize, predictions: usize) -> Self {
+    pub fn ours(events: &Events, predictions: usize) -> Self {
         let (db, mut conn) = TestDb::ready();
-        sql(&mut conn, &format!("INSERT INTO sensor_events ({COLUMNS}) {}", rows_sql(rows, &format!("0, {rows} - 1"))));
-        // As the trigger would do it, one by one: 20,000 look-ups of a bare id.
-        let every = rows / predictions;
+        sql(&mut conn, &format!("INSERT INTO sensor_events ({COLUMNS}) {}", events.sql(0)));
+        // Registered here, because the trigger would do it one by one: a look-up of a bare id for each.
+        let every = (events.rows / predictions).max(1);
         sql(
             &mut conn,
             &format!(
@@ -64,14 +71,14 @@ impl Home {
     }
 
     /// The same last day, with the same ids, and no other chunk.
-    pub fn one_chunk(rows: usize, ids: i64) -> Self {
+    pub fn one_chunk(events: &Events, ids: i64) -> Self {
         let (db, mut conn) = TestDb::ready();
-        let day = rows - rows / DAYS as usize - 1;
+        let day = events.rows.saturating_sub(events.rows / events.days + 1);
         sql(
             &mut conn,
             &format!(
                 "INSERT INTO sensor_events (id, {COLUMNS}) OVERRIDING SYSTEM VALUE SELECT row_number() OVER () + {ids}, * FROM ({}) AS r (at) WHERE at >= timestamptz '{}'; ANALYZE",
-                rows_sql(rows, &format!("{day}, {rows} - 1")),
+                events.sql(day),
                 (end() - TimeDelta::days(1)).to_rfc3339()
             ),
         );
@@ -79,16 +86,17 @@ impl Home {
     }
 
     /// The known recipe's table with its ten indexes, under the name that the queries have.
-    pub fn recipe(rows: usize) -> Self {
+    pub fn recipe(events: &Events) -> Self {
         let (db, mut conn) = TestDb::new();
-        sql(&mut conn, include_str!("../recipe.sql"));
+        // The queries compare the type with a text, which PostgreSQL does not do with an enum.
+        sql(&mut conn, &include_str!("../recipe.sql").replace("sensor_type recipe_sensor_type", "sensor_type TEXT"));
         if server().available.is_some() {
             sql(
                 &mut conn,
                 "SELECT create_hypertable('recipe_events', by_range('timestamp', interval '1 day'), create_default_indexes => false)",
             );
         }
-        sql(&mut conn, &format!("INSERT INTO recipe_events ({COLUMNS}) {}", rows_sql(rows, &format!("0, {rows} - 1"))));
+        sql(&mut conn, &format!("INSERT INTO recipe_events ({COLUMNS}) {}", events.sql(0)));
         sql(&mut conn, "ALTER TABLE recipe_events RENAME TO sensor_events; ANALYZE");
         Self { db, conn }
     }

@@ -1,7 +1,5 @@
 //! The known recipe's reads, on three indexes and on ten.
 
-use std::time::Instant;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use occupancy_models::query::{
@@ -12,6 +10,7 @@ use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::{Call, Prediction, SensorEvent, SensorType};
 
 use crate::data::{Home, end};
+use crate::measure::Measurements;
 
 type Read = (&'static str, fn(&mut PgConnection) -> usize);
 
@@ -24,10 +23,10 @@ const ROOM: &str = "room_3";
 
 /// Reads of events, which both sides can.
 const EVENTS: [Read; 10] = [
-    ("recent events, 24 hours", |conn| {
+    ("recent_events_24_hours", |conn| {
         SensorEvent::timeline(ROOM, last(1)).order(newest_first()).load::<SensorEvent>(conn).unwrap().len()
     }),
-    ("recent events of one type, 24 hours", |conn| {
+    ("recent_events_of_one_type_24_hours", |conn| {
         SensorEvent::timeline(ROOM, last(1))
             .filter(sensor_events::sensor_type.eq(SensorType::MOTION))
             .order(newest_first())
@@ -35,94 +34,90 @@ const EVENTS: [Read; 10] = [
             .unwrap()
             .len()
     }),
-    ("state changes, 7 days", |conn| {
+    ("state_changes_7_days", |conn| {
         SensorEvent::state_changes(ROOM, last(7)).order(oldest_first()).load::<SensorEvent>(conn).unwrap().len()
     }),
-    ("transition sequences, 7 days", |conn| {
+    ("transition_sequences_7_days", |conn| {
         query::sequences(SensorEvent::state_changes(ROOM, last(7)), DEFAULT_GAP, DEFAULT_MIN_LENGTH)
             .load::<TransitionSequence>(conn)
             .unwrap()
             .len()
     }),
-    ("a room's numbers, 30 days", |conn| {
+    ("room_summary_30_days", |conn| {
         query::summarize_rooms(SensorEvent::in_room(ROOM, last(30))).load::<RoomSummary>(conn).unwrap().len()
     }),
-    ("sensor efficiency, 30 days", |conn| {
+    ("sensor_efficiency_30_days", |conn| {
         query::sensor_efficiency(SensorEvent::in_room(ROOM, last(30))).load::<SensorEfficiency>(conn).unwrap().len()
     }),
-    ("by hour of day, 30 days", |conn| {
+    ("by_hour_of_day_30_days", |conn| {
         query::by_hour_of_day(SensorEvent::in_room(ROOM, last(30)), "Europe/Berlin")
             .load::<TemporalPattern>(conn)
             .unwrap()
             .len()
     }),
-    ("by day of week, 30 days", |conn| {
+    ("by_day_of_week_30_days", |conn| {
         query::by_day_of_week(SensorEvent::in_room(ROOM, last(30)), "Europe/Berlin")
             .load::<TemporalPattern>(conn)
             .unwrap()
             .len()
     }),
-    ("last event per sensor of a room, 24 hours", |conn| {
+    ("last_event_per_sensor_24_hours", |conn| {
         SensorEvent::last_per_sensor(last(1))
             .filter(sensor_events::room_id.eq(ROOM))
             .load::<SensorEvent>(conn)
             .unwrap()
             .len()
     }),
-    ("a sensor's numbers, 7 days", |conn| {
+    ("series_of_a_sensor_7_days", |conn| {
         SensorEvent::series("sensor_18", last(7)).load::<(DateTime<Utc>, f64)>(conn).unwrap().len()
     }),
 ];
 
 /// Reads of predictions, whose indexes are the same.
 const PREDICTIONS: [Read; 5] = [
-    ("predictions with events, 30 days", |conn| {
+    ("predictions_with_events_30_days", |conn| {
         query::with_events(Prediction::in_room(ROOM, last(30))).call(conn).unwrap().len()
     }),
-    ("an event's predictions", |conn| {
+    ("predictions_of_an_event", |conn| {
         let ids =
             predictions::table.order(predictions::id.desc()).select(predictions::triggering_event_id.assume_not_null());
         let id = ids.first::<i64>(conn).unwrap();
         predictions::table.filter(predictions::triggering_event_id.eq(id)).count().get_result::<i64>(conn).unwrap()
             as usize
     }),
-    ("pending validations, 24 hours", |conn| Prediction::pending(last(1)).load::<Prediction>(conn).unwrap().len()),
-    ("accuracy, 30 days, a room", |conn| {
+    ("pending_validations_24_hours", |conn| Prediction::pending(last(1)).load::<Prediction>(conn).unwrap().len()),
+    ("accuracy_of_a_room_30_days", |conn| {
         query::accuracy(Prediction::in_room(ROOM, last(30))).load::<ModelAccuracy>(conn).unwrap().len()
     }),
-    ("accuracy, 30 days, all rooms", |conn| {
+    ("accuracy_of_all_rooms_30_days", |conn| {
         query::accuracy(Prediction::within(last(30))).load::<ModelAccuracy>(conn).unwrap().len()
     }),
 ];
 
+/// Each read on both sides in turn; a ratio above 1 says that three indexes are faster.
 pub fn reads(ours: &mut Home, recipe: &mut Home, rounds: usize) {
-    println!("\n{:<44} {:>6} {:>14} {:>14}", "read", "rows", "three indexes", "ten indexes");
+    println!("\n{:<36} {:>6} {:>14} {:>14}", "read", "rows", "three indexes", "ten indexes");
     for (name, read) in EVENTS {
-        let (mut three, mut ten) = (Vec::new(), Vec::new());
+        let mut measured = Measurements::new();
         let mut rows = 0;
         for _ in 0..rounds {
-            rows = timed(&mut three, &mut ours.conn, read);
-            assert_eq!(timed(&mut ten, &mut recipe.conn, read), rows, "{name}");
+            measured.time("three_indexes", 1, || rows = read(&mut ours.conn));
+            measured.time("ten_indexes", 1, || assert_eq!(read(&mut recipe.conn), rows, "{name}"));
         }
-        println!(
-            "{name:<44} {rows:>6} {:>11.2} ms {:>11.2} ms",
-            crate::measure::median(three),
-            crate::measure::median(ten)
-        );
+        let [three, ten] = ["three_indexes", "ten_indexes"].map(|side| milliseconds(&measured, side));
+        println!("{name:<36} {rows:>6} {three:>11.2} ms {ten:>11.2} ms");
+        measured.ratio_as(&format!("three_indexes/ten_indexes:{name}"), "three_indexes", "ten_indexes");
     }
     for (name, read) in PREDICTIONS {
-        let mut times = Vec::new();
+        let mut measured = Measurements::new();
         let mut rows = 0;
         for _ in 0..rounds {
-            rows = timed(&mut times, &mut ours.conn, read);
+            measured.time(name, 1, || rows = read(&mut ours.conn));
         }
-        println!("{name:<44} {rows:>6} {:>11.2} ms {:>14}", crate::measure::median(times), "the same");
+        println!("{name:<36} {rows:>6} {:>11.2} ms {:>14}", milliseconds(&measured, name), "the same");
     }
 }
 
-fn timed(times: &mut Vec<f64>, conn: &mut PgConnection, read: fn(&mut PgConnection) -> usize) -> usize {
-    let start = Instant::now();
-    let rows = read(conn);
-    times.push(start.elapsed().as_secs_f64() * 1_000.0);
-    rows
+fn milliseconds(measured: &Measurements, name: &str) -> f64 {
+    1_000.0 / measured.median(name).unwrap()
 }

@@ -3,18 +3,17 @@
 //!     DB=community dev/db cargo bench --bench timescale
 //!
 //! Runs what the server has. A ratio is the median over the rounds of the ratio in each; `ROUNDS` (7), `SENSORS` (1000)
-//! and `CHUNKS` (730) choose less.
+//! and `CHUNKS` (730, one a day; at most 30 of them for the aggregates and the columnstore) choose less.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
-#[path = "../bulk/measure.rs"]
-#[allow(dead_code)]
+#[path = "../measure/mod.rs"]
 mod measure;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use measure::{Measurements, env};
+use measure::{Measurements, print_ratio, size};
 use occupancy_models::aggregates;
 use occupancy_models::bulk::{self, Repeats};
 use occupancy_models::schema::sensor_events;
@@ -25,11 +24,12 @@ use occupancy_models::{Call, NewSensorEvent, SensorEvent, SensorType};
 use support::{TestDb, server, sql, value};
 
 fn main() {
-    let rounds = env("ROUNDS", 7);
+    let rounds = size("ROUNDS", 7);
+    let chunks = size("CHUNKS", 730);
     println!("{}, {rounds} rounds", server());
-    last_values(rounds, env("SENSORS", 1_000), env("CHUNKS", 730));
+    last_values(rounds, size("SENSORS", 1_000), chunks);
     if server().has(Feature::ContinuousAggregates) {
-        aggregate_and_columnstore(rounds);
+        aggregate_and_columnstore(rounds, chunks.clamp(2, 30));
     }
 }
 
@@ -76,13 +76,13 @@ fn start() -> DateTime<Utc> {
     "2026-01-05T00:00:00Z".parse().unwrap()
 }
 
-/// A reading of each of ten sensors a minute, for 30 days: temperatures that change by a tenth of a degree every
+/// A reading of each of ten sensors a minute: temperatures that change by a tenth of a degree every
 /// quarter of an hour.
-fn aggregate_and_columnstore(rounds: usize) {
+fn aggregate_and_columnstore(rounds: usize, days: usize) {
     let (_db, mut conn) = TestDb::ready();
     let conn = &mut conn;
     let server: &Server = server();
-    for day in 0..30 {
+    for day in 0..days {
         sql(
             conn,
             &format!(
@@ -92,7 +92,7 @@ fn aggregate_and_columnstore(rounds: usize) {
                  CROSS JOIN LATERAL (SELECT
                      timestamptz '{}' + minute * INTERVAL '1 minute' AS at,
                      round((20 + n + 2 * sin(minute / 15 / 15.0 + n))::numeric, 1)::float8 AS reading) AS r",
-                (start() + TimeDelta::days(day)).to_rfc3339()
+                (start() + TimeDelta::days(day as i64)).to_rfc3339()
             ),
         );
     }
@@ -100,7 +100,7 @@ fn aggregate_and_columnstore(rounds: usize) {
     refresh("hourly_statistics", .., server).unwrap().run(conn).unwrap();
     sql(conn, "ANALYZE");
 
-    println!("\n{} events of {SENSORS} sensors in 30 days", value(conn, "SELECT count(*) FROM sensor_events"));
+    println!("\n{} events of {SENSORS} sensors in {days} days", value(conn, "SELECT count(*) FROM sensor_events"));
     let mut measured = Measurements::new();
     for _ in 0..rounds {
         // The same question to both, answered on the server.
@@ -113,7 +113,7 @@ fn aggregate_and_columnstore(rounds: usize) {
         ] {
             measured.time(name, 1, || {
                 let query = format!("SELECT count(*) || ' hours' FROM ({hours}) AS hours WHERE mean BETWEEN minimum AND maximum AND standard_deviation >= 0");
-                assert_eq!(value(conn, &query), format!("{} hours", 30 * 24 * SENSORS));
+                assert_eq!(value(conn, &query), format!("{} hours", days * 24 * SENSORS));
             });
         }
     }
@@ -121,21 +121,22 @@ fn aggregate_and_columnstore(rounds: usize) {
 
     SensorEvent::columnstore().enable(server).unwrap().call(conn).unwrap();
     // Half of the days, to compare the two with late rows.
-    for chunk in chunks(sensor_events::table, None, None, server).unwrap().call(conn).unwrap().iter().take(15) {
+    let half = days / 2;
+    for chunk in chunks(sensor_events::table, None, None, server).unwrap().call(conn).unwrap().iter().take(half) {
         to_columnstore(chunk, server).unwrap().call(conn).unwrap();
     }
     let stats = columnstore_stats(sensor_events::table, server).unwrap().call(conn).unwrap();
     let (before, after) = (stats.before_bytes.unwrap(), stats.after_bytes.unwrap());
     println!("{} chunks: {before} bytes before, {after} after", stats.columnstore_chunks);
-    println!("RATIO rowstore_bytes/columnstore_bytes {:.2}", before as f64 / after as f64);
+    print_ratio("rowstore_bytes/columnstore_bytes", before as f64 / after as f64);
 
     let mut measured = Measurements::new();
     for round in 0..rounds {
-        for (name, day) in [("upsert_rowstore", 15 + round % 15), ("upsert_columnstore", round % 15)] {
+        for (name, day) in [("upsert_rowstore", half + round % (days - half)), ("upsert_columnstore", round % half)] {
             // Half a minute late, each between two readings that are there.
             let late: Vec<_> = (0..1_000)
                 .map(|n| {
-                    let seconds = (n / SENSORS * 600 + 30) as i64 + round as i64 / 15;
+                    let seconds = (n / SENSORS * 600 + 30) as i64 + (round / half) as i64;
                     let at = start() + TimeDelta::days(day as i64) + TimeDelta::seconds(seconds);
                     let sensor = format!("sensor_{}", n % SENSORS);
                     NewSensorEvent::new(
