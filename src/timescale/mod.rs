@@ -7,6 +7,7 @@ mod columnstore;
 mod continuous_aggregate;
 mod feature;
 mod function;
+mod gapfill;
 mod hypertable;
 mod job;
 mod known_issues;
@@ -32,6 +33,7 @@ pub use continuous_aggregate::{
 };
 pub use feature::{Feature, Unsupported};
 pub use function::*;
+pub use gapfill::{Interpolate, InterpolatedType, Locf, NoLookup, interpolate, locf};
 pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, TimeColumn, hypertable};
 pub use job::{AlterJob, DeleteJob, Job, Jobs, RunJob, alter_job, delete_job, jobs, run_job};
 pub(crate) use known_issues::issues_of;
