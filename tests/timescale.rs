@@ -11,11 +11,12 @@ use diesel::prelude::*;
 use occupancy_models::aggregates;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{
-    self, Feature, OutsideTransaction, Server, Unsupported, add_columnstore_policy, add_hash_dimension,
-    add_refresh_policy, add_retention_policy, add_sensor_events_retention, alter_job, approximate_row_count, bucketed,
-    chunk_sizes, chunks, columnstore_stats, delete_job, disable_columnstore, drop_chunks, hypertable, jobs, refresh,
-    remove_columnstore_policy, remove_refresh_policy, remove_retention_policy, remove_sensor_events_retention, run_job,
-    set_chunk_interval, set_materialized_only, size, to_columnstore, to_rowstore,
+    self, Feature, OutsideTransaction, Server, TimestampOrInfinity, Unsupported, add_columnstore_policy,
+    add_hash_dimension, add_refresh_policy, add_retention_policy, add_sensor_events_retention, alter_job,
+    approximate_row_count, bucketed, chunk_sizes, chunks, columnstore_stats, delete_job, disable_columnstore,
+    drop_chunks, hypertable, jobs, refresh, remove_columnstore_policy, remove_refresh_policy, remove_retention_policy,
+    remove_sensor_events_retention, run_job, set_chunk_interval, set_materialized_only, size, to_columnstore,
+    to_rowstore,
 };
 use occupancy_models::{
     Call, Error, HypertableError, ModelType, NewPrediction, NewSensorEvent, ReferenceError, SensorEvent, SensorType,
@@ -174,7 +175,8 @@ fn new_chunks_cover_the_interval_that_was_set() {
     set_chunk_interval(sensor_events::timestamp, TimeDelta::hours(6), &server).unwrap().call(conn).unwrap();
     an_event_and_its_prediction(conn, 0);
     let all = chunks(sensor_events::table, None, None, &server).unwrap().call(conn).unwrap();
-    let lengths: Vec<_> = all.iter().map(|chunk| chunk.range_end.unwrap() - chunk.range_start.unwrap()).collect();
+    let instant = |at: Option<TimestampOrInfinity>| at.unwrap().finite().unwrap();
+    let lengths: Vec<_> = all.iter().map(|chunk| instant(chunk.range_end) - instant(chunk.range_start)).collect();
     assert_eq!(lengths, [TimeDelta::days(1), TimeDelta::hours(6)]);
 
     let refused =

@@ -15,6 +15,7 @@ pub(crate) mod outside_transaction;
 mod retention_policy;
 mod server;
 mod size;
+mod timestamp;
 
 pub use bucketed::{BucketRow, BucketRowBy, BucketStart, Bucketed, BucketedBy, bucketed};
 pub use chunk::{
@@ -47,3 +48,4 @@ pub use server::{Edition, Server, ServerQuery, TimescaleVersion, UnknownVersion}
 pub use size::{
     ApproximateRowCount, ChunkSize, ChunkSizes, HypertableSize, Size, approximate_row_count, chunk_sizes, size,
 };
+pub use timestamp::TimestampOrInfinity;
