@@ -38,7 +38,7 @@ pub use gapfill::{Interpolate, InterpolatedType, Locf, NoLookup, interpolate, lo
 pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, TimeColumn, hypertable};
 pub use job::{AlterJob, DeleteJob, Job, Jobs, RunJob, alter_job, delete_job, jobs, run_job};
 pub(crate) use known_issues::issues_of;
-pub use known_issues::{KNOWN_ISSUES, KnownIssue, known_issues};
+pub use known_issues::{IssueSubject, KNOWN_ISSUES, KnownIssue, known_issues};
 pub use outside_transaction::OutsideTransaction;
 pub use retention_policy::{
     AddRetentionPolicy, AddSensorEventsRetention, RemoveRetentionPolicy, RemoveSensorEventsRetention,
