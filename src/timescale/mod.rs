@@ -5,6 +5,7 @@ pub mod catalog;
 mod chunk;
 mod columnstore;
 mod continuous_aggregate;
+mod extension;
 mod feature;
 mod function;
 mod gapfill;
@@ -32,6 +33,7 @@ pub use continuous_aggregate::{
     RefreshContinuousAggregate, RemoveRefreshPolicy, SetMaterializedOnly, add_refresh_policy, continuous_aggregate,
     drop_continuous_aggregate, refresh, remove_refresh_policy, set_materialized_only,
 };
+pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_extension};
 pub use feature::{Feature, Unsupported};
 pub use function::*;
 pub use gapfill::{Interpolate, InterpolatedType, Locf, NoLookup, interpolate, locf};
