@@ -71,6 +71,24 @@ pub enum Error {
         /// This crate's own bookkeeping table.
         table: &'static str,
     },
+    /// A function or table of this crate was not found: its migrations have not run in this database, or are older than
+    /// this release, or the `search_path` does not lead to them. Recognised by the English message of the server.
+    #[error(
+        "{message}. Run the migrations in this database (run_migrations), or let the search_path lead to the schema that \
+         they ran in"
+    )]
+    NotMigrated {
+        /// The server's message, which names the function or table.
+        message: String,
+        /// The function or table, without its schema.
+        name: String,
+    },
+    /// The `search_path` names no schema that exists, so that there is none to install into. Nothing has changed.
+    #[error("no schema of the search_path ({search_path}) exists: create one, or set another search_path")]
+    NoSchema {
+        /// The `search_path` of the connection.
+        search_path: String,
+    },
     /// A migration failed.
     #[error("migration failed: {0}")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -347,10 +365,27 @@ pub enum AdoptionError {
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         match &error {
-            DieselError::DatabaseError(_, information) => refusal(&**information).unwrap_or(Self::Database(error)),
+            DieselError::DatabaseError(_, information) => {
+                refusal(&**information).or_else(|| not_migrated(information.message())).unwrap_or(Self::Database(error))
+            }
             _ => Self::Database(error),
         }
     }
+}
+
+/// The functions, tables and views that the migrations install.
+const INSTALLED: &[&str] = include!(concat!(env!("OUT_DIR"), "/installed.rs"));
+
+/// That a function or table of this crate does not exist. Diesel does not tell the SQLSTATE, so this goes by the message:
+/// `function upsert_sensor_events(text[]) does not exist`, `relation "predictions" does not exist`.
+fn not_migrated(message: &str) -> Option<Error> {
+    let missing = message.strip_suffix(" does not exist")?;
+    let qualified = match missing.strip_prefix("function ").or_else(|| missing.strip_prefix("procedure ")) {
+        Some(signature) => signature.split_once('(')?.0,
+        None => missing.strip_prefix("relation \"")?.strip_suffix('"')?,
+    };
+    let name = qualified.rsplit('.').next()?;
+    INSTALLED.contains(&name).then(|| Error::NotMigrated { message: message.to_owned(), name: name.to_owned() })
 }
 
 /// The refusal that a function of this crate has marked.

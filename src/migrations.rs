@@ -67,7 +67,7 @@ mod books {
 ///
 /// # Errors
 /// [`Error::Migration`] if one fails; [`Error::MigratedElsewhere`] if they were run through Diesel's harness before;
-/// [`Error::Database`].
+/// [`Error::NoSchema`] if no schema of the `search_path` exists; [`Error::Database`].
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -130,8 +130,14 @@ where
             conn.batch_execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")?;
         }
         diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(LOCK).execute(conn)?;
-        let search_path: String =
-            diesel::select(diesel::dsl::sql::<Text>("current_setting('search_path')")).get_result(conn)?;
+        let (search_path, has_schema): (String, bool) = diesel::select((
+            diesel::dsl::sql::<Text>("current_setting('search_path')"),
+            diesel::dsl::sql::<Bool>("current_schema() IS NOT NULL"),
+        ))
+        .get_result(conn)?;
+        if !has_schema {
+            return Err(Error::NoSchema { search_path });
+        }
         // Not IF NOT EXISTS, which would tell the client each time that it does.
         if !table_exists(conn, BOOKS)? {
             conn.batch_execute(&format!(

@@ -6,11 +6,11 @@ use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Bool, Nullable, Text};
+use diesel::sql_types::{Bool, Integer, Nullable, Text};
 
 use crate::call::Call;
 use crate::error::Result;
-use crate::timescale::{TimescaleVersion, issues_of};
+use crate::timescale::{IssueSubject, TimescaleVersion, issues_of};
 
 /// Looks for faults: in the hypertable and its dimension, keys, triggers, foreign keys, references and ids.
 ///
@@ -150,32 +150,50 @@ fault_kinds! {
     /// Verification could not read this: a right is missing, a row-level security policy applies, or the table belongs
     /// to a role whose code it could run.
     Unchecked = "unchecked",
+    /// There are jobs, and the server reports every run of one as failed, by its
+    /// [known issues](crate::timescale::KNOWN_ISSUES).
+    JobsReportedFailed = "jobs_reported_failed",
 }
 
-/// Adds what the server that was found is known to do.
-fn with_known_issues(mut fault: Fault, version: Option<TimescaleVersion>) -> Fault {
-    if fault.kind == FaultKind::NativeForeignKey {
-        for issue in issues_of(version) {
-            fault.detail.push_str(&format!(" Known issue {}: {issue}.", issue.id));
+/// Adds what the server that was found is known to do; `None` if it does nothing wrong.
+fn with_known_issues(mut fault: Fault, timescaledb: Option<TimescaleVersion>, postgres_version: i32) -> Option<Fault> {
+    let issues = issues_of(timescaledb, postgres_version);
+    match fault.kind {
+        FaultKind::NativeForeignKey => {
+            for issue in issues.filter(|issue| issue.subject == IssueSubject::ForeignKeyToHypertable) {
+                fault.detail.push_str(&format!(" Known issue {}: {issue}.", issue.id));
+            }
         }
+        FaultKind::JobsReportedFailed => {
+            let issue = issues.into_iter().find(|issue| issue.subject == IssueSubject::Jobs)?;
+            fault.detail = format!("Known issue {}: {issue}.", issue.id);
+            fault.remedy = match issue.fixed_after(timescaledb?) {
+                Some(fixed) => format!("install TimescaleDB {fixed} or later, then ALTER EXTENSION timescaledb UPDATE"),
+                None => "go back to an earlier minor release of PostgreSQL".to_owned(),
+            };
+        }
+        _ => {}
     }
-    fault
+    Some(fault)
 }
 
 impl Query for Verify {
-    type SqlType = ((Text, Text, Text, Text), Nullable<Text>);
+    type SqlType = ((Text, Text, Text, Text), Nullable<Text>, Integer);
 }
 
 impl QueryFragment<Pg> for Verify {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "SELECT fault, object, detail, remedy, (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') \
-             FROM verify_sensor_events(",
+            "SELECT fault, object, detail, remedy, (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), \
+             current_setting('server_version_num')::int FROM (SELECT * FROM verify_sensor_events(",
         );
         out.push_bind_param::<Bool, _>(&self.plain_table_will_do)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&self.scan_events)?;
-        out.push_sql(")");
+        out.push_sql(
+            ") UNION ALL SELECT 'jobs_reported_failed', 'job ' || array_to_string(ids, ', '), '', '' \
+             FROM scheduled_jobs() AS ids WHERE ids <> '{}') AS faults (fault, object, detail, remedy)",
+        );
         Ok(())
     }
 }
@@ -183,10 +201,13 @@ impl QueryFragment<Pg> for Verify {
 impl<C> RunQueryDsl<C> for Verify {}
 
 impl Call for Verify {
-    type Row = (Fault, Option<TimescaleVersion>);
+    type Row = (Fault, Option<TimescaleVersion>, i32);
     type Output = Vec<Fault>;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        Ok(rows.into_iter().map(|(fault, version)| with_known_issues(fault, version)).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|(fault, timescaledb, postgres)| with_known_issues(fault, timescaledb, postgres))
+            .collect())
     }
 }

@@ -11,9 +11,10 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use occupancy_models::asynchronous::{self, Call};
+use occupancy_models::bulk::{self, Repeats};
 use occupancy_models::retry::Retry;
 use occupancy_models::schema::sensor_events;
-use occupancy_models::{Error, NewSensorEvent, Result, SensorType, verify};
+use occupancy_models::{Error, NewSensorEvent, Result, SensorEvent, SensorType, verify};
 use support::TestDb;
 
 /// A database without tables.
@@ -63,6 +64,22 @@ async fn a_migration_that_fails_is_an_error() {
     conn.batch_execute("CREATE TABLE sensor_events (id INT)").await.unwrap();
     let error = asynchronous::run_migrations(conn).await.unwrap_err();
     assert!(matches!(error, Error::Migration(_)), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_without_the_migrations_say_so() {
+    let db = empty();
+    let mut conn = db.connect_async().await;
+    let events = [NewSensorEvent::new(chrono::Utc::now(), "hall", "sensor", SensorType::MOTION, "on")];
+    let upsert = bulk::upsert_events(&events, Repeats::LastWins).unwrap();
+    for (result, missing) in [
+        (verify().call(&mut conn).await.map(|_| ()), "verify_sensor_events"),
+        (SensorEvent::hypertable().call(&mut conn).await.map(|_| ()), "setup_hypertable"),
+        (upsert.call(&mut conn).await.map(|_| ()), "upsert_sensor_events"),
+    ] {
+        let error = result.unwrap_err();
+        assert!(matches!(&error, Error::NotMigrated { name, .. } if name == missing), "{error:?}");
+    }
 }
 
 fn deadlock() -> Error {

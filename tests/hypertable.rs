@@ -9,9 +9,10 @@ use chrono::TimeDelta;
 use diesel::prelude::*;
 use occupancy_models::retry::Retry;
 use occupancy_models::timescale::{
-    Edition, HypertableOutcome, HypertableReport, HypertableSetup, TimescaleVersion, hypertable,
+    Edition, ExtensionOutcome, HypertableOutcome, HypertableReport, HypertableSetup, Server, TimescaleVersion,
+    create_extension, hypertable,
 };
-use occupancy_models::{Call, Error, HypertableError, SensorEvent};
+use occupancy_models::{Call, Error, HypertableError, SensorEvent, verify};
 use support::{Catalog, TestDb, needs, server, sql, value, values};
 
 diesel::table! {
@@ -109,6 +110,7 @@ fn sensor_events_becomes_a_hypertable_and_the_server_agrees_with_the_report() {
     let report = SensorEvent::hypertable().chunk_interval(TimeDelta::hours(6)).call(&mut conn).unwrap();
     assert_eq!(report.outcome, HypertableOutcome::Created);
     assert_eq!((report.chunk_interval, report.chunks), (Some(TimeDelta::hours(6)), Some(0)));
+    assert_eq!(report.ignored_chunk_interval, None);
     assert_agrees(&mut conn, &report, "sensor_events", "timestamp");
     assert_eq!(
         report.to_string(),
@@ -129,8 +131,8 @@ fn a_second_set_up_of_sensor_events_reports_what_is_there_and_changes_nothing() 
     let before = Catalog::new(&mut conn);
     for setup in [
         SensorEvent::hypertable(),
+        SensorEvent::hypertable().chunk_interval(TimeDelta::hours(24)),
         // What applies to a hypertable that is created.
-        SensorEvent::hypertable().chunk_interval(TimeDelta::hours(1)),
         SensorEvent::hypertable().default_indexes(true),
         SensorEvent::hypertable().migrate_data(true),
         SensorEvent::hypertable().plain_table_will_do(true),
@@ -138,10 +140,34 @@ fn a_second_set_up_of_sensor_events_reports_what_is_there_and_changes_nothing() 
         let report = setup.clone().call(&mut conn).unwrap();
         assert_eq!(report.outcome, HypertableOutcome::AlreadyThere, "{setup:?}");
         assert_eq!((report.chunk_interval, report.chunks), (Some(TimeDelta::days(1)), Some(3)), "{setup:?}");
+        assert_eq!(report.ignored_chunk_interval, None, "{setup:?}");
         assert_agrees(&mut conn, &report, "sensor_events", "timestamp");
         Catalog::new(&mut conn).assert_is(&before, "after a second set-up");
     }
     assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "3");
+}
+
+#[test]
+fn another_chunk_interval_than_the_hypertable_has_is_reported() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::migrated();
+    SensorEvent::hypertable().chunk_interval(TimeDelta::hours(1)).call(&mut conn).unwrap();
+    insert_events(&mut conn, 1);
+    let before = Catalog::new(&mut conn);
+    let report = SensorEvent::hypertable().chunk_interval(TimeDelta::minutes(90)).call(&mut conn).unwrap();
+    assert_eq!(report.outcome, HypertableOutcome::AlreadyThere);
+    assert_eq!(
+        (report.chunk_interval, report.ignored_chunk_interval),
+        (Some(TimeDelta::hours(1)), Some(TimeDelta::minutes(90)))
+    );
+    let text = report.to_string();
+    assert!(
+        text.starts_with(
+            "hypertable already there, 1 chunk of 1 hour (not 1.5 hours: set_chunk_interval changes it), on"
+        ),
+        "{text}"
+    );
+    Catalog::new(&mut conn).assert_is(&before, "after a set-up with another chunk interval");
 }
 
 #[test]
@@ -377,12 +403,17 @@ fn a_server_without_timescaledb_is_reported_and_never_passed_over() {
     Catalog::new(&mut conn).assert_is(&before, "after a set-up that left a plain table");
 }
 
+/// A database of its own with this crate's tables, and without the extension.
+fn migrated_without_extension() -> (TestDb, PgConnection) {
+    let (db, mut conn) = TestDb::without_extension();
+    occupancy_models::run_migrations(&mut conn).unwrap();
+    (db, conn)
+}
+
 #[test]
 fn an_extension_that_is_not_created_is_reported_with_the_statement_that_creates_it() {
-    // A database of its own: the extension goes.
     needs!(Timescale, TwoConnections);
-    let (db, mut conn) = TestDb::migrated();
-    sql(&mut conn, "DROP EXTENSION timescaledb");
+    let (_db, mut conn) = migrated_without_extension();
     // That a plain table would do does not hide that the server has more to give.
     for setup in [SensorEvent::hypertable(), SensorEvent::hypertable().plain_table_will_do(true)] {
         let error = refusal(&mut conn, setup.clone());
@@ -392,25 +423,125 @@ fn an_extension_that_is_not_created_is_reported_with_the_statement_that_creates_
         assert!(message.contains(&value(&mut conn, "SELECT current_database()")), "{message}");
         assert_eq!(remedy, "CREATE EXTENSION timescaledb");
     }
-    // A session creates the extension once at most.
-    drop(conn);
-    let mut conn = db.connect();
+    let server = Server::query().call(&mut conn).unwrap();
+    assert_eq!((server.timescaledb, server.available.is_some()), (None, true));
+    assert!(server.to_string().contains("is not created in this database"), "{server}");
+
     sql(&mut conn, "SET client_min_messages TO warning; CREATE EXTENSION timescaledb");
     assert_eq!(SensorEvent::hypertable().call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
 }
 
+/// What the README begins with, in a database that nobody has done anything to, on any server.
+#[test]
+fn the_first_code_works_in_a_fresh_database() {
+    for in_transaction in [false, true] {
+        let (_db, mut conn) = TestDb::without_extension();
+        if in_transaction {
+            conn.begin_test_transaction().unwrap();
+        }
+        occupancy_models::run_migrations(&mut conn).unwrap();
+        let setup = SensorEvent::hypertable()
+            .create_extension(true)
+            .chunk_interval(TimeDelta::days(1))
+            .plain_table_will_do(true);
+        let report = setup.clone().call(&mut conn).unwrap();
+        if server().available.is_none() {
+            assert_eq!(report.outcome, HypertableOutcome::PlainTable);
+            let error = refusal(&mut conn, SensorEvent::hypertable().create_extension(true));
+            assert!(matches!(error, HypertableError::ExtensionUnavailable { .. }), "{error:?}");
+        } else {
+            assert_eq!(report.outcome, HypertableOutcome::Created);
+            assert_agrees(&mut conn, &report, "sensor_events", "timestamp");
+            assert_eq!(setup.call(&mut conn).unwrap().outcome, HypertableOutcome::AlreadyThere);
+        }
+        insert_events(&mut conn, 3);
+        assert_eq!(verify().plain_table_will_do(true).call(&mut conn).unwrap(), []);
+    }
+}
+
+#[test]
+fn the_extension_is_created_once() {
+    let (_db, mut conn) = migrated_without_extension();
+    if server().available.is_none() {
+        let error = create_extension().call(&mut conn).unwrap_err();
+        assert!(matches!(error, Error::Hypertable(HypertableError::ExtensionUnavailable { .. })), "{error}");
+        let report = create_extension().allow_plain_postgres(true).call(&mut conn).unwrap();
+        assert_eq!((report.outcome, report.timescaledb, report.schema), (ExtensionOutcome::Unavailable, None, None));
+        return;
+    }
+    let report = create_extension().call(&mut conn).unwrap();
+    if support::has(support::Needs::TwoConnections) {
+        assert_eq!((report.outcome, report.schema.as_deref()), (ExtensionOutcome::Created, Some("public")));
+    }
+    assert_eq!(report.timescaledb, server().timescaledb);
+    let again = create_extension().allow_plain_postgres(true).call(&mut conn).unwrap();
+    assert_eq!((again.outcome, again.schema), (ExtensionOutcome::AlreadyThere, report.schema));
+}
+
 #[test]
 fn the_extension_may_be_in_any_schema() {
-    // A database of its own: the extension goes.
     needs!(Timescale, TwoConnections);
-    let (db, mut conn) = TestDb::migrated();
-    sql(&mut conn, r#"DROP EXTENSION timescaledb; CREATE SCHEMA "Time Scale""#);
-    drop(conn);
-    let mut conn = db.connect();
-    sql(&mut conn, r#"SET client_min_messages TO warning; CREATE EXTENSION timescaledb SCHEMA "Time Scale""#);
+    let (_db, mut conn) = migrated_without_extension();
+    sql(&mut conn, r#"CREATE SCHEMA "Time Scale""#);
+    let extension = create_extension().in_schema("Time Scale").call(&mut conn).unwrap();
+    assert_eq!(extension.schema.as_deref(), Some("Time Scale"));
     let report = SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).call(&mut conn).unwrap();
     assert_eq!(report.outcome, HypertableOutcome::Created);
     assert_agrees(&mut conn, &report, "sensor_events", "timestamp");
+}
+
+#[test]
+fn a_role_needs_the_right_to_create_the_extension_and_no_more() {
+    needs!(Timescale, TwoConnections);
+    let (_db, mut conn) = migrated_without_extension();
+    let role = value(&mut conn, "SELECT current_database() || '_role'");
+    sql(&mut conn, &format!("CREATE ROLE {role}; SET ROLE {role}"));
+    let error = create_extension().call(&mut conn).unwrap_err();
+    let Error::Hypertable(HypertableError::ExtensionNotCreated { message, remedy }) = &error else {
+        panic!("not ExtensionNotCreated: {error:?}")
+    };
+    assert!(message.contains(&role), "{message}");
+    let (create, grant) = remedy.split_once("; or ").unwrap();
+    assert!(create.starts_with("CREATE EXTENSION timescaledb SCHEMA public, as"), "{create}");
+    sql(&mut conn, &format!("RESET ROLE; {grant}; SET ROLE {role}"));
+    assert_eq!(create_extension().call(&mut conn).unwrap().outcome, ExtensionOutcome::Created);
+    sql(&mut conn, &format!("RESET ROLE; DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
+}
+
+#[test]
+fn a_session_that_had_the_extension_before_creates_it_again_or_says_that_a_new_one_can() {
+    needs!(Timescale, TwoConnections);
+    let (_db, mut conn) = TestDb::migrated();
+    sql(&mut conn, "DROP EXTENSION timescaledb");
+    match create_extension().call(&mut conn) {
+        Ok(report) => assert_eq!(report.outcome, ExtensionOutcome::Created),
+        Err(Error::Hypertable(HypertableError::ExtensionNotCreated { message, remedy })) => {
+            assert!(message.contains("by this session"), "{message}");
+            assert_eq!(remedy, "CREATE EXTENSION timescaledb SCHEMA public, as the first statement of a new session");
+        }
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn of_many_sessions_that_create_the_extension_at_once_one_does() {
+    needs!(Timescale, TwoConnections);
+    let (db, conn) = migrated_without_extension();
+    drop(conn);
+    let start = std::sync::Barrier::new(4);
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut conn = db.connect();
+                    start.wait();
+                    create_extension().call(&mut conn).map(|report| report.outcome)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+    });
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == ExtensionOutcome::Created).count(), 1, "{outcomes:?}");
 }
 
 /// Runs a set-up with an entry for the extension in the catalog that the server does not have; a server with
@@ -777,13 +908,12 @@ fn of_two_sessions_that_set_up_the_same_table_one_creates_it_and_the_other_finds
     needs!(Timescale, TwoConnections);
     let (db, mut first) = TestDb::migrated();
     let mut second = db.connect();
-    let second_pid = value(&mut second, "SELECT pg_backend_pid()");
     std::thread::scope(|scope| {
         let (created, found) = first
             .transaction::<_, Error, _>(|first| {
                 let created = SensorEvent::hypertable().call(first)?;
                 let found = scope.spawn(|| SensorEvent::hypertable().call(&mut second));
-                wait_for_lock(first, &second_pid);
+                wait_for_lock(first);
                 Ok((created, found))
             })
             .unwrap();
@@ -797,12 +927,11 @@ fn the_session_that_waits_creates_the_hypertable_when_the_other_one_gives_up() {
     needs!(Timescale, TwoConnections);
     let (db, mut first) = TestDb::migrated();
     let mut second = db.connect();
-    let second_pid = value(&mut second, "SELECT pg_backend_pid()");
     std::thread::scope(|scope| {
         let created = first.test_transaction::<_, Error, _>(|first| {
             SensorEvent::hypertable().call(first)?;
             let created = scope.spawn(|| SensorEvent::hypertable().call(&mut second));
-            wait_for_lock(first, &second_pid);
+            wait_for_lock(first);
             Ok(created)
         });
         assert_eq!(created.join().unwrap().unwrap().outcome, HypertableOutcome::Created);
@@ -813,17 +942,21 @@ fn the_session_that_waits_creates_the_hypertable_when_the_other_one_gives_up() {
 fn the_session_that_waits_finds_the_hypertable_at_every_isolation_level() {
     needs!(Timescale, TwoConnections);
     let (db, mut first) = TestDb::migrated();
+    let mut second = db.connect();
     for isolation in ["repeatable read", "serializable"] {
         sql(&mut first, &format!("DROP TABLE IF EXISTS readings; {READINGS}"));
-        let mut second = db.connect();
-        sql(&mut second, &format!("SET default_transaction_isolation TO '{isolation}'"));
-        let second_pid = value(&mut second, "SELECT pg_backend_pid()");
+        let mut set_up = |conn: &mut PgConnection| {
+            let transaction = conn.build_transaction();
+            let mut transaction =
+                if isolation == "serializable" { transaction.serializable() } else { transaction.repeatable_read() };
+            transaction.run(|conn| setup().call(conn))
+        };
         std::thread::scope(|scope| {
             let found = first
                 .transaction::<_, Error, _>(|first| {
                     setup().call(first)?;
-                    let found = scope.spawn(|| Retry::default().run(&mut second, |second| setup().call(second)));
-                    wait_for_lock(first, &second_pid);
+                    let found = scope.spawn(|| Retry::default().run(&mut second, &mut set_up));
+                    wait_for_lock(first);
                     Ok(found)
                 })
                 .unwrap();
@@ -859,12 +992,23 @@ fn of_many_sessions_that_set_up_a_table_at_once_one_creates_it() {
     }
 }
 
-/// Waits until the session with this process id waits for a lock.
-fn wait_for_lock(conn: &mut PgConnection, pid: &str) {
-    let is_waiting = format!("SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {pid} AND NOT granted)");
+/// Waits until another session of this database waits for a lock. By the database, not by the session: a pooler in
+/// transaction mode gives a connection another session from one transaction to the next.
+fn wait_for_lock(conn: &mut PgConnection) {
+    let is_waiting = "SELECT EXISTS (
+        SELECT FROM pg_locks
+        WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )";
     let deadline = Instant::now() + Duration::from_secs(30);
-    while value(conn, &is_waiting) != "true" {
-        assert!(Instant::now() < deadline, "session {pid} does not wait for a lock");
+    while value(conn, is_waiting) != "true" {
+        if Instant::now() > deadline {
+            // The others might wait for this session, and the test for them.
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            sql(conn, "SELECT pg_stat_clear_snapshot()");
+            values(conn, end);
+            panic!("no session waits for a lock");
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -9,11 +9,13 @@ use chrono::Utc;
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use occupancy_models::timescale::HypertableOutcome;
+use occupancy_models::bulk::Repeats;
+use occupancy_models::timescale::{HypertableOutcome, create_extension};
 use occupancy_models::{
-    Call, Error, MIGRATIONS, ModelType, NewPrediction, SensorEvent, TransitionType, bulk, revert_migrations,
-    run_migrations,
+    Call, Error, MIGRATIONS, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType, bulk,
+    drop_sensor_events_before, reference, revert_migrations, run_migrations, verify,
 };
 use support::{Catalog, TestDb, needs, sql, sql_error, value, values};
 
@@ -698,11 +700,80 @@ fn a_role_without_special_rights_can_run_set_up_and_revert() {
 fn a_connection_without_a_schema_to_create_in_gets_an_error_and_changes_nothing() {
     let (db, mut conn) = TestDb::new();
     let before = Catalog::new(&mut conn);
-    sql(&mut conn, "SET search_path TO ''");
-    match run_migrations(&mut conn) {
-        Err(Error::Database(error)) => assert_eq!(error.to_string(), "no schema has been selected to create in"),
-        other => panic!("{other:?}"),
+    for path in ["''", "nowhere"] {
+        sql(&mut conn, &format!("SET search_path TO {path}"));
+        for result in [run_migrations(&mut conn), revert_migrations(&mut conn)] {
+            let error = result.unwrap_err();
+            let Error::NoSchema { search_path } = &error else { panic!("{error:?}") };
+            assert_eq!(search_path.replace('"', "'"), path);
+        }
     }
     assert!(sql_error(&mut conn, "SELECT FROM sensor_events").contains("does not exist"));
     Catalog::of(&mut conn, db.schema()).assert_is(&before, "after run_migrations was refused");
+}
+
+/// Fails unless the result says that the migrations have not run, and names what is missing.
+#[track_caller]
+fn assert_not_migrated<T: std::fmt::Debug>(result: Result<T, Error>, missing: &str) {
+    let error = result.unwrap_err();
+    assert!(matches!(&error, Error::NotMigrated { name, .. } if name == missing), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(missing) && text.contains("run_migrations") && text.contains("search_path"), "{text}");
+}
+
+#[test]
+fn calls_without_the_migrations_say_so() {
+    let (_db, mut conn) = TestDb::new();
+    let conn = &mut conn;
+    let event = NewSensorEvent::new(Utc::now(), "room", "sensor", SensorType::MOTION, "on");
+    for is_elsewhere in [false, true] {
+        if is_elsewhere {
+            if !support::has(support::Needs::TwoConnections) {
+                // The schema would stay where the tests share a database.
+                break;
+            }
+            sql(conn, "CREATE SCHEMA elsewhere; SET search_path TO elsewhere");
+            run_migrations(conn).unwrap();
+            sql(conn, "RESET search_path");
+        }
+        assert_not_migrated(SensorEvent::hypertable().call(conn), "setup_hypertable");
+        assert_not_migrated(create_extension().call(conn), "create_timescaledb");
+        assert_not_migrated(verify().call(conn), "verify_sensor_events");
+        assert_not_migrated(drop_sensor_events_before(Utc::now()).call(conn), "drop_sensor_events_before");
+        assert_not_migrated(reference::release_missing().call(conn), "release_missing_events");
+        let upsert = bulk::upsert_events(std::slice::from_ref(&event), Repeats::LastWins).unwrap();
+        assert_not_migrated(upsert.call(conn), "upsert_sensor_events");
+        // An application's own query, when it makes the error its own.
+        let events = SensorEvent::query().load(conn);
+        assert_not_migrated(events.map_err(Error::from), "sensor_events");
+    }
+    // What is not this crate's stays the error of the database.
+    let other = diesel::sql_query("SELECT upsert_of_mine()").execute(conn).unwrap_err();
+    assert!(matches!(Error::from(other), Error::Database(_)));
+}
+
+/// Everything that the migrations install, and not only what the test above calls.
+#[test]
+fn whatever_is_missing_of_the_migrations_is_recognised() {
+    let (_db, mut conn) = TestDb::migrated();
+    let functions = values(
+        &mut conn,
+        "SELECT format('function %s(%s) does not exist', proname, pg_get_function_identity_arguments(p.oid))
+         FROM pg_proc AS p
+         WHERE pronamespace = current_schema()::regnamespace AND prorettype <> 'trigger'::regtype
+             AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')",
+    );
+    let relations = values(
+        &mut conn,
+        &format!(
+            "SELECT format('relation \"%s.%s\" does not exist', current_schema(), relname)
+             FROM pg_class
+             WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v') AND relname <> '{BOOKS}'"
+        ),
+    );
+    assert!(functions.len() > 20 && relations.len() > 3);
+    for message in functions.into_iter().chain(relations) {
+        let error = DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.clone()));
+        assert!(matches!(Error::from(error), Error::NotMigrated { .. }), "{message}");
+    }
 }

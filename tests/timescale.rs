@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::{Instrumentation, InstrumentationEvent};
@@ -11,15 +12,16 @@ use diesel::prelude::*;
 use occupancy_models::aggregates;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{
-    self, Feature, OutsideTransaction, Server, Unsupported, add_columnstore_policy, add_hash_dimension,
-    add_refresh_policy, add_retention_policy, add_sensor_events_retention, alter_job, approximate_row_count, bucketed,
-    chunk_sizes, chunks, columnstore_stats, delete_job, disable_columnstore, drop_chunks, hypertable, jobs, refresh,
-    remove_columnstore_policy, remove_refresh_policy, remove_retention_policy, remove_sensor_events_retention, run_job,
-    set_chunk_interval, set_materialized_only, size, to_columnstore, to_rowstore,
+    self, Feature, IssueSubject, KNOWN_ISSUES, OutsideTransaction, Server, TimescaleVersion, TimestampOrInfinity,
+    Unsupported, add_columnstore_policy, add_hash_dimension, add_refresh_policy, add_retention_policy,
+    add_sensor_events_retention, alter_job, approximate_row_count, bucketed, chunk_sizes, chunks, columnstore_stats,
+    delete_job, disable_columnstore, drop_chunks, hypertable, jobs, known_issues, refresh, remove_columnstore_policy,
+    remove_refresh_policy, remove_retention_policy, remove_sensor_events_retention, run_job, set_chunk_interval,
+    set_materialized_only, size, to_columnstore, to_rowstore,
 };
 use occupancy_models::{
-    Call, Error, HypertableError, ModelType, NewPrediction, NewSensorEvent, ReferenceError, SensorEvent, SensorType,
-    TransitionType, verify,
+    Call, Error, FaultKind, HypertableError, ModelType, NewPrediction, NewSensorEvent, ReferenceError, SensorEvent,
+    SensorType, TransitionType, verify,
 };
 use serde_json::json;
 use support::{TestDb, needs, sql, value};
@@ -174,7 +176,8 @@ fn new_chunks_cover_the_interval_that_was_set() {
     set_chunk_interval(sensor_events::timestamp, TimeDelta::hours(6), &server).unwrap().call(conn).unwrap();
     an_event_and_its_prediction(conn, 0);
     let all = chunks(sensor_events::table, None, None, &server).unwrap().call(conn).unwrap();
-    let lengths: Vec<_> = all.iter().map(|chunk| chunk.range_end.unwrap() - chunk.range_start.unwrap()).collect();
+    let instant = |at: Option<TimestampOrInfinity>| at.unwrap().finite().unwrap();
+    let lengths: Vec<_> = all.iter().map(|chunk| instant(chunk.range_end) - instant(chunk.range_start)).collect();
     assert_eq!(lengths, [TimeDelta::days(1), TimeDelta::hours(6)]);
 
     let refused =
@@ -364,13 +367,13 @@ fn the_retention_job_clears_references_in_compressed_chunks_too() {
     let listed: Vec<_> = jobs(&server).unwrap().call(conn).unwrap().into_iter().filter(ours).collect();
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!((listed[0].id, listed[0].schedule_interval, listed[0].is_scheduled), (job, TimeDelta::hours(12), true));
-    assert_eq!(verify().call(conn).unwrap(), []);
+    assert_eq!(fault_kinds(conn), faults_of_jobs(&server));
 
     run_job(job, &server).unwrap().run(conn).unwrap();
     assert_eq!((reference(conn, old), reference(conn, compressed)), (None, None));
     assert_eq!(reference(conn, young), Some(young_event.id));
     assert_eq!(sensor_events::table.select(sensor_events::id).load::<i64>(conn).unwrap(), [young_event.id]);
-    assert_eq!(verify().call(conn).unwrap(), []);
+    assert_eq!(fault_kinds(conn), faults_of_jobs(&server));
 
     assert!(remove_sensor_events_retention(&server).unwrap().call(conn).unwrap());
     assert!(!remove_sensor_events_retention(&server).unwrap().call(conn).unwrap());
@@ -390,6 +393,99 @@ fn retention_that_keeps_nothing_or_loses_references_is_refused() {
     assert_eq!(verify().call(conn).unwrap(), []);
 }
 
+/// The fault of releases that report every run of a job as failed, if the server is one of them.
+fn faults_of_jobs(server: &Server) -> Vec<FaultKind> {
+    if known_issues(server).any(|issue| issue.subject == IssueSubject::Jobs) {
+        vec![FaultKind::JobsReportedFailed]
+    } else {
+        vec![]
+    }
+}
+
+fn fault_kinds(conn: &mut PgConnection) -> Vec<FaultKind> {
+    verify().plain_table_will_do(true).call(conn).unwrap().iter().map(|fault| fault.kind).collect()
+}
+
+#[test]
+fn that_jobs_are_reported_failed_is_told_where_there_are_jobs() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::ready();
+    assert_eq!(fault_kinds(&mut conn), []);
+    // Rolled back, because the catalog would stay where the tests share a database.
+    conn.test_transaction::<_, Error, _>(|conn| {
+        // What add_job() leaves, also in the edition that has no add_job().
+        sql(
+            conn,
+            "CREATE TEMP TABLE job AS SELECT * FROM _timescaledb_config.bgw_job ORDER BY id DESC LIMIT 1;
+             UPDATE job SET id = 1234;
+             INSERT INTO _timescaledb_config.bgw_job SELECT * FROM job",
+        );
+        let server = server(conn);
+        assert_eq!(fault_kinds(conn), faults_of_jobs(&server));
+        if let [fault] = verify().call(conn)?.as_slice() {
+            assert_eq!(fault.object, "job 1234");
+            assert!(fault.detail.contains("https://github.com/timescale/timescaledb/pull/11015"), "{fault}");
+            assert!(fault.remedy.contains("ALTER EXTENSION timescaledb UPDATE"), "{fault}");
+        }
+        // One that does not run.
+        sql(conn, "UPDATE _timescaledb_config.bgw_job SET scheduled = false WHERE id = 1234");
+        assert_eq!(fault_kinds(conn), []);
+        Ok(())
+    });
+}
+
+/// What the known issues say of jobs, and what the server does.
+#[test]
+fn the_server_reports_of_a_job_what_the_known_issues_say() {
+    needs!(Workers);
+    let (_db, mut conn) = TestDb::ready();
+    let conn = &mut conn;
+    let server = server(conn);
+    sql(
+        conn,
+        "CREATE TABLE runs (at TIMESTAMPTZ);
+         CREATE PROCEDURE run(job_id int, config jsonb) LANGUAGE sql AS 'INSERT INTO runs VALUES (now())';
+         SELECT add_job('run', '1 hour', initial_start => now())",
+    );
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let job = loop {
+        assert!(Instant::now() < deadline, "the job does not run");
+        let job = jobs(&server).unwrap().call(conn).unwrap().into_iter().find(|job| job.procedure == "run").unwrap();
+        if job.last_run_status.is_some() {
+            break job;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let is_affected = faults_of_jobs(&server) == [FaultKind::JobsReportedFailed];
+    let expected = if is_affected { "Failed" } else { "Success" };
+    assert_eq!(job.last_run_status.as_deref(), Some(expected), "{job:?}");
+    assert_eq!((job.total_runs, job.total_failures), (1, i64::from(is_affected)));
+    assert_eq!(job.last_successful_finish.is_none(), is_affected);
+    assert_eq!(value(conn, "SELECT count(*) FROM runs"), "1", "the work is done either way");
+}
+
+#[test]
+fn a_known_issue_goes_by_the_branch_of_timescaledb_and_the_minor_release_of_postgres() {
+    let issue = |id: &str| KNOWN_ISSUES.iter().find(|issue| issue.id == id).unwrap();
+    let jobs = issue("jobs_reported_failed");
+    let affects = |version: &str, postgres| jobs.affects(version.parse().unwrap(), postgres);
+    for version in ["2.17.2", "2.19.3", "2.27.2", "2.28.3", "2.29.2", "2.30.9", "2.31.1", "2.32.0"] {
+        assert!(affects(version, 170_012) && affects(version, 180_007) && affects(version, 160_020), "{version}");
+        assert!(!affects(version, 170_011) && !affects(version, 180_006) && !affects(version, 160_015), "{version}");
+    }
+    for version in ["2.27.3", "2.27.9", "2.28.4", "2.31.2", "2.32.1", "2.33.0", "3.0.0"] {
+        assert!(!affects(version, 170_012) && !affects(version, 180_007), "{version}");
+    }
+    let fixed_after = |version: &str| jobs.fixed_after(version.parse().unwrap());
+    assert_eq!(fixed_after("2.19.3"), Some(TimescaleVersion::new(2, 27, 3)));
+    assert_eq!(fixed_after("2.29.2"), Some(TimescaleVersion::new(2, 31, 2)));
+    assert_eq!(fixed_after("2.32.1"), None);
+
+    let grants = issue("repeated_grant_crashes_server");
+    assert!(grants.affects(TimescaleVersion::new(2, 19, 3), 170_012));
+    assert!(!grants.affects(TimescaleVersion::new(2, 23, 0), 170_005));
+}
+
 #[test]
 fn a_job_is_altered_run_and_deleted() {
     needs!(Community);
@@ -397,7 +493,7 @@ fn a_job_is_altered_run_and_deleted() {
     let conn = &mut conn;
     let server = server(conn);
     let id = add_sensor_events_retention(TimeDelta::days(30), TimeDelta::days(1), &server).unwrap().call(conn).unwrap();
-    let due = "2030-01-01T00:00:00Z".parse().unwrap();
+    let due: DateTime<Utc> = "2030-01-01T00:00:00Z".parse().unwrap();
     alter_job(id, &server)
         .unwrap()
         .with_schedule_interval(TimeDelta::hours(3))
@@ -425,6 +521,10 @@ fn a_job_is_altered_run_and_deleted() {
     });
     assert!(matches!(refused, Err(Error::InsideTransaction { statement: "run_job" })), "{refused:?}");
     run_job(id, &server).unwrap().run(conn).unwrap();
+
+    // Paused, as the server's documentation has it.
+    alter_job(id, &server).unwrap().with_next_start(TimestampOrInfinity::Infinity).call(conn).unwrap();
+    assert_eq!(find(conn).unwrap().next_start, Some(TimestampOrInfinity::Infinity));
 
     delete_job(id, &server).unwrap().call(conn).unwrap();
     assert_eq!(find(conn), None);

@@ -4,11 +4,12 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use occupancy_models::timescale::Edition;
 use occupancy_models::timescale::catalog::{self, *};
+use occupancy_models::timescale::{Edition, TimestampOrInfinity};
 use support::{TestDb, needs, server, sql};
 
 const SOURCE: &str = include_str!("../src/timescale/catalog.rs");
@@ -148,6 +149,85 @@ fn the_views_are_queried_like_any_table() {
         .unwrap();
     assert_eq!(dimensions[0].time_interval.map(|interval| interval.days), Some(1));
     assert_eq!((&*dimensions[1].column_name, dimensions[1].num_partitions), ("sensor", Some(2)));
+}
+
+/// What the server itself writes for a job that runs, or is paused, and has not succeeded yet.
+#[test]
+fn a_job_that_runs_or_is_paused_or_has_never_succeeded_loads() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::new();
+    // Rolled back, because the catalog would stay where the tests share a database.
+    conn.test_transaction::<_, diesel::result::Error, _>(|conn| {
+        // A job that every database has.
+        let id: i32 = jobs::table.filter(jobs::scheduled).select(jobs::job_id).order(jobs::job_id).first(conn)?;
+        for (next_start, expected) in [
+            ("-infinity", TimestampOrInfinity::NegativeInfinity),
+            ("infinity", TimestampOrInfinity::Infinity),
+            ("2026-03-28 12:00+00", TimestampOrInfinity::Finite("2026-03-28T12:00:00Z".parse().unwrap())),
+        ] {
+            sql(
+                conn,
+                &format!(
+                    "DELETE FROM _timescaledb_internal.bgw_job_stat WHERE job_id = {id};
+                     INSERT INTO _timescaledb_internal.bgw_job_stat (
+                         job_id, last_start, last_finish, next_start, last_successful_finish, last_run_success, total_runs,
+                         total_duration, total_duration_failures, total_successes, total_failures, total_crashes,
+                         consecutive_failures, consecutive_crashes, flags
+                     )
+                     VALUES ({id}, now(), '-infinity', '{next_start}', '-infinity', false, 1, '0', '0', 0, 0, 1, 0, 1, 0);
+                     UPDATE _timescaledb_config.bgw_job SET initial_start = '{next_start}' WHERE id = {id}"
+                ),
+            );
+            let job: Job = Job::query().filter(jobs::job_id.eq(id)).first(conn)?;
+            assert_eq!(job.initial_start, Some(expected), "{next_start}");
+            let stats: JobStats = JobStats::query().filter(job_stats::job_id.eq(id)).first(conn)?;
+            assert_eq!(stats.last_successful_finish, Some(TimestampOrInfinity::NegativeInfinity), "{next_start}");
+            assert_eq!((stats.next_start, job.next_start), (Some(expected), Some(expected)), "{next_start}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_last_chunk_that_there_can_be_loads() {
+    needs!(Timescale);
+    let (db, mut conn) = TestDb::new();
+    sql(
+        &mut conn,
+        "CREATE TABLE readings (at timestamptz NOT NULL);
+         SELECT create_hypertable('readings', by_range('at'));
+         INSERT INTO readings VALUES ('infinity'), ('2026-03-28')",
+    );
+    let ends: Vec<catalog::Chunk> = catalog::Chunk::query()
+        .filter(chunks::hypertable_name.eq("readings").and(chunks::hypertable_schema.eq(db.schema())))
+        .order(chunks::range_start)
+        .load(&mut conn)
+        .unwrap();
+    assert!(ends[0].range_end.unwrap().finite().is_some(), "{ends:?}");
+    assert_eq!(ends[1].range_end, Some(TimestampOrInfinity::Infinity));
+}
+
+/// Waits for a job of the database to run by itself.
+#[test]
+fn jobs_load_while_they_run_in_the_background() {
+    needs!(Workers);
+    let (_db, mut conn) = TestDb::new();
+    sql(
+        &mut conn,
+        "CREATE PROCEDURE wait(job_id int, config jsonb) LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); END $$;
+         SELECT add_job('wait', '1 hour', initial_start => now())",
+    );
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut ran = false;
+    while !ran {
+        assert!(Instant::now() < deadline, "the job does not run");
+        let jobs: Vec<Job> = Job::query().load(&mut conn).unwrap();
+        let stats: Vec<JobStats> = JobStats::query().load(&mut conn).unwrap();
+        let _: Vec<JobError> = JobError::query().load(&mut conn).unwrap();
+        let job = jobs.iter().find(|job| job.proc_name == "wait").unwrap();
+        ran = stats.iter().any(|stats| stats.job_id == job.job_id && stats.job_status.as_deref() == Some("Running"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[cfg(feature = "async")]

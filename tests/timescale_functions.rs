@@ -7,15 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use diesel::dsl::{avg, count_star, max};
+use diesel::expression::{ValidGrouping, is_aggregate};
+use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
+use diesel::pg::sql_types::Record;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
+use diesel::sql_types::{BigInt, Double, Float, Integer, Nullable, SmallInt, Timestamptz};
 use occupancy_models::schema::sensor_events;
 use occupancy_models::timescale::{
     self, Feature, Server, bucketed, first, histogram, interpolate, last, locf, time_bucket, time_bucket_from,
     time_bucket_in_zone, time_bucket_offset,
 };
 use occupancy_models::{Call, NewSensorEvent, SensorType};
-use support::{TestDb, needs};
+use support::{TestDb, needs, sql};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -41,13 +46,11 @@ fn filled() -> (TestDb, PgConnection, Server) {
     (db, conn, server)
 }
 
-/// Every function that is declared, by its Rust name, with whether only the Community edition has it.
+/// Every function that is declared, by its Rust name.
 fn declared() -> BTreeSet<&'static str> {
-    include_str!("../src/timescale/function.rs")
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("fn "))
-        .filter_map(|line| line.split(['(', '<']).next())
-        .collect()
+    let functions = include_str!("../src/timescale/function.rs").lines().filter(|line| line.starts_with("    fn "));
+    let gapfill = include_str!("../src/timescale/gapfill.rs").lines().filter(|line| line.starts_with("pub fn "));
+    functions.chain(gapfill).filter_map(|line| line.split_once("fn ")?.1.split(['(', '<']).next()).collect()
 }
 
 #[test]
@@ -194,4 +197,123 @@ async fn buckets_group_on_async_connections() {
         sensor_events::table.group_by(hourly.clone()).select(hourly.clone().row(count_star())).order(hourly.start());
     let rows: Vec<(DateTime<Utc>, i64)> = RunQueryDsl::load(query, &mut conn).await.unwrap();
     assert_eq!(rows, [(at(1, 0), 2), (at(2, 0), 2), (at(6, 0), 1)]);
+}
+
+/// What the gap-filling calls of a pivot give by hour, from 1 to 8: the sensor of one room in a query of all rooms.
+fn pivoted<E>(conn: &mut PgConnection, server: &Server, column: E) -> Vec<Option<f64>>
+where
+    E: SelectableExpression<sensor_events::table>
+        + Expression<SqlType = Nullable<Double>>
+        + ValidGrouping<(), IsAggregate = is_aggregate::Yes>
+        + QueryFragment<Pg>
+        + 'static,
+{
+    let buckets = bucketed(TimeDelta::hours(1), sensor_events::timestamp, server).unwrap().gapfill(server).unwrap();
+    let rows: Vec<(DateTime<Utc>, Option<f64>)> = sensor_events::table
+        .filter(sensor_events::timestamp.ge(at(1, 0)))
+        .filter(sensor_events::timestamp.lt(at(8, 0)))
+        .group_by(buckets.clone())
+        .select(buckets.clone().row(column))
+        .order(buckets.start())
+        .load(conn)
+        .unwrap();
+    assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), (1..8).map(|hour| at(hour, 0)).collect::<Vec<_>>());
+    rows.into_iter().map(|row| row.1).collect()
+}
+
+#[test]
+fn gaps_of_a_pivot_are_filled_from_the_bucket_before_and_from_before_the_first() {
+    needs!(Community);
+    let (_db, mut conn, server) = filled();
+    let conn = &mut conn;
+    // The hall has one reading, between 2 and 3; another one long before. At 6 there are readings of the office only.
+    diesel::insert_into(sensor_events::table)
+        .values(NewSensorEvent::new(at(0, 15), "hall", "hall.light", SensorType::LIGHT, "7"))
+        .execute(conn)
+        .unwrap();
+    let hall = || {
+        last(sensor_events::numeric_value, sensor_events::timestamp).aggregate_filter(sensor_events::room_id.eq("hall"))
+    };
+    let earlier = diesel::alias!(sensor_events as earlier);
+    let before = || {
+        earlier
+            .filter(earlier.field(sensor_events::room_id).eq("hall"))
+            .filter(earlier.field(sensor_events::timestamp).lt(at(1, 0)))
+            .order(earlier.field(sensor_events::timestamp).desc())
+            .select(earlier.field(sensor_events::numeric_value))
+            .single_value()
+    };
+    // From the sixth run on, PostgreSQL may plan for all values.
+    for _ in 0..8 {
+        // A bucket that has rows, but none of the hall, is null and stays so unless null is missing.
+        let plain = pivoted(conn, &server, locf(hall()));
+        assert_eq!(plain, [None, Some(5.0), Some(5.0), Some(5.0), Some(5.0), None, None]);
+        let missing = pivoted(conn, &server, locf(hall()).treat_null_as_missing());
+        assert_eq!(missing, [None, Some(5.0), Some(5.0), Some(5.0), Some(5.0), Some(5.0), Some(5.0)]);
+        let both = pivoted(conn, &server, locf(hall()).prev(before()).treat_null_as_missing());
+        assert_eq!(both, [Some(7.0), Some(5.0), Some(5.0), Some(5.0), Some(5.0), Some(5.0), Some(5.0)]);
+    }
+}
+
+#[test]
+fn lines_go_on_to_readings_outside_of_the_buckets() {
+    needs!(Community);
+    let (_db, mut conn, server) = filled();
+    let conn = &mut conn;
+    sql(
+        conn,
+        "DELETE FROM sensor_events;
+         INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state, numeric_value)
+         SELECT '2026-03-28 00:00Z'::timestamptz + h * interval '1 hour', 'office', 'office.light', 'light', '', v
+         FROM (VALUES (0, 10), (4, 50), (9, 100)) AS t (h, v)",
+    );
+    let outside = diesel::alias!(sensor_events as outside);
+    type Reading = Record<(Timestamptz, Nullable<Double>)>;
+    let reading =
+        || (outside.field(sensor_events::timestamp), outside.field(sensor_events::numeric_value)).into_sql::<Reading>();
+    let before =
+        || outside.filter(outside.field(sensor_events::timestamp).lt(at(1, 0))).select(reading()).single_value();
+    let after =
+        || outside.filter(outside.field(sensor_events::timestamp).ge(at(8, 0))).select(reading()).single_value();
+    let value = || max(sensor_events::numeric_value);
+    for _ in 0..8 {
+        let none = pivoted(conn, &server, interpolate(value()));
+        assert_eq!(none, [None, None, None, Some(50.0), None, None, None]);
+        let prev = pivoted(conn, &server, interpolate(value()).prev(before()));
+        assert_eq!(prev, [Some(20.0), Some(30.0), Some(40.0), Some(50.0), None, None, None]);
+        let next = pivoted(conn, &server, interpolate(value()).next(after()));
+        assert_eq!(next, [None, None, None, Some(50.0), Some(60.0), Some(70.0), Some(80.0)]);
+        let both = pivoted(conn, &server, interpolate(value()).prev(before()).next(after()));
+        assert_eq!(both, [20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0].map(Some));
+    }
+}
+
+/// The types that `interpolate` is declared for.
+#[test]
+fn every_number_is_interpolated_in_its_own_type() {
+    needs!(Community);
+    let (_db, mut conn, server) = filled();
+    let conn = &mut conn;
+    macro_rules! interpolated {
+        ($column:literal, $sql_type:ty, $rust:ty, $expected:expr) => {
+            let value = max(diesel::dsl::sql::<Nullable<$sql_type>>(concat!("numeric_value::", $column)));
+            let buckets =
+                bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap().gapfill(&server).unwrap();
+            let rows: Vec<(DateTime<Utc>, Option<$rust>)> = sensor_events::table
+                .filter(sensor_events::room_id.eq("office"))
+                .filter(sensor_events::timestamp.ge(at(2, 0)))
+                .filter(sensor_events::timestamp.lt(at(7, 0)))
+                .group_by(buckets.clone())
+                .select(buckets.clone().row(interpolate(value)))
+                .order(buckets.start())
+                .load(conn)
+                .unwrap();
+            assert_eq!(rows[1].1, Some($expected), $column);
+        };
+    }
+    interpolated!("smallint", SmallInt, i16, 38);
+    interpolated!("int", Integer, i32, 38);
+    interpolated!("bigint", BigInt, i64, 38);
+    interpolated!("real", Float, f32, 37.5);
+    interpolated!("float8", Double, f64, 37.5);
 }

@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use occupancy_models::FaultKind::{self, *};
 use occupancy_models::schema::sensor_events;
-use occupancy_models::timescale::{KNOWN_ISSUES, TimescaleVersion, known_issues};
+use occupancy_models::timescale::{IssueSubject, KNOWN_ISSUES, KnownIssue, TimescaleVersion, known_issues};
 use occupancy_models::{Call, Error, Fault, verify};
 use support::{Needs, TestDb, needs, sql, sql_error, value, values};
 
@@ -30,8 +30,10 @@ fn healthy() -> (TestDb, PgConnection) {
     (db, conn)
 }
 
+/// What is wrong with the database; that a server reports each job as failed is not of interest here.
 fn faults(conn: &mut PgConnection) -> Vec<Fault> {
-    verify().plain_table_will_do(true).call(conn).unwrap()
+    let found = verify().plain_table_will_do(true).call(conn).unwrap();
+    found.into_iter().filter(|fault| fault.kind != JobsReportedFailed).collect()
 }
 
 /// A fault to be seeded into a healthy database.
@@ -257,9 +259,11 @@ fn a_native_foreign_key_is_reported_with_the_known_issues_of_the_server() {
          )",
     );
     let found = faults(&mut conn);
-    let told: Vec<_> =
-        KNOWN_ISSUES.iter().filter(|issue| found[0].detail.contains(&format!("Known issue {}:", issue.id))).collect();
-    assert_eq!(told, known_issues(support::server()).collect::<Vec<_>>(), "{}", found[0]);
+    let is_told = |id: &str| found[0].detail.contains(&format!("Known issue {id}: "));
+    let told: Vec<_> = KNOWN_ISSUES.iter().filter(|issue| is_told(issue.id)).collect();
+    let expected =
+        known_issues(support::server()).filter(|issue| issue.subject == IssueSubject::ForeignKeyToHypertable);
+    assert_eq!(told, expected.collect::<Vec<_>>(), "{}", found[0]);
     for issue in told {
         assert!(issue.sources.iter().all(|source| found[0].detail.contains(source)), "{}", found[0]);
     }
@@ -269,7 +273,13 @@ fn a_native_foreign_key_is_reported_with_the_known_issues_of_the_server() {
 fn each_release_has_the_known_issues_that_it_has() {
     let of = |text: &str| -> Vec<_> {
         let version: TimescaleVersion = text.parse().unwrap();
-        KNOWN_ISSUES.iter().filter(|issue| issue.affects(version)).map(|issue| issue.id).collect()
+        let foreign_key = |issue: &&KnownIssue| issue.subject == IssueSubject::ForeignKeyToHypertable;
+        KNOWN_ISSUES
+            .iter()
+            .filter(foreign_key)
+            .filter(|issue| issue.affects(version, 170_005))
+            .map(|issue| issue.id)
+            .collect()
     };
     let (false_violations, refused, dropped, again, race, second) = (
         "false_foreign_key_violations",

@@ -46,6 +46,68 @@ END
 $$;
 COMMENT ON FUNCTION require_timescaledb() IS 'Raises an error unless this database has a TimescaleDB that is loaded and new enough.';
 
+-- The extension is trusted: who may create objects in the database may create it.
+CREATE FUNCTION create_timescaledb(
+    extension_schema NAME DEFAULT NULL,
+    allow_plain_postgres BOOLEAN DEFAULT false,
+    OUT outcome TEXT,
+    OUT timescaledb_version TEXT,
+    OUT schema_name NAME
+)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+-- The extension welcomes with a warning.
+SET client_min_messages TO error
+AS $$
+DECLARE
+    statement CONSTANT TEXT := format('CREATE EXTENSION timescaledb SCHEMA %I', coalesce(extension_schema, current_schema()));
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
+        IF NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') THEN
+            IF NOT allow_plain_postgres THEN
+                PERFORM require_timescaledb();
+            END IF;
+            outcome := 'unavailable';
+            RETURN;
+        ELSIF current_setting('timescaledb.max_background_workers', true) IS NULL THEN
+            -- The library defines this setting when the server starts. Without it, CREATE EXTENSION ends the session.
+            RAISE EXCEPTION USING
+                ERRCODE = 'object_not_in_prerequisite_state',
+                MESSAGE = 'the extension timescaledb is installed on the server, but its library is not loaded',
+                HINT = 'Add timescaledb to shared_preload_libraries and restart the server.',
+                CONSTRAINT = 'occupancy_models:extension_not_loaded';
+        END IF;
+        BEGIN
+            EXECUTE statement;
+            outcome := 'created';
+        EXCEPTION
+            WHEN insufficient_privilege THEN
+                RAISE EXCEPTION USING
+                    ERRCODE = 'insufficient_privilege',
+                    MESSAGE = format('the role %I may not create the extension timescaledb in database %I', current_user, current_database()),
+                    HINT = format('%s, as the owner of the database or a superuser; or GRANT CREATE ON DATABASE %I TO %I', statement, current_database(), current_user),
+                    CONSTRAINT = 'occupancy_models:extension_not_created';
+            WHEN duplicate_object OR unique_violation THEN
+                -- Another session has created it meanwhile; or this one has it loaded from before it was dropped.
+                IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
+                    RAISE EXCEPTION USING
+                        ERRCODE = 'object_not_in_prerequisite_state',
+                        MESSAGE = format('the extension timescaledb cannot be created in database %I by this session: %s', current_database(), SQLERRM),
+                        HINT = format('%s, as the first statement of a new session', statement),
+                        CONSTRAINT = 'occupancy_models:extension_not_created';
+                END IF;
+        END;
+    END IF;
+    PERFORM require_timescaledb();
+    outcome := coalesce(outcome, 'already_there');
+    SELECT extversion, nspname INTO timescaledb_version, schema_name
+    FROM pg_extension
+    JOIN pg_namespace ON pg_namespace.oid = extnamespace
+    WHERE extname = 'timescaledb';
+END
+$$;
+COMMENT ON FUNCTION create_timescaledb(NAME, BOOLEAN) IS 'Creates the extension timescaledb in this database, in the schema of these functions by default, or finds it. The outcome is created, already_there, or unavailable where the caller accepts plain PostgreSQL.';
+
 CREATE FUNCTION hypertable_report(
     relation REGCLASS,
     OUT timescaledb_version TEXT,
@@ -208,11 +270,13 @@ CREATE FUNCTION setup_hypertable(
     migrate_data BOOLEAN DEFAULT false,
     default_indexes BOOLEAN DEFAULT true,
     plain_table_will_do BOOLEAN DEFAULT false,
+    create_extension BOOLEAN DEFAULT false,
     OUT outcome TEXT,
     OUT timescaledb_version TEXT,
     OUT timescaledb_license TEXT,
     OUT current_chunk_interval INTERVAL,
-    OUT chunks BIGINT
+    OUT chunks BIGINT,
+    OUT ignored_chunk_interval INTERVAL
 )
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -227,6 +291,9 @@ BEGIN
     IF plain_table_will_do AND NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') THEN
         outcome := 'plain_table';
         RETURN;
+    END IF;
+    IF create_extension THEN
+        PERFORM create_timescaledb();
     END IF;
     PERFORM require_timescaledb();
 
@@ -288,6 +355,9 @@ BEGIN
             TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:already_a_hypertable';
     ELSE
         outcome := 'already_there';
+        IF chunk_interval <> present.chunk_interval THEN
+            ignored_chunk_interval := chunk_interval;
+        END IF;
     END IF;
 
     timescaledb_version := present.timescaledb_version;
@@ -296,4 +366,4 @@ BEGIN
     chunks := present.chunks;
 END
 $$;
-COMMENT ON FUNCTION setup_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN) IS 'Makes a table a hypertable on a timestamptz column, or finds that it is one. The outcome is created, already_there, or plain_table where the caller accepts one on plain PostgreSQL.';
+COMMENT ON FUNCTION setup_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN) IS 'Makes a table a hypertable on a timestamptz column, or finds that it is one. The outcome is created, already_there, or plain_table where the caller accepts one on plain PostgreSQL. A hypertable that is there keeps its chunk interval: another one that was asked for is returned as ignored_chunk_interval.';

@@ -1,3 +1,4 @@
+DROP FUNCTION scheduled_jobs();
 -- A job of ours would call a procedure that is gone.
 DO $$
 BEGIN

@@ -330,3 +330,17 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION unset_retention_policy(REGCLASS) IS 'Removes the server''s own retention policy of a hypertable. False if there is none.';
+
+-- The ids of what users have added begin at 1000.
+CREATE FUNCTION scheduled_jobs() RETURNS INT[]
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF to_regclass('timescaledb_information.jobs') IS NULL THEN
+        RETURN '{}';
+    END IF;
+    RETURN ARRAY(SELECT job_id FROM timescaledb_information.jobs WHERE scheduled AND job_id >= 1000 ORDER BY job_id);
+END
+$$;
+COMMENT ON FUNCTION scheduled_jobs() IS 'The jobs of this database that run in the background, without the server''s own.';

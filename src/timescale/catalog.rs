@@ -4,6 +4,8 @@
 //! an edition cannot have, such as the jobs of the Apache edition. On plain PostgreSQL they do not exist, see
 //! [`Server::require`](super::Server::require).
 //!
+//! Timestamps may be infinite, see [`TimestampOrInfinity`].
+//!
 //! Numbers of type [`Oid`] name a table, a type or a role, and compare with `'sensor_events'::regclass::oid`.
 //!
 //! ```
@@ -23,9 +25,10 @@
 //!
 //! [`Oid`]: diesel::sql_types::Oid
 
-use chrono::{DateTime, Utc};
 use diesel::pg::data_types::PgInterval;
 use serde_json::Value;
+
+use super::timestamp::TimestampOrInfinity;
 
 /// Declares a view and its model.
 macro_rules! views {
@@ -110,10 +113,10 @@ views! {
         primary_dimension: String => Text,
         /// The type of that column.
         primary_dimension_type: u32 => Oid,
-        /// The first instant of its range, for a column of time.
-        range_start: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        /// The first instant of its range, for a column of time; `-infinity` for the first chunk that there can be.
+        range_start: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
         /// The end of its range, not in it.
-        range_end: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        range_end: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
         /// The first number of its range, for a column of integers.
         range_start_integer: Option<i64> => Nullable<BigInt>,
         /// The end of its range, not in it.
@@ -123,7 +126,7 @@ views! {
         /// Its tablespace, if not the default.
         chunk_tablespace: Option<String> => Nullable<Text>,
         /// When it was made.
-        chunk_creation_time: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        chunk_creation_time: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
     }
 
     /// A job that TimescaleDB runs in the background: a policy, or a procedure of one's own.
@@ -152,10 +155,10 @@ views! {
         fixed_schedule: bool => Bool,
         /// What the procedure is given.
         config: Option<Value> => Nullable<Jsonb>,
-        /// When it runs next, if that is known.
-        next_start: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        /// When it runs next, if that is known; `-infinity` while it runs, `infinity` while it is paused.
+        next_start: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
         /// When it runs first.
-        initial_start: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        initial_start: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
         /// The schema of the hypertable that it is about, if any.
         hypertable_schema: Option<String> => Nullable<Text>,
         /// The hypertable that it is about.
@@ -174,18 +177,18 @@ views! {
         hypertable_name: Option<String> => Nullable<Text>,
         /// The job.
         job_id: i32 => Integer,
-        /// When the last run began.
-        last_run_started_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
-        /// When the last run that succeeded ended.
-        last_successful_finish: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        /// When the last run began; `-infinity` before the first one.
+        last_run_started_at: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
+        /// When the last run that succeeded ended; `-infinity` if none did.
+        last_successful_finish: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
         /// `Success` or `Failed`.
         last_run_status: Option<String> => Nullable<Text>,
         /// `Running`, `Scheduled` or `Paused`.
         job_status: Option<String> => Nullable<Text>,
         /// How long the last run took.
         last_run_duration: Option<PgInterval> => Nullable<Interval>,
-        /// When it runs next.
-        next_start: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        /// When it runs next; `-infinity` while it runs, `infinity` while it is paused.
+        next_start: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
         /// How often it ran; `None` before the first run.
         total_runs: Option<i64> => Nullable<BigInt>,
         /// How often it succeeded; `None` before the first run.
@@ -205,9 +208,9 @@ views! {
         /// The server's process.
         pid: Option<i32> => Nullable<Integer>,
         /// When the run began.
-        start_time: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        start_time: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
         /// When it ended.
-        finish_time: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        finish_time: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
         /// The code of PostgreSQL's error, such as `55000`.
         sqlerrcode: Option<String> => Nullable<Text>,
         /// The message.

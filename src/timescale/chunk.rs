@@ -10,6 +10,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Text, Timesta
 use super::feature::{Feature, Unsupported};
 use super::hypertable::TimeColumn;
 use super::server::Server;
+use super::timestamp::TimestampOrInfinity;
 use crate::call::{Relation, function_call, relation_name, value};
 use crate::micros;
 
@@ -109,10 +110,10 @@ function_call! {
 pub struct Chunk {
     /// Its schema and name, quoted where need be: what `regclass` takes.
     pub name: String,
-    /// The first instant that it covers.
-    pub range_start: Option<DateTime<Utc>>,
-    /// The first instant after it.
-    pub range_end: Option<DateTime<Utc>>,
+    /// The first instant that it covers; `None` in a hypertable on integers.
+    pub range_start: Option<TimestampOrInfinity>,
+    /// The first instant after it; `None` in a hypertable on integers.
+    pub range_end: Option<TimestampOrInfinity>,
     /// Whether it is in the columnstore.
     pub is_columnstore: bool,
 }
@@ -132,7 +133,7 @@ pub struct Chunk {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
 /// let all = chunks(sensor_events::table, None, None, &server)?.call(conn)?;
-/// assert!(all[0].range_start <= Some(event.timestamp));
+/// assert!(all[0].range_start <= Some(event.timestamp.into()));
 /// # Ok(()) }) }
 /// ```
 pub fn chunks<T>(

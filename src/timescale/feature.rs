@@ -56,7 +56,7 @@ features! {
     /// Tables partitioned by time, with what belongs to them: chunks, sizes, `time_bucket`, `first`, `last`, `histogram`.
     Hypertables = "hypertables", Apache 2, 17;
     /// Compression of chunks, by columns.
-    Columnstore = "the columnstore", Community 2, 17;
+    Columnstore = "columnstore", Community 2, 17;
     /// Jobs in the background, and with them the policies.
     Jobs = "jobs and policies", Community 2, 17;
     /// Views that keep their aggregates up to date.

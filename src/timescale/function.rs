@@ -45,12 +45,6 @@ extern "SQL" {
     /// [`bucketed(…).gapfill()`](crate::timescale::Bucketed::gapfill).
     fn time_bucket_gapfill(width: Interval, time: Timestamptz) -> Timestamptz;
 
-    /// Fills a gap with the value of the bucket before. Only with gap filling. Community edition.
-    fn locf<V: SqlType + SingleValue + IntoNullable<Nullable: SingleValue>>(value: V) -> V::Nullable;
-
-    /// Fills a gap by a line between the values of the buckets around it. Only with gap filling. Community edition.
-    fn interpolate(value: Nullable<Double>) -> Nullable<Double>;
-
     /// The value of the row with the earliest time; null for no rows. Every edition.
     ///
     /// ```

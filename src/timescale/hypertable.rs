@@ -77,6 +77,7 @@ where
         migrate_data: false,
         default_indexes: true,
         plain_table_will_do: false,
+        create_extension: false,
     }
 }
 
@@ -91,12 +92,14 @@ pub struct HypertableSetup {
     migrate_data: bool,
     default_indexes: bool,
     plain_table_will_do: bool,
+    create_extension: bool,
 }
 
 impl HypertableSetup {
-    /// How much time a chunk covers. The server's default, seven days, unless told.
+    /// How much time a chunk covers. Default: the server's, seven days.
     ///
-    /// Applies to a hypertable that is created; one that is there already keeps its own, which the report gives.
+    /// Applies to a hypertable that is created. One that is there already keeps its own, and the report says so:
+    /// [`ignored_chunk_interval`](HypertableReport::ignored_chunk_interval).
     pub fn chunk_interval(mut self, interval: TimeDelta) -> Self {
         let microseconds = interval.num_microseconds().unwrap_or(i64::MAX);
         self.chunk_interval = Some(PgInterval::from_microseconds(microseconds));
@@ -127,6 +130,13 @@ impl HypertableSetup {
     /// unless told.
     pub fn plain_table_will_do(mut self, will_do: bool) -> Self {
         self.plain_table_will_do = will_do;
+        self
+    }
+
+    /// Whether to create the extension where the server has it and the database does not, as
+    /// [`create_extension`](super::create_extension()) does. Default: `false`, and its absence is an error.
+    pub fn create_extension(mut self, create: bool) -> Self {
+        self.create_extension = create;
         self
     }
 }
@@ -167,6 +177,9 @@ pub struct HypertableReport {
     pub chunk_interval: Option<TimeDelta>,
     /// How many chunks there are; `None` for a plain table.
     pub chunks: Option<i64>,
+    /// The chunk interval that was asked for, where the table was a hypertable with another one and has kept that;
+    /// [`set_chunk_interval`](super::set_chunk_interval) changes it. `None` where what was asked for holds.
+    pub ignored_chunk_interval: Option<TimeDelta>,
 }
 
 impl fmt::Display for HypertableReport {
@@ -177,7 +190,11 @@ impl fmt::Display for HypertableReport {
             HypertableOutcome::PlainTable => "plain table: the server has no TimescaleDB",
         })?;
         if let (Some(interval), Some(chunks)) = (self.chunk_interval, self.chunks) {
-            write!(f, ", {chunks} chunks of {} hours", interval.num_minutes() as f64 / 60.0)?;
+            let plural = if chunks == 1 { "" } else { "s" };
+            write!(f, ", {chunks} chunk{plural} of {}", hours(interval))?;
+        }
+        if let Some(ignored) = self.ignored_chunk_interval {
+            write!(f, " (not {}: set_chunk_interval changes it)", hours(ignored))?;
         }
         if let (Some(version), Some(edition)) = (self.timescaledb, self.edition) {
             write!(f, ", on TimescaleDB {version} ({edition} edition)")?;
@@ -186,15 +203,21 @@ impl fmt::Display for HypertableReport {
     }
 }
 
+/// A length of time in hours.
+fn hours(length: TimeDelta) -> String {
+    let hours = length.num_minutes() as f64 / 60.0;
+    format!("{hours} hour{}", if hours == 1.0 { "" } else { "s" })
+}
+
 impl Query for HypertableSetup {
-    type SqlType = (Text, Nullable<Text>, Nullable<Text>, Nullable<Interval>, Nullable<BigInt>);
+    type SqlType = (Text, Nullable<Text>, Nullable<Text>, Nullable<Interval>, Nullable<BigInt>, Nullable<Interval>);
 }
 
 impl QueryFragment<Pg> for HypertableSetup {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "SELECT outcome, timescaledb_version, timescaledb_license, current_chunk_interval, chunks \
-             FROM setup_hypertable(relation => ",
+            "SELECT outcome, timescaledb_version, timescaledb_license, current_chunk_interval, chunks, \
+             ignored_chunk_interval FROM setup_hypertable(relation => ",
         );
         push_relation(&self.relation, &mut out)?;
         out.push_sql(", time_column => ");
@@ -209,6 +232,8 @@ impl QueryFragment<Pg> for HypertableSetup {
         out.push_bind_param::<Bool, _>(&self.default_indexes)?;
         out.push_sql(", plain_table_will_do => ");
         out.push_bind_param::<Bool, _>(&self.plain_table_will_do)?;
+        out.push_sql(", create_extension => ");
+        out.push_bind_param::<Bool, _>(&self.create_extension)?;
         out.push_sql(")");
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::chunk::interval;
 use super::feature::{Feature, Unsupported};
 use super::outside_transaction::OutsideTransaction;
 use super::server::Server;
+use super::timestamp::TimestampOrInfinity;
 use crate::call::{done, function_call, value};
 use crate::micros;
 
@@ -41,11 +42,11 @@ pub struct Job {
     pub is_scheduled: bool,
     /// What its procedure is told.
     pub config: Option<Value>,
-    /// When it is due next.
-    pub next_start: Option<DateTime<Utc>>,
-    /// When it ran last.
+    /// When it is due next; `-infinity` while it runs, `infinity` while it is paused.
+    pub next_start: Option<TimestampOrInfinity>,
+    /// When its last run began; `None` before the first one.
     pub last_run_started_at: Option<DateTime<Utc>>,
-    /// When it ran last without an error.
+    /// When the last run without an error ended; `None` if there was none.
     pub last_successful_finish: Option<DateTime<Utc>>,
     /// How its last run ended: `Success` or `Failed`.
     pub last_run_status: Option<String>,
@@ -84,9 +85,9 @@ pub fn jobs(server: &Server) -> Result<Jobs, Unsupported> {
 function_call! {
     /// The query that [`jobs`] makes.
     Jobs {},
-    // A job that has not run yet has an infinite past.
+    // What has not happened yet did so at -infinity.
     "SELECT job_id, proc_schema::text, proc_name::text, j.hypertable_schema::text, j.hypertable_name::text, \
-     schedule_interval, scheduled, config, nullif(j.next_start, '-infinity'), \
+     schedule_interval, scheduled, config, j.next_start, \
      nullif(last_run_started_at, '-infinity'), nullif(last_successful_finish, '-infinity'), last_run_status, \
      coalesce(total_runs, 0), coalesce(total_failures, 0), err_message \
      FROM timescaledb_information.jobs AS j \
@@ -162,7 +163,7 @@ function_call! {
         schedule_interval: Option<PgInterval> = NullableInterval,
         is_scheduled: Option<bool> = NullableBool,
         config: Option<Value> = NullableJsonb,
-        next_start: Option<DateTime<Utc>> = NullableTimestamptz,
+        next_start: Option<TimestampOrInfinity> = NullableTimestamptz,
     },
     "SELECT changed.job_id FROM (SELECT ",
     ") AS asked (id, schedule, scheduled, config, due) CROSS JOIN LATERAL alter_job(asked.id, \
@@ -190,9 +191,12 @@ impl AlterJob {
         self
     }
 
-    /// When it is due next.
-    pub fn with_next_start(mut self, next_start: DateTime<Utc>) -> Self {
-        self.next_start = Some(micros::truncate(next_start));
+    /// When it is due next. [`Infinity`](TimestampOrInfinity::Infinity) pauses it until it is given an instant again.
+    pub fn with_next_start(mut self, next_start: impl Into<TimestampOrInfinity>) -> Self {
+        self.next_start = Some(match next_start.into() {
+            TimestampOrInfinity::Finite(at) => TimestampOrInfinity::Finite(micros::truncate(at)),
+            infinite => infinite,
+        });
         self
     }
 }

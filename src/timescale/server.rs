@@ -140,9 +140,16 @@ impl fmt::Display for Server {
         match (self.timescaledb, self.edition) {
             (Some(version), Some(edition)) => write!(f, "TimescaleDB {version} ({edition} edition) on ")?,
             (Some(version), None) => write!(f, "TimescaleDB {version} (not loaded) on ")?,
-            (None, _) => write!(f, "plain ")?,
+            (None, _) if self.available.is_none() => write!(f, "plain ")?,
+            (None, _) => {}
         }
-        write!(f, "PostgreSQL {}.{}", self.postgres_major(), self.postgres_version % 10_000)
+        write!(f, "PostgreSQL {}.{}", self.postgres_major(), self.postgres_version % 10_000)?;
+        match (self.timescaledb, self.available) {
+            (None, Some(version)) => {
+                write!(f, ", where the extension timescaledb ({version}) is not created in this database")
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Needs {
     Timescale,
     Community,
     TwoConnections,
+    /// Background workers, which run jobs by themselves.
+    Workers,
     /// COPY FROM STDIN.
     Copy,
     PlainPostgres,
@@ -37,15 +39,33 @@ pub(crate) use needs;
 struct Facts {
     server: Server,
     is_single: bool,
+    has_workers: bool,
 }
 
 fn facts() -> &'static Facts {
     static FACTS: OnceLock<Facts> = OnceLock::new();
     FACTS.get_or_init(|| {
         let mut conn = establish(&base_url());
-        let is_single =
-            diesel::select(diesel::dsl::sql::<Bool>("version() ~* 'emscripten|wasm'")).get_result(&mut conn).unwrap();
-        Facts { server: Server::query().call(&mut conn).unwrap(), is_single }
+        let mut is_true =
+            |sql: &str| -> bool { diesel::select(diesel::dsl::sql::<Bool>(sql)).get_result(&mut conn).unwrap() };
+        let is_single = is_true("version() ~* 'emscripten|wasm'");
+        // What the library defines when the server starts.
+        let has_workers =
+            is_true("coalesce(current_setting('timescaledb.max_background_workers', true)::int > 0, false)");
+        let mut server = Server::query().call(&mut conn).unwrap();
+        if server.timescaledb.is_none() && server.available.is_some() {
+            // The database to connect to need not have the extension: one of our own tells the edition.
+            let name = format!("occupancy_test_{}_facts", std::process::id());
+            create_database(&name);
+            let mut url = base_url();
+            url.set_path(&name);
+            let mut own = establish(&url);
+            create_extension(&mut own);
+            server = Server::query().call(&mut own).unwrap();
+            drop(own);
+            sql(&mut conn, &format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+        Facts { server, is_single, has_workers }
     })
 }
 
@@ -61,6 +81,7 @@ pub fn has_quietly(need: Needs) -> bool {
         Needs::PlainPostgres => facts.server.available.is_none(),
         Needs::Community => facts.server.edition == Some(Edition::Community),
         Needs::TwoConnections | Needs::Copy => !facts.is_single,
+        Needs::Workers => facts.server.edition == Some(Edition::Community) && facts.has_workers && !facts.is_single,
     }
 }
 
@@ -101,6 +122,18 @@ fn establish(url: &Url) -> PgConnection {
     }
 }
 
+/// From `template0`, which nobody has put anything into.
+fn create_database(name: &str) {
+    sql(&mut establish(&base_url()), &format!("CREATE DATABASE {name} TEMPLATE template0"));
+}
+
+fn create_extension(conn: &mut PgConnection) {
+    sql(
+        conn,
+        "SET client_min_messages TO warning; CREATE EXTENSION IF NOT EXISTS timescaledb; RESET client_min_messages",
+    );
+}
+
 /// A database of its own, gone when this is dropped.
 pub struct TestDb {
     name: String,
@@ -109,24 +142,26 @@ pub struct TestDb {
 impl TestDb {
     /// An empty database, with the extension where the server has it.
     pub fn new() -> (Self, PgConnection) {
+        let (db, mut conn) = Self::without_extension();
+        if server().available.is_some() {
+            create_extension(&mut conn);
+        }
+        (db, conn)
+    }
+
+    /// An empty database. (The server that has one database has the extension in it all the same.)
+    pub fn without_extension() -> (Self, PgConnection) {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("occupancy_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let is_single = facts().is_single;
-        let mut admin = establish(&base_url());
         if is_single {
+            let mut admin = establish(&base_url());
             sql(&mut admin, &format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}"));
         } else {
-            sql(&mut admin, &format!("CREATE DATABASE {name}"));
+            create_database(&name);
         }
-        drop(admin);
         let db = Self { name };
-        let mut conn = db.connect();
-        if server().available.is_some() {
-            sql(
-                &mut conn,
-                "SET client_min_messages TO warning; CREATE EXTENSION IF NOT EXISTS timescaledb; RESET client_min_messages",
-            );
-        }
+        let conn = db.connect();
         (db, conn)
     }
 
