@@ -115,6 +115,7 @@ impl<C> RunQueryDsl<C> for Attach {}
 impl Call for Attach {
     type Row = (bool,);
     type Output = ();
+    type Error = crate::error::Error;
 
     fn output(_: Vec<Self::Row>) -> Result<()> {
         Ok(())
@@ -159,6 +160,7 @@ impl<C> RunQueryDsl<C> for ReleaseMissing {}
 impl Call for ReleaseMissing {
     type Row = (i64,);
     type Output = i64;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<i64> {
         Ok(single(rows)?.0)

@@ -3,14 +3,13 @@
 //! | sync | async |
 //! |---|---|
 //! | [`Call::call`](crate::Call::call) | [`Call::call`] |
-//! | [`run_migrations`](crate::run_migrations) | [`run_migrations`] |
-//! | [`revert_migrations`](crate::revert_migrations) | [`revert_migrations`] |
-//! | [`timescale::OutsideTransaction::run`](crate::timescale::OutsideTransaction::run) | [`OutsideTransaction::run`] |
+//! | [`migrations::install`] | [`install`] |
+//! | [`OutsideTransaction::run`](crate::OutsideTransaction::run) | [`OutsideTransaction::run`] |
 //! | [`Retry::transaction`] | [`Retry::transaction_async`] |
 //! | [`Retry::run`] | [`Retry::run_async`] |
 //! | `diesel::RunQueryDsl` | `diesel_async::RunQueryDsl` |
 //!
-//! Import [`asynchronous::Call`](Call) instead of [`occupancy_models::Call`](crate::Call). The values that are called
+//! Import [`asynchronous::Call`](Call) instead of [`diesel_timescale::Call`](crate::Call). The values that are called
 //! are the same, so nothing else changes. Connections from a pool (bb8, deadpool, mobc) do as they are:
 //! `.call(&mut conn)`.
 
@@ -25,14 +24,14 @@ use diesel_async::{AsyncConnection, AsyncConnectionCore, RunQueryDsl, Transactio
 
 use crate::error::{Error, Result};
 use crate::migrations;
-use crate::retry::{Retry, Transient};
-use crate::timescale::outside_transaction::{Statement, refuse_inside_transaction};
+use crate::transaction::{Retry, Transient};
+use crate::non_transactional::{Statement, refuse_inside_transaction};
 
 /// Runs a [call](crate::Call) on an asynchronous connection.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use occupancy_models::asynchronous::Call;
+/// use diesel_timescale::asynchronous::Call;
 ///
 /// # #[tokio::main]
 /// # async fn main() {
@@ -49,8 +48,8 @@ pub trait Call: crate::Call {
     /// Dropping the future before it is done leaves the connection as diesel-async leaves it: do not use it again.
     ///
     /// # Errors
-    /// As [`occupancy_models::Call::call`](crate::Call::call).
-    fn call<'query, C>(self, conn: &mut C) -> impl Future<Output = Result<Self::Output>> + Send
+    /// As [`diesel_timescale::Call::call`](crate::Call::call).
+    fn call<'query, C>(self, conn: &mut C) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send
     where
         C: AsyncConnectionCore<Backend = Pg> + Send,
         Self: LoadQuery<'query, C, Self::Row> + Send + 'query,
@@ -62,13 +61,13 @@ pub trait Call: crate::Call {
 
 impl<T: crate::Call> Call for T {}
 
-/// Runs a [statement that cannot run inside a transaction](crate::timescale::OutsideTransaction) on an asynchronous
+/// Runs a [statement that cannot run inside a transaction](crate::OutsideTransaction) on an asynchronous
 /// connection.
-pub trait OutsideTransaction: crate::timescale::OutsideTransaction {
+pub trait OutsideTransaction: crate::OutsideTransaction {
     /// Runs the statement.
     ///
     /// # Errors
-    /// As [`timescale::OutsideTransaction::run`](crate::timescale::OutsideTransaction::run).
+    /// As [`OutsideTransaction::run`](crate::OutsideTransaction::run).
     fn run<'query, C>(self, conn: &mut C) -> impl Future<Output = Result<()>> + Send
     where
         C: AsyncConnection<Backend = Pg>,
@@ -83,56 +82,33 @@ pub trait OutsideTransaction: crate::timescale::OutsideTransaction {
     }
 }
 
-impl<T: crate::timescale::OutsideTransaction> OutsideTransaction for T {}
+impl<T: crate::OutsideTransaction> OutsideTransaction for T {}
 
-/// Runs the migrations that have not run yet, and gives their versions; the asynchronous
-/// [`run_migrations`](crate::run_migrations).
+/// Installs the functions of this crate; the asynchronous [`migrations::install`].
 ///
 /// Takes the connection: one that was made for this, or one that owns its place in a pool and goes back to it afterwards
 /// (bb8's `pool.get_owned()`, deadpool's `pool.get()`). Runs on tokio, with one thread or several. It goes on to its
 /// end when the future is dropped.
 ///
 /// # Errors
-/// As [`run_migrations`](crate::run_migrations).
-///
-/// ```
-/// # include!("doctest_setup.rs");
-/// use occupancy_models::asynchronous;
-///
-/// # #[tokio::main]
-/// # async fn main() {
-/// # let (_db, conn) = support::TestDb::ready();
-/// # drop(conn);
-/// # let conn = _db.connect_async().await;
-/// // The set-up of this example has run them all.
-/// assert!(asynchronous::run_migrations(conn).await.unwrap().is_empty());
-/// # }
-/// ```
-pub async fn run_migrations<C>(conn: C) -> Result<Vec<String>>
+/// As [`migrations::install`].
+pub async fn install<C>(conn: C) -> Result<Vec<String>>
 where
     C: AsyncConnection<Backend = Pg> + 'static,
 {
-    blocking(conn, migrations::run_migrations).await
-}
-
-/// Reverts every migration of this crate; the asynchronous [`revert_migrations`](crate::revert_migrations).
-///
-/// Takes the connection, as [`run_migrations`] does.
-///
-/// # Errors
-/// As [`revert_migrations`](crate::revert_migrations).
-pub async fn revert_migrations<C>(conn: C) -> Result<Vec<String>>
-where
-    C: AsyncConnection<Backend = Pg> + 'static,
-{
-    blocking(conn, migrations::revert_migrations).await
+    blocking(conn, migrations::install).await
 }
 
 /// Runs synchronous work on a thread that may block.
-async fn blocking<C, T>(conn: C, work: fn(&mut AsyncConnectionWrapper<C>) -> Result<T>) -> Result<T>
+#[doc(hidden)]
+pub async fn blocking<C, T, E>(
+    conn: C,
+    work: impl FnOnce(&mut AsyncConnectionWrapper<C>) -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
 where
     C: AsyncConnection + 'static,
     T: Send + 'static,
+    E: From<Error> + Send + 'static,
 {
     let work = tokio::task::spawn_blocking(move || work(&mut AsyncConnectionWrapper::from(conn)));
     match work.await {
@@ -140,7 +116,7 @@ where
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
             // The runtime was shut down.
-            Err(error) => Err(Error::Migration(Box::new(error))),
+            Err(error) => Err(Error::Migration(Box::new(error)).into()),
         },
     }
 }
@@ -157,8 +133,8 @@ impl Retry {
     ///
     /// ```
     /// # include!("doctest_setup.rs");
-    /// use occupancy_models::asynchronous::Call;
-    /// use occupancy_models::retry::Retry;
+    /// use diesel_timescale::asynchronous::Call;
+    /// use diesel_timescale::transaction::Retry;
     ///
     /// # #[tokio::main]
     /// # async fn main() {

@@ -6,7 +6,9 @@ use diesel::query_builder::Query;
 use diesel::query_dsl::RunQueryDsl;
 use diesel::query_dsl::methods::LoadQuery;
 
-use crate::error::Result;
+use crate::error::Error;
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A call of one of this crate's SQL functions: a query value with a typed result and typed errors.
 ///
@@ -17,16 +19,18 @@ pub trait Call: Query + Sized {
     type Row;
     /// What the call gives.
     type Output;
+    /// What can go wrong.
+    type Error: From<diesel::result::Error>;
 
     /// Makes the output of the rows.
-    fn output(rows: Vec<Self::Row>) -> Result<Self::Output>;
+    fn output(rows: Vec<Self::Row>) -> Result<Self::Output, Self::Error>;
 
     /// Runs the call.
     ///
     /// # Errors
     /// What the function refuses comes typed ([`Error::Hypertable`](crate::Error::Hypertable),
     /// [`Error::Reference`](crate::Error::Reference)), everything else as [`Error::Database`](crate::Error::Database).
-    fn call<'query, C>(self, conn: &mut C) -> Result<Self::Output>
+    fn call<'query, C>(self, conn: &mut C) -> Result<Self::Output, Self::Error>
     where
         C: LoadConnection<Backend = Pg>,
         Self: RunQueryDsl<C> + LoadQuery<'query, C, Self::Row>,
@@ -36,12 +40,12 @@ pub trait Call: Query + Sized {
 }
 
 /// The only row of a call that returns exactly one.
-pub(crate) fn single<T>(rows: Vec<T>) -> Result<T> {
+pub fn single<T, E: From<diesel::result::Error>>(rows: Vec<T>) -> Result<T, E> {
     Ok(rows.into_iter().next().ok_or(diesel::result::Error::NotFound)?)
 }
 
 /// The name of a table as SQL, quoted and with its schema if it has one; goes into a bind that is cast to `regclass`.
-pub(crate) fn relation_name<T>(table: &T) -> std::result::Result<String, String>
+pub fn relation_name<T>(table: &T) -> std::result::Result<String, String>
 where
     T: diesel::query_builder::QueryFragment<Pg>,
 {
@@ -53,7 +57,7 @@ where
 }
 
 /// Pushes a relation, named by [`relation_name`].
-pub(crate) fn push_relation<'b>(
+pub fn push_relation<'b>(
     relation: &'b std::result::Result<String, String>,
     out: &mut diesel::query_builder::AstPass<'_, 'b, Pg>,
 ) -> diesel::QueryResult<()> {
@@ -65,18 +69,21 @@ pub(crate) fn push_relation<'b>(
 }
 
 /// Pushes one argument of a function, by the name of its type; `Relation` is one named by [`relation_name`].
+#[doc(hidden)]
+#[macro_export]
 macro_rules! push_argument {
     ($out:ident, $value:expr, Relation) => {
-        crate::call::push_relation($value, &mut $out)?
+        $crate::call::push_relation($value, &mut $out)?
     };
     ($out:ident, $value:expr, $sql_type:ident) => {
         $out.push_bind_param::<$sql_type, _>($value)?
     };
 }
-pub(crate) use push_argument;
 
 /// Declares the call of one SQL function: a struct with a field for each argument, in order, and its SQL before and
 /// after the arguments.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! function_call {
     (
         $(#[$meta:meta])*
@@ -85,7 +92,7 @@ macro_rules! function_call {
         $columns:ty => $row:ty => $output:ty, $finish:expr $(,)?
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, diesel::query_builder::QueryId)]
+        #[derive(Debug, Clone, ::diesel::query_builder::QueryId)]
         #[must_use = "a call does nothing until it runs"]
         pub struct $call {
             $($field: $type,)*
@@ -106,7 +113,7 @@ macro_rules! function_call {
                 $(
                     out.push_sql(separator);
                     separator = ", ";
-                    crate::call::push_argument!(out, &self.$field, $sql_type);
+                    $crate::push_argument!(out, &self.$field, $sql_type);
                 )*
                 out.push_sql($after);
                 Ok(())
@@ -115,28 +122,28 @@ macro_rules! function_call {
 
         impl<C> diesel::query_dsl::RunQueryDsl<C> for $call {}
 
-        impl crate::call::Call for $call {
+        impl $crate::call::Call for $call {
             type Row = $row;
             type Output = $output;
+            type Error = $crate::Error;
 
-            fn output(rows: Vec<Self::Row>) -> crate::error::Result<Self::Output> {
-                let finish: fn(Vec<$row>) -> crate::error::Result<$output> = $finish;
+            fn output(rows: Vec<Self::Row>) -> $crate::Result<Self::Output> {
+                let finish: fn(Vec<$row>) -> $crate::Result<$output> = $finish;
                 finish(rows)
             }
         }
     };
 }
-pub(crate) use function_call;
 
 /// A table, as an argument of a function; the error is kept until the call runs.
-pub(crate) type Relation = std::result::Result<String, String>;
+pub type Relation = std::result::Result<String, String>;
 
 /// The only value of the only row.
-pub(crate) fn value<T>(rows: Vec<(T,)>) -> Result<T> {
+pub fn value<T, E: From<diesel::result::Error>>(rows: Vec<(T,)>) -> Result<T, E> {
     Ok(single(rows)?.0)
 }
 
 /// Nothing: what a function that returns `void` gives.
-pub(crate) fn done(_: Vec<(bool,)>) -> Result<()> {
+pub fn done<E>(_: Vec<(bool,)>) -> Result<(), E> {
     Ok(())
 }

@@ -7,8 +7,8 @@
 //! Numbers of type [`Oid`] name a table, a type or a role, and compare with `'sensor_events'::regclass::oid`.
 //!
 //! ```
-//! # include!("../doctest_setup.rs");
-//! use occupancy_models::timescale::catalog::{Chunk, chunks};
+//! # include!("doctest_setup.rs");
+//! use diesel_timescale::catalog::{Chunk, chunks};
 //!
 //! # fn main() { run(|conn| {
 //! # if support::server().timescaledb.is_none() { return Ok(()); }
@@ -37,7 +37,7 @@ macro_rules! views {
             diesel::table! {
                 use diesel::sql_types::*;
 
-                #[doc = concat!("The view `timescaledb_information.", stringify!($view), "`, read as [`", stringify!($model), "`](crate::timescale::catalog::", stringify!($model), ").")]
+                #[doc = concat!("The view `timescaledb_information.", stringify!($view), "`, read as [`", stringify!($model), "`](crate::catalog::", stringify!($model), ").")]
                 #[allow(missing_docs)]
                 timescaledb_information.$view ($($key),+) { $( $(#[$column_doc])* $column -> $sql, )+ }
             }

@@ -7,16 +7,17 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Text, Timestamptz};
 
-use super::feature::{Feature, Unsupported};
-use super::hypertable::TimeColumn;
-use super::server::Server;
-use crate::call::{Relation, function_call, relation_name, value};
+use crate::feature::{Feature, Unsupported};
+use crate::hypertable::TimeColumn;
+use crate::server::Server;
+use crate::call::{Relation, relation_name, value};
+use crate::function_call;
 use crate::micros;
 
 type NullableTimestamptz = Nullable<Timestamptz>;
 
 /// The time that a length covers, as PostgreSQL has it; what is longer than that is the longest.
-pub(super) fn interval(length: TimeDelta) -> PgInterval {
+pub(crate) fn interval(length: TimeDelta) -> PgInterval {
     PgInterval::from_microseconds(length.num_microseconds().unwrap_or(i64::MAX))
 }
 
@@ -26,8 +27,8 @@ pub(super) fn interval(length: TimeDelta) -> PgInterval {
 /// [`Unsupported`] without TimescaleDB. When it runs: [`HypertableError::ChunkInterval`](crate::HypertableError).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, set_chunk_interval};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, set_chunk_interval};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
@@ -53,7 +54,7 @@ where
 function_call! {
     /// The call that [`set_chunk_interval`] makes.
     SetChunkInterval { relation: Relation = Relation, chunk_interval: PgInterval = Interval },
-    "SELECT change_chunk_interval(", ")",
+    "SELECT diesel_timescale.change_chunk_interval(", ")",
     (Interval,) => (TimeDelta,) => TimeDelta, value,
 }
 
@@ -67,8 +68,8 @@ function_call! {
 /// [`Unsupported`] without TimescaleDB. When it runs, what the server itself refuses.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, add_hash_dimension, hypertable};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, add_hash_dimension, hypertable};
 ///
 /// diesel::table! {
 ///     meters (meter_id, read_at) { meter_id -> Int8, read_at -> Timestamptz }
@@ -99,7 +100,7 @@ where
 function_call! {
     /// The call that [`add_hash_dimension`] makes.
     AddHashDimension { relation: Relation = Relation, column: &'static str = Text, partitions: i32 = Integer },
-    "SELECT add_hash_dimension(", ")",
+    "SELECT diesel_timescale.add_hash_dimension(", ")",
     (Bool,) => (bool,) => bool, value,
 }
 
@@ -124,8 +125,8 @@ pub struct Chunk {
 /// [`Unsupported`] without TimescaleDB.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, chunks};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, chunks};
 ///
 /// # fn main() { run(|conn| {
 /// # let event = an_event(conn);
@@ -180,8 +181,8 @@ function_call! {
 /// [`ReferenceError::LossOfReferencedRows`](crate::ReferenceError::LossOfReferencedRows).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, drop_chunks};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, drop_chunks};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
@@ -201,6 +202,6 @@ where
 function_call! {
     /// The call that [`drop_chunks`] makes.
     DropChunks { relation: Relation = Relation, older_than: DateTime<Utc> = Timestamptz },
-    "SELECT drop_chunks_before(", ")",
+    "SELECT diesel_timescale.drop_chunks_before(", ")",
     (BigInt,) => (i64,) => i64, value,
 }

@@ -7,10 +7,11 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Interval, Nullable, Text};
 
-use super::chunk::interval;
-use super::feature::{Feature, Unsupported};
-use super::server::Server;
-use crate::call::{Relation, done, function_call, relation_name, single, value};
+use crate::chunks::interval;
+use crate::feature::{Feature, Unsupported};
+use crate::server::Server;
+use crate::call::{Relation, done, relation_name, single, value};
+use crate::function_call;
 
 type Texts = Array<Text>;
 type Bools = Array<Bool>;
@@ -25,8 +26,8 @@ type NullableBigInt = Nullable<BigInt>;
 /// The releases before 2.18 call it compression; this finds the right name.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, chunks, columnstore_stats, to_columnstore};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, chunks, columnstore_stats, to_columnstore};
 ///
 /// # fn main() { run(|conn| {
 /// # an_event(conn);
@@ -45,7 +46,7 @@ type NullableBigInt = Nullable<BigInt>;
 ///
 /// ```compile_fail,E0271
 /// use occupancy_models::schema::{predictions, sensor_events};
-/// occupancy_models::timescale::columnstore(sensor_events::table).segment_by(predictions::room_id);
+/// diesel_timescale::columnstore(sensor_events::table).segment_by(predictions::room_id);
 /// ```
 pub fn columnstore<T>(table: T) -> Columnstore<T>
 where
@@ -115,7 +116,7 @@ function_call! {
         order_by: Vec<&'static str> = Texts,
         descending: Vec<bool> = Bools,
     },
-    "SELECT enable_columnstore(", ") IS NOT NULL",
+    "SELECT diesel_timescale.enable_columnstore(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
 }
 
@@ -125,8 +126,8 @@ function_call! {
 /// [`Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, disable_columnstore};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, disable_columnstore};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
@@ -146,7 +147,7 @@ where
 function_call! {
     /// The call that [`disable_columnstore`] makes.
     DisableColumnstore { relation: Relation = Relation },
-    "SELECT disable_columnstore(", ") IS NOT NULL",
+    "SELECT diesel_timescale.disable_columnstore(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
 }
 
@@ -164,8 +165,8 @@ pub fn to_columnstore(chunk: &super::Chunk, server: &Server) -> Result<ConvertCh
 /// [`Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, chunks, to_columnstore, to_rowstore};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, chunks, to_columnstore, to_rowstore};
 ///
 /// # fn main() { run(|conn| {
 /// # an_event(conn);
@@ -191,7 +192,7 @@ fn convert(chunk: &super::Chunk, to_columnstore: bool, server: &Server) -> Resul
 function_call! {
     /// The call that [`to_columnstore`] and [`to_rowstore`] make.
     ConvertChunk { chunk: Relation = Relation, to_columnstore: bool = Bool },
-    "SELECT convert_chunk(", ") IS NOT NULL",
+    "SELECT diesel_timescale.convert_chunk(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
 }
 
@@ -238,8 +239,8 @@ function_call! {
 /// is not enabled.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, add_columnstore_policy, remove_columnstore_policy};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, add_columnstore_policy, remove_columnstore_policy};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
@@ -264,7 +265,7 @@ where
 function_call! {
     /// The call that [`add_columnstore_policy`] makes.
     AddColumnstorePolicy { relation: Relation = Relation, after: PgInterval = Interval },
-    "SELECT set_columnstore_policy(", ")",
+    "SELECT diesel_timescale.set_columnstore_policy(", ")",
     (Integer,) => (i32,) => i32, value,
 }
 
@@ -283,6 +284,6 @@ where
 function_call! {
     /// The call that [`remove_columnstore_policy`] makes.
     RemoveColumnstorePolicy { relation: Relation = Relation },
-    "SELECT unset_columnstore_policy(", ")",
+    "SELECT diesel_timescale.unset_columnstore_policy(", ")",
     (Bool,) => (bool,) => bool, value,
 }

@@ -11,12 +11,13 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryBuilder, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, Integer, Interval, Nullable, Text, Timestamptz};
 
-use super::chunk::interval;
-use super::feature::{Feature, Unsupported};
-use super::hypertable::TimeColumn;
-use super::outside_transaction::OutsideTransaction;
-use super::server::Server;
-use crate::call::{done, function_call, value};
+use crate::chunks::interval;
+use crate::feature::{Feature, Unsupported};
+use crate::hypertable::TimeColumn;
+use crate::non_transactional::OutsideTransaction;
+use crate::server::Server;
+use crate::call::{done, value};
+use crate::function_call;
 use crate::micros;
 
 type NullableInterval = Nullable<Interval>;
@@ -34,9 +35,9 @@ type NullableInterval = Nullable<Interval>;
 /// reads the hypertable itself, unless it is [materialized only](ContinuousAggregate::materialized_only).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!("doctest_setup.rs");
 /// use diesel::dsl::{count_star, max};
-/// use occupancy_models::timescale::{Feature, OutsideTransaction, Server, continuous_aggregate, refresh};
+/// use diesel_timescale::{Feature, OutsideTransaction, Server, continuous_aggregate, refresh};
 ///
 /// diesel::table! {
 ///     daily_peaks (bucket, sensor_id) {
@@ -61,7 +62,7 @@ type NullableInterval = Nullable<Interval>;
 ///     refresh("daily_peaks", .., &server)?.run(conn)?;
 /// }
 /// assert_eq!(daily_peaks::table.select(daily_peaks::readings).load::<i64>(conn)?, [1]);
-/// # occupancy_models::timescale::drop_continuous_aggregate("daily_peaks").call(conn)?;
+/// # diesel_timescale::drop_continuous_aggregate("daily_peaks").call(conn)?;
 /// # Ok(()) }) }
 /// ```
 pub fn continuous_aggregate<C>(name: &'static str, width: TimeDelta, time: C) -> ContinuousAggregate<C>
@@ -239,7 +240,7 @@ impl QueryFragment<Pg> for CreateContinuousAggregate {
             .definition
             .as_ref()
             .map_err(|message| diesel::result::Error::QueryBuilderError(message.clone().into()))?;
-        out.push_sql("SELECT create_continuous_aggregate(");
+        out.push_sql("SELECT diesel_timescale.create_continuous_aggregate(");
         out.push_bind_param::<Text, _>(self.name)?;
         out.push_sql(", ");
         out.push_bind_param::<Text, _>(definition)?;
@@ -257,6 +258,7 @@ impl<C> RunQueryDsl<C> for CreateContinuousAggregate {}
 impl crate::call::Call for CreateContinuousAggregate {
     type Row = (AggregateOutcome,);
     type Output = AggregateOutcome;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> crate::error::Result<Self::Output> {
         value(rows)
@@ -315,9 +317,9 @@ impl OutsideTransaction for RefreshContinuousAggregate {
 /// continuous aggregate, or the window covers less than two buckets.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!("doctest_setup.rs");
 /// use occupancy_models::aggregates;
-/// use occupancy_models::timescale::{Feature, Server, add_refresh_policy, remove_refresh_policy};
+/// use diesel_timescale::{Feature, Server, add_refresh_policy, remove_refresh_policy};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
@@ -352,7 +354,7 @@ function_call! {
         end_offset: PgInterval = Interval,
         schedule: PgInterval = Interval,
     },
-    "SELECT set_refresh_policy(", ")",
+    "SELECT diesel_timescale.set_refresh_policy(", ")",
     (Integer,) => (i32,) => i32, value,
 }
 
@@ -368,7 +370,7 @@ pub fn remove_refresh_policy(name: &'static str, server: &Server) -> Result<Remo
 function_call! {
     /// The call that [`remove_refresh_policy`] makes.
     RemoveRefreshPolicy { name: &'static str = Text },
-    "SELECT unset_refresh_policy(", ")",
+    "SELECT diesel_timescale.unset_refresh_policy(", ")",
     (Bool,) => (bool,) => bool, value,
 }
 
@@ -378,9 +380,9 @@ function_call! {
 /// [`Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!("doctest_setup.rs");
 /// use occupancy_models::aggregates;
-/// use occupancy_models::timescale::{Feature, Server, set_materialized_only};
+/// use diesel_timescale::{Feature, Server, set_materialized_only};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
@@ -401,16 +403,16 @@ pub fn set_materialized_only(
 function_call! {
     /// The call that [`set_materialized_only`] makes.
     SetMaterializedOnly { name: &'static str = Text, materialized_only: bool = Bool },
-    "SELECT alter_continuous_aggregate(", ") IS NOT NULL",
+    "SELECT diesel_timescale.alter_continuous_aggregate(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
 }
 
 /// Drops a continuous aggregate, or the plain view in its place. Gives `false` if there is none. Runs on every server.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!("doctest_setup.rs");
 /// # fn main() { run(|conn| {
-/// assert!(!occupancy_models::timescale::drop_continuous_aggregate("hourly_activity").call(conn)?);
+/// assert!(!diesel_timescale::drop_continuous_aggregate("hourly_activity").call(conn)?);
 /// # Ok(()) }) }
 /// ```
 pub fn drop_continuous_aggregate(name: &'static str) -> DropContinuousAggregate {
@@ -420,6 +422,6 @@ pub fn drop_continuous_aggregate(name: &'static str) -> DropContinuousAggregate 
 function_call! {
     /// The call that [`drop_continuous_aggregate`] makes.
     DropContinuousAggregate { name: &'static str = Text },
-    "SELECT drop_continuous_aggregate(", ")",
+    "SELECT diesel_timescale.drop_continuous_aggregate(", ")",
     (Bool,) => (bool,) => bool, value,
 }

@@ -1,7 +1,6 @@
 //! What can go wrong, typed.
 
-use crate::bulk::{BatchError, InvalidRow};
-use crate::timescale::Unsupported;
+use crate::feature::Unsupported;
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
 
 /// The result of this crate's calls.
@@ -39,26 +38,14 @@ pub enum Error {
     /// A reference to sensor events, or what removes events, was refused.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
-    /// An id that came with a row was refused.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// Old tables were not adopted.
-    #[error(transparent)]
-    Adoption(#[from] AdoptionError),
-    /// A row that the database would refuse. Nothing was sent.
-    #[error(transparent)]
-    InvalidRow(#[from] InvalidRow),
-    /// A batch of many failed. It has left nothing, and those before it stay.
-    #[error(transparent)]
-    Batch(#[from] BatchError),
     /// The migrations were run through Diesel's own bookkeeping before.
     #[error(
         "these migrations are in __diesel_schema_migrations already: go on with run_pending_migrations(MIGRATIONS), \
          or move their rows to {table}"
     )]
     MigratedElsewhere {
-        /// This crate's own bookkeeping table.
-        table: &'static str,
+        /// The migration history of the library.
+        table: String,
     },
     /// A migration failed.
     #[error("migration failed: {0}")]
@@ -248,64 +235,6 @@ pub enum ReferenceError {
     },
 }
 
-/// Why an id that came with a row was refused. Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// The id exists with another timestamp.
-    #[error("{message}. {remedy}")]
-    Taken {
-        /// Names the id and the timestamp that it has.
-        message: String,
-        /// The id.
-        id: i64,
-        /// What to do.
-        remedy: String,
-    },
-    /// The sequence has not handed the id out.
-    #[error("{message}. {remedy}")]
-    NotHandedOut {
-        /// Names the id.
-        message: String,
-        /// The id.
-        id: i64,
-        /// What to do.
-        remedy: String,
-    },
-}
-
-/// Why old tables were not [adopted](crate::adopt). Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AdoptionError {
-    /// The schema has no old tables, or their adoption was not started.
-    #[error("{message}. Mend: {remedy}")]
-    NothingToAdopt {
-        /// Names the schema.
-        message: String,
-        /// The statement that comes first.
-        remedy: String,
-    },
-    /// A choice that there is not, or that comes too late.
-    #[error("{message}. {remedy}")]
-    Choice {
-        /// Names the choice.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// Findings of [`adopt::check`](crate::adopt::check) stand against it.
-    #[error("{message}. {remedy}\n{findings}")]
-    Blocked {
-        /// Says how many.
-        message: String,
-        /// A line for each, with its remedy.
-        findings: String,
-        /// What to do.
-        remedy: String,
-    },
-}
-
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         match &error {
@@ -317,42 +246,44 @@ impl From<DieselError> for Error {
 
 /// The refusal that a function of this crate has marked.
 fn refusal(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option<Error> {
-    let code = information.constraint_name()?.strip_prefix("occupancy_models:")?;
-    let message = information.message().to_owned();
-    let text = |field: Option<&str>| field.unwrap_or_default().to_owned();
-    let remedy = text(information.hint());
-    let table = text(information.table_name());
-    let column = text(information.column_name());
-    let details = text(information.details());
-    Some(match code {
-        "extension_unavailable" => HypertableError::ExtensionUnavailable { message, remedy }.into(),
-        "extension_not_created" => HypertableError::ExtensionNotCreated { message, remedy }.into(),
-        "extension_not_loaded" => HypertableError::ExtensionNotLoaded { message, remedy }.into(),
-        "server_too_old" => HypertableError::ServerTooOld { message, found: details, remedy }.into(),
-        "chunk_interval" => HypertableError::ChunkInterval { message, remedy }.into(),
-        "no_time_column" => HypertableError::NoTimeColumn { message, table, column, remedy }.into(),
-        "not_a_table" => HypertableError::NotATable { message, table, remedy }.into(),
-        "unique_index_lacks_time" => {
-            HypertableError::UniqueIndexLacksTime { message, table, index: column, remedy }.into()
-        }
-        "table_not_empty" => HypertableError::TableNotEmpty { message, table, remedy }.into(),
-        "other_time_column" => HypertableError::OtherTimeColumn { message, table, column, remedy }.into(),
-        "already_a_hypertable" => HypertableError::AlreadyAHypertable { message, table, remedy }.into(),
-        "referenced_by_foreign_key" => {
-            HypertableError::ReferencedByForeignKey { message, table, constraint: column, breaks: details, remedy }
-                .into()
-        }
-        "id_taken" => KeyError::Taken { message, id: column.parse().ok()?, remedy }.into(),
-        "id_not_handed_out" => KeyError::NotHandedOut { message, id: column.parse().ok()?, remedy }.into(),
-        "adoption_nothing" => AdoptionError::NothingToAdopt { message, remedy }.into(),
-        "adoption_choice" => AdoptionError::Choice { message, remedy }.into(),
-        "adoption_blocked" => AdoptionError::Blocked { message, findings: details, remedy }.into(),
-        "isolation_too_high" => ReferenceError::IsolationTooHigh { message, remedy }.into(),
-        "event_key_change" => ReferenceError::KeyChange { message, remedy }.into(),
-        "other_aggregate" => Error::OtherAggregate { message, view: table, remedy },
-        "loss_of_referenced_rows" => ReferenceError::LossOfReferencedRows { message, table, remedy }.into(),
-        "retention_interval" => ReferenceError::RetentionInterval { message, remedy }.into(),
-        "reference_column" => ReferenceError::Column { message, table, column, remedy }.into(),
-        _ => return None,
-    })
+    Error::from_refusal(information.constraint_name()?.strip_prefix("diesel_timescale:")?, information)
+}
+
+impl Error {
+    /// The refusal with this code, for a crate whose own functions refuse for the same reasons.
+    #[doc(hidden)]
+    pub fn from_refusal(code: &str, information: &dyn DatabaseErrorInformation) -> Option<Self> {
+        let message = information.message().to_owned();
+        let text = |field: Option<&str>| field.unwrap_or_default().to_owned();
+        let remedy = text(information.hint());
+        let table = text(information.table_name());
+        let column = text(information.column_name());
+        let details = text(information.details());
+        Some(match code {
+            "extension_unavailable" => HypertableError::ExtensionUnavailable { message, remedy }.into(),
+            "extension_not_created" => HypertableError::ExtensionNotCreated { message, remedy }.into(),
+            "extension_not_loaded" => HypertableError::ExtensionNotLoaded { message, remedy }.into(),
+            "server_too_old" => HypertableError::ServerTooOld { message, found: details, remedy }.into(),
+            "chunk_interval" => HypertableError::ChunkInterval { message, remedy }.into(),
+            "no_time_column" => HypertableError::NoTimeColumn { message, table, column, remedy }.into(),
+            "not_a_table" => HypertableError::NotATable { message, table, remedy }.into(),
+            "unique_index_lacks_time" => {
+                HypertableError::UniqueIndexLacksTime { message, table, index: column, remedy }.into()
+            }
+            "table_not_empty" => HypertableError::TableNotEmpty { message, table, remedy }.into(),
+            "other_time_column" => HypertableError::OtherTimeColumn { message, table, column, remedy }.into(),
+            "already_a_hypertable" => HypertableError::AlreadyAHypertable { message, table, remedy }.into(),
+            "referenced_by_foreign_key" => {
+                HypertableError::ReferencedByForeignKey { message, table, constraint: column, breaks: details, remedy }
+                    .into()
+            }
+            "isolation_too_high" => ReferenceError::IsolationTooHigh { message, remedy }.into(),
+            "key_change" | "event_key_change" => ReferenceError::KeyChange { message, remedy }.into(),
+            "other_aggregate" => Error::OtherAggregate { message, view: table, remedy },
+            "loss_of_referenced_rows" => ReferenceError::LossOfReferencedRows { message, table, remedy }.into(),
+            "retention_interval" => ReferenceError::RetentionInterval { message, remedy }.into(),
+            "reference_column" => ReferenceError::Column { message, table, column, remedy }.into(),
+            _ => return None,
+        })
+    }
 }

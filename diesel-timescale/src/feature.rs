@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::server::{Edition, Server, TimescaleVersion};
+use crate::server::{Edition, Server, TimescaleVersion};
 
 /// What a server needs for a feature.
 struct Needs {
@@ -74,8 +74,8 @@ impl fmt::Display for Feature {
 /// A feature that the server does not have. Nothing was sent.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;

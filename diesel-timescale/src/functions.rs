@@ -8,12 +8,12 @@ extern "SQL" {
     /// The start of the bucket of time that an instant is in. Every edition.
     ///
     /// Buckets of days and weeks start at midnight UTC, weeks on a Monday. To group by buckets see
-    /// [`bucketed`](crate::timescale::bucketed()): Diesel's own `group_by` does not take a function.
+    /// [`bucketed`](crate::bucketed()): Diesel's own `group_by` does not take a function.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!("doctest_setup.rs");
     /// use diesel::pg::data_types::PgInterval;
-    /// use occupancy_models::timescale::{Feature, Server, time_bucket};
+    /// use diesel_timescale::{Feature, Server, time_bucket};
     ///
     /// # fn main() { run(|conn| {
     /// # if !Server::query().call(conn)?.has(Feature::Hypertables) { return Ok(()); }
@@ -42,7 +42,7 @@ extern "SQL" {
     /// As [`time_bucket`](fn@time_bucket), and buckets without rows are there too. Community edition.
     ///
     /// Works only where the query groups by it, with both ends of the time in its `WHERE`:
-    /// [`bucketed(…).gapfill()`](crate::timescale::Bucketed::gapfill).
+    /// [`bucketed(…).gapfill()`](crate::Bucketed::gapfill).
     fn time_bucket_gapfill(width: Interval, time: Timestamptz) -> Timestamptz;
 
     /// Fills a gap with the value of the bucket before. Only with gap filling. Community edition.
@@ -54,8 +54,8 @@ extern "SQL" {
     /// The value of the row with the earliest time; null for no rows. Every edition.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
-    /// use occupancy_models::timescale::{Feature, Server, first, last};
+    /// # include!("doctest_setup.rs");
+    /// use diesel_timescale::{Feature, Server, first, last};
     ///
     /// # fn main() { run(|conn| {
     /// # if !Server::query().call(conn)?.has(Feature::Hypertables) { return Ok(()); }
@@ -87,8 +87,8 @@ extern "SQL" {
     /// it behind: `buckets` + 2 counts. Every edition.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
-    /// use occupancy_models::timescale::{Feature, Server, histogram};
+    /// # include!("doctest_setup.rs");
+    /// use diesel_timescale::{Feature, Server, histogram};
     ///
     /// # fn main() { run(|conn| {
     /// # if !Server::query().call(conn)?.has(Feature::Hypertables) { return Ok(()); }

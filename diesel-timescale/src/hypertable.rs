@@ -10,9 +10,9 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Interval, Nullable, Text, Timestamptz};
 
-use super::server::{Edition, TimescaleVersion};
+use crate::server::{Edition, TimescaleVersion};
 use crate::call::{Call, push_relation, relation_name, single};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A column that a hypertable can be partitioned on: a `timestamptz` that is not null.
 #[diagnostic::on_unimplemented(
@@ -33,8 +33,8 @@ impl<C> TimeColumn for C where C: Column + Expression<SqlType = Timestamptz> {}
 /// A [`HypertableError`](crate::HypertableError) that names the obstacle and the remedy, before anything has changed.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{HypertableOutcome, hypertable};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{HypertableOutcome, hypertable};
 ///
 /// diesel::table! {
 ///     door_openings (door_id, opened_at) { door_id -> Int8, opened_at -> Timestamptz }
@@ -61,7 +61,7 @@ impl<C> TimeColumn for C where C: Column + Expression<SqlType = Timestamptz> {}
 /// diesel::table! {
 ///     door_openings (door_id) { door_id -> Int8, opened_at -> Nullable<Timestamptz> }
 /// }
-/// occupancy_models::timescale::hypertable(door_openings::opened_at);
+/// diesel_timescale::hypertable(door_openings::opened_at);
 /// ```
 pub fn hypertable<C>(time_column: C) -> HypertableSetup
 where
@@ -194,7 +194,7 @@ impl QueryFragment<Pg> for HypertableSetup {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "SELECT outcome, timescaledb_version, timescaledb_license, current_chunk_interval, chunks \
-             FROM setup_hypertable(relation => ",
+             FROM diesel_timescale.setup_hypertable(relation => ",
         );
         push_relation(&self.relation, &mut out)?;
         out.push_sql(", time_column => ");
@@ -219,6 +219,7 @@ impl<C> RunQueryDsl<C> for HypertableSetup {}
 impl Call for HypertableSetup {
     type Row = HypertableReport;
     type Output = HypertableReport;
+    type Error = Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         single(rows)

@@ -8,11 +8,12 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Jsonb, Nullable, Text, Timestamptz};
 use serde_json::Value;
 
-use super::chunk::interval;
-use super::feature::{Feature, Unsupported};
-use super::outside_transaction::OutsideTransaction;
-use super::server::Server;
-use crate::call::{done, function_call, value};
+use crate::chunks::interval;
+use crate::feature::{Feature, Unsupported};
+use crate::non_transactional::OutsideTransaction;
+use crate::server::Server;
+use crate::call::{done, value};
+use crate::function_call;
 use crate::micros;
 
 type NullableBool = Nullable<Bool>;
@@ -63,8 +64,8 @@ pub struct Job {
 /// [`Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, add_sensor_events_retention, jobs};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, add_sensor_events_retention, jobs};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
@@ -73,7 +74,7 @@ pub struct Job {
 /// let jobs = jobs(&server)?.call(conn)?;
 /// let job = jobs.iter().find(|job| job.id == id).unwrap();
 /// assert_eq!((&*job.procedure, job.schedule_interval), ("sensor_events_retention", TimeDelta::days(1)));
-/// # occupancy_models::timescale::remove_sensor_events_retention(&server)?.call(conn)?;
+/// # diesel_timescale::remove_sensor_events_retention(&server)?.call(conn)?;
 /// # Ok(()) }) }
 /// ```
 pub fn jobs(server: &Server) -> Result<Jobs, Unsupported> {
@@ -139,15 +140,15 @@ impl OutsideTransaction for RunJob {
 /// job.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, add_sensor_events_retention, alter_job};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, add_sensor_events_retention, alter_job};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
 /// let job = add_sensor_events_retention(TimeDelta::days(730), TimeDelta::days(1), &server)?.call(conn)?;
 /// alter_job(job, &server)?.with_schedule_interval(TimeDelta::hours(6)).with_scheduled(false).call(conn)?;
-/// # occupancy_models::timescale::delete_job(job, &server)?.call(conn)?;
+/// # diesel_timescale::delete_job(job, &server)?.call(conn)?;
 /// # Ok(()) }) }
 /// ```
 pub fn alter_job(id: i32, server: &Server) -> Result<AlterJob, Unsupported> {

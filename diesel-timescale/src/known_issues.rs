@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::server::{Server, TimescaleVersion};
+use crate::server::{Server, TimescaleVersion};
 
 /// A fault of TimescaleDB, and the releases that have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl KnownIssue {
     /// Whether a release has it.
     ///
     /// ```
-    /// use occupancy_models::timescale::{KNOWN_ISSUES, TimescaleVersion};
+    /// use diesel_timescale::{KNOWN_ISSUES, TimescaleVersion};
     ///
     /// let issue = KNOWN_ISSUES.iter().find(|issue| issue.id == "false_foreign_key_violations").unwrap();
     /// assert!(issue.affects(TimescaleVersion::new(2, 21, 0)));
@@ -106,8 +106,8 @@ pub const KNOWN_ISSUES: &[KnownIssue] = &[
 /// The [`KNOWN_ISSUES`] of the release that a server has; none on plain PostgreSQL.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Server, known_issues};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Server, known_issues};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
@@ -122,6 +122,6 @@ pub fn known_issues(server: &Server) -> impl Iterator<Item = &'static KnownIssue
 }
 
 /// The known issues of a release.
-pub(crate) fn issues_of(version: Option<TimescaleVersion>) -> impl Iterator<Item = &'static KnownIssue> {
+pub fn issues_of(version: Option<TimescaleVersion>) -> impl Iterator<Item = &'static KnownIssue> {
     KNOWN_ISSUES.iter().filter(move |issue| version.is_some_and(|version| issue.affects(version)))
 }

@@ -6,15 +6,23 @@ use serde::{Deserialize, Deserializer};
 /// Drops what PostgreSQL would drop, so that a timestamp read back equals the one written.
 ///
 /// A leap second becomes the second that follows it, as PostgreSQL knows none.
-pub(crate) fn truncate(timestamp: DateTime<Utc>) -> DateTime<Utc> {
+pub fn truncate(timestamp: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(timestamp.timestamp_micros()).unwrap_or(timestamp)
 }
 
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+/// Deserializes a timestamp, and truncates it; for `#[serde(deserialize_with)]`.
+///
+/// # Errors
+/// Those of the deserializer.
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
     DateTime::deserialize(deserializer).map(truncate)
 }
 
-pub(crate) fn deserialize_option<'de, D: Deserializer<'de>>(
+/// Deserializes a timestamp that may be missing, and truncates it.
+///
+/// # Errors
+/// Those of the deserializer.
+pub fn deserialize_option<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<DateTime<Utc>>, D::Error> {
     Ok(Option::deserialize(deserializer)?.map(truncate))

@@ -7,67 +7,11 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Bool, Integer, Interval};
 
-use super::chunk::interval;
-use super::feature::{Feature, Unsupported};
-use super::server::Server;
-use crate::call::{Relation, function_call, relation_name, value};
-
-/// Drops sensor events in the background once they are this old, every `schedule`, and gives the job.
-///
-/// The job is this crate's own: like [`drop_sensor_events_before`](crate::drop_sensor_events_before), it clears the
-/// references in the same transaction. Takes the place of such a job that is there. Where the edition has no jobs, call
-/// [`drop_sensor_events_before`](crate::drop_sensor_events_before) now and then.
-///
-/// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
-/// [`ReferenceError::RetentionInterval`](crate::ReferenceError::RetentionInterval) if nothing would be kept.
-///
-/// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{
-///     Feature, OutsideTransaction, Server, add_sensor_events_retention, remove_sensor_events_retention, run_job,
-/// };
-///
-/// # fn main() { run(|conn| {
-/// let server = Server::query().call(conn)?;
-/// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// let job = add_sensor_events_retention(TimeDelta::days(730), TimeDelta::days(1), &server)?.call(conn)?;
-/// // At once, rather than when it is due.
-/// run_job(job, &server)?.run(conn)?;
-/// assert!(remove_sensor_events_retention(&server)?.call(conn)?);
-/// # Ok(()) }) }
-/// ```
-pub fn add_sensor_events_retention(
-    drop_after: TimeDelta,
-    schedule: TimeDelta,
-    server: &Server,
-) -> Result<AddSensorEventsRetention, Unsupported> {
-    server.require(Feature::Jobs)?;
-    Ok(AddSensorEventsRetention { drop_after: interval(drop_after), schedule: interval(schedule) })
-}
-
-function_call! {
-    /// The call that [`add_sensor_events_retention`] makes.
-    AddSensorEventsRetention { drop_after: PgInterval = Interval, schedule: PgInterval = Interval },
-    "SELECT set_sensor_events_retention(", ")",
-    (Integer,) => (i32,) => i32, value,
-}
-
-/// Removes the retention job of sensor events. Gives `false` if there is none.
-///
-/// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`add_sensor_events_retention`].
-pub fn remove_sensor_events_retention(server: &Server) -> Result<RemoveSensorEventsRetention, Unsupported> {
-    server.require(Feature::Jobs)?;
-    Ok(RemoveSensorEventsRetention {})
-}
-
-function_call! {
-    /// The call that [`remove_sensor_events_retention`] makes.
-    RemoveSensorEventsRetention {},
-    "SELECT unset_sensor_events_retention(", ")",
-    (Bool,) => (bool,) => bool, value,
-}
+use crate::chunks::interval;
+use crate::feature::{Feature, Unsupported};
+use crate::server::Server;
+use crate::call::{Relation, relation_name, value};
+use crate::function_call;
 
 /// Adds the server's own retention policy to a hypertable whose rows nothing references, and gives the job. Takes the
 /// place of one that is there.
@@ -82,8 +26,8 @@ function_call! {
 /// [`RetentionInterval`](crate::ReferenceError::RetentionInterval) if nothing would be kept.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, add_retention_policy};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, add_retention_policy};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
@@ -107,7 +51,7 @@ where
 function_call! {
     /// The call that [`add_retention_policy`] makes.
     AddRetentionPolicy { relation: Relation = Relation, drop_after: PgInterval = Interval },
-    "SELECT set_retention_policy(", ")",
+    "SELECT diesel_timescale.set_retention_policy(", ")",
     (Integer,) => (i32,) => i32, value,
 }
 
@@ -117,8 +61,8 @@ function_call! {
 /// [`Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, remove_retention_policy};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, remove_retention_policy};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
@@ -137,6 +81,6 @@ where
 function_call! {
     /// The call that [`remove_retention_policy`] makes.
     RemoveRetentionPolicy { relation: Relation = Relation },
-    "SELECT unset_retention_policy(", ")",
+    "SELECT diesel_timescale.unset_retention_policy(", ")",
     (Bool,) => (bool,) => bool, value,
 }

@@ -10,12 +10,12 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Integer, Nullable, Text};
 
 use crate::call::{Call, single};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A release of TimescaleDB. Ordered; a pre-release such as `2.23.0-dev` counts as its release.
 ///
 /// ```
-/// use occupancy_models::timescale::TimescaleVersion;
+/// use diesel_timescale::TimescaleVersion;
 ///
 /// let version: TimescaleVersion = "2.23.0-dev".parse().unwrap();
 /// assert_eq!(version, TimescaleVersion::new(2, 23, 0));
@@ -101,8 +101,8 @@ impl FromSql<Text, Pg> for Edition {
 /// The server that a connection leads to, and what TimescaleDB it has.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::Server;
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::Server;
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
@@ -173,6 +173,7 @@ impl<C> RunQueryDsl<C> for ServerQuery {}
 impl Call for ServerQuery {
     type Row = Server;
     type Output = Server;
+    type Error = Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         single(rows)

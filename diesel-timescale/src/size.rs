@@ -5,9 +5,10 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Text};
 
-use super::feature::{Feature, Unsupported};
-use super::server::Server;
-use crate::call::{Relation, function_call, relation_name, single, value};
+use crate::feature::{Feature, Unsupported};
+use crate::server::Server;
+use crate::call::{Relation, relation_name, single, value};
+use crate::function_call;
 
 /// Bytes on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
@@ -29,8 +30,8 @@ pub struct Size {
 /// [`Unsupported`] without TimescaleDB.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, size};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, size};
 ///
 /// # fn main() { run(|conn| {
 /// # an_event(conn);
@@ -78,8 +79,8 @@ pub struct ChunkSize {
 /// [`Unsupported`] without TimescaleDB.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, chunk_sizes};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, chunk_sizes};
 ///
 /// # fn main() { run(|conn| {
 /// # an_event(conn);
@@ -111,8 +112,8 @@ function_call! {
 /// [`Unsupported`] without TimescaleDB.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
-/// use occupancy_models::timescale::{Feature, Server, approximate_row_count};
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, approximate_row_count};
 ///
 /// # fn main() { run(|conn| {
 /// # an_event(conn);

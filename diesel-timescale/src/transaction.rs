@@ -35,7 +35,6 @@ impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => error.is_transient(),
-            Self::Batch(error) => error.source.is_transient(),
             Self::Migration(error) => error.downcast_ref::<DieselError>().is_some_and(Transient::is_transient),
             _ => false,
         }
@@ -46,7 +45,7 @@ impl Transient for Error {
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use occupancy_models::retry::Retry;
+/// use diesel_timescale::transaction::Retry;
 ///
 /// # fn main() { run(|conn| {
 /// # let event = an_event(conn);

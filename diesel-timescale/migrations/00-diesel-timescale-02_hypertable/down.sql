@@ -1,6 +1,5 @@
-DROP FUNCTION drop_sensor_events_before(TIMESTAMPTZ);
-DROP FUNCTION setup_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN);
-DROP FUNCTION refuse_chunk_interval(REGCLASS, INTERVAL);
-DROP FUNCTION check_hypertable_candidate(REGCLASS, NAME, BOOLEAN);
-DROP FUNCTION hypertable_report(REGCLASS);
-DROP FUNCTION require_timescaledb();
+DROP FUNCTION diesel_timescale.setup_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN);
+DROP FUNCTION diesel_timescale.refuse_chunk_interval(REGCLASS, INTERVAL);
+DROP FUNCTION diesel_timescale.check_hypertable_candidate(REGCLASS, NAME, BOOLEAN);
+DROP FUNCTION diesel_timescale.hypertable_report(REGCLASS);
+DROP FUNCTION diesel_timescale.require_timescaledb();

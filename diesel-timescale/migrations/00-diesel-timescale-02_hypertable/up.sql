@@ -1,12 +1,11 @@
--- Hypertables: set-up for any table, and retention for sensor_events.
+-- Hypertables: set-up for any table.
 --
 -- The functions run on plain PostgreSQL too: what needs TimescaleDB is behind EXECUTE or in a branch that is not
--- reached there. A refusal is an error before anything has changed; its CONSTRAINT field carries a code
--- (occupancy_models:...) that clients can go by, and its HINT the remedy.
+-- reached there.
 
-SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
+SELECT set_config('search_path', 'pg_catalog, diesel_timescale, pg_temp', true);
 
-CREATE FUNCTION require_timescaledb() RETURNS VOID
+CREATE FUNCTION diesel_timescale.require_timescaledb() RETURNS VOID
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -16,37 +15,37 @@ DECLARE
     installed TEXT := (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb');
 BEGIN
     IF installed IS NULL AND NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'feature_not_supported',
-            MESSAGE = format('this server is plain PostgreSQL %s: it has no TimescaleDB', current_setting('server_version')),
-            HINT = 'Install TimescaleDB on the server, or say that a plain table will do.',
-            CONSTRAINT = 'occupancy_models:extension_unavailable';
+        PERFORM refuse(
+            'diesel_timescale:extension_unavailable', 'feature_not_supported',
+            format('this server is plain PostgreSQL %s: it has no TimescaleDB', current_setting('server_version')),
+            'Install TimescaleDB on the server, or say that a plain table will do.'
+        );
     ELSIF installed IS NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('the extension timescaledb is not created in database %I', current_database()),
-            HINT = 'CREATE EXTENSION timescaledb',
-            CONSTRAINT = 'occupancy_models:extension_not_created';
+        PERFORM refuse(
+            'diesel_timescale:extension_not_created', 'object_not_in_prerequisite_state',
+            format('the extension timescaledb is not created in database %I', current_database()),
+            'CREATE EXTENSION timescaledb'
+        );
     ELSIF current_setting('timescaledb.license', true) IS NULL THEN
         -- The library defines this setting when it is loaded.
-        RAISE EXCEPTION USING
-            ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = 'the extension timescaledb is created, but its library is not loaded',
-            HINT = 'Add timescaledb to shared_preload_libraries and restart the server.',
-            CONSTRAINT = 'occupancy_models:extension_not_loaded';
+        PERFORM refuse(
+            'diesel_timescale:extension_not_loaded', 'object_not_in_prerequisite_state',
+            'the extension timescaledb is created, but its library is not loaded',
+            'Add timescaledb to shared_preload_libraries and restart the server.'
+        );
     ELSIF (regexp_match(installed, '^(\d+)\.(\d+)'))::INT[] < oldest THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'feature_not_supported',
-            MESSAGE = format('TimescaleDB %s is too old: %s or later is needed', installed, array_to_string(oldest, '.')),
-            HINT = 'ALTER EXTENSION timescaledb UPDATE',
-            DETAIL = installed,
-            CONSTRAINT = 'occupancy_models:server_too_old';
+        PERFORM refuse(
+            'diesel_timescale:server_too_old', 'feature_not_supported',
+            format('TimescaleDB %s is too old: %s or later is needed', installed, array_to_string(oldest, '.')),
+            'ALTER EXTENSION timescaledb UPDATE',
+            detail => installed
+        );
     END IF;
 END
 $$;
-COMMENT ON FUNCTION require_timescaledb() IS 'Raises an error unless this database has a TimescaleDB that is loaded and new enough.';
+COMMENT ON FUNCTION diesel_timescale.require_timescaledb() IS 'Raises an error unless this database has a TimescaleDB that is loaded and new enough.';
 
-CREATE FUNCTION hypertable_report(
+CREATE FUNCTION diesel_timescale.hypertable_report(
     relation REGCLASS,
     OUT timescaledb_version TEXT,
     OUT timescaledb_license TEXT,
@@ -73,10 +72,10 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hypertable_report(REGCLASS) IS 'The release and edition of TimescaleDB in this database (null without it), and the time dimension of a table (null where it is no hypertable).';
+COMMENT ON FUNCTION diesel_timescale.hypertable_report(REGCLASS) IS 'The release and edition of TimescaleDB in this database (null without it), and the time dimension of a table (null where it is no hypertable).';
 
 -- Everything that create_hypertable would refuse, or accept and break later, found before anything changes.
-CREATE FUNCTION check_hypertable_candidate(relation REGCLASS, time_column NAME, migrate_data BOOLEAN) RETURNS VOID
+CREATE FUNCTION diesel_timescale.check_hypertable_candidate(relation REGCLASS, time_column NAME, migrate_data BOOLEAN) RETURNS VOID
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -93,21 +92,23 @@ BEGIN
     FROM pg_attribute
     WHERE attrelid = relation AND attname = time_column AND attnum > 0 AND NOT attisdropped;
     IF time_attribute IS NULL OR time_attribute.atttypid <> 'timestamptz'::REGTYPE THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'undefined_column',
-            MESSAGE = format('%s has no column %I of type timestamp with time zone', relation, time_column),
-            HINT = 'Partition on a timestamptz column.',
-            TABLE = relation::TEXT, COLUMN = time_column, CONSTRAINT = 'occupancy_models:no_time_column';
+        PERFORM refuse(
+            'diesel_timescale:no_time_column', 'undefined_column',
+            format('%s has no column %I of type timestamp with time zone', relation, time_column),
+            'Partition on a timestamptz column.',
+            relation => relation, column_name => time_column
+        );
     END IF;
 
     IF (SELECT relkind <> 'r' OR relpersistence <> 'p' FROM pg_class WHERE oid = relation)
         OR EXISTS (SELECT FROM pg_inherits WHERE relation IN (inhparent, inhrelid))
     THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'wrong_object_type',
-            MESSAGE = format('%s is not an ordinary table: a view, or partitioned, inherited, temporary or unlogged', relation),
-            HINT = 'Create an ordinary table, and move the rows there.',
-            TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:not_a_table';
+        PERFORM refuse(
+            'diesel_timescale:not_a_table', 'wrong_object_type',
+            format('%s is not an ordinary table: a view, or partitioned, inherited, temporary or unlogged', relation),
+            'Create an ordinary table, and move the rows there.',
+            relation => relation
+        );
     END IF;
 
     SELECT conname, conrelid::REGCLASS AS referencing, format('%I.%I', nspname, relname) AS qualified_referencing
@@ -120,12 +121,13 @@ BEGIN
     ORDER BY conname
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('%s is referenced by the foreign key %I of %s', relation, reference.conname, reference.referencing),
-            DETAIL = 'A native foreign key to a hypertable and retention exclude each other: depending on the release, drop_chunks is refused, or drops the foreign key without asking; before 2.21.1 rows that are right are refused as well.',
-            HINT = format('ALTER TABLE %s DROP CONSTRAINT %I, and let references go to a plain table, as reference_sensor_events() does', reference.qualified_referencing, reference.conname),
-            TABLE = relation::TEXT, COLUMN = reference.conname, CONSTRAINT = 'occupancy_models:referenced_by_foreign_key';
+        PERFORM refuse(
+            'diesel_timescale:referenced_by_foreign_key', 'object_not_in_prerequisite_state',
+            format('%s is referenced by the foreign key %I of %s', relation, reference.conname, reference.referencing),
+            format('ALTER TABLE %s DROP CONSTRAINT %I, and let references go to a plain table, that is filled by a trigger', reference.qualified_referencing, reference.conname),
+            detail => 'A native foreign key to a hypertable and retention exclude each other: depending on the release, drop_chunks is refused, or drops the foreign key without asking; before 2.21.1 rows that are right are refused as well.',
+            relation => relation, column_name => reference.conname
+        );
     END IF;
 
     SELECT
@@ -162,45 +164,48 @@ BEGIN
                     lacking.relname, qualified, lacking.columns, time_column
                 )
         END;
-        RAISE EXCEPTION USING
-            ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('the unique index %I of %s lacks the partition column %I', lacking.relname, relation, time_column),
-            DETAIL = 'A hypertable can only keep a key unique that contains the partition column.',
-            HINT = remedy,
-            TABLE = relation::TEXT, COLUMN = lacking.relname, CONSTRAINT = 'occupancy_models:unique_index_lacks_time';
+        PERFORM refuse(
+            'diesel_timescale:unique_index_lacks_time', 'object_not_in_prerequisite_state',
+            format('the unique index %I of %s lacks the partition column %I', lacking.relname, relation, time_column),
+            remedy,
+            detail => 'A hypertable can only keep a key unique that contains the partition column.',
+            relation => relation, column_name => lacking.relname
+        );
     END IF;
 
     IF NOT migrate_data THEN
         EXECUTE format('SELECT EXISTS (SELECT FROM %s)', relation) INTO has_rows;
         IF has_rows THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'object_not_in_prerequisite_state',
-                MESSAGE = format('%s is not empty', relation),
-                HINT = 'Ask for its rows to be migrated; the table is locked meanwhile.',
-                TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:table_not_empty';
+            PERFORM refuse(
+                'diesel_timescale:table_not_empty', 'object_not_in_prerequisite_state',
+                format('%s is not empty', relation),
+                'Ask for its rows to be migrated; the table is locked meanwhile.',
+                relation => relation
+            );
         END IF;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION check_hypertable_candidate(REGCLASS, NAME, BOOLEAN) IS 'Raises an error that names the obstacle and the remedy if the table cannot become a hypertable on the column.';
+COMMENT ON FUNCTION diesel_timescale.check_hypertable_candidate(REGCLASS, NAME, BOOLEAN) IS 'Raises an error that names the obstacle and the remedy if the table cannot become a hypertable on the column.';
 
-CREATE FUNCTION refuse_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS VOID
+CREATE FUNCTION diesel_timescale.refuse_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
     IF chunk_interval <= INTERVAL '0' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('a chunk cannot cover %s', chunk_interval),
-            HINT = 'Give an interval of a microsecond or more; hours to weeks do well.',
-            TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:chunk_interval';
+        PERFORM refuse(
+            'diesel_timescale:chunk_interval', 'invalid_parameter_value',
+            format('a chunk cannot cover %s', chunk_interval),
+            'Give an interval of a microsecond or more; hours to weeks do well.',
+            relation => relation
+        );
     END IF;
 END
 $$;
-COMMENT ON FUNCTION refuse_chunk_interval(REGCLASS, INTERVAL) IS 'Raises an error if a chunk cannot cover the interval.';
+COMMENT ON FUNCTION diesel_timescale.refuse_chunk_interval(REGCLASS, INTERVAL) IS 'Raises an error if a chunk cannot cover the interval.';
 
-CREATE FUNCTION setup_hypertable(
+CREATE FUNCTION diesel_timescale.setup_hypertable(
     relation REGCLASS,
     time_column NAME,
     chunk_interval INTERVAL DEFAULT NULL,
@@ -239,8 +244,8 @@ BEGIN
 
     IF present.time_column IS NULL THEN
         PERFORM check_hypertable_candidate(relation, time_column, migrate_data);
-        -- Moving rows truncates the table, which is no reason to do what TRUNCATE triggers do: those of sensor_events
-        -- would clear every reference. The transaction that this is in holds the table locked.
+        -- Moving rows truncates the table, which is no reason to do what TRUNCATE triggers do: those of a
+        -- table whose rows are referenced would clear every reference. The transaction that this is in holds the table locked.
         FOR truncate_trigger IN
             SELECT
                 tgname,
@@ -275,17 +280,19 @@ BEGIN
         outcome := 'created';
         present := hypertable_report(relation);
     ELSIF present.time_column <> time_column THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('%s is a hypertable on %I already, not on %I', relation, present.time_column, time_column),
-            HINT = format('Set it up on %I, or create the table anew.', present.time_column),
-            TABLE = relation::TEXT, COLUMN = present.time_column, CONSTRAINT = 'occupancy_models:other_time_column';
+        PERFORM refuse(
+            'diesel_timescale:other_time_column', 'object_not_in_prerequisite_state',
+            format('%s is a hypertable on %I already, not on %I', relation, present.time_column, time_column),
+            format('Set it up on %I, or create the table anew.', present.time_column),
+            relation => relation, column_name => present.time_column
+        );
     ELSIF NOT if_not_exists THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'duplicate_object',
-            MESSAGE = format('%s is a hypertable already', relation),
-            HINT = 'Allow it to exist.',
-            TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:already_a_hypertable';
+        PERFORM refuse(
+            'diesel_timescale:already_a_hypertable', 'duplicate_object',
+            format('%s is a hypertable already', relation),
+            'Allow it to exist.',
+            relation => relation
+        );
     ELSE
         outcome := 'already_there';
     END IF;
@@ -296,51 +303,4 @@ BEGIN
     chunks := present.chunks;
 END
 $$;
-COMMENT ON FUNCTION setup_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN) IS 'Makes a table a hypertable on a timestamptz column, or finds that it is one. The outcome is created, already_there, or plain_table where the caller accepts one on plain PostgreSQL.';
-
--- Retention that references survive. drop_chunks fires no trigger, so a plain drop_chunks, or the server's own
--- retention policy, would leave references to events that are gone.
-CREATE FUNCTION drop_sensor_events_before(
-    cutoff TIMESTAMPTZ,
-    OUT chunks_dropped BIGINT,
-    OUT rows_deleted BIGINT,
-    OUT events_released BIGINT,
-    OUT dropped_before TIMESTAMPTZ
-)
-LANGUAGE plpgsql
-SET search_path FROM CURRENT
-AS $$
-DECLARE
-    extension_schema NAME := (SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb');
-BEGIN
-    PERFORM refuse_old_snapshot('drop_sensor_events_before()');
-    -- References first, chunks second, as in every registration.
-    PERFORM lock_referenced_events();
-    chunks_dropped := 0;
-    rows_deleted := 0;
-    IF (hypertable_report('sensor_events')).time_column IS NULL THEN
-        WITH released AS (
-            DELETE FROM referenced_events WHERE timestamp < cutoff RETURNING id
-        )
-        SELECT count(*) INTO events_released FROM released;
-        DELETE FROM sensor_events WHERE timestamp < cutoff;
-        GET DIAGNOSTICS rows_deleted = ROW_COUNT;
-        dropped_before := cutoff;
-        RETURN;
-    END IF;
-
-    -- Only whole chunks go, so what is gone ends where the youngest of them does.
-    SELECT max(range_end) INTO dropped_before
-    FROM timescaledb_information.chunks
-    WHERE hypertable_schema = (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = 'sensor_events'::REGCLASS)
-        AND hypertable_name = 'sensor_events'
-        AND range_end <= cutoff;
-    EXECUTE format('SELECT count(*) FROM %I.drop_chunks($1, older_than => $2)', extension_schema)
-        INTO chunks_dropped USING 'sensor_events'::REGCLASS, cutoff;
-    WITH released AS (
-        DELETE FROM referenced_events WHERE timestamp < dropped_before RETURNING id
-    )
-    SELECT count(*) INTO events_released FROM released;
-END
-$$;
-COMMENT ON FUNCTION drop_sensor_events_before(TIMESTAMPTZ) IS 'Retention: drops the chunks that end by the cutoff and clears every reference to their events, in one transaction. On a plain table it deletes the rows before the cutoff.';
+COMMENT ON FUNCTION diesel_timescale.setup_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN) IS 'Makes a table a hypertable on a timestamptz column, or finds that it is one. The outcome is created, already_there, or plain_table where the caller accepts one on plain PostgreSQL.';

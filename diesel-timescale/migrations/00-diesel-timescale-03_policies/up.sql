@@ -4,9 +4,9 @@
 -- same on all of them. The extension may be in any schema, so its functions are called with it. The functions are
 -- installed on every server; what a server does not have, it says when it is asked.
 
-SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
+SELECT set_config('search_path', 'pg_catalog, diesel_timescale, pg_temp', true);
 
-CREATE FUNCTION timescaledb_schema() RETURNS NAME
+CREATE FUNCTION diesel_timescale.timescaledb_schema() RETURNS NAME
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -15,31 +15,42 @@ BEGIN
     RETURN (SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb');
 END
 $$;
-COMMENT ON FUNCTION timescaledb_schema() IS 'The schema of the functions of TimescaleDB. An error where this database has none.';
+COMMENT ON FUNCTION diesel_timescale.timescaledb_schema() IS 'The schema of the functions of TimescaleDB. An error where this database has none.';
 
-CREATE FUNCTION timescaledb_names_columnstore() RETURNS BOOLEAN
+CREATE FUNCTION diesel_timescale.timescaledb_names_columnstore() RETURNS BOOLEAN
 LANGUAGE sql STABLE
 SET search_path FROM CURRENT
 RETURN EXISTS (
     SELECT FROM pg_proc
     WHERE proname = 'convert_to_columnstore' AND pronamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'timescaledb')
 );
-COMMENT ON FUNCTION timescaledb_names_columnstore() IS 'Whether this release calls it columnstore (2.18 and later) rather than compression.';
+COMMENT ON FUNCTION diesel_timescale.timescaledb_names_columnstore() IS 'Whether this release calls it columnstore (2.18 and later) rather than compression.';
+
+CREATE FUNCTION diesel_timescale.is_reference_target(relation REGCLASS) RETURNS BOOLEAN
+LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+RETURN EXISTS (
+    SELECT FROM pg_trigger
+    -- AFTER DELETE, for each row.
+    WHERE tgrelid = relation AND NOT tgisinternal AND tgname LIKE '%\_release\_references' AND tgtype & 75 = 9
+);
+COMMENT ON FUNCTION diesel_timescale.is_reference_target(REGCLASS) IS 'Whether references to the rows of the table are kept by triggers on it, which drop_chunks does not fire.';
 
 -- drop_chunks fires no trigger. What refers to rows of a table must be cleared, or the table must not lose chunks.
-CREATE FUNCTION refuse_loss_of_referenced_rows(relation REGCLASS, operation TEXT) RETURNS VOID
+CREATE FUNCTION diesel_timescale.refuse_loss_of_referenced_rows(relation REGCLASS, operation TEXT) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 DECLARE
     reference RECORD;
 BEGIN
-    IF relation = 'sensor_events'::REGCLASS THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('%s of sensor_events would leave references to events that are gone', operation),
-            HINT = 'Use drop_sensor_events_before(), or its job, which clear the references in the same transaction.',
-            TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:loss_of_referenced_rows';
+    IF is_reference_target(relation) THEN
+        PERFORM refuse(
+            'diesel_timescale:loss_of_referenced_rows', 'object_not_in_prerequisite_state',
+            format('%s of %s would leave references to rows that are gone', operation, relation),
+            'Use the retention of that table, or its job, which clears the references in the same transaction.',
+            relation => relation
+        );
     END IF;
     -- Nobody adds a foreign key between this look and the end of the transaction; writes go on.
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
@@ -49,17 +60,18 @@ BEGIN
     ORDER BY conname
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('%s of %s does not go with the foreign key %I of %s', operation, relation, reference.conname, reference.referencing),
-            HINT = format('Depending on the release it fails for ever, or the foreign key is dropped without asking: ALTER TABLE %s DROP CONSTRAINT %I first.', reference.referencing, reference.conname),
-            TABLE = relation::TEXT, CONSTRAINT = 'occupancy_models:loss_of_referenced_rows';
+        PERFORM refuse(
+            'diesel_timescale:loss_of_referenced_rows', 'object_not_in_prerequisite_state',
+            format('%s of %s does not go with the foreign key %I of %s', operation, relation, reference.conname, reference.referencing),
+            format('Depending on the release it fails for ever, or the foreign key is dropped without asking: ALTER TABLE %s DROP CONSTRAINT %I first.', reference.referencing, reference.conname),
+            relation => relation
+        );
     END IF;
 END
 $$;
-COMMENT ON FUNCTION refuse_loss_of_referenced_rows(REGCLASS, TEXT) IS 'Raises an error if something references the rows of the table, so that dropping its chunks would leave references to nothing.';
+COMMENT ON FUNCTION diesel_timescale.refuse_loss_of_referenced_rows(REGCLASS, TEXT) IS 'Raises an error if something references the rows of the table, so that dropping its chunks would leave references to nothing.';
 
-CREATE FUNCTION change_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS INTERVAL
+CREATE FUNCTION diesel_timescale.change_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS INTERVAL
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -69,9 +81,9 @@ BEGIN
     RETURN (hypertable_report(relation)).chunk_interval;
 END
 $$;
-COMMENT ON FUNCTION change_chunk_interval(REGCLASS, INTERVAL) IS 'Sets how much time new chunks of a hypertable cover. Chunks that are there stay as they are.';
+COMMENT ON FUNCTION diesel_timescale.change_chunk_interval(REGCLASS, INTERVAL) IS 'Sets how much time new chunks of a hypertable cover. Chunks that are there stay as they are.';
 
-CREATE FUNCTION add_hash_dimension(relation REGCLASS, column_name NAME, partitions INT) RETURNS BOOLEAN
+CREATE FUNCTION diesel_timescale.add_hash_dimension(relation REGCLASS, column_name NAME, partitions INT) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -83,9 +95,9 @@ BEGIN
     RETURN was_created;
 END
 $$;
-COMMENT ON FUNCTION add_hash_dimension(REGCLASS, NAME, INT) IS 'Spreads the chunks of a hypertable that is empty by the hash of a column as well. False if it is so already.';
+COMMENT ON FUNCTION diesel_timescale.add_hash_dimension(REGCLASS, NAME, INT) IS 'Spreads the chunks of a hypertable that is empty by the hash of a column as well. False if it is so already.';
 
-CREATE FUNCTION drop_chunks_before(relation REGCLASS, older_than TIMESTAMPTZ) RETURNS BIGINT
+CREATE FUNCTION diesel_timescale.drop_chunks_before(relation REGCLASS, older_than TIMESTAMPTZ) RETURNS BIGINT
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -98,10 +110,10 @@ BEGIN
     RETURN dropped;
 END
 $$;
-COMMENT ON FUNCTION drop_chunks_before(REGCLASS, TIMESTAMPTZ) IS 'Drops the chunks that end by the instant, and returns how many. Refused where something references the rows.';
+COMMENT ON FUNCTION diesel_timescale.drop_chunks_before(REGCLASS, TIMESTAMPTZ) IS 'Drops the chunks that end by the instant, and returns how many. Refused where something references the rows.';
 
 -- The columnstore.
-CREATE FUNCTION enable_columnstore(relation REGCLASS, segment_by NAME[], order_by NAME[], descending BOOLEAN[]) RETURNS VOID
+CREATE FUNCTION diesel_timescale.enable_columnstore(relation REGCLASS, segment_by NAME[], order_by NAME[], descending BOOLEAN[]) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -126,9 +138,9 @@ BEGIN
     );
 END
 $$;
-COMMENT ON FUNCTION enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[]) IS 'Lets chunks of a hypertable be kept by columns: rows with the same segment_by together, in the order of order_by.';
+COMMENT ON FUNCTION diesel_timescale.enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[]) IS 'Lets chunks of a hypertable be kept by columns: rows with the same segment_by together, in the order of order_by.';
 
-CREATE FUNCTION disable_columnstore(relation REGCLASS) RETURNS VOID
+CREATE FUNCTION diesel_timescale.disable_columnstore(relation REGCLASS) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -140,9 +152,9 @@ BEGIN
     );
 END
 $$;
-COMMENT ON FUNCTION disable_columnstore(REGCLASS) IS 'Takes back enable_columnstore. Chunks must be in the rowstore.';
+COMMENT ON FUNCTION diesel_timescale.disable_columnstore(REGCLASS) IS 'Takes back enable_columnstore. Chunks must be in the rowstore.';
 
-CREATE FUNCTION convert_chunk(chunk REGCLASS, to_columnstore BOOLEAN) RETURNS VOID
+CREATE FUNCTION diesel_timescale.convert_chunk(chunk REGCLASS, to_columnstore BOOLEAN) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -157,9 +169,9 @@ BEGIN
     EXECUTE format(statement, timescaledb_schema()) USING chunk;
 END
 $$;
-COMMENT ON FUNCTION convert_chunk(REGCLASS, BOOLEAN) IS 'Converts a chunk to the columnstore, or back to the rowstore. Does nothing if it is there already.';
+COMMENT ON FUNCTION diesel_timescale.convert_chunk(REGCLASS, BOOLEAN) IS 'Converts a chunk to the columnstore, or back to the rowstore. Does nothing if it is there already.';
 
-CREATE FUNCTION columnstore_policy_job(relation REGCLASS) RETURNS INT
+CREATE FUNCTION diesel_timescale.columnstore_policy_job(relation REGCLASS) RETURNS INT
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -175,9 +187,9 @@ BEGIN
     );
 END
 $$;
-COMMENT ON FUNCTION columnstore_policy_job(REGCLASS) IS 'The job of the columnstore policy of a hypertable, or null.';
+COMMENT ON FUNCTION diesel_timescale.columnstore_policy_job(REGCLASS) IS 'The job of the columnstore policy of a hypertable, or null.';
 
-CREATE FUNCTION set_columnstore_policy(relation REGCLASS, convert_after INTERVAL) RETURNS INT
+CREATE FUNCTION diesel_timescale.set_columnstore_policy(relation REGCLASS, convert_after INTERVAL) RETURNS INT
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -191,9 +203,9 @@ BEGIN
     RETURN columnstore_policy_job(relation);
 END
 $$;
-COMMENT ON FUNCTION set_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they are this old, and returns the job. Takes the place of a policy that is there.';
+COMMENT ON FUNCTION diesel_timescale.set_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they are this old, and returns the job. Takes the place of a policy that is there.';
 
-CREATE FUNCTION unset_columnstore_policy(relation REGCLASS) RETURNS BOOLEAN
+CREATE FUNCTION diesel_timescale.unset_columnstore_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -211,89 +223,26 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION unset_columnstore_policy(REGCLASS) IS 'Removes the columnstore policy of a hypertable. False if there is none.';
+COMMENT ON FUNCTION diesel_timescale.unset_columnstore_policy(REGCLASS) IS 'Removes the columnstore policy of a hypertable. False if there is none.';
 
--- Retention. That of sensor_events is a job of its own, which clears references.
-CREATE PROCEDURE sensor_events_retention(job_id INT, config JSONB)
-LANGUAGE plpgsql
-SET search_path FROM CURRENT
-AS $$
-BEGIN
-    PERFORM drop_sensor_events_before(now() - (config ->> 'drop_after')::INTERVAL);
-END
-$$;
-COMMENT ON PROCEDURE sensor_events_retention(INT, JSONB) IS 'Job: drops the sensor events that are older than drop_after, and clears the references to them.';
-
-CREATE FUNCTION sensor_events_retention_job() RETURNS INT
-LANGUAGE plpgsql STABLE
-SET search_path FROM CURRENT
-AS $$
-BEGIN
-    RETURN (
-        SELECT job_id
-        FROM timescaledb_information.jobs
-        WHERE proc_name = 'sensor_events_retention'
-            AND proc_schema = (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = 'sensor_events'::REGCLASS)
-        ORDER BY job_id
-        LIMIT 1
-    );
-END
-$$;
-COMMENT ON FUNCTION sensor_events_retention_job() IS 'The job that retention of sensor events runs as, or null.';
-
-CREATE FUNCTION refuse_retention_of_nothing(drop_after INTERVAL) RETURNS VOID
+-- Retention, where nothing references the rows.
+CREATE FUNCTION diesel_timescale.refuse_retention_of_nothing(drop_after INTERVAL) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
     IF drop_after <= INTERVAL '0' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('retention cannot keep %s of data', drop_after),
-            HINT = 'Give an interval above zero.',
-            CONSTRAINT = 'occupancy_models:retention_interval';
+        PERFORM refuse(
+            'diesel_timescale:retention_interval', 'invalid_parameter_value',
+            format('retention cannot keep %s of data', drop_after),
+            'Give an interval above zero.'
+        );
     END IF;
 END
 $$;
-COMMENT ON FUNCTION refuse_retention_of_nothing(INTERVAL) IS 'Raises an error if retention would keep nothing.';
+COMMENT ON FUNCTION diesel_timescale.refuse_retention_of_nothing(INTERVAL) IS 'Raises an error if retention would keep nothing.';
 
-CREATE FUNCTION set_sensor_events_retention(drop_after INTERVAL, schedule_interval INTERVAL) RETURNS INT
-LANGUAGE plpgsql
-SET search_path FROM CURRENT
-AS $$
-DECLARE
-    job INT;
-BEGIN
-    PERFORM refuse_retention_of_nothing(drop_after);
-    PERFORM unset_sensor_events_retention();
-    EXECUTE format('SELECT %I.add_job($1, $2, config => $3)', timescaledb_schema())
-        INTO job
-        USING
-            'sensor_events_retention(int, jsonb)'::REGPROCEDURE::REGPROC,
-            schedule_interval,
-            jsonb_build_object('drop_after', drop_after);
-    RETURN job;
-END
-$$;
-COMMENT ON FUNCTION set_sensor_events_retention(INTERVAL, INTERVAL) IS 'Drops sensor events in the background once they are this old, clearing the references to them, and returns the job. Takes the place of such a job that is there.';
-
-CREATE FUNCTION unset_sensor_events_retention() RETURNS BOOLEAN
-LANGUAGE plpgsql
-SET search_path FROM CURRENT
-AS $$
-DECLARE
-    present CONSTANT INT := sensor_events_retention_job();
-BEGIN
-    IF present IS NULL THEN
-        RETURN false;
-    END IF;
-    EXECUTE format('SELECT %I.delete_job($1)', timescaledb_schema()) USING present;
-    RETURN true;
-END
-$$;
-COMMENT ON FUNCTION unset_sensor_events_retention() IS 'Removes the retention job of sensor events. False if there is none.';
-
-CREATE FUNCTION set_retention_policy(relation REGCLASS, drop_after INTERVAL) RETURNS INT
+CREATE FUNCTION diesel_timescale.set_retention_policy(relation REGCLASS, drop_after INTERVAL) RETURNS INT
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -307,9 +256,9 @@ BEGIN
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION set_retention_policy(REGCLASS, INTERVAL) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. Takes the place of one that is there. Refused where something references the rows.';
+COMMENT ON FUNCTION diesel_timescale.set_retention_policy(REGCLASS, INTERVAL) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. Takes the place of one that is there. Refused where something references the rows.';
 
-CREATE FUNCTION unset_retention_policy(relation REGCLASS) RETURNS BOOLEAN
+CREATE FUNCTION diesel_timescale.unset_retention_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -329,4 +278,4 @@ BEGIN
     RETURN present;
 END
 $$;
-COMMENT ON FUNCTION unset_retention_policy(REGCLASS) IS 'Removes the server''s own retention policy of a hypertable. False if there is none.';
+COMMENT ON FUNCTION diesel_timescale.unset_retention_policy(REGCLASS) IS 'Removes the server''s own retention policy of a hypertable. False if there is none.';

@@ -1,10 +1,6 @@
-DROP VIEW daily_prediction_accuracy;
--- Those that come with the crate would keep sensor_events from being dropped.
-SELECT drop_continuous_aggregate('hourly_activity');
-SELECT drop_continuous_aggregate('hourly_statistics');
-DROP FUNCTION unset_refresh_policy(NAME);
-DROP FUNCTION set_refresh_policy(NAME, INTERVAL, INTERVAL, INTERVAL);
-DROP FUNCTION drop_continuous_aggregate(NAME);
-DROP FUNCTION alter_continuous_aggregate(NAME, BOOLEAN);
-DROP FUNCTION create_continuous_aggregate(NAME, TEXT, BOOLEAN, BOOLEAN);
-DROP FUNCTION is_continuous_aggregate(NAME);
+DROP FUNCTION diesel_timescale.unset_refresh_policy(NAME, NAME);
+DROP FUNCTION diesel_timescale.set_refresh_policy(NAME, INTERVAL, INTERVAL, INTERVAL, NAME);
+DROP FUNCTION diesel_timescale.drop_continuous_aggregate(NAME, NAME);
+DROP FUNCTION diesel_timescale.alter_continuous_aggregate(NAME, BOOLEAN, NAME);
+DROP FUNCTION diesel_timescale.create_continuous_aggregate(NAME, TEXT, BOOLEAN, BOOLEAN, NAME, TEXT);
+DROP FUNCTION diesel_timescale.is_continuous_aggregate(NAME, NAME);

@@ -2,10 +2,13 @@
 --
 -- A continuous aggregate is made without data, which may happen in any transaction, and filled by a refresh, which may
 -- not. The comment on the view is its definition: what is there already is told by it from what is another view.
+--
+-- A view is named by its name and schema, which is that of the caller by default: the defaults of arguments are
+-- evaluated before the function's own search_path holds.
 
-SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
+SELECT set_config('search_path', 'pg_catalog, diesel_timescale, pg_temp', true);
 
-CREATE FUNCTION is_continuous_aggregate(view_name NAME) RETURNS BOOLEAN
+CREATE FUNCTION diesel_timescale.is_continuous_aggregate(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -16,32 +19,37 @@ BEGIN
     RETURN EXISTS (
         SELECT
         FROM timescaledb_information.continuous_aggregates AS a
-        WHERE a.view_name = is_continuous_aggregate.view_name AND view_schema = current_schema()
+        WHERE a.view_name = is_continuous_aggregate.view_name AND a.view_schema = is_continuous_aggregate.view_schema
     );
 END
 $$;
-COMMENT ON FUNCTION is_continuous_aggregate(NAME) IS 'Whether this view, in this schema, is a continuous aggregate.';
+COMMENT ON FUNCTION diesel_timescale.is_continuous_aggregate(NAME, NAME) IS 'Whether this view, in this schema, is a continuous aggregate.';
 
-CREATE FUNCTION create_continuous_aggregate(
+CREATE FUNCTION diesel_timescale.create_continuous_aggregate(
     view_name NAME,
     definition TEXT,
     is_plain_view BOOLEAN,
-    materialized_only BOOLEAN
+    materialized_only BOOLEAN,
+    view_schema NAME DEFAULT current_schema(),
+    -- What the names in the definition mean.
+    definition_search_path TEXT DEFAULT current_setting('search_path')
 ) RETURNS TEXT
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 DECLARE
-    present CONSTANT REGCLASS := to_regclass(quote_ident(current_schema()) || '.' || quote_ident(view_name));
+    qualified CONSTANT TEXT := format('%I.%I', view_schema, view_name);
+    present CONSTANT REGCLASS := to_regclass(qualified);
     marked CONSTANT TEXT := CASE WHEN is_plain_view THEN 'View: ' ELSE 'Continuous aggregate: ' END || definition;
 BEGIN
     IF present IS NOT NULL THEN
         IF obj_description(present, 'pg_class') IS DISTINCT FROM marked THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'duplicate_table',
-                MESSAGE = format('%s is there already, and defined otherwise', present),
-                HINT = 'Drop it first, or take another name.',
-                TABLE = view_name, CONSTRAINT = 'occupancy_models:other_aggregate';
+            PERFORM refuse(
+                'diesel_timescale:other_aggregate', 'duplicate_table',
+                format('%s is there already, and defined otherwise', present),
+                'Drop it first, or take another name.',
+                relation => present
+            );
         END IF;
         IF is_plain_view THEN
             RETURN 'plain_view';
@@ -49,61 +57,67 @@ BEGIN
         IF (
             SELECT a.materialized_only
             FROM timescaledb_information.continuous_aggregates AS a
-            WHERE a.view_name = create_continuous_aggregate.view_name AND a.view_schema = current_schema()
+            WHERE a.view_name = create_continuous_aggregate.view_name AND a.view_schema = create_continuous_aggregate.view_schema
         ) <> create_continuous_aggregate.materialized_only THEN
-            PERFORM alter_continuous_aggregate(view_name, materialized_only);
+            PERFORM alter_continuous_aggregate(view_name, materialized_only, view_schema);
         END IF;
         RETURN 'already_there';
     END IF;
     IF is_plain_view THEN
-        EXECUTE format('CREATE VIEW %I AS %s', view_name, definition);
+        PERFORM set_config('search_path', definition_search_path, true);
+        EXECUTE format('CREATE VIEW %s AS %s', qualified, definition);
     ELSE
-        -- For time_bucket, until this function ends.
-        PERFORM set_config('search_path', format('%s, %I', current_setting('search_path'), timescaledb_schema()), true);
+        -- With the schema of time_bucket. Both hold until this function ends.
+        PERFORM set_config('search_path', format('%s, %I', definition_search_path, timescaledb_schema()), true);
         EXECUTE format(
-            'CREATE MATERIALIZED VIEW %I WITH (timescaledb.continuous, timescaledb.materialized_only = %L) AS %s WITH NO DATA',
-            view_name, materialized_only, definition
+            'CREATE MATERIALIZED VIEW %s WITH (timescaledb.continuous, timescaledb.materialized_only = %L) AS %s WITH NO DATA',
+            qualified, materialized_only, definition
         );
     END IF;
-    EXECUTE format('COMMENT ON VIEW %I IS %L', view_name, marked);
+    EXECUTE format('COMMENT ON VIEW %s IS %L', qualified, marked);
     RETURN CASE WHEN is_plain_view THEN 'plain_view' ELSE 'created' END;
 END
 $$;
-COMMENT ON FUNCTION create_continuous_aggregate(NAME, TEXT, BOOLEAN, BOOLEAN) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there; what it shows of rows that are not materialized is set all the same. The outcome is created, already_there or plain_view.';
+COMMENT ON FUNCTION diesel_timescale.create_continuous_aggregate(NAME, TEXT, BOOLEAN, BOOLEAN, NAME, TEXT) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there; what it shows of rows that are not materialized is set all the same. The outcome is created, already_there or plain_view.';
 
-CREATE FUNCTION alter_continuous_aggregate(view_name NAME, materialized_only BOOLEAN) RETURNS VOID
+CREATE FUNCTION diesel_timescale.alter_continuous_aggregate(
+    view_name NAME,
+    materialized_only BOOLEAN,
+    view_schema NAME DEFAULT current_schema()
+) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    EXECUTE format('ALTER MATERIALIZED VIEW %I SET (timescaledb.materialized_only = %L)', view_name, materialized_only);
+    EXECUTE format('ALTER MATERIALIZED VIEW %I.%I SET (timescaledb.materialized_only = %L)', view_schema, view_name, materialized_only);
 END
 $$;
-COMMENT ON FUNCTION alter_continuous_aggregate(NAME, BOOLEAN) IS 'Sets whether a continuous aggregate shows only what it has materialized, or the latest rows as well.';
+COMMENT ON FUNCTION diesel_timescale.alter_continuous_aggregate(NAME, BOOLEAN, NAME) IS 'Sets whether a continuous aggregate shows only what it has materialized, or the latest rows as well.';
 
-CREATE FUNCTION drop_continuous_aggregate(view_name NAME) RETURNS BOOLEAN
+CREATE FUNCTION diesel_timescale.drop_continuous_aggregate(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    IF to_regclass(quote_ident(current_schema()) || '.' || quote_ident(view_name)) IS NULL THEN
+    IF to_regclass(format('%I.%I', view_schema, view_name)) IS NULL THEN
         RETURN false;
     END IF;
-    IF is_continuous_aggregate(view_name) THEN
-        EXECUTE format('DROP MATERIALIZED VIEW %I', view_name);
+    IF is_continuous_aggregate(view_name, view_schema) THEN
+        EXECUTE format('DROP MATERIALIZED VIEW %I.%I', view_schema, view_name);
     ELSE
-        EXECUTE format('DROP VIEW %I', view_name);
+        EXECUTE format('DROP VIEW %I.%I', view_schema, view_name);
     END IF;
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION drop_continuous_aggregate(NAME) IS 'Drops a continuous aggregate, or the plain view in its place. False if there is none.';
+COMMENT ON FUNCTION diesel_timescale.drop_continuous_aggregate(NAME, NAME) IS 'Drops a continuous aggregate, or the plain view in its place. False if there is none.';
 
-CREATE FUNCTION set_refresh_policy(
+CREATE FUNCTION diesel_timescale.set_refresh_policy(
     view_name NAME,
     start_offset INTERVAL,
     end_offset INTERVAL,
-    schedule_interval INTERVAL
+    schedule_interval INTERVAL,
+    view_schema NAME DEFAULT current_schema()
 ) RETURNS INT
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -111,15 +125,15 @@ AS $$
 DECLARE
     job INT;
 BEGIN
-    PERFORM unset_refresh_policy(view_name);
+    PERFORM unset_refresh_policy(view_name, view_schema);
     EXECUTE format('SELECT %I.add_continuous_aggregate_policy($1, $2, $3, $4)', timescaledb_schema())
-        INTO job USING quote_ident(view_name)::REGCLASS, start_offset, end_offset, schedule_interval;
+        INTO job USING format('%I.%I', view_schema, view_name)::REGCLASS, start_offset, end_offset, schedule_interval;
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION set_refresh_policy(NAME, INTERVAL, INTERVAL, INTERVAL) IS 'Refreshes a continuous aggregate in the background, from start_offset ago (null: from the beginning) to end_offset ago, and returns the job. Takes the place of a policy that is there.';
+COMMENT ON FUNCTION diesel_timescale.set_refresh_policy(NAME, INTERVAL, INTERVAL, INTERVAL, NAME) IS 'Refreshes a continuous aggregate in the background, from start_offset ago (null: from the beginning) to end_offset ago, and returns the job. Takes the place of a policy that is there.';
 
-CREATE FUNCTION unset_refresh_policy(view_name NAME) RETURNS BOOLEAN
+CREATE FUNCTION diesel_timescale.unset_refresh_policy(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -133,42 +147,19 @@ BEGIN
             ON a.materialization_hypertable_schema = j.hypertable_schema
             AND a.materialization_hypertable_name = j.hypertable_name
         WHERE j.proc_name = 'policy_refresh_continuous_aggregate'
-            AND a.view_name = unset_refresh_policy.view_name AND a.view_schema = current_schema()
+            AND a.view_name = unset_refresh_policy.view_name AND a.view_schema = unset_refresh_policy.view_schema
     ) OR EXISTS (
         -- Some releases name the view itself.
         SELECT
         FROM timescaledb_information.jobs AS j
         WHERE j.proc_name = 'policy_refresh_continuous_aggregate'
-            AND j.hypertable_name = unset_refresh_policy.view_name AND j.hypertable_schema = current_schema()
+            AND j.hypertable_name = unset_refresh_policy.view_name AND j.hypertable_schema = unset_refresh_policy.view_schema
     );
     IF present THEN
         EXECUTE format('SELECT %I.remove_continuous_aggregate_policy($1)', timescaledb_schema())
-            USING quote_ident(view_name)::REGCLASS;
+            USING format('%I.%I', view_schema, view_name)::REGCLASS;
     END IF;
     RETURN present;
 END
 $$;
-COMMENT ON FUNCTION unset_refresh_policy(NAME) IS 'Removes the refresh policy of a continuous aggregate. False if there is none.';
-
--- Predictions are no hypertable, so this is a plain view on every server.
-CREATE VIEW daily_prediction_accuracy AS
-SELECT
-    date_bin(INTERVAL '1 day', prediction_time, TIMESTAMPTZ '2000-01-03 00:00+00') AS bucket,
-    room_id,
-    model_type,
-    count(*) AS predictions,
-    count(validation_timestamp) AS validated,
-    count(*) FILTER (WHERE is_accurate) AS accurate,
-    avg(accuracy_minutes) AS mean_error_minutes,
-    sqrt(avg(accuracy_minutes * accuracy_minutes)) AS rmse_minutes
-FROM predictions
-GROUP BY 1, 2, 3;
-COMMENT ON VIEW daily_prediction_accuracy IS 'How accurate the predictions of a day were, by room and kind of model.';
-COMMENT ON COLUMN daily_prediction_accuracy.bucket IS 'The day, from midnight UTC, that the predictions were made on.';
-COMMENT ON COLUMN daily_prediction_accuracy.room_id IS 'The room.';
-COMMENT ON COLUMN daily_prediction_accuracy.model_type IS 'The kind of model.';
-COMMENT ON COLUMN daily_prediction_accuracy.predictions IS 'How many predictions were made.';
-COMMENT ON COLUMN daily_prediction_accuracy.validated IS 'How many of them are validated.';
-COMMENT ON COLUMN daily_prediction_accuracy.accurate IS 'How many of them were accurate.';
-COMMENT ON COLUMN daily_prediction_accuracy.mean_error_minutes IS 'The mean of the minutes between predicted and actual transition; null where none took place.';
-COMMENT ON COLUMN daily_prediction_accuracy.rmse_minutes IS 'The root of the mean of the squares of those minutes.';
+COMMENT ON FUNCTION diesel_timescale.unset_refresh_policy(NAME, NAME) IS 'Removes the refresh policy of a continuous aggregate. False if there is none.';

@@ -12,10 +12,10 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Interval, Text, Timestamptz};
 
-use super::chunk::interval;
-use super::feature::{Feature, Unsupported};
-use super::hypertable::TimeColumn;
-use super::server::Server;
+use crate::chunks::interval;
+use crate::feature::{Feature, Unsupported};
+use crate::hypertable::TimeColumn;
+use crate::server::Server;
 use crate::micros;
 
 /// Buckets of time to group by, on any table: Diesel's own `group_by` does not take a function.
@@ -24,10 +24,10 @@ use crate::micros;
 /// the bucket with the aggregates, or with the columns of [`by`](Bucketed::by) in between. Other clauses are Diesel's own.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!("doctest_setup.rs");
 /// use chrono::DateTime;
 /// use diesel::dsl::{avg, count_star};
-/// use occupancy_models::timescale::{Feature, Server, bucketed};
+/// use diesel_timescale::{Feature, Server, bucketed};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
@@ -130,10 +130,10 @@ impl<C: TimeColumn> Bucketed<C> {
     /// An origin or an offset does not go with it.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!("doctest_setup.rs");
     /// use chrono::DateTime;
     /// use diesel::dsl::max;
-    /// use occupancy_models::timescale::{Feature, Server, bucketed, locf};
+    /// use diesel_timescale::{Feature, Server, bucketed, locf};
     ///
     /// # fn main() { run(|conn| {
     /// let server = Server::query().call(conn)?;

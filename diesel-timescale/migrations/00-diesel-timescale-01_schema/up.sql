@@ -1,0 +1,51 @@
+-- The schema of these functions: one for the database, whatever schemas its tables are in.
+--
+-- The functions run with the rights of whoever calls them, fix their search_path, and take tables as REGCLASS, so they
+-- work the same under any search_path. A refusal is an error before anything has changed; its CONSTRAINT field carries
+-- a code (diesel_timescale:...) that clients can go by, and its HINT the remedy.
+
+DO $$
+BEGIN
+    -- Not IF NOT EXISTS, which would tell the client each time that it does.
+    IF to_regnamespace('diesel_timescale') IS NULL THEN
+        CREATE SCHEMA diesel_timescale;
+    END IF;
+END
+$$;
+COMMENT ON SCHEMA diesel_timescale IS 'The functions of the crate diesel-timescale: hypertables, policies and continuous aggregates for any table.';
+GRANT USAGE ON SCHEMA diesel_timescale TO PUBLIC;
+
+SELECT set_config('search_path', 'pg_catalog, diesel_timescale, pg_temp', true);
+
+CREATE FUNCTION diesel_timescale.refuse(
+    code TEXT,
+    condition TEXT,
+    message TEXT,
+    hint TEXT,
+    detail TEXT DEFAULT NULL,
+    relation REGCLASS DEFAULT NULL,
+    column_name TEXT DEFAULT NULL
+) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    table_name TEXT;
+    schema_name TEXT;
+BEGIN
+    SELECT relname, nspname INTO table_name, schema_name
+    FROM pg_class
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = relation;
+    -- No option of RAISE may be null, and an empty DETAIL would show.
+    IF detail IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = condition, CONSTRAINT = code, MESSAGE = message, HINT = hint,
+            SCHEMA = coalesce(schema_name, ''), TABLE = coalesce(table_name, ''), COLUMN = coalesce(column_name, '');
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = condition, CONSTRAINT = code, MESSAGE = message, HINT = hint, DETAIL = detail,
+        SCHEMA = coalesce(schema_name, ''), TABLE = coalesce(table_name, ''), COLUMN = coalesce(column_name, '');
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse(TEXT, TEXT, TEXT, TEXT, TEXT, REGCLASS, TEXT) IS 'Raises an error with a code that clients can go by. Every refusal is a call of this.';
