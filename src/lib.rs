@@ -12,6 +12,7 @@ pub mod reference;
 #[allow(missing_docs, reason = "the comments in the database are its documentation")]
 pub mod schema;
 
+mod call;
 mod error;
 mod key_text;
 mod open_set;
@@ -21,7 +22,7 @@ mod same_query;
 mod sensor_event;
 mod verify;
 
-pub(crate) use diesel_timescale::{call, micros};
+pub(crate) use diesel_timescale::micros;
 
 #[doc(no_inline)]
 pub use diesel_timescale::{self as timescale, Call, transaction};

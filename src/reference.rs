@@ -55,7 +55,7 @@ impl<C> ReferenceColumn for C where C: Column + Expression<SqlType = Nullable<Bi
 /// [`allow_in_same_query!`](crate::allow_in_same_query).
 ///
 /// # Errors
-/// [`ReferenceError::Column`](crate::ReferenceError::Column) if the table in the database is not as its Diesel
+/// [`ReferenceError::Column`](crate::timescale::ReferenceError::Column) if the table in the database is not as its Diesel
 /// declaration says; a foreign key violation if a row refers to an event that does not exist.
 ///
 /// ```
@@ -127,7 +127,7 @@ impl Call for Attach {
 /// The remedy after something dropped chunks without [`drop_sensor_events_before`](crate::drop_sensor_events_before).
 ///
 /// # Errors
-/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED.
+/// [`ReferenceError::IsolationTooHigh`](crate::timescale::ReferenceError::IsolationTooHigh) above READ COMMITTED.
 ///
 /// ```
 /// # include!("doctest_setup.rs");

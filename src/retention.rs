@@ -1,10 +1,13 @@
 //! Retention: dropping old events without leaving references to them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
+use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Nullable, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Timestamptz};
+use diesel_timescale::call::value;
+use diesel_timescale::{Feature, Server, Unsupported, function_call, interval};
 
 use crate::call::{Call, single};
 use crate::error::Result;
@@ -19,7 +22,7 @@ use crate::micros;
 /// Registrations of new references wait meanwhile. Runs under READ COMMITTED only.
 ///
 /// # Errors
-/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED.
+/// [`ReferenceError::IsolationTooHigh`](crate::timescale::ReferenceError::IsolationTooHigh) above READ COMMITTED.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -89,7 +92,7 @@ impl Call for DropSensorEventsBefore {
 ///
 /// # Errors
 /// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
-/// [`ReferenceError::RetentionInterval`](crate::ReferenceError::RetentionInterval) if nothing would be kept.
+/// [`ReferenceError::RetentionInterval`](crate::timescale::ReferenceError::RetentionInterval) if nothing would be kept.
 ///
 /// ```
 /// # include!("doctest_setup.rs");

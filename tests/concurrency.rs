@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use occupancy_models::retry::{Retry, Transient};
 use occupancy_models::schema::{predictions, sensor_events};
+use occupancy_models::transaction::{Retry, Transient};
 use occupancy_models::{
     Call, Error, Fault, ModelType, NewPrediction, NewSensorEvent, SensorType, TransitionType,
     drop_sensor_events_before, verify,

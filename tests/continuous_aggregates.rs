@@ -12,12 +12,11 @@ use occupancy_models::aggregates::{
 };
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{
-    AggregateOutcome, Feature, OutsideTransaction, Server, add_refresh_policy, continuous_aggregate,
+    AggregateOutcome, Error, Feature, OutsideTransaction, Server, add_refresh_policy, continuous_aggregate,
     drop_continuous_aggregate, jobs, refresh, remove_refresh_policy, set_materialized_only,
 };
 use occupancy_models::{
-    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorType, TransitionType, revert_migrations,
-    verify,
+    Call, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorType, TransitionType, revert_migrations, verify,
 };
 use support::{TestDb, needs};
 

@@ -10,7 +10,7 @@ use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use occupancy_models::timescale::HypertableOutcome;
+use occupancy_models::timescale::{self, HypertableOutcome};
 use occupancy_models::{
     Call, Error, MIGRATIONS, ModelType, NewPrediction, SensorEvent, TransitionType, bulk, revert_migrations,
     run_migrations,
@@ -262,7 +262,7 @@ fn diesels_own_harness_runs_and_reverts_them_and_then_run_migrations_refuses() {
     by_diesel.without(DIESELS_BOOKS).assert_is(&up.without(BOOKS), "when Diesel's harness has run them");
 
     match run_migrations(&mut conn) {
-        Err(Error::MigratedElsewhere { table }) => assert_eq!(table, BOOKS),
+        Err(Error::Timescale(timescale::Error::MigratedElsewhere { table })) => assert_eq!(table, BOOKS),
         other => panic!("run_migrations after Diesel's harness: {other:?}"),
     }
     Catalog::new(&mut conn).assert_is(&by_diesel, "after run_migrations was refused");
@@ -279,7 +279,10 @@ fn revert_migrations_does_not_pass_over_what_diesels_harness_ran() {
     conn.run_pending_migrations(MIGRATIONS).unwrap();
     let before = Catalog::new(&mut conn);
     let result = revert_migrations(&mut conn);
-    assert!(matches!(result, Err(Error::MigratedElsewhere { .. })), "the tables are there, and it says {result:?}");
+    assert!(
+        matches!(result, Err(Error::Timescale(timescale::Error::MigratedElsewhere { .. }))),
+        "the tables are there, and it says {result:?}"
+    );
     Catalog::new(&mut conn).assert_is(&before, "after revert_migrations was refused");
 }
 
@@ -303,7 +306,7 @@ fn composed_with_an_applications_own_they_run_in_the_order_of_the_versions() {
         conn.run_pending_migrations(Composed).unwrap().iter().map(|version| version.to_string()).collect();
     assert_eq!(ran, [&app[..1], &ours(), &app[1..]].concat());
     assert_eq!(booked(&mut conn, DIESELS_BOOKS), ran);
-    assert!(matches!(run_migrations(&mut conn), Err(Error::MigratedElsewhere { .. })));
+    assert!(matches!(run_migrations(&mut conn), Err(Error::Timescale(timescale::Error::MigratedElsewhere { .. }))));
     conn.revert_all_migrations(Composed).unwrap();
     Catalog::new(&mut conn).without(DIESELS_BOOKS).assert_is(&empty, "when all are reverted");
 }
@@ -315,7 +318,7 @@ fn a_migration_that_fails_leaves_nothing() {
     sql(&mut conn, "CREATE TABLE predictions (of_the_weather TEXT)");
     let before = Catalog::new(&mut conn);
     let assert_fails = |conn: &mut PgConnection| match run_migrations(conn) {
-        Err(error @ Error::Migration(_)) => {
+        Err(error @ Error::Timescale(timescale::Error::Migration(_))) => {
             assert!(error.to_string().contains(r#"relation "predictions" already exists"#), "{error}");
         }
         other => panic!("run_migrations must fail: {other:?}"),
@@ -351,7 +354,7 @@ fn revert_is_refused_while_a_table_of_the_application_refers_to_events() {
     );
     let before = Catalog::new(&mut conn);
     match revert_migrations(&mut conn) {
-        Err(Error::Migration(_)) => {}
+        Err(Error::Timescale(timescale::Error::Migration(_))) => {}
         other => panic!("alerts refers to events, and revert_migrations says {other:?}"),
     }
     Catalog::new(&mut conn).assert_is(&before, "after revert_migrations was refused");

@@ -24,8 +24,8 @@ use diesel_async::{AsyncConnection, AsyncConnectionCore, RunQueryDsl, Transactio
 
 use crate::error::{Error, Result};
 use crate::migrations;
-use crate::transaction::{Retry, Transient};
 use crate::non_transactional::{Statement, refuse_inside_transaction};
+use crate::transaction::{Retry, Transient};
 
 /// Runs a [call](crate::Call) on an asynchronous connection.
 ///

@@ -15,8 +15,8 @@ use diesel::sql_types::{Interval, Text, Timestamptz};
 use crate::chunks::interval;
 use crate::feature::{Feature, Unsupported};
 use crate::hypertable::TimeColumn;
-use crate::server::Server;
 use crate::micros;
+use crate::server::Server;
 
 /// Buckets of time to group by, on any table: Diesel's own `group_by` does not take a function.
 ///

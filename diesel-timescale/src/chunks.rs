@@ -7,17 +7,17 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Text, Timestamptz};
 
-use crate::feature::{Feature, Unsupported};
-use crate::hypertable::TimeColumn;
-use crate::server::Server;
 use crate::call::{Relation, relation_name, value};
+use crate::feature::{Feature, Unsupported};
 use crate::function_call;
+use crate::hypertable::TimeColumn;
 use crate::micros;
+use crate::server::Server;
 
 type NullableTimestamptz = Nullable<Timestamptz>;
 
 /// The time that a length covers, as PostgreSQL has it; what is longer than that is the longest.
-pub(crate) fn interval(length: TimeDelta) -> PgInterval {
+pub fn interval(length: TimeDelta) -> PgInterval {
     PgInterval::from_microseconds(length.num_microseconds().unwrap_or(i64::MAX))
 }
 

@@ -7,11 +7,11 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Interval, Nullable, Text};
 
+use crate::call::{Relation, done, relation_name, single, value};
 use crate::chunks::interval;
 use crate::feature::{Feature, Unsupported};
-use crate::server::Server;
-use crate::call::{Relation, done, relation_name, single, value};
 use crate::function_call;
+use crate::server::Server;
 
 type Texts = Array<Text>;
 type Bools = Array<Bool>;

@@ -11,14 +11,14 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryBuilder, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, Integer, Interval, Nullable, Text, Timestamptz};
 
+use crate::call::{done, value};
 use crate::chunks::interval;
 use crate::feature::{Feature, Unsupported};
+use crate::function_call;
 use crate::hypertable::TimeColumn;
+use crate::micros;
 use crate::non_transactional::OutsideTransaction;
 use crate::server::Server;
-use crate::call::{done, value};
-use crate::function_call;
-use crate::micros;
 
 type NullableInterval = Nullable<Interval>;
 

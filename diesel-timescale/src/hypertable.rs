@@ -10,9 +10,9 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Interval, Nullable, Text, Timestamptz};
 
-use crate::server::{Edition, TimescaleVersion};
 use crate::call::{Call, push_relation, relation_name, single};
 use crate::error::{Error, Result};
+use crate::server::{Edition, TimescaleVersion};
 
 /// A column that a hypertable can be partitioned on: a `timestamptz` that is not null.
 #[diagnostic::on_unimplemented(

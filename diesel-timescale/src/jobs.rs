@@ -8,13 +8,13 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Jsonb, Nullable, Text, Timestamptz};
 use serde_json::Value;
 
+use crate::call::{done, value};
 use crate::chunks::interval;
 use crate::feature::{Feature, Unsupported};
-use crate::non_transactional::OutsideTransaction;
-use crate::server::Server;
-use crate::call::{done, value};
 use crate::function_call;
 use crate::micros;
+use crate::non_transactional::OutsideTransaction;
+use crate::server::Server;
 
 type NullableBool = Nullable<Bool>;
 type NullableInterval = Nullable<Interval>;

@@ -25,8 +25,10 @@ mod policies;
 mod server;
 mod size;
 
-
+pub use buckets::{BucketRow, BucketRowBy, BucketStart, Bucketed, BucketedBy, bucketed};
 pub use call::Call;
+#[doc(hidden)]
+pub use chunks::interval;
 pub use chunks::{
     AddHashDimension, Chunk, Chunks, DropChunks, SetChunkInterval, add_hash_dimension, chunks, drop_chunks,
     set_chunk_interval,
@@ -54,4 +56,3 @@ pub use server::{Edition, Server, ServerQuery, TimescaleVersion, UnknownVersion}
 pub use size::{
     ApproximateRowCount, ChunkSize, ChunkSizes, HypertableSize, Size, approximate_row_count, chunk_sizes, size,
 };
-pub use buckets::{BucketRow, BucketRowBy, BucketStart, Bucketed, BucketedBy, bucketed};

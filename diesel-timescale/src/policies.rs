@@ -7,11 +7,11 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Bool, Integer, Interval};
 
+use crate::call::{Relation, relation_name, value};
 use crate::chunks::interval;
 use crate::feature::{Feature, Unsupported};
-use crate::server::Server;
-use crate::call::{Relation, relation_name, value};
 use crate::function_call;
+use crate::server::Server;
 
 /// Adds the server's own retention policy to a hypertable whose rows nothing references, and gives the job. Takes the
 /// place of one that is there.

@@ -5,10 +5,10 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Text};
 
-use crate::feature::{Feature, Unsupported};
-use crate::server::Server;
 use crate::call::{Relation, relation_name, single, value};
+use crate::feature::{Feature, Unsupported};
 use crate::function_call;
+use crate::server::Server;
 
 /// Bytes on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
