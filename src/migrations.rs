@@ -36,7 +36,8 @@ const OWN: EmbeddedMigrations = embed_migrations!("migrations");
 
 const OWNER: &str = "occupancy_models";
 
-/// Runs the migrations that have not run yet, and gives their versions: those of [`timescale`](crate::timescale) first.
+/// Runs the migrations that have not run yet, and gives their versions. What [`timescale`](crate::timescale) installs
+/// comes first, as by its [`install`](crate::timescale::migrations::install).
 ///
 /// Waits while another process does the same. A failure leaves everything as it was.
 ///
@@ -55,9 +56,8 @@ where
     C: LoadConnection<Backend = Pg> + 'static,
 {
     migrations::atomically(conn, |conn| {
-        let mut versions = migrations::install(conn)?;
-        versions.extend(migrations::run(conn, OWNER, OWN)?);
-        Ok(versions)
+        migrations::install(conn)?;
+        Ok(migrations::run(conn, OWNER, OWN)?)
     })
 }
 

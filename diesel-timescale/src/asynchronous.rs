@@ -35,11 +35,11 @@ use crate::transaction::{Retry, Transient};
 ///
 /// # #[tokio::main]
 /// # async fn main() {
-/// # let (_db, conn) = support::TestDb::ready();
+/// # let (_db, conn) = support::TestDb::installed();
 /// # drop(conn);
 /// # let mut conn = _db.connect_async().await;
-/// let faults = occupancy_models::verify().plain_table_will_do(true).call(&mut conn).await.unwrap();
-/// assert!(faults.is_empty());
+/// let server = diesel_timescale::Server::query().call(&mut conn).await.unwrap();
+/// println!("{server}");
 /// # }
 /// ```
 pub trait Call: crate::Call {
@@ -138,15 +138,15 @@ impl Retry {
     ///
     /// # #[tokio::main]
     /// # async fn main() {
-    /// # let (_db, conn) = support::TestDb::ready();
+    /// # let (_db, conn) = support::TestDb::installed();
     /// # drop(conn);
     /// # let mut conn = _db.connect_async().await;
-    /// let cutoff = Utc::now() - TimeDelta::days(730);
+    /// # { use diesel_async::SimpleAsyncConnection; conn.batch_execute("CREATE TABLE readings (time TIMESTAMPTZ)").await.unwrap(); }
     /// let report = Retry::default()
-    ///     .transaction_async(&mut conn, async |conn| drop_sensor_events_before(cutoff).call(conn).await)
+    ///     .transaction_async(&mut conn, async |conn| hypertable(readings::time).plain_table_will_do(true).call(conn).await)
     ///     .await
     ///     .unwrap();
-    /// assert_eq!(report.chunks_dropped, 0);
+    /// println!("{report}");
     /// # }
     /// ```
     #[expect(clippy::manual_async_fn, reason = "callers cannot prove that an `async fn` on any connection is Send")]

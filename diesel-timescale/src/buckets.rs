@@ -32,10 +32,10 @@ use crate::server::Server;
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
-/// # an_event(conn);
-/// let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server)?;
-/// let hours: Vec<(DateTime<Utc>, i64)> = sensor_events::table
-///     .filter(sensor_events::timestamp.ge(Utc::now() - TimeDelta::days(7)))
+/// # a_reading(conn);
+/// let hourly = bucketed(TimeDelta::hours(1), readings::time, &server)?;
+/// let hours: Vec<(DateTime<Utc>, i64)> = readings::table
+///     .filter(readings::time.ge(Utc::now() - TimeDelta::days(7)))
 ///     .group_by(hourly.clone())
 ///     .select(hourly.clone().row(count_star()))
 ///     .order(hourly.start())
@@ -43,10 +43,10 @@ use crate::server::Server;
 /// assert_eq!(hours[0].1, 1);
 ///
 /// // By room as well, with several aggregates.
-/// let by_room = bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server)?.by(sensor_events::room_id);
-/// let rooms: Vec<(DateTime<Utc>, String, (i64, Option<f64>))> = sensor_events::table
+/// let by_room = bucketed(TimeDelta::hours(1), readings::time, &server)?.by(readings::room);
+/// let rooms: Vec<(DateTime<Utc>, String, (i64, Option<f64>))> = readings::table
 ///     .group_by(by_room.clone())
-///     .select(by_room.row((count_star(), avg(sensor_events::numeric_value))))
+///     .select(by_room.row((count_star(), avg(readings::value))))
 ///     .load(conn)?;
 /// assert_eq!((&*rooms[0].1, rooms[0].2), ("office", (1, None)));
 /// # Ok(()) }) }
@@ -55,10 +55,11 @@ use crate::server::Server;
 /// What is no aggregate does not compile:
 ///
 /// ```compile_fail,E0271
-/// # use occupancy_models::{schema::sensor_events, timescale::{Server, bucketed}};
+/// # use diesel_timescale::{Server, bucketed};
+/// # diesel::table! { readings (time) { time -> Timestamptz, state -> Text } }
 /// # fn f(server: Server) {
-/// let hourly = bucketed(chrono::TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap();
-/// let _ = hourly.row(sensor_events::state);
+/// let hourly = bucketed(chrono::TimeDelta::hours(1), readings::time, &server).unwrap();
+/// let _ = hourly.row(readings::state);
 /// # }
 /// ```
 ///
@@ -66,10 +67,11 @@ use crate::server::Server;
 ///
 /// ```compile_fail,E0277
 /// # use diesel::prelude::*;
-/// # use occupancy_models::{schema::sensor_events, timescale::{Server, bucketed}};
+/// # use diesel_timescale::{Server, bucketed};
+/// # diesel::table! { readings (time) { time -> Timestamptz, state -> Text } }
 /// # fn f(server: Server) {
-/// let hourly = bucketed(chrono::TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap();
-/// let _ = sensor_events::table.group_by(hourly.clone()).select(hourly.start());
+/// let hourly = bucketed(chrono::TimeDelta::hours(1), readings::time, &server).unwrap();
+/// let _ = readings::table.group_by(hourly.clone()).select(hourly.start());
 /// # }
 /// ```
 ///
@@ -138,13 +140,13 @@ impl<C: TimeColumn> Bucketed<C> {
     /// # fn main() { run(|conn| {
     /// let server = Server::query().call(conn)?;
     /// # if !server.has(Feature::Gapfill) { return Ok(()); }
-    /// # let event = an_event(conn);
-    /// let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server)?.gapfill(&server)?;
-    /// let hours: Vec<(DateTime<Utc>, Option<String>)> = sensor_events::table
-    ///     .filter(sensor_events::timestamp.ge(event.timestamp))
-    ///     .filter(sensor_events::timestamp.lt(event.timestamp + TimeDelta::hours(3)))
+    /// # let time = a_reading(conn);
+    /// let hourly = bucketed(TimeDelta::hours(1), readings::time, &server)?.gapfill(&server)?;
+    /// let hours: Vec<(DateTime<Utc>, Option<String>)> = readings::table
+    ///     .filter(readings::time.ge(time))
+    ///     .filter(readings::time.lt(time + TimeDelta::hours(3)))
     ///     .group_by(hourly.clone())
-    ///     .select(hourly.clone().row(locf(max(sensor_events::state))))
+    ///     .select(hourly.clone().row(locf(max(readings::state))))
     ///     .order(hourly.start())
     ///     .load(conn)?;
     /// assert!(hours.len() >= 3);

@@ -4,7 +4,7 @@
 //! an edition cannot have, such as the jobs of the Apache edition. On plain PostgreSQL they do not exist, see
 //! [`Server::require`](super::Server::require).
 //!
-//! Numbers of type [`Oid`] name a table, a type or a role, and compare with `'sensor_events'::regclass::oid`.
+//! Numbers of type [`Oid`] name a table, a type or a role, and compare with `'readings'::regclass::oid`.
 //!
 //! ```
 //! # include!("doctest_setup.rs");
@@ -12,9 +12,9 @@
 //!
 //! # fn main() { run(|conn| {
 //! # if support::server().timescaledb.is_none() { return Ok(()); }
-//! # an_event(conn);
+//! # a_reading(conn);
 //! let newest: Chunk = Chunk::query()
-//!     .filter(chunks::hypertable_name.eq("sensor_events"))
+//!     .filter(chunks::hypertable_name.eq("readings"))
 //!     .order(chunks::range_start.desc())
 //!     .first(conn)?;
 //! assert_eq!(newest.primary_dimension, "timestamp");

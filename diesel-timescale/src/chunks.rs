@@ -33,7 +33,7 @@ pub fn interval(length: TimeDelta) -> PgInterval {
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
-/// let interval = set_chunk_interval(sensor_events::timestamp, TimeDelta::hours(12), &server)?.call(conn)?;
+/// let interval = set_chunk_interval(readings::time, TimeDelta::hours(12), &server)?.call(conn)?;
 /// assert_eq!(interval, TimeDelta::hours(12));
 /// # Ok(()) }) }
 /// ```
@@ -129,11 +129,11 @@ pub struct Chunk {
 /// use diesel_timescale::{Feature, Server, chunks};
 ///
 /// # fn main() { run(|conn| {
-/// # let event = an_event(conn);
+/// # let time = a_reading(conn);
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
-/// let all = chunks(sensor_events::table, None, None, &server)?.call(conn)?;
-/// assert!(all[0].range_start <= Some(event.timestamp));
+/// let all = chunks(readings::table, None, None, &server)?.call(conn)?;
+/// assert!(all[0].range_start <= Some(time));
 /// # Ok(()) }) }
 /// ```
 pub fn chunks<T>(
@@ -173,8 +173,7 @@ function_call! {
 
 /// Drops the chunks of a hypertable that end by `older_than`, and gives how many.
 ///
-/// Refused where something references the rows, `sensor_events` above all: that takes
-/// [`drop_sensor_events_before`](crate::drop_sensor_events_before), which clears the references.
+/// Refused where something references the rows: that takes a retention that clears the references.
 ///
 /// # Errors
 /// [`Unsupported`] without TimescaleDB. When it runs:
@@ -187,8 +186,9 @@ function_call! {
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
-/// let refused = drop_chunks(sensor_events::table, Utc::now(), &server)?.call(conn);
-/// assert!(matches!(refused, Err(Error::Reference(ReferenceError::LossOfReferencedRows { .. }))));
+/// # a_reading(conn);
+/// let dropped = drop_chunks(readings::table, Utc::now() - TimeDelta::days(365), &server)?.call(conn)?;
+/// assert_eq!(dropped, 0);
 /// # Ok(()) }) }
 /// ```
 pub fn drop_chunks<T>(table: T, older_than: DateTime<Utc>, server: &Server) -> Result<DropChunks, Unsupported>

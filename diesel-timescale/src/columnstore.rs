@@ -21,23 +21,24 @@ type NullableBigInt = Nullable<BigInt>;
 ///
 /// Rows with the same values in the `segment_by` columns are compressed together, up to a thousand at a time, in the
 /// order of the `order_by` columns. Queries and upserts that name the segment find their rows without
-/// decompressing others. For `sensor_events` there is [`SensorEvent::columnstore`](crate::SensorEvent::columnstore).
+/// decompressing others.
 ///
 /// The releases before 2.18 call it compression; this finds the right name.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use diesel_timescale::{Feature, Server, chunks, columnstore_stats, to_columnstore};
+/// use diesel_timescale::{Feature, Server, chunks, columnstore, columnstore_stats, to_columnstore};
 ///
 /// # fn main() { run(|conn| {
-/// # an_event(conn);
+/// # a_reading(conn);
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Columnstore) { return Ok(()); }
-/// SensorEvent::columnstore().enable(&server)?.call(conn)?;
-/// for chunk in chunks(sensor_events::table, None, None, &server)?.call(conn)? {
+/// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
+/// layout.enable(&server)?.call(conn)?;
+/// for chunk in chunks(readings::table, None, None, &server)?.call(conn)? {
 ///     to_columnstore(&chunk, &server)?.call(conn)?;
 /// }
-/// let stats = columnstore_stats(sensor_events::table, &server)?.call(conn)?;
+/// let stats = columnstore_stats(readings::table, &server)?.call(conn)?;
 /// assert_eq!(stats.columnstore_chunks, 1);
 /// # Ok(()) }) }
 /// ```
@@ -45,8 +46,9 @@ type NullableBigInt = Nullable<BigInt>;
 /// A column of another table does not compile:
 ///
 /// ```compile_fail,E0271
-/// use occupancy_models::schema::{predictions, sensor_events};
-/// diesel_timescale::columnstore(sensor_events::table).segment_by(predictions::room_id);
+/// diesel::table! { readings (time) { time -> Timestamptz } }
+/// diesel::table! { rooms (id) { id -> Int8 } }
+/// diesel_timescale::columnstore(readings::table).segment_by(rooms::id);
 /// ```
 pub fn columnstore<T>(table: T) -> Columnstore<T>
 where
@@ -127,13 +129,14 @@ function_call! {
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use diesel_timescale::{Feature, Server, disable_columnstore};
+/// use diesel_timescale::{Feature, Server, columnstore, disable_columnstore};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Columnstore) { return Ok(()); }
-/// SensorEvent::columnstore().enable(&server)?.call(conn)?;
-/// disable_columnstore(sensor_events::table, &server)?.call(conn)?;
+/// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
+/// layout.enable(&server)?.call(conn)?;
+/// disable_columnstore(readings::table, &server)?.call(conn)?;
 /// # Ok(()) }) }
 /// ```
 pub fn disable_columnstore<T>(table: T, server: &Server) -> Result<DisableColumnstore, Unsupported>
@@ -166,14 +169,15 @@ pub fn to_columnstore(chunk: &super::Chunk, server: &Server) -> Result<ConvertCh
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use diesel_timescale::{Feature, Server, chunks, to_columnstore, to_rowstore};
+/// use diesel_timescale::{Feature, Server, chunks, columnstore, to_columnstore, to_rowstore};
 ///
 /// # fn main() { run(|conn| {
-/// # an_event(conn);
+/// # a_reading(conn);
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Columnstore) { return Ok(()); }
-/// SensorEvent::columnstore().enable(&server)?.call(conn)?;
-/// let chunks = chunks(sensor_events::table, None, None, &server)?;
+/// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
+/// layout.enable(&server)?.call(conn)?;
+/// let chunks = chunks(readings::table, None, None, &server)?;
 /// let chunk = chunks.clone().call(conn)?.remove(0);
 /// to_columnstore(&chunk, &server)?.call(conn)?;
 /// to_rowstore(&chunk, &server)?.call(conn)?;
@@ -240,14 +244,15 @@ function_call! {
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use diesel_timescale::{Feature, Server, add_columnstore_policy, remove_columnstore_policy};
+/// use diesel_timescale::{Feature, Server, add_columnstore_policy, columnstore, remove_columnstore_policy};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// SensorEvent::columnstore().enable(&server)?.call(conn)?;
-/// let _job = add_columnstore_policy(sensor_events::table, TimeDelta::days(7), &server)?.call(conn)?;
-/// assert!(remove_columnstore_policy(sensor_events::table, &server)?.call(conn)?);
+/// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
+/// layout.enable(&server)?.call(conn)?;
+/// let _job = add_columnstore_policy(readings::table, TimeDelta::days(7), &server)?.call(conn)?;
+/// assert!(remove_columnstore_policy(readings::table, &server)?.call(conn)?);
 /// # Ok(()) }) }
 /// ```
 pub fn add_columnstore_policy<T>(

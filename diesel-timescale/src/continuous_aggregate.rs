@@ -49,12 +49,12 @@ type NullableInterval = Nullable<Interval>;
 /// }
 ///
 /// # fn main() { run(|conn| {
-/// # an_event(conn);
+/// # a_reading(conn);
 /// let server = Server::query().call(conn)?;
-/// let daily_peaks = continuous_aggregate("daily_peaks", TimeDelta::days(1), sensor_events::timestamp)
-///     .by(sensor_events::sensor_id)
+/// let daily_peaks = continuous_aggregate("daily_peaks", TimeDelta::days(1), readings::time)
+///     .by(readings::sensor)
 ///     .aggregate("readings", count_star())
-///     .aggregate("peak", max(sensor_events::numeric_value))
+///     .aggregate("peak", max(readings::value))
 ///     .plain_view_will_do(true);
 /// daily_peaks.create(&server)?.call(conn)?;
 /// // Also where it was there already: whoever made it may not have come to fill it.
@@ -318,16 +318,18 @@ impl OutsideTransaction for RefreshContinuousAggregate {
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use occupancy_models::aggregates;
-/// use diesel_timescale::{Feature, Server, add_refresh_policy, remove_refresh_policy};
+/// use diesel_timescale::{Feature, Server, add_refresh_policy, continuous_aggregate, remove_refresh_policy};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::ContinuousAggregates) { return Ok(()); }
-/// aggregates::hourly_activity().create(&server)?.call(conn)?;
+/// continuous_aggregate("hourly_readings", TimeDelta::hours(1), readings::time)
+///     .aggregate("readings", diesel::dsl::count_star())
+///     .create(&server)?
+///     .call(conn)?;
 /// let (hour, day) = (TimeDelta::hours(1), TimeDelta::days(1));
-/// let _job = add_refresh_policy("hourly_activity", Some(day), hour, hour, &server)?.call(conn)?;
-/// assert!(remove_refresh_policy("hourly_activity", &server)?.call(conn)?);
+/// let _job = add_refresh_policy("hourly_readings", Some(day), hour, hour, &server)?.call(conn)?;
+/// assert!(remove_refresh_policy("hourly_readings", &server)?.call(conn)?);
 /// # Ok(()) }) }
 /// ```
 pub fn add_refresh_policy(
@@ -381,14 +383,16 @@ function_call! {
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use occupancy_models::aggregates;
-/// use diesel_timescale::{Feature, Server, set_materialized_only};
+/// use diesel_timescale::{Feature, Server, continuous_aggregate, set_materialized_only};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::ContinuousAggregates) { return Ok(()); }
-/// aggregates::hourly_activity().create(&server)?.call(conn)?;
-/// set_materialized_only("hourly_activity", true, &server)?.call(conn)?;
+/// continuous_aggregate("hourly_readings", TimeDelta::hours(1), readings::time)
+///     .aggregate("readings", diesel::dsl::count_star())
+///     .create(&server)?
+///     .call(conn)?;
+/// set_materialized_only("hourly_readings", true, &server)?.call(conn)?;
 /// # Ok(()) }) }
 /// ```
 pub fn set_materialized_only(
@@ -412,7 +416,7 @@ function_call! {
 /// ```
 /// # include!("doctest_setup.rs");
 /// # fn main() { run(|conn| {
-/// assert!(!diesel_timescale::drop_continuous_aggregate("hourly_activity").call(conn)?);
+/// assert!(!diesel_timescale::drop_continuous_aggregate("hourly_readings").call(conn)?);
 /// # Ok(()) }) }
 /// ```
 pub fn drop_continuous_aggregate(name: &'static str) -> DropContinuousAggregate {

@@ -17,11 +17,11 @@ extern "SQL" {
     ///
     /// # fn main() { run(|conn| {
     /// # if !Server::query().call(conn)?.has(Feature::Hypertables) { return Ok(()); }
-    /// # let event = an_event(conn);
+    /// # let time = a_reading(conn);
     /// let hour = PgInterval::from_microseconds(3_600_000_000);
     /// let start: chrono::DateTime<Utc> =
-    ///     sensor_events::table.select(time_bucket(hour, sensor_events::timestamp)).first(conn)?;
-    /// assert!(start <= event.timestamp && event.timestamp - start < TimeDelta::hours(1));
+    ///     readings::table.select(time_bucket(hour, readings::time)).first(conn)?;
+    /// assert!(start <= time && time - start < TimeDelta::hours(1));
     /// # Ok(()) }) }
     /// ```
     fn time_bucket<T: SqlType + SingleValue>(width: Interval, time: T) -> T;
@@ -59,11 +59,11 @@ extern "SQL" {
     ///
     /// # fn main() { run(|conn| {
     /// # if !Server::query().call(conn)?.has(Feature::Hypertables) { return Ok(()); }
-    /// # an_event(conn);
-    /// let (earliest, latest): (Option<String>, Option<String>) = sensor_events::table
+    /// # a_reading(conn);
+    /// let (earliest, latest): (Option<String>, Option<String>) = readings::table
     ///     .select((
-    ///         first(sensor_events::state, sensor_events::timestamp),
-    ///         last(sensor_events::state, sensor_events::timestamp),
+    ///         first(readings::state, readings::time),
+    ///         last(readings::state, readings::time),
     ///     ))
     ///     .get_result(conn)?;
     /// assert_eq!((earliest.as_deref(), latest.as_deref()), (Some("on"), Some("on")));
@@ -92,9 +92,9 @@ extern "SQL" {
     ///
     /// # fn main() { run(|conn| {
     /// # if !Server::query().call(conn)?.has(Feature::Hypertables) { return Ok(()); }
-    /// # an_event(conn);
+    /// # a_reading(conn);
     /// let counts: Option<Vec<i32>> =
-    ///     sensor_events::table.select(histogram(sensor_events::numeric_value, 0.0, 40.0, 4)).get_result(conn)?;
+    ///     readings::table.select(histogram(readings::value, 0.0, 40.0, 4)).get_result(conn)?;
     /// assert_eq!(counts.map_or(0, |counts| counts.len()), 6);
     /// # Ok(()) }) }
     /// ```

@@ -26,7 +26,7 @@ impl<C> TimeColumn for C where C: Column + Expression<SqlType = Timestamptz> {}
 
 /// Makes the table of a column a hypertable that is partitioned on that column, or finds that it is one.
 ///
-/// For this crate's table and anyone's. Idempotent. The migrations of this crate must have run: they install the
+/// Idempotent. The migrations of this crate must have run: they install the
 /// function that this calls.
 ///
 /// # Errors
@@ -116,8 +116,6 @@ impl HypertableSetup {
     }
 
     /// Whether to add the server's default index on the time column. `true` unless told.
-    ///
-    /// `sensor_events` does better without: its own indexes serve its reads.
     pub fn default_indexes(mut self, default_indexes: bool) -> Self {
         self.default_indexes = default_indexes;
         self

@@ -30,7 +30,7 @@ pub struct Job {
     pub id: i32,
     /// The schema of its procedure.
     pub procedure_schema: String,
-    /// Its procedure, such as `policy_retention` or `sensor_events_retention`.
+    /// Its procedure, such as `policy_retention`.
     pub procedure: String,
     /// The schema of the hypertable that it is for, if it is for one.
     pub hypertable_schema: Option<String>,
@@ -65,16 +65,15 @@ pub struct Job {
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use diesel_timescale::{Feature, Server, add_sensor_events_retention, jobs};
+/// use diesel_timescale::{Feature, Server, add_retention_policy, jobs};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// let id = add_sensor_events_retention(TimeDelta::days(730), TimeDelta::days(1), &server)?.call(conn)?;
+/// let id = add_retention_policy(readings::table, TimeDelta::days(730), &server)?.call(conn)?;
 /// let jobs = jobs(&server)?.call(conn)?;
 /// let job = jobs.iter().find(|job| job.id == id).unwrap();
-/// assert_eq!((&*job.procedure, job.schedule_interval), ("sensor_events_retention", TimeDelta::days(1)));
-/// # diesel_timescale::remove_sensor_events_retention(&server)?.call(conn)?;
+/// assert_eq!((&*job.procedure, job.hypertable.as_deref()), ("policy_retention", Some("readings")));
 /// # Ok(()) }) }
 /// ```
 pub fn jobs(server: &Server) -> Result<Jobs, Unsupported> {
@@ -107,7 +106,7 @@ function_call! {
 /// # Errors
 /// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
 /// [`Error::InsideTransaction`](crate::Error::InsideTransaction), and what the job itself reports. For an example see
-/// [`add_sensor_events_retention`](super::add_sensor_events_retention).
+/// [`add_retention_policy`](crate::add_retention_policy).
 pub fn run_job(id: i32, server: &Server) -> Result<RunJob, Unsupported> {
     server.require(Feature::Jobs)?;
     Ok(RunJob { id })
@@ -141,12 +140,12 @@ impl OutsideTransaction for RunJob {
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use diesel_timescale::{Feature, Server, add_sensor_events_retention, alter_job};
+/// use diesel_timescale::{Feature, Server, add_retention_policy, alter_job};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// let job = add_sensor_events_retention(TimeDelta::days(730), TimeDelta::days(1), &server)?.call(conn)?;
+/// let job = add_retention_policy(readings::table, TimeDelta::days(730), &server)?.call(conn)?;
 /// alter_job(job, &server)?.with_schedule_interval(TimeDelta::hours(6)).with_scheduled(false).call(conn)?;
 /// # diesel_timescale::delete_job(job, &server)?.call(conn)?;
 /// # Ok(()) }) }

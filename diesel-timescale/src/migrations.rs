@@ -162,7 +162,7 @@ impl History {
                 return Ok(Vec::new());
             }
             applied.lock(self)?;
-            applied.refuse_if_migrated_elsewhere(self, &migrations)?;
+            applied.refuse_if_migrated_elsewhere(&migrations)?;
             applied.run_pending_migrations(migrations).map(names).map_err(Error::Migration)
         })
     }
@@ -181,7 +181,7 @@ impl History {
         atomically(conn, |conn| {
             let mut applied = Applied { table: self.table(conn)?, conn };
             applied.lock(self)?;
-            applied.refuse_if_migrated_elsewhere(self, &migrations)?;
+            applied.refuse_if_migrated_elsewhere(&migrations)?;
             applied.revert_all_migrations(migrations).map(names).map_err(Error::Migration)
         })
     }
@@ -283,7 +283,7 @@ where
         Ok(())
     }
 
-    fn refuse_if_migrated_elsewhere(&mut self, history: &History, migrations: &impl MigrationSource<Pg>) -> Result<()> {
+    fn refuse_if_migrated_elsewhere(&mut self, migrations: &impl MigrationSource<Pg>) -> Result<()> {
         let schema: Option<String> =
             diesel::select(diesel::dsl::sql::<diesel::sql_types::Nullable<Text>>("current_schema()::text"))
                 .get_result(self.conn)?;
@@ -295,7 +295,7 @@ where
         let elsewhere: HashSet<String> = versions(self.conn, &diesels)?.into_iter().collect();
         let ours: Vec<Box<dyn Migration<Pg>>> = migrations.migrations().map_err(Error::Migration)?;
         if ours.iter().any(|migration| elsewhere.contains(&migration.name().version().to_string())) {
-            return Err(Error::MigratedElsewhere { table: format!("{}_migrations", history.owner) });
+            return Err(Error::MigratedElsewhere { table: self.table.clone() });
         }
         Ok(())
     }

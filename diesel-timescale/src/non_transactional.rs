@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 ///
 /// [`run`](Self::run), and not `execute`, runs it, because that looks first whether the connection is in a
 /// transaction. On diesel-async it is
-/// [`asynchronous::OutsideTransaction`](https://docs.rs/occupancy-models/latest/occupancy_models/asynchronous/trait.OutsideTransaction.html).
+/// [`asynchronous::OutsideTransaction`](https://docs.rs/diesel-timescale/latest/diesel_timescale/asynchronous/trait.OutsideTransaction.html).
 pub trait OutsideTransaction: QueryFragment<Pg> + QueryId + Sized {
     /// What the statement is, for the error.
     const NAME: &'static str;

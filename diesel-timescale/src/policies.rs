@@ -1,4 +1,4 @@
-//! Retention in the background: reference-safe for sensor events, the server's own for other hypertables.
+//! Retention in the background: the server's own policy.
 
 use chrono::TimeDelta;
 use diesel::pg::Pg;
@@ -16,8 +16,8 @@ use crate::server::Server;
 /// Adds the server's own retention policy to a hypertable whose rows nothing references, and gives the job. Takes the
 /// place of one that is there.
 ///
-/// Refused for `sensor_events`, which has [`add_sensor_events_retention`], and for a table that a foreign key
-/// references: the policy would leave references to rows that are gone, fail for ever, or drop the foreign key,
+/// Refused for a table whose rows something references, by a foreign key or by triggers that keep references: the
+/// policy would leave references to rows that are gone, fail for ever, or drop the foreign key,
 /// depending on the release.
 ///
 /// # Errors
@@ -27,13 +27,14 @@ use crate::server::Server;
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use diesel_timescale::{Feature, Server, add_retention_policy};
+/// use diesel_timescale::{Feature, OutsideTransaction, Server, add_retention_policy, run_job};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// let refused = add_retention_policy(sensor_events::table, TimeDelta::days(730), &server)?.call(conn);
-/// assert!(matches!(refused, Err(Error::Reference(ReferenceError::LossOfReferencedRows { .. }))));
+/// let job = add_retention_policy(readings::table, TimeDelta::days(730), &server)?.call(conn)?;
+/// // At once, rather than when it is due.
+/// run_job(job, &server)?.run(conn)?;
 /// # Ok(()) }) }
 /// ```
 pub fn add_retention_policy<T>(
@@ -67,7 +68,7 @@ function_call! {
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// assert!(!remove_retention_policy(sensor_events::table, &server)?.call(conn)?);
+/// assert!(!remove_retention_policy(readings::table, &server)?.call(conn)?);
 /// # Ok(()) }) }
 /// ```
 pub fn remove_retention_policy<T>(table: T, server: &Server) -> Result<RemoveRetentionPolicy, Unsupported>

@@ -34,10 +34,10 @@ pub struct Size {
 /// use diesel_timescale::{Feature, Server, size};
 ///
 /// # fn main() { run(|conn| {
-/// # an_event(conn);
+/// # a_reading(conn);
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
-/// let size = size(sensor_events::table, &server)?.call(conn)?;
+/// let size = size(readings::table, &server)?.call(conn)?;
 /// assert!(size.index_bytes > 0 && size.total_bytes >= size.table_bytes + size.index_bytes);
 /// # Ok(()) }) }
 /// ```
@@ -83,10 +83,10 @@ pub struct ChunkSize {
 /// use diesel_timescale::{Feature, Server, chunk_sizes};
 ///
 /// # fn main() { run(|conn| {
-/// # an_event(conn);
+/// # a_reading(conn);
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
-/// let sizes = chunk_sizes(sensor_events::table, &server)?.call(conn)?;
+/// let sizes = chunk_sizes(readings::table, &server)?.call(conn)?;
 /// assert!(sizes.iter().all(|chunk| chunk.total_bytes > 0));
 /// # Ok(()) }) }
 /// ```
@@ -116,11 +116,11 @@ function_call! {
 /// use diesel_timescale::{Feature, Server, approximate_row_count};
 ///
 /// # fn main() { run(|conn| {
-/// # an_event(conn);
+/// # a_reading(conn);
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
-/// conn.batch_execute("ANALYZE sensor_events")?;
-/// assert_eq!(approximate_row_count(sensor_events::table, &server)?.call(conn)?, 1);
+/// conn.batch_execute("ANALYZE readings")?;
+/// assert_eq!(approximate_row_count(readings::table, &server)?.call(conn)?, 1);
 /// # Ok(()) }) }
 /// ```
 pub fn approximate_row_count<T>(table: T, server: &Server) -> Result<ApproximateRowCount, Unsupported>

@@ -48,8 +48,8 @@ impl Transient for Error {
 /// use diesel_timescale::transaction::Retry;
 ///
 /// # fn main() { run(|conn| {
-/// # let event = an_event(conn);
-/// let deleted = Retry::default().transaction(conn, |conn| diesel::delete(&event).execute(conn))?;
+/// # a_reading(conn);
+/// let deleted = Retry::default().transaction(conn, |conn| diesel::delete(readings::table).execute(conn))?;
 /// assert_eq!(deleted, 1);
 /// # Ok(()) }) }
 /// ```

@@ -2,7 +2,9 @@
 --
 -- The functions run with the rights of whoever calls them, fix their search_path, and take tables as REGCLASS, so they
 -- work the same under any search_path. A refusal is an error before anything has changed; its CONSTRAINT field carries
--- a code (diesel_timescale:...) that clients can go by, and its HINT the remedy.
+-- a code (diesel_timescale:...) that clients can go by, and its HINT the remedy. Tables are named with their schema.
+--
+-- CREATE OR REPLACE, because Diesel's harness runs this once for each schema that it keeps a history in.
 
 DO $$
 BEGIN
@@ -15,9 +17,7 @@ $$;
 COMMENT ON SCHEMA diesel_timescale IS 'The functions of the crate diesel-timescale: hypertables, policies and continuous aggregates for any table.';
 GRANT USAGE ON SCHEMA diesel_timescale TO PUBLIC;
 
-SELECT set_config('search_path', 'pg_catalog, diesel_timescale, pg_temp', true);
-
-CREATE FUNCTION diesel_timescale.refuse(
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse(
     code TEXT,
     condition TEXT,
     message TEXT,
@@ -27,25 +27,18 @@ CREATE FUNCTION diesel_timescale.refuse(
     column_name TEXT DEFAULT NULL
 ) RETURNS VOID
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
-DECLARE
-    table_name TEXT;
-    schema_name TEXT;
 BEGIN
-    SELECT relname, nspname INTO table_name, schema_name
-    FROM pg_class
-    JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE pg_class.oid = relation;
     -- No option of RAISE may be null, and an empty DETAIL would show.
     IF detail IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = condition, CONSTRAINT = code, MESSAGE = message, HINT = hint,
-            SCHEMA = coalesce(schema_name, ''), TABLE = coalesce(table_name, ''), COLUMN = coalesce(column_name, '');
+            TABLE = coalesce(relation::TEXT, ''), COLUMN = coalesce(column_name, '');
     END IF;
     RAISE EXCEPTION USING
         ERRCODE = condition, CONSTRAINT = code, MESSAGE = message, HINT = hint, DETAIL = detail,
-        SCHEMA = coalesce(schema_name, ''), TABLE = coalesce(table_name, ''), COLUMN = coalesce(column_name, '');
+        TABLE = coalesce(relation::TEXT, ''), COLUMN = coalesce(column_name, '');
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse(TEXT, TEXT, TEXT, TEXT, TEXT, REGCLASS, TEXT) IS 'Raises an error with a code that clients can go by. Every refusal is a call of this.';

@@ -3,11 +3,9 @@
 -- The functions run on plain PostgreSQL too: what needs TimescaleDB is behind EXECUTE or in a branch that is not
 -- reached there.
 
-SELECT set_config('search_path', 'pg_catalog, diesel_timescale, pg_temp', true);
-
-CREATE FUNCTION diesel_timescale.require_timescaledb() RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.require_timescaledb() RETURNS VOID
 LANGUAGE plpgsql STABLE
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     -- The oldest release that this crate is tested with understands is 2.17.
@@ -45,7 +43,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.require_timescaledb() IS 'Raises an error unless this database has a TimescaleDB that is loaded and new enough.';
 
-CREATE FUNCTION diesel_timescale.hypertable_report(
+CREATE OR REPLACE FUNCTION diesel_timescale.hypertable_report(
     relation REGCLASS,
     OUT timescaledb_version TEXT,
     OUT timescaledb_license TEXT,
@@ -54,7 +52,7 @@ CREATE FUNCTION diesel_timescale.hypertable_report(
     OUT chunks BIGINT
 )
 LANGUAGE plpgsql STABLE
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
     timescaledb_version := (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb');
@@ -75,9 +73,9 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.hypertable_report(REGCLASS) IS 'The release and edition of TimescaleDB in this database (null without it), and the time dimension of a table (null where it is no hypertable).';
 
 -- Everything that create_hypertable would refuse, or accept and break later, found before anything changes.
-CREATE FUNCTION diesel_timescale.check_hypertable_candidate(relation REGCLASS, time_column NAME, migrate_data BOOLEAN) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.check_hypertable_candidate(relation REGCLASS, time_column NAME, migrate_data BOOLEAN) RETURNS VOID
 LANGUAGE plpgsql STABLE
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     time_attribute pg_attribute;
@@ -188,9 +186,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.check_hypertable_candidate(REGCLASS, NAME, BOOLEAN) IS 'Raises an error that names the obstacle and the remedy if the table cannot become a hypertable on the column.';
 
-CREATE FUNCTION diesel_timescale.refuse_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS VOID
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
     IF chunk_interval <= INTERVAL '0' THEN
@@ -205,7 +203,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_chunk_interval(REGCLASS, INTERVAL) IS 'Raises an error if a chunk cannot cover the interval.';
 
-CREATE FUNCTION diesel_timescale.setup_hypertable(
+CREATE OR REPLACE FUNCTION diesel_timescale.setup_hypertable(
     relation REGCLASS,
     time_column NAME,
     chunk_interval INTERVAL DEFAULT NULL,
@@ -220,7 +218,7 @@ CREATE FUNCTION diesel_timescale.setup_hypertable(
     OUT chunks BIGINT
 )
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     present RECORD;

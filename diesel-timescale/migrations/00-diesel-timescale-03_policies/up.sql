@@ -4,11 +4,9 @@
 -- same on all of them. The extension may be in any schema, so its functions are called with it. The functions are
 -- installed on every server; what a server does not have, it says when it is asked.
 
-SELECT set_config('search_path', 'pg_catalog, diesel_timescale, pg_temp', true);
-
-CREATE FUNCTION diesel_timescale.timescaledb_schema() RETURNS NAME
+CREATE OR REPLACE FUNCTION diesel_timescale.timescaledb_schema() RETURNS NAME
 LANGUAGE plpgsql STABLE
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
     PERFORM require_timescaledb();
@@ -17,18 +15,18 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.timescaledb_schema() IS 'The schema of the functions of TimescaleDB. An error where this database has none.';
 
-CREATE FUNCTION diesel_timescale.timescaledb_names_columnstore() RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.timescaledb_names_columnstore() RETURNS BOOLEAN
 LANGUAGE sql STABLE
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 RETURN EXISTS (
     SELECT FROM pg_proc
     WHERE proname = 'convert_to_columnstore' AND pronamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'timescaledb')
 );
 COMMENT ON FUNCTION diesel_timescale.timescaledb_names_columnstore() IS 'Whether this release calls it columnstore (2.18 and later) rather than compression.';
 
-CREATE FUNCTION diesel_timescale.is_reference_target(relation REGCLASS) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.is_reference_target(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE sql STABLE
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 RETURN EXISTS (
     SELECT FROM pg_trigger
     -- AFTER DELETE, for each row.
@@ -37,9 +35,9 @@ RETURN EXISTS (
 COMMENT ON FUNCTION diesel_timescale.is_reference_target(REGCLASS) IS 'Whether references to the rows of the table are kept by triggers on it, which drop_chunks does not fire.';
 
 -- drop_chunks fires no trigger. What refers to rows of a table must be cleared, or the table must not lose chunks.
-CREATE FUNCTION diesel_timescale.refuse_loss_of_referenced_rows(relation REGCLASS, operation TEXT) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_loss_of_referenced_rows(relation REGCLASS, operation TEXT) RETURNS VOID
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     reference RECORD;
@@ -71,9 +69,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_loss_of_referenced_rows(REGCLASS, TEXT) IS 'Raises an error if something references the rows of the table, so that dropping its chunks would leave references to nothing.';
 
-CREATE FUNCTION diesel_timescale.change_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS INTERVAL
+CREATE OR REPLACE FUNCTION diesel_timescale.change_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS INTERVAL
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
     PERFORM refuse_chunk_interval(relation, chunk_interval);
@@ -83,9 +81,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.change_chunk_interval(REGCLASS, INTERVAL) IS 'Sets how much time new chunks of a hypertable cover. Chunks that are there stay as they are.';
 
-CREATE FUNCTION diesel_timescale.add_hash_dimension(relation REGCLASS, column_name NAME, partitions INT) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.add_hash_dimension(relation REGCLASS, column_name NAME, partitions INT) RETURNS BOOLEAN
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     was_created BOOLEAN;
@@ -97,9 +95,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.add_hash_dimension(REGCLASS, NAME, INT) IS 'Spreads the chunks of a hypertable that is empty by the hash of a column as well. False if it is so already.';
 
-CREATE FUNCTION diesel_timescale.drop_chunks_before(relation REGCLASS, older_than TIMESTAMPTZ) RETURNS BIGINT
+CREATE OR REPLACE FUNCTION diesel_timescale.drop_chunks_before(relation REGCLASS, older_than TIMESTAMPTZ) RETURNS BIGINT
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     dropped BIGINT;
@@ -113,9 +111,9 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.drop_chunks_before(REGCLASS, TIMESTAMPTZ) IS 'Drops the chunks that end by the instant, and returns how many. Refused where something references the rows.';
 
 -- The columnstore.
-CREATE FUNCTION diesel_timescale.enable_columnstore(relation REGCLASS, segment_by NAME[], order_by NAME[], descending BOOLEAN[]) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.enable_columnstore(relation REGCLASS, segment_by NAME[], order_by NAME[], descending BOOLEAN[]) RETURNS VOID
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     names CONSTANT TEXT[] := CASE WHEN timescaledb_names_columnstore()
@@ -140,9 +138,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[]) IS 'Lets chunks of a hypertable be kept by columns: rows with the same segment_by together, in the order of order_by.';
 
-CREATE FUNCTION diesel_timescale.disable_columnstore(relation REGCLASS) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.disable_columnstore(relation REGCLASS) RETURNS VOID
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
     PERFORM require_timescaledb();
@@ -154,9 +152,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.disable_columnstore(REGCLASS) IS 'Takes back enable_columnstore. Chunks must be in the rowstore.';
 
-CREATE FUNCTION diesel_timescale.convert_chunk(chunk REGCLASS, to_columnstore BOOLEAN) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.convert_chunk(chunk REGCLASS, to_columnstore BOOLEAN) RETURNS VOID
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     statement CONSTANT TEXT := CASE
@@ -171,9 +169,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.convert_chunk(REGCLASS, BOOLEAN) IS 'Converts a chunk to the columnstore, or back to the rowstore. Does nothing if it is there already.';
 
-CREATE FUNCTION diesel_timescale.columnstore_policy_job(relation REGCLASS) RETURNS INT
+CREATE OR REPLACE FUNCTION diesel_timescale.columnstore_policy_job(relation REGCLASS) RETURNS INT
 LANGUAGE plpgsql STABLE
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
     RETURN (
@@ -189,9 +187,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.columnstore_policy_job(REGCLASS) IS 'The job of the columnstore policy of a hypertable, or null.';
 
-CREATE FUNCTION diesel_timescale.set_columnstore_policy(relation REGCLASS, convert_after INTERVAL) RETURNS INT
+CREATE OR REPLACE FUNCTION diesel_timescale.set_columnstore_policy(relation REGCLASS, convert_after INTERVAL) RETURNS INT
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
     PERFORM unset_columnstore_policy(relation);
@@ -205,9 +203,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.set_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they are this old, and returns the job. Takes the place of a policy that is there.';
 
-CREATE FUNCTION diesel_timescale.unset_columnstore_policy(relation REGCLASS) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.unset_columnstore_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     present CONSTANT INT := columnstore_policy_job(relation);
@@ -226,9 +224,9 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.unset_columnstore_policy(REGCLASS) IS 'Removes the columnstore policy of a hypertable. False if there is none.';
 
 -- Retention, where nothing references the rows.
-CREATE FUNCTION diesel_timescale.refuse_retention_of_nothing(drop_after INTERVAL) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_retention_of_nothing(drop_after INTERVAL) RETURNS VOID
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
     IF drop_after <= INTERVAL '0' THEN
@@ -242,9 +240,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_retention_of_nothing(INTERVAL) IS 'Raises an error if retention would keep nothing.';
 
-CREATE FUNCTION diesel_timescale.set_retention_policy(relation REGCLASS, drop_after INTERVAL) RETURNS INT
+CREATE OR REPLACE FUNCTION diesel_timescale.set_retention_policy(relation REGCLASS, drop_after INTERVAL) RETURNS INT
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     job INT;
@@ -258,9 +256,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.set_retention_policy(REGCLASS, INTERVAL) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. Takes the place of one that is there. Refused where something references the rows.';
 
-CREATE FUNCTION diesel_timescale.unset_retention_policy(relation REGCLASS) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.unset_retention_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     present BOOLEAN;

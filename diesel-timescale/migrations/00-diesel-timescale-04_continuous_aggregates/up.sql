@@ -6,11 +6,9 @@
 -- A view is named by its name and schema, which is that of the caller by default: the defaults of arguments are
 -- evaluated before the function's own search_path holds.
 
-SELECT set_config('search_path', 'pg_catalog, diesel_timescale, pg_temp', true);
-
-CREATE FUNCTION diesel_timescale.is_continuous_aggregate(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.is_continuous_aggregate(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
 LANGUAGE plpgsql STABLE
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
     IF to_regclass('timescaledb_information.continuous_aggregates') IS NULL THEN
@@ -25,7 +23,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.is_continuous_aggregate(NAME, NAME) IS 'Whether this view, in this schema, is a continuous aggregate.';
 
-CREATE FUNCTION diesel_timescale.create_continuous_aggregate(
+CREATE OR REPLACE FUNCTION diesel_timescale.create_continuous_aggregate(
     view_name NAME,
     definition TEXT,
     is_plain_view BOOLEAN,
@@ -35,7 +33,7 @@ CREATE FUNCTION diesel_timescale.create_continuous_aggregate(
     definition_search_path TEXT DEFAULT current_setting('search_path')
 ) RETURNS TEXT
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     qualified CONSTANT TEXT := format('%I.%I', view_schema, view_name);
@@ -80,13 +78,13 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.create_continuous_aggregate(NAME, TEXT, BOOLEAN, BOOLEAN, NAME, TEXT) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there; what it shows of rows that are not materialized is set all the same. The outcome is created, already_there or plain_view.';
 
-CREATE FUNCTION diesel_timescale.alter_continuous_aggregate(
+CREATE OR REPLACE FUNCTION diesel_timescale.alter_continuous_aggregate(
     view_name NAME,
     materialized_only BOOLEAN,
     view_schema NAME DEFAULT current_schema()
 ) RETURNS VOID
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
     EXECUTE format('ALTER MATERIALIZED VIEW %I.%I SET (timescaledb.materialized_only = %L)', view_schema, view_name, materialized_only);
@@ -94,9 +92,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.alter_continuous_aggregate(NAME, BOOLEAN, NAME) IS 'Sets whether a continuous aggregate shows only what it has materialized, or the latest rows as well.';
 
-CREATE FUNCTION diesel_timescale.drop_continuous_aggregate(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.drop_continuous_aggregate(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
     IF to_regclass(format('%I.%I', view_schema, view_name)) IS NULL THEN
@@ -112,7 +110,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.drop_continuous_aggregate(NAME, NAME) IS 'Drops a continuous aggregate, or the plain view in its place. False if there is none.';
 
-CREATE FUNCTION diesel_timescale.set_refresh_policy(
+CREATE OR REPLACE FUNCTION diesel_timescale.set_refresh_policy(
     view_name NAME,
     start_offset INTERVAL,
     end_offset INTERVAL,
@@ -120,7 +118,7 @@ CREATE FUNCTION diesel_timescale.set_refresh_policy(
     view_schema NAME DEFAULT current_schema()
 ) RETURNS INT
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     job INT;
@@ -133,9 +131,9 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.set_refresh_policy(NAME, INTERVAL, INTERVAL, INTERVAL, NAME) IS 'Refreshes a continuous aggregate in the background, from start_offset ago (null: from the beginning) to end_offset ago, and returns the job. Takes the place of a policy that is there.';
 
-CREATE FUNCTION diesel_timescale.unset_refresh_policy(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.unset_refresh_policy(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     present BOOLEAN;
