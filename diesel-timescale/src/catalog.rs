@@ -17,7 +17,7 @@
 //!     .filter(chunks::hypertable_name.eq("readings"))
 //!     .order(chunks::range_start.desc())
 //!     .first(conn)?;
-//! assert_eq!(newest.primary_dimension, "timestamp");
+//! assert_eq!(newest.primary_dimension, "time");
 //! # Ok(()) }) }
 //! ```
 //!

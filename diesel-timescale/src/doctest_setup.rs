@@ -6,7 +6,7 @@ use diesel::connection::SimpleConnection as _;
 #[allow(unused_imports)]
 use diesel::prelude::*;
 #[allow(unused_imports)]
-use diesel_timescale::{Call, Error, ReferenceError, Result, hypertable};
+use diesel_timescale::*;
 
 #[allow(dead_code, unused_imports, unused_macros)]
 mod support {
@@ -23,7 +23,7 @@ diesel::table! {
     }
 }
 
-fn run(example: impl FnOnce(&mut PgConnection) -> Result<()>) {
+fn run(example: impl FnOnce(&mut PgConnection) -> diesel_timescale::Result<()>) {
     let (_db, mut conn) = support::TestDb::installed();
     conn.batch_execute(
         "CREATE TABLE readings (
@@ -32,11 +32,8 @@ fn run(example: impl FnOnce(&mut PgConnection) -> Result<()>) {
          )",
     )
     .unwrap();
-    hypertable(readings::time)
-        .chunk_interval(TimeDelta::days(1))
-        .plain_table_will_do(true)
-        .call(&mut conn)
-        .unwrap();
+    let setup = diesel_timescale::hypertable(readings::time).chunk_interval(TimeDelta::days(1)).plain_table_will_do(true);
+    diesel_timescale::Call::call(setup, &mut conn).unwrap();
     if let Err(error) = example(&mut conn) {
         panic!("{error}");
     }
