@@ -8,7 +8,6 @@ use diesel_async::AsyncConnection;
 pub use diesel_timescale::asynchronous::*;
 
 use crate::error::Result;
-use crate::migrations;
 
 /// Runs the migrations that have not run yet, and gives their versions; the asynchronous
 /// [`run_migrations`](crate::run_migrations).
@@ -37,7 +36,7 @@ pub async fn run_migrations<C>(conn: C) -> Result<Vec<String>>
 where
     C: AsyncConnection<Backend = Pg> + 'static,
 {
-    blocking(conn, migrations::run_migrations).await
+    migrations::blocking(conn, crate::run_migrations).await
 }
 
 /// Reverts every migration of this crate; the asynchronous [`revert_migrations`](crate::revert_migrations).
@@ -50,5 +49,5 @@ pub async fn revert_migrations<C>(conn: C) -> Result<Vec<String>>
 where
     C: AsyncConnection<Backend = Pg> + 'static,
 {
-    blocking(conn, migrations::revert_migrations).await
+    migrations::blocking(conn, crate::revert_migrations).await
 }

@@ -3,7 +3,7 @@
 //! | sync | async |
 //! |---|---|
 //! | [`Call::call`](crate::Call::call) | [`Call::call`] |
-//! | [`migrations::install`] | [`install`] |
+//! | [`migrations`](crate::migrations) | [`migrations`] |
 //! | [`OutsideTransaction::run`](crate::OutsideTransaction::run) | [`OutsideTransaction::run`] |
 //! | [`Retry::transaction`] | [`Retry::transaction_async`] |
 //! | [`Retry::run`] | [`Retry::run_async`] |
@@ -13,17 +13,15 @@
 //! are the same, so nothing else changes. Connections from a pool (bb8, deadpool, mobc) do as they are:
 //! `.call(&mut conn)`.
 
-use std::panic::resume_unwind;
+pub mod migrations;
 
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::result::Error as DieselError;
-use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
 use diesel_async::{AsyncConnection, AsyncConnectionCore, RunQueryDsl, TransactionManager};
 
-use crate::error::{Error, Result};
-use crate::migrations;
+use crate::error::Result;
 use crate::non_transactional::{Statement, refuse_inside_transaction};
 use crate::transaction::{Retry, Transient};
 
@@ -83,43 +81,6 @@ pub trait OutsideTransaction: crate::OutsideTransaction {
 }
 
 impl<T: crate::OutsideTransaction> OutsideTransaction for T {}
-
-/// Installs the functions of this crate; the asynchronous [`migrations::install`].
-///
-/// Takes the connection: one that was made for this, or one that owns its place in a pool and goes back to it afterwards
-/// (bb8's `pool.get_owned()`, deadpool's `pool.get()`). Runs on tokio, with one thread or several. It goes on to its
-/// end when the future is dropped.
-///
-/// # Errors
-/// As [`migrations::install`].
-pub async fn install<C>(conn: C) -> Result<Vec<String>>
-where
-    C: AsyncConnection<Backend = Pg> + 'static,
-{
-    blocking(conn, migrations::install).await
-}
-
-/// Runs synchronous work on a thread that may block.
-#[doc(hidden)]
-pub async fn blocking<C, T, E>(
-    conn: C,
-    work: impl FnOnce(&mut AsyncConnectionWrapper<C>) -> Result<T, E> + Send + 'static,
-) -> Result<T, E>
-where
-    C: AsyncConnection + 'static,
-    T: Send + 'static,
-    E: From<Error> + Send + 'static,
-{
-    let work = tokio::task::spawn_blocking(move || work(&mut AsyncConnectionWrapper::from(conn)));
-    match work.await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            // The runtime was shut down.
-            Err(error) => Err(Error::Migration(Box::new(error)).into()),
-        },
-    }
-}
 
 impl Retry {
     /// Runs `work` in a transaction, again for as long as the error is transient and attempts are left; the

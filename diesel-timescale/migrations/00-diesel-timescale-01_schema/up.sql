@@ -7,10 +7,22 @@
 -- CREATE OR REPLACE, because Diesel's harness runs this once for each schema that it keeps a history in.
 
 DO $$
+DECLARE
+    schema_owner OID := (SELECT nspowner FROM pg_namespace WHERE nspname = 'diesel_timescale');
 BEGIN
     -- Not IF NOT EXISTS, which would tell the client each time that it does.
-    IF to_regnamespace('diesel_timescale') IS NULL THEN
+    IF schema_owner IS NULL THEN
         CREATE SCHEMA diesel_timescale;
+    -- Whoever owns the schema can replace what is in it, and others call that.
+    ELSIF schema_owner <> current_user::REGROLE
+        AND schema_owner <> (SELECT datdba FROM pg_database WHERE datname = current_database())
+        AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = schema_owner)
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            CONSTRAINT = 'diesel_timescale:foreign_schema',
+            MESSAGE = format('the schema diesel_timescale belongs to %s, who could replace the functions in it', schema_owner::REGROLE),
+            HINT = 'ALTER SCHEMA diesel_timescale OWNER TO CURRENT_USER, or drop it.';
     END IF;
 END
 $$;
