@@ -1,8 +1,11 @@
 //! How a field that may be absent, null or set is read. Absent is what `#[serde(default)]` gives.
 
+use chrono::{DateTime, Utc};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+use crate::micros;
 
 /// A change of a column that cannot be null.
 pub(crate) fn value<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
@@ -22,6 +25,18 @@ pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 /// A change of a JSON column that cannot be null: `null` is one of its values.
 pub(crate) fn json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
+}
+
+/// A change of a timestamp that cannot be null.
+pub(crate) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    Ok(value(deserializer)?.map(micros::truncate))
+}
+
+/// A change of a timestamp that can be null; null clears it.
+pub(crate) fn nullable_timestamp<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<DateTime<Utc>>>, D::Error> {
+    micros::deserialize_option(deserializer).map(Some)
 }
 
 /// A value or null. Unlike a field without this, it must be there.

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::change;
-use crate::micros;
 use crate::number;
 use crate::open_set::{ModelType, SensorState, SensorType};
 use crate::prediction::TransitionType;
@@ -67,7 +66,7 @@ pub struct SensorEventChanges<'a> {
     )]
     pub confidence_score: Option<Option<f64>>,
     /// When the application has processed the event.
-    #[serde(deserialize_with = "micros::deserialize_nullable_change", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "change::nullable_timestamp", skip_serializing_if = "Option::is_none")]
     pub processed_at: Option<Option<DateTime<Utc>>>,
 }
 
@@ -91,7 +90,7 @@ pub struct SensorEventChanges<'a> {
 #[diesel(table_name = predictions)]
 pub struct PredictionChanges<'a> {
     /// When the transition is expected.
-    #[serde(deserialize_with = "micros::deserialize_change", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "change::timestamp", skip_serializing_if = "Option::is_none")]
     pub predicted_transition_time: Option<DateTime<Utc>>,
     /// Which transition.
     #[serde(deserialize_with = "change::value", skip_serializing_if = "Option::is_none")]
@@ -104,10 +103,10 @@ pub struct PredictionChanges<'a> {
     )]
     pub confidence_score: Option<f64>,
     /// The transition is not expected before.
-    #[serde(deserialize_with = "micros::deserialize_nullable_change", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "change::nullable_timestamp", skip_serializing_if = "Option::is_none")]
     pub prediction_interval_lower: Option<Option<DateTime<Utc>>>,
     /// The transition is not expected after.
-    #[serde(deserialize_with = "micros::deserialize_nullable_change", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "change::nullable_timestamp", skip_serializing_if = "Option::is_none")]
     pub prediction_interval_upper: Option<Option<DateTime<Utc>>>,
     /// The kind of model.
     #[serde(deserialize_with = "change::value", skip_serializing_if = "Option::is_none")]

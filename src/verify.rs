@@ -192,7 +192,7 @@ impl QueryFragment<Pg> for Verify {
         out.push_bind_param::<Bool, _>(&self.scan_events)?;
         out.push_sql(
             ") UNION ALL SELECT 'jobs_reported_failed', 'job ' || array_to_string(ids, ', '), '', '' \
-             FROM scheduled_jobs() AS ids WHERE ids <> '{}') AS faults (fault, object, detail, remedy)",
+             FROM diesel_timescale.scheduled_jobs() AS ids WHERE ids <> '{}') AS faults (fault, object, detail, remedy)",
         );
         Ok(())
     }
@@ -203,6 +203,7 @@ impl<C> RunQueryDsl<C> for Verify {}
 impl Call for Verify {
     type Row = (Fault, Option<TimescaleVersion>, i32);
     type Output = Vec<Fault>;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows

@@ -12,8 +12,9 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use occupancy_models::asynchronous::{self, Call};
 use occupancy_models::bulk::{self, Repeats};
-use occupancy_models::retry::Retry;
 use occupancy_models::schema::sensor_events;
+use occupancy_models::timescale;
+use occupancy_models::transaction::Retry;
 use occupancy_models::{Error, NewSensorEvent, Result, SensorEvent, SensorType, verify};
 use support::TestDb;
 
@@ -63,7 +64,7 @@ async fn a_migration_that_fails_is_an_error() {
     let mut conn = db.connect_async().await;
     conn.batch_execute("CREATE TABLE sensor_events (id INT)").await.unwrap();
     let error = asynchronous::run_migrations(conn).await.unwrap_err();
-    assert!(matches!(error, Error::Migration(_)), "{error:?}");
+    assert!(matches!(error, Error::Timescale(timescale::Error::Migration(_))), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,7 +75,7 @@ async fn calls_without_the_migrations_say_so() {
     let upsert = bulk::upsert_events(&events, Repeats::LastWins).unwrap();
     for (result, missing) in [
         (verify().call(&mut conn).await.map(|_| ()), "verify_sensor_events"),
-        (SensorEvent::hypertable().call(&mut conn).await.map(|_| ()), "setup_hypertable"),
+        (SensorEvent::hypertable().call(&mut conn).await.map(|_| ()).map_err(Error::from), "setup_hypertable"),
         (upsert.call(&mut conn).await.map(|_| ()), "upsert_sensor_events"),
     ] {
         let error = result.unwrap_err();

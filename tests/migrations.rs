@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use occupancy_models::bulk::Repeats;
-use occupancy_models::timescale::{HypertableOutcome, create_extension};
+use occupancy_models::timescale::{self, HypertableOutcome, create_extension};
 use occupancy_models::{
     Call, Error, MIGRATIONS, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType, bulk,
     drop_sensor_events_before, reference, revert_migrations, run_migrations, verify,
@@ -33,8 +33,13 @@ fn versions(source: &impl MigrationSource<Pg>) -> Vec<String> {
     versions
 }
 
-fn ours() -> Vec<String> {
+/// All that Diesel's harness runs: those of the crate below come first.
+fn all() -> Vec<String> {
     versions(&MIGRATIONS)
+}
+
+fn ours() -> Vec<String> {
+    all().into_iter().filter(|version| version.starts_with("00occupancymodels")).collect()
 }
 
 fn ours_reversed() -> Vec<String> {
@@ -82,11 +87,10 @@ fn role(conn: &mut PgConnection) -> String {
 #[test]
 fn the_versions_start_with_what_no_other_crate_has() {
     assert!(!ours().is_empty());
-    for version in ours() {
-        assert!(version.starts_with("00occupancymodels"), "{version}");
-    }
+    let below: Vec<_> = all().into_iter().filter(|version| version.starts_with("00dieseltimescale")).collect();
+    assert_eq!([below, ours()].concat(), all());
     let app = versions(&APP_MIGRATIONS);
-    assert!(app[0] < ours()[0] && *ours().last().unwrap() < app[1], "{app:?} are before and after {:?}", ours());
+    assert!(app[0] < all()[0] && *ours().last().unwrap() < app[1], "{app:?} are before and after {:?}", ours());
 }
 
 #[test]
@@ -251,7 +255,7 @@ fn an_applications_own_migrations_run_and_revert_before_and_after_without_a_care
 
 #[test]
 fn diesels_own_harness_runs_and_reverts_them_and_then_run_migrations_refuses() {
-    let (_db, mut conn) = TestDb::new();
+    let (db, mut conn) = TestDb::new();
     let empty = Catalog::new(&mut conn);
     run_migrations(&mut conn).unwrap();
     let up = Catalog::new(&mut conn);
@@ -259,12 +263,14 @@ fn diesels_own_harness_runs_and_reverts_them_and_then_run_migrations_refuses() {
     sql(&mut conn, &format!("DROP TABLE {BOOKS}"));
 
     conn.run_pending_migrations(MIGRATIONS).unwrap();
-    assert_eq!(booked(&mut conn, DIESELS_BOOKS), ours());
+    assert_eq!(booked(&mut conn, DIESELS_BOOKS), all());
     let by_diesel = Catalog::new(&mut conn);
     by_diesel.without(DIESELS_BOOKS).assert_is(&up.without(BOOKS), "when Diesel's harness has run them");
 
     match run_migrations(&mut conn) {
-        Err(Error::MigratedElsewhere { table }) => assert_eq!(table, BOOKS),
+        Err(Error::Timescale(timescale::Error::MigratedElsewhere { table })) => {
+            assert_eq!(table, format!(r#""{}"."{BOOKS}""#, db.schema()))
+        }
         other => panic!("run_migrations after Diesel's harness: {other:?}"),
     }
     Catalog::new(&mut conn).assert_is(&by_diesel, "after run_migrations was refused");
@@ -281,7 +287,10 @@ fn revert_migrations_does_not_pass_over_what_diesels_harness_ran() {
     conn.run_pending_migrations(MIGRATIONS).unwrap();
     let before = Catalog::new(&mut conn);
     let result = revert_migrations(&mut conn);
-    assert!(matches!(result, Err(Error::MigratedElsewhere { .. })), "the tables are there, and it says {result:?}");
+    assert!(
+        matches!(result, Err(Error::Timescale(timescale::Error::MigratedElsewhere { .. }))),
+        "the tables are there, and it says {result:?}"
+    );
     Catalog::new(&mut conn).assert_is(&before, "after revert_migrations was refused");
 }
 
@@ -303,9 +312,9 @@ fn composed_with_an_applications_own_they_run_in_the_order_of_the_versions() {
     let app = versions(&APP_MIGRATIONS);
     let ran: Vec<_> =
         conn.run_pending_migrations(Composed).unwrap().iter().map(|version| version.to_string()).collect();
-    assert_eq!(ran, [&app[..1], &ours(), &app[1..]].concat());
+    assert_eq!(ran, [&app[..1], &all(), &app[1..]].concat());
     assert_eq!(booked(&mut conn, DIESELS_BOOKS), ran);
-    assert!(matches!(run_migrations(&mut conn), Err(Error::MigratedElsewhere { .. })));
+    assert!(matches!(run_migrations(&mut conn), Err(Error::Timescale(timescale::Error::MigratedElsewhere { .. }))));
     conn.revert_all_migrations(Composed).unwrap();
     Catalog::new(&mut conn).without(DIESELS_BOOKS).assert_is(&empty, "when all are reverted");
 }
@@ -317,7 +326,7 @@ fn a_migration_that_fails_leaves_nothing() {
     sql(&mut conn, "CREATE TABLE predictions (of_the_weather TEXT)");
     let before = Catalog::new(&mut conn);
     let assert_fails = |conn: &mut PgConnection| match run_migrations(conn) {
-        Err(error @ Error::Migration(_)) => {
+        Err(error @ Error::Timescale(timescale::Error::Migration(_))) => {
             assert!(error.to_string().contains(r#"relation "predictions" already exists"#), "{error}");
         }
         other => panic!("run_migrations must fail: {other:?}"),
@@ -353,7 +362,7 @@ fn revert_is_refused_while_a_table_of_the_application_refers_to_events() {
     );
     let before = Catalog::new(&mut conn);
     match revert_migrations(&mut conn) {
-        Err(Error::Migration(_)) => {}
+        Err(Error::Timescale(timescale::Error::Migration(_))) => {}
         other => panic!("alerts refers to events, and revert_migrations says {other:?}"),
     }
     Catalog::new(&mut conn).assert_is(&before, "after revert_migrations was refused");
@@ -407,7 +416,7 @@ fn in_a_schema_of_its_own_everything_lands_there_and_works_whatever_the_search_p
         assert_works(&mut conn, &quoted);
     }
     let outcome = format!(
-        "SELECT outcome FROM {quoted}.setup_hypertable('{quoted}.sensor_events', 'timestamp', plain_table_will_do => true)"
+        "SELECT outcome FROM diesel_timescale.setup_hypertable('{quoted}.sensor_events', 'timestamp', plain_table_will_do => true)"
     );
     value(&mut conn, &outcome);
     assert_works(&mut conn, &quoted);
@@ -678,12 +687,17 @@ fn a_role_that_may_only_write_events_clears_the_references_to_those_it_removes()
 fn a_role_without_special_rights_can_run_set_up_and_revert() {
     let (db, mut conn) = TestDb::new();
     let role = role(&mut conn);
+    let database = value(&mut conn, "SELECT quote_ident(current_database())");
     // Rolled back, because a role belongs to the whole server.
     conn.test_transaction::<_, Error, _>(|conn| {
         sql(
             conn,
             &format!(
-                "CREATE ROLE {role}; GRANT USAGE, CREATE ON SCHEMA {} TO {role}; SET LOCAL ROLE {role}",
+                "CREATE ROLE {role};
+                 GRANT CREATE ON DATABASE {} TO {role};
+                 GRANT USAGE, CREATE ON SCHEMA {} TO {role};
+                 SET LOCAL ROLE {role}",
+                database,
                 db.schema()
             ),
         );
@@ -704,7 +718,7 @@ fn a_connection_without_a_schema_to_create_in_gets_an_error_and_changes_nothing(
         sql(&mut conn, &format!("SET search_path TO {path}"));
         for result in [run_migrations(&mut conn), revert_migrations(&mut conn)] {
             let error = result.unwrap_err();
-            let Error::NoSchema { search_path } = &error else { panic!("{error:?}") };
+            let Error::Timescale(timescale::Error::NoSchema { search_path }) = &error else { panic!("{error:?}") };
             assert_eq!(search_path.replace('"', "'"), path);
         }
     }
@@ -714,8 +728,8 @@ fn a_connection_without_a_schema_to_create_in_gets_an_error_and_changes_nothing(
 
 /// Fails unless the result says that the migrations have not run, and names what is missing.
 #[track_caller]
-fn assert_not_migrated<T: std::fmt::Debug>(result: Result<T, Error>, missing: &str) {
-    let error = result.unwrap_err();
+fn assert_not_migrated<T: std::fmt::Debug, E: Into<Error> + std::fmt::Debug>(result: Result<T, E>, missing: &str) {
+    let error = result.unwrap_err().into();
     assert!(matches!(&error, Error::NotMigrated { name, .. } if name == missing), "{error:?}");
     let text = error.to_string();
     assert!(text.contains(missing) && text.contains("run_migrations") && text.contains("search_path"), "{text}");
@@ -736,8 +750,13 @@ fn calls_without_the_migrations_say_so() {
             run_migrations(conn).unwrap();
             sql(conn, "RESET search_path");
         }
-        assert_not_migrated(SensorEvent::hypertable().call(conn), "setup_hypertable");
-        assert_not_migrated(create_extension().call(conn), "create_timescaledb");
+        if is_elsewhere {
+            // The functions of the crate below are there for any search_path.
+            assert_not_migrated(SensorEvent::hypertable().call(conn), "sensor_events");
+        } else {
+            assert_not_migrated(SensorEvent::hypertable().call(conn), "setup_hypertable");
+            assert_not_migrated(create_extension().call(conn), "create_timescaledb");
+        }
         assert_not_migrated(verify().call(conn), "verify_sensor_events");
         assert_not_migrated(drop_sensor_events_before(Utc::now()).call(conn), "drop_sensor_events_before");
         assert_not_migrated(reference::release_missing().call(conn), "release_missing_events");

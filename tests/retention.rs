@@ -6,9 +6,8 @@ mod support;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::{
-    Call, Error, FaultKind, ReferenceError, SensorEvent, drop_sensor_events_before, reference, verify,
-};
+use occupancy_models::timescale::{self, ReferenceError};
+use occupancy_models::{Call, Error, FaultKind, SensorEvent, drop_sensor_events_before, reference, verify};
 use support::{TestDb, needs, sql, value, values};
 
 fn midnight() -> DateTime<Utc> {
@@ -129,7 +128,9 @@ fn retention_above_read_committed_is_refused() {
         .serializable()
         .run(|conn| drop_sensor_events_before(midnight() + TimeDelta::days(5)).call(conn))
         .unwrap_err();
-    let Error::Reference(ReferenceError::IsolationTooHigh { message, .. }) = error else { panic!("{error}") };
+    let Error::Timescale(timescale::Error::Reference(ReferenceError::IsolationTooHigh { message, .. })) = error else {
+        panic!("{error}")
+    };
     assert_eq!(message, "drop_sensor_events_before() cannot run under SERIALIZABLE");
     assert_eq!(counts(&mut conn), (240, 240));
 }

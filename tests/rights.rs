@@ -11,9 +11,10 @@ use occupancy_models::FaultKind::{self, MissingForeignKey, Unchecked};
 use occupancy_models::aggregates::DailyPredictionAccuracy;
 use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent, Repeats};
 use occupancy_models::schema::{predictions, sensor_events};
+use occupancy_models::timescale::{self, ReferenceError};
 use occupancy_models::{
-    Call, Error, Fault, ModelType, NewPrediction, NewSensorEvent, Prediction, ReferenceError, Result, SensorEvent,
-    SensorType, TransitionType, drop_sensor_events_before, reference, verify,
+    Call, Error, Fault, ModelType, NewPrediction, NewSensorEvent, Prediction, Result, SensorEvent, SensorType,
+    TransitionType, drop_sensor_events_before, reference, verify,
 };
 use support::{Needs, OwnedDb, TestDb, needs, sql, sql_error, value, values};
 
@@ -391,7 +392,7 @@ fn under_a_policy_hidden_events_are_not_taken_for_missing() {
     owned.as_role(&app, |conn| {
         assert_eq!(value(conn, "SELECT count(*) FROM sensor_events"), "1");
         match reference::release_missing().call(conn) {
-            Err(Error::Reference(ReferenceError::RowSecurity { message, remedy })) => {
+            Err(Error::Timescale(timescale::Error::Reference(ReferenceError::RowSecurity { message, remedy }))) => {
                 assert_eq!(message, "release_missing_events() cannot run under a row-level security policy");
                 assert!(remedy.contains("BYPASSRLS"), "{remedy}");
             }
@@ -410,7 +411,7 @@ fn under_a_policy_hidden_events_are_not_taken_for_missing() {
         sql(conn, "ALTER TABLE sensor_events FORCE ROW LEVEL SECURITY");
         assert!(matches!(
             reference::release_missing().call(conn),
-            Err(Error::Reference(ReferenceError::RowSecurity { .. }))
+            Err(Error::Timescale(timescale::Error::Reference(ReferenceError::RowSecurity { .. })))
         ));
         sql(conn, "ALTER TABLE sensor_events NO FORCE ROW LEVEL SECURITY");
         assert_eq!(reference::release_missing().call(conn).unwrap(), 0);
@@ -521,7 +522,7 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
             let found = verify().plain_table_will_do(true).call(conn)?;
             if let Some(fault) = found.first() {
                 assert_eq!(fault.kind, Unchecked, "{fault}");
-                return Err(Error::Migration(fault.to_string().into()));
+                return Err(timescale::Error::Migration(fault.to_string().into()).into());
             }
         }
         other => panic!("the documentation has a task without a test: {other}"),

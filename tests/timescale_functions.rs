@@ -48,8 +48,9 @@ fn filled() -> (TestDb, PgConnection, Server) {
 
 /// Every function that is declared, by its Rust name.
 fn declared() -> BTreeSet<&'static str> {
-    let functions = include_str!("../src/timescale/function.rs").lines().filter(|line| line.starts_with("    fn "));
-    let gapfill = include_str!("../src/timescale/gapfill.rs").lines().filter(|line| line.starts_with("pub fn "));
+    let functions =
+        include_str!("../diesel-timescale/src/functions.rs").lines().filter(|line| line.starts_with("    fn "));
+    let gapfill = include_str!("../diesel-timescale/src/gapfill.rs").lines().filter(|line| line.starts_with("pub fn "));
     functions.chain(gapfill).filter_map(|line| line.split_once("fn ")?.1.split(['(', '<']).next()).collect()
 }
 

@@ -265,7 +265,7 @@ DECLARE
     span_of_time CONSTANT INTERVAL := (SELECT max(t) - min(t) FROM unnest(timestamps) AS t);
     -- Chunk by chunk, so that each look leaves all other chunks out when it is planned.
     chunk_interval CONSTANT INTERVAL := CASE
-        WHEN span_of_time > INTERVAL '1 hour' THEN (hypertable_report('sensor_events')).chunk_interval
+        WHEN span_of_time > INTERVAL '1 hour' THEN (diesel_timescale.hypertable_report('sensor_events')).chunk_interval
     END;
     missing RECORD;
     found RECORD;
@@ -682,7 +682,7 @@ SET search_path FROM CURRENT
 SET row_security TO off
 AS $$
 DECLARE
-    is_hypertable CONSTANT BOOLEAN := (hypertable_report('sensor_events')).time_column IS NOT NULL;
+    is_hypertable CONSTANT BOOLEAN := (diesel_timescale.hypertable_report('sensor_events')).time_column IS NOT NULL;
     own_timeout CONSTANT TEXT := current_setting('lock_timeout');
     give_up_at CONSTANT TIMESTAMPTZ := clock_timestamp() + lock_timeout;
     longest CONSTANT INTERVAL := INTERVAL '400 milliseconds';

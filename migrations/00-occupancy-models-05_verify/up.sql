@@ -93,14 +93,14 @@ SET search_path FROM CURRENT
 AS $$
 DECLARE
     events CONSTANT TEXT := qualified_name('sensor_events');
-    hypertable CONSTANT RECORD := hypertable_report('sensor_events');
+    hypertable CONSTANT RECORD := diesel_timescale.hypertable_report('sensor_events');
 BEGIN
     IF hypertable.time_column IS NULL THEN
         IF NOT plain_table_will_do THEN
             RETURN QUERY SELECT
                 'not_a_hypertable', 'sensor_events',
                 'The table is not a hypertable.',
-                format('SELECT * FROM %I.setup_hypertable(%L, %L)', current_schema(), events, 'timestamp');
+                format('SELECT * FROM diesel_timescale.setup_hypertable(%L, %L)', events, 'timestamp');
         END IF;
         RETURN;
     END IF;
@@ -452,7 +452,7 @@ BEGIN
         -- A foreign key that holds does not cover what inherits from an ordinary table.
         refers := format(
             'FROM %s %s AS t WHERE t.%I IS NOT NULL AND NOT EXISTS (SELECT FROM %I.referenced_events AS r WHERE r.id = t.%3$I)',
-            CASE WHEN (SELECT relkind = 'p' FROM pg_class WHERE oid = reference.relation) OR (hypertable_report(reference.relation)).time_column IS NOT NULL THEN '' ELSE 'ONLY' END,
+            CASE WHEN (SELECT relkind = 'p' FROM pg_class WHERE oid = reference.relation) OR (diesel_timescale.hypertable_report(reference.relation)).time_column IS NOT NULL THEN '' ELSE 'ONLY' END,
             qualified_name(reference.relation), reference.column_name, current_schema()
         );
         exist := format('EXISTS (SELECT FROM %I.sensor_events AS e WHERE e.id = t.%I)', current_schema(), reference.column_name);

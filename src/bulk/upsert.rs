@@ -277,6 +277,7 @@ impl<C> RunQueryDsl<C> for UpsertEvents<'_> {}
 impl Call for UpsertEvents<'_> {
     type Row = ReportRow;
     type Output = UpsertReport;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(report(single(rows)?))

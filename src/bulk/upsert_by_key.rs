@@ -98,6 +98,7 @@ impl<C> RunQueryDsl<C> for UpsertEventsByKey<'_> {}
 impl Call for UpsertEventsByKey<'_> {
     type Row = ReportRow;
     type Output = UpsertReport;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(report(single(rows)?))

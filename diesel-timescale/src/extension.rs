@@ -1,0 +1,113 @@
+//! The extension in this database.
+
+use std::fmt;
+
+use diesel::deserialize::{self, FromSql, FromSqlRow, Queryable};
+use diesel::pg::{Pg, PgValue};
+use diesel::sql_types::{Bool, Nullable, Text};
+
+use crate::call::single;
+use crate::function_call;
+use crate::server::TimescaleVersion;
+
+type NullableText = Nullable<Text>;
+
+/// Creates the extension `timescaledb` in this database, or finds that it is there.
+///
+/// The role needs `CREATE` on the database, as its owner has; it need not be a superuser, because the extension is
+/// trusted. The migrations of this crate must have run: they install the function that this calls. A set-up does the same with
+/// [`hypertable(…).create_extension(true)`](crate::HypertableSetup::create_extension).
+///
+/// # Errors
+/// [`Error::Hypertable`](crate::Error::Hypertable) with the remedy, before anything has changed:
+/// [`ExtensionUnavailable`](crate::HypertableError::ExtensionUnavailable) on plain PostgreSQL;
+/// [`ExtensionNotLoaded`](crate::HypertableError::ExtensionNotLoaded) where `shared_preload_libraries` lacks the library;
+/// [`ExtensionNotCreated`](crate::HypertableError::ExtensionNotCreated) if the role may not create it, or this session
+/// has the library loaded in another version, so that only a new one can;
+/// [`ServerTooOld`](crate::HypertableError::ServerTooOld).
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::create_extension;
+///
+/// # fn main() { run(|conn| {
+/// let report = create_extension().allow_plain_postgres(true).call(conn)?;
+/// println!("{report}");
+/// # Ok(()) }) }
+/// ```
+pub fn create_extension() -> CreateExtension {
+    CreateExtension { schema: None, allow_plain_postgres: false }
+}
+
+function_call! {
+    /// The call that [`create_extension`] makes.
+    CreateExtension { schema: Option<String> = NullableText, allow_plain_postgres: bool = Bool },
+    "SELECT r.outcome, r.timescaledb_version, r.schema_name::text FROM (SELECT ",
+    ") AS a (schema, allow_plain_postgres), \
+     LATERAL diesel_timescale.create_timescaledb(coalesce(a.schema::name, current_schema()), a.allow_plain_postgres) AS r",
+    (Text, NullableText, NullableText) => ExtensionReport => ExtensionReport, single,
+}
+
+impl CreateExtension {
+    /// The schema that the functions of TimescaleDB go to; it must exist. Default: the current schema.
+    ///
+    /// Queries find `time_bucket` and the like in it by their `search_path`.
+    pub fn in_schema(mut self, schema: impl Into<String>) -> Self {
+        self.schema = Some(schema.into());
+        self
+    }
+
+    /// Whether a server that has no TimescaleDB is fine; the report then says so. Default: `false`.
+    pub fn allow_plain_postgres(mut self, allow: bool) -> Self {
+        self.allow_plain_postgres = allow;
+        self
+    }
+}
+
+/// What [`create_extension`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow)]
+pub enum ExtensionOutcome {
+    /// The extension has been created.
+    Created,
+    /// The extension was there.
+    AlreadyThere,
+    /// The server has no TimescaleDB, and the caller allowed that.
+    Unavailable,
+}
+
+impl FromSql<Text, Pg> for ExtensionOutcome {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        match std::str::from_utf8(value.as_bytes())? {
+            "created" => Ok(Self::Created),
+            "already_there" => Ok(Self::AlreadyThere),
+            "unavailable" => Ok(Self::Unavailable),
+            other => Err(format!("create_timescaledb() reports {other:?}, which this release does not know").into()),
+        }
+    }
+}
+
+/// What [`create_extension`] did, and what holds now.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[non_exhaustive]
+pub struct ExtensionReport {
+    /// What was done.
+    pub outcome: ExtensionOutcome,
+    /// The release of TimescaleDB; `None` on plain PostgreSQL.
+    pub timescaledb: Option<TimescaleVersion>,
+    /// The schema of its functions; `None` on plain PostgreSQL.
+    pub schema: Option<String>,
+}
+
+impl fmt::Display for ExtensionReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.outcome {
+            ExtensionOutcome::Created => "extension created",
+            ExtensionOutcome::AlreadyThere => "extension already there",
+            ExtensionOutcome::Unavailable => "no extension: the server has no TimescaleDB",
+        })?;
+        match (self.timescaledb, &self.schema) {
+            (Some(version), Some(schema)) => write!(f, ", TimescaleDB {version} in the schema {schema}"),
+            _ => Ok(()),
+        }
+    }
+}

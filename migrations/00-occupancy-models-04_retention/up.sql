@@ -1,0 +1,67 @@
+-- Retention of sensor_events as a job.
+
+SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+-- The job.
+CREATE PROCEDURE sensor_events_retention(job_id INT, config JSONB)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM drop_sensor_events_before(now() - (config ->> 'drop_after')::INTERVAL);
+END
+$$;
+COMMENT ON PROCEDURE sensor_events_retention(INT, JSONB) IS 'Job: drops the sensor events that are older than drop_after, and clears the references to them.';
+
+CREATE FUNCTION sensor_events_retention_job() RETURNS INT
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN (
+        SELECT job_id
+        FROM timescaledb_information.jobs
+        WHERE proc_name = 'sensor_events_retention'
+            AND proc_schema = (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = 'sensor_events'::REGCLASS)
+        ORDER BY job_id
+        LIMIT 1
+    );
+END
+$$;
+COMMENT ON FUNCTION sensor_events_retention_job() IS 'The job that retention of sensor events runs as, or null.';
+
+CREATE FUNCTION set_sensor_events_retention(drop_after INTERVAL, schedule_interval INTERVAL) RETURNS INT
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    job INT;
+BEGIN
+    PERFORM diesel_timescale.refuse_retention_of_nothing(drop_after);
+    PERFORM unset_sensor_events_retention();
+    EXECUTE format('SELECT %I.add_job($1, $2, config => $3)', diesel_timescale.timescaledb_schema())
+        INTO job
+        USING
+            'sensor_events_retention(int, jsonb)'::REGPROCEDURE::REGPROC,
+            schedule_interval,
+            jsonb_build_object('drop_after', drop_after);
+    RETURN job;
+END
+$$;
+COMMENT ON FUNCTION set_sensor_events_retention(INTERVAL, INTERVAL) IS 'Drops sensor events in the background once they are this old, clearing the references to them, and returns the job. Takes the place of such a job that is there.';
+
+CREATE FUNCTION unset_sensor_events_retention() RETURNS BOOLEAN
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    present CONSTANT INT := sensor_events_retention_job();
+BEGIN
+    IF present IS NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('SELECT %I.delete_job($1)', diesel_timescale.timescaledb_schema()) USING present;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION unset_sensor_events_retention() IS 'Removes the retention job of sensor events. False if there is none.';
