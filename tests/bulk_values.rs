@@ -223,6 +223,7 @@ fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) ->
 #[test]
 fn events_come_back_bit_for_bit_by_every_way() {
     let (_db, mut conn) = TestDb::migrated();
+    let has_copy = support::has(support::Needs::Copy);
     for seed in seeds() {
         let mut random = StdRng::seed_from_u64(seed);
         let rows = events(&mut random, 30);
@@ -254,7 +255,7 @@ fn events_come_back_bit_for_bit_by_every_way() {
         assert_eq!(stored(&mut conn), given, "by key, SEED={seed}");
         sql(&mut conn, "TRUNCATE sensor_events");
 
-        if support::has(support::Needs::Copy) {
+        if has_copy {
             bulk::insert_events(&rows).unwrap().execute(&mut conn).unwrap();
             assert_eq!(stored(&mut conn), given, "COPY, SEED={seed}");
             sql(&mut conn, "TRUNCATE sensor_events");
