@@ -28,6 +28,10 @@ use occupancy_models::{Call, Prediction, SensorEvent, SensorEventKey, query};
 use support::{sql, value};
 
 fn main() {
+    // Three databases at once.
+    if !support::has(support::Needs::TwoConnections) {
+        return;
+    }
     let events = Events { rows: size("ROWS", 2_000_000), days: size("CHUNKS", 730) };
     let count = size("PREDICTIONS", 20_000);
     let rounds = size("ROUNDS", 15);
