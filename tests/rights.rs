@@ -150,6 +150,11 @@ const TRAPS: &[Trap] = &[
          CREATE TABLE foreign_type (id mood REFERENCES referenced_events);
          INSERT INTO foreign_type VALUES ('x')",
     ),
+    // Whoever owns the schema may drop the table of somebody else, and make another one of its name.
+    trap(
+        "schema",
+        "CREATE TABLE schema (id BIGINT REFERENCES referenced_events); CREATE INDEX ON schema ((id + f(1)))",
+    ),
     Trap {
         name: "policy",
         set:
@@ -194,8 +199,9 @@ fn among_traps() -> (OwnedDb, String) {
         }
         // PostgreSQL has cast what was inserted for its foreign key, with the rights of the owner of `referenced_events`:
         // the documentation warns of granting REFERENCES.
-        sql(conn, &format!("DELETE FROM ran; GRANT SELECT ON ALL TABLES IN SCHEMA {evil} TO PUBLIC; RESET search_path"));
+        sql(conn, &format!("DELETE FROM {evil}.ran; GRANT SELECT ON ALL TABLES IN SCHEMA {evil} TO PUBLIC; RESET search_path"));
     });
+    sql(&mut owned.conn, &format!("ALTER TABLE {evil}.schema OWNER TO {}", owned.owner));
     (owned, evil)
 }
 
