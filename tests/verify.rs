@@ -65,14 +65,12 @@ const ALERTS: &str = "CREATE TABLE alerts (event_id BIGINT); SELECT reference_se
 /// Each is found as one fault, and its remedy, executed as it is, mends it.
 const SEEDS: &[Seed] = &[
     seed("no trigger that keeps keys", MissingTrigger, "sensor_events_key_is_fixed", "DROP TRIGGER sensor_events_key_is_fixed ON sensor_events"),
-    seed("no trigger that locks", MissingTrigger, "sensor_events_lock_references", "DROP TRIGGER sensor_events_lock_references ON sensor_events"),
     seed("no trigger that releases", MissingTrigger, "sensor_events_release_references", "DROP TRIGGER sensor_events_release_references ON sensor_events"),
     seed("no trigger on TRUNCATE", MissingTrigger, "sensor_events_release_all_references", "DROP TRIGGER sensor_events_release_all_references ON sensor_events"),
     seed("no trigger on predictions", MissingTrigger, "predictions.triggering_event_id", "DROP TRIGGER reference_triggering_event_id ON predictions"),
     seed("no trigger on another table", MissingTrigger, "alerts.event_id", "DROP TRIGGER reference_event_id ON alerts"),
     // A hypertable refuses to disable a trigger; the catalog does not.
     seed("disabled trigger that keeps keys", DisabledTrigger, "sensor_events_key_is_fixed", "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname = 'sensor_events_key_is_fixed' AND tgrelid = 'sensor_events'::regclass"),
-    seed("disabled trigger that locks", DisabledTrigger, "sensor_events_lock_references", "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname = 'sensor_events_lock_references' AND tgrelid = 'sensor_events'::regclass"),
     seed("disabled trigger that releases", DisabledTrigger, "sensor_events_release_references", "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname = 'sensor_events_release_references' AND tgrelid = 'sensor_events'::regclass"),
     seed("trigger for replicas only", DisabledTrigger, "sensor_events_release_all_references", "UPDATE pg_trigger SET tgenabled = 'R' WHERE tgname = 'sensor_events_release_all_references' AND tgrelid = 'sensor_events'::regclass"),
     seed("disabled trigger on predictions", DisabledTrigger, "reference_triggering_event_id", "ALTER TABLE predictions DISABLE TRIGGER reference_triggering_event_id"),

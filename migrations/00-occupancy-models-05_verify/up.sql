@@ -11,10 +11,9 @@ WITH triggers AS (
         tgname AS trigger_name,
         tgenabled IN ('O', 'A') AS trigger_enabled
     FROM pg_trigger
-    JOIN pg_proc ON pg_proc.oid = tgfoid
     JOIN pg_attribute ON attrelid = tgrelid AND attnum = tgattr[0]
     -- A hypertable passes its triggers on to its chunks, which are not of interest here.
-    WHERE proname LIKE 'reference\_%' AND prosrc LIKE '%register\_sensor\_event(NEW.%'
+    WHERE is_reference_function(tgfoid)
         AND tgrelid::REGCLASS::TEXT NOT LIKE '\_timescaledb\_internal.%'
 ), constraints AS (
     SELECT
