@@ -265,7 +265,7 @@ AS $$
         FROM pg_trigger
         JOIN pg_proc ON pg_proc.oid = tgfoid
         JOIN pg_class ON pg_class.oid = tgrelid AND relkind IN ('r', 'p')
-        WHERE proname LIKE 'reference\_%' AND prosrc LIKE '%register\_sensor\_event(NEW.%' AND prosecdef
+        WHERE NOT tgisinternal AND is_reference_function(tgfoid) AND prosecdef
             -- It can register an event: any role can make a function that looks like one that does.
             AND has_function_privilege(proowner, 'register_sensor_event(bigint)', 'EXECUTE')
             AND tgparentid = 0 AND NOT is_chunk(tgrelid)
