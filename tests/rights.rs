@@ -178,6 +178,7 @@ fn among_traps() -> (OwnedDb, String) {
              GRANT SELECT, REFERENCES ON referenced_events TO {attacker}"
         ),
     );
+    let search_path = value(&mut owned.conn, "SELECT current_setting('search_path')");
     owned.as_role(&attacker, |conn| {
         sql(
             conn,
@@ -199,7 +200,7 @@ fn among_traps() -> (OwnedDb, String) {
         }
         // PostgreSQL has cast what was inserted for its foreign key, with the rights of the owner of `referenced_events`:
         // the documentation warns of granting REFERENCES.
-        sql(conn, &format!("DELETE FROM {evil}.ran; GRANT SELECT ON ALL TABLES IN SCHEMA {evil} TO PUBLIC; RESET search_path"));
+        sql(conn, &format!("DELETE FROM {evil}.ran; GRANT SELECT ON ALL TABLES IN SCHEMA {evil} TO PUBLIC; SET search_path TO {search_path}"));
     });
     sql(&mut owned.conn, &format!("ALTER TABLE {evil}.schema OWNER TO {}", owned.owner));
     (owned, evil)

@@ -18,6 +18,14 @@ AS $$
 $$;
 COMMENT ON FUNCTION qualified_name(REGCLASS) IS 'The name of a relation with its schema; null if the relation is gone.';
 
+CREATE FUNCTION database_owner() RETURNS OID
+LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+AS $$
+    SELECT datdba FROM pg_database WHERE datname = current_database()
+$$;
+COMMENT ON FUNCTION database_owner() IS 'The owner of this database.';
+
 CREATE FUNCTION unreadable_because(relation REGCLASS) RETURNS TEXT
 LANGUAGE sql STABLE
 SET search_path FROM CURRENT
@@ -54,7 +62,7 @@ AS $$
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     LEFT JOIN pg_roles AS untrusted ON untrusted.oid IN (c.relowner, n.nspowner)
         AND untrusted.oid NOT IN (SELECT oid FROM trusted)
-        AND (untrusted.rolname <> 'pg_database_owner' OR (SELECT datdba FROM pg_database WHERE datname = current_database()) NOT IN (SELECT oid FROM trusted))
+        AND CASE WHEN untrusted.rolname = 'pg_database_owner' THEN database_owner() NOT IN (SELECT oid FROM trusted) ELSE true END
     WHERE pg_is_other_temp_schema(c.relnamespace) OR c.relkind NOT IN ('r', 'p') OR untrusted.oid IS NOT NULL
     ORDER BY c.oid <> relation, untrusted.oid = c.relowner DESC
     LIMIT 1
