@@ -259,7 +259,7 @@ fn verify_reads_no_view_and_no_foreign_table() {
     sql(
         &mut owned.conn,
         &format!(
-            "CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
+            "DROP FOREIGN DATA WRAPPER IF EXISTS nowhere CASCADE; CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
              GRANT USAGE ON FOREIGN SERVER nowhere TO {owner}"
         ),
     );

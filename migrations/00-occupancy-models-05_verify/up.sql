@@ -19,7 +19,8 @@ $$;
 COMMENT ON FUNCTION qualified_name(REGCLASS) IS 'The name of a relation with its schema; null if the relation is gone.';
 
 CREATE FUNCTION database_owner() RETURNS OID
-LANGUAGE sql STABLE
+-- The planner would run a stable one to estimate, wherever it stands; not everyone may read pg_database everywhere.
+LANGUAGE sql VOLATILE
 SET search_path FROM CURRENT
 AS $$
     SELECT datdba FROM pg_database WHERE datname = current_database()
@@ -62,7 +63,8 @@ AS $$
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     LEFT JOIN pg_roles AS untrusted ON untrusted.oid IN (c.relowner, n.nspowner)
         AND untrusted.oid NOT IN (SELECT oid FROM trusted)
-        AND CASE WHEN untrusted.rolname = 'pg_database_owner' THEN database_owner() NOT IN (SELECT oid FROM trusted) ELSE true END
+        -- With the owners in it, so that it is not asked for every role.
+        AND CASE WHEN untrusted.rolname = 'pg_database_owner' AND untrusted.oid IN (c.relowner, n.nspowner) THEN database_owner() NOT IN (SELECT oid FROM trusted) ELSE true END
     WHERE pg_is_other_temp_schema(c.relnamespace) OR c.relkind NOT IN ('r', 'p') OR untrusted.oid IS NOT NULL
     ORDER BY c.oid <> relation, untrusted.oid = c.relowner DESC
     LIMIT 1
