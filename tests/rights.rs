@@ -328,7 +328,7 @@ fn a_table_that_cannot_be_read_is_reported_and_its_fix_lets_it_be_read() {
         assert!(!found.is_empty() && found.iter().all(|fault| fault.kind == Unchecked), "without {right}: {found:#?}");
         for fault in &found {
             let is_expected = |object: &&str| fault.object.ends_with(object.trim_start_matches('*'));
-            assert!(objects.iter().any(|object| is_expected(object)), "without {right}: {fault}");
+            assert!(objects.iter().any(is_expected), "without {right}: {fault}");
         }
         for fault in &found {
             sql(&mut owned.conn, &fault.remedy);
