@@ -438,16 +438,11 @@ fn no_two_columns_share_a_trigger_function() {
     let event = &insert_events(&mut conn, 1)[0];
     let pairs = [("a_b", "c"), ("a", "b_c"), ("a.b", "c"), ("a", "b.c"), ("A", "B C"), ("$body$", "a'b\"c$body$")];
     for (table, column) in pairs {
+        let relation = quoted(table).replace('\'', "''");
+        let name = column.replace('\'', "''");
         let (table, column) = (quoted(table), quoted(column));
         sql(&mut conn, &format!("CREATE TABLE IF NOT EXISTS {table} (); ALTER TABLE {table} ADD {column} BIGINT"));
-        sql(
-            &mut conn,
-            &format!(
-                "SELECT reference_sensor_events('{}', {})",
-                table.replace('\'', "''"),
-                format!("'{}'", column[1..column.len() - 1].replace("\"\"", "\"").replace('\'', "''"))
-            ),
-        );
+        sql(&mut conn, &format!("SELECT reference_sensor_events('{relation}', '{name}')"));
     }
     for (table, column) in pairs {
         sql(&mut conn, &format!("INSERT INTO {} ({}) VALUES ({})", quoted(table), quoted(column), event.id));
