@@ -115,6 +115,9 @@ impl Call for DropSensorEventsBefore {
 /// references in the same transaction. Takes the place of such a job that is there. Where the edition has no jobs, call
 /// [`drop_sensor_events_before`](crate::drop_sensor_events_before) now and then.
 ///
+/// A run for which long transactions leave no moment within 30 seconds fails and changes nothing. The server counts it
+/// as failed (`total_failures` in `timescaledb_information.job_stats`) and runs the job again after its retry period.
+///
 /// # Errors
 /// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
 /// [`ReferenceError::RetentionInterval`](crate::timescale::ReferenceError::RetentionInterval) if nothing would be kept.

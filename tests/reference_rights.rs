@@ -6,7 +6,7 @@ mod support;
 use diesel::prelude::*;
 use occupancy_models::schema::sensor_events;
 use occupancy_models::{Call, Error, NewSensorEvent, SensorType, reference, timescale};
-use support::{TestDb, sql, value, values};
+use support::{TestDb, needs, sql, value, values};
 
 diesel::table! {
     attacker.alerts (id) {
@@ -76,6 +76,7 @@ fn assert_only_ran_as_the_attacker(conn: &mut PgConnection, after: &str) {
 
 #[test]
 fn no_trigger_function_can_be_attached_by_a_role_without_rights() {
+    needs!(TwoConnections);
     with_attacker(|conn| {
         let functions = values(
             conn,
@@ -124,6 +125,7 @@ fn no_trigger_function_can_be_attached_by_a_role_without_rights() {
 /// The attack that made any role a superuser: the cast of a row that a function with the owner's rights converts.
 #[test]
 fn nothing_of_a_foreign_row_is_converted() {
+    needs!(TwoConnections);
     with_attacker(|conn| {
         let functions =
             values(conn, "SELECT oid::regproc FROM pg_proc WHERE prosecdef AND prorettype = 'trigger'::regtype");
@@ -143,6 +145,7 @@ fn nothing_of_a_foreign_row_is_converted() {
 
 #[test]
 fn the_owner_of_a_referring_table_gets_nothing_run_by_changing_its_columns() {
+    needs!(TwoConnections);
     with_attacker(|conn| {
         sql(conn, "CREATE TABLE attacker.alerts (id BIGINT, event_id BIGINT, other attacker.evil)");
         as_owner(conn, "SELECT reference_sensor_events('attacker.alerts', 'event_id')");
@@ -169,6 +172,8 @@ fn the_owner_of_a_referring_table_gets_nothing_run_by_changing_its_columns() {
 
 #[test]
 fn attaching_reads_no_view_and_obeys_no_policy_of_another_role() {
+    // The server of one connection has one user.
+    needs!(TwoConnections);
     with_attacker(|conn| {
         sql(conn, "CREATE VIEW attacker.alerts AS SELECT 1::BIGINT AS id, 1::BIGINT AS event_id WHERE attacker.f()");
         sql(conn, "RESET SESSION AUTHORIZATION");

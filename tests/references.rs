@@ -12,7 +12,7 @@ use occupancy_models::{
     Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, ReferencedEvent, SensorEvent, SensorType,
     TransitionType, reference, verify,
 };
-use support::{TestDb, sql, sql_error, value};
+use support::{TestDb, sql, sql_error, value, values};
 
 diesel::table! {
     alerts (id) {
@@ -332,4 +332,175 @@ fn a_long_name_in_another_schema_can_refer() {
     }
     assert_healthy(&mut conn);
     sql(&mut conn, &format!(r#"SET client_min_messages TO warning; DROP SCHEMA "{schema}" CASCADE"#));
+}
+
+fn constraints(conn: &mut PgConnection, table: &str) -> Vec<String> {
+    values(
+        conn,
+        &format!(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint
+             WHERE conrelid = '{table}'::regclass AND contype = 'f' ORDER BY 1"
+        ),
+    )
+}
+
+/// What guards references and is not a part of the tables of this crate.
+fn generated(conn: &mut PgConnection) -> Vec<String> {
+    values(conn, "SELECT oid::regproc FROM pg_proc WHERE prosrc LIKE '%.register\\_sensor\\_event(NEW.%' ORDER BY 1")
+}
+
+#[test]
+fn a_foreign_key_made_by_hand_is_recognised() {
+    let (_db, mut conn) = TestDb::ready();
+    for (action, type_, validity) in [
+        ("ON DELETE CASCADE", "BIGINT NOT NULL", ""),
+        ("ON DELETE RESTRICT", "BIGINT NOT NULL", ""),
+        ("", "BIGINT", ""),
+        ("ON DELETE CASCADE", "BIGINT", " NOT VALID"),
+    ] {
+        let event = &insert_events(&mut conn, 1)[0];
+        sql(
+            &mut conn,
+            &format!(
+                "CREATE TABLE notes (event_id {type_});
+                 ALTER TABLE notes ADD FOREIGN KEY (event_id) REFERENCES referenced_events {action}{validity}",
+            ),
+        );
+        for _ in 0..2 {
+            sql(&mut conn, "SELECT reference_sensor_events('notes', 'event_id')");
+        }
+        let expected = format!("FOREIGN KEY (event_id) REFERENCES referenced_events(id) {action}");
+        assert_eq!(constraints(&mut conn, "notes"), [expected.trim()], "{action} {validity}");
+
+        sql(&mut conn, &format!("INSERT INTO notes VALUES ({})", event.id));
+        if action == "ON DELETE CASCADE" {
+            diesel::delete(event).execute(&mut conn).unwrap();
+            assert_eq!(value(&mut conn, "SELECT count(*) FROM notes"), "0");
+        } else {
+            let error = diesel::delete(event).execute(&mut conn).unwrap_err().to_string();
+            assert!(error.contains("violates foreign key constraint"), "{error}");
+        }
+        sql(
+            &mut conn,
+            "SELECT unreference_sensor_events('notes', 'event_id'); DROP TABLE notes; DELETE FROM sensor_events",
+        );
+    }
+}
+
+#[test]
+fn a_column_that_may_not_be_null_needs_a_foreign_key_that_leaves_it_alone() {
+    let (_db, mut conn) = TestDb::ready();
+    sql(&mut conn, "CREATE TABLE notes (event_id BIGINT NOT NULL REFERENCES referenced_events ON DELETE SET NULL)");
+    let error = sql_error(&mut conn, "SELECT reference_sensor_events('notes', 'event_id')");
+    assert!(error.contains("is NOT NULL"), "{error}");
+}
+
+#[test]
+fn detaching_leaves_nothing_behind() {
+    let (_db, mut conn) = TestDb::ready();
+    sql(
+        &mut conn,
+        "CREATE TABLE alerts (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor_event_id BIGINT, other_event_id BIGINT)",
+    );
+    let before = generated(&mut conn);
+    assert!(!reference::detach(alerts::sensor_event_id).call(&mut conn).unwrap());
+    reference::attach(alerts::sensor_event_id).call(&mut conn).unwrap();
+    reference::attach(alerts::other_event_id).call(&mut conn).unwrap();
+    assert_eq!(generated(&mut conn).len(), before.len() + 2);
+
+    assert!(reference::detach(alerts::sensor_event_id).call(&mut conn).unwrap());
+    assert_eq!(generated(&mut conn).len(), before.len() + 1, "the function of the other column stays");
+    assert!(reference::detach(alerts::other_event_id).call(&mut conn).unwrap());
+    assert!(!reference::detach(alerts::other_event_id).call(&mut conn).unwrap());
+    assert_eq!(generated(&mut conn), before);
+    assert_eq!(constraints(&mut conn, "alerts"), [""; 0]);
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'alerts'::regclass"), "0");
+    // Anything goes again.
+    sql(&mut conn, "INSERT INTO alerts (sensor_event_id) VALUES (42)");
+}
+
+#[test]
+fn attaching_again_follows_a_renamed_table_and_column() {
+    let (_db, mut conn) = TestDb::ready();
+    let before = generated(&mut conn);
+    sql(&mut conn, "CREATE TABLE alerts (a BIGINT); SELECT reference_sensor_events('alerts', 'a')");
+    let event = &insert_events(&mut conn, 1)[0];
+    sql(&mut conn, "ALTER TABLE alerts RENAME a TO b");
+    let error = sql_error(&mut conn, &format!("INSERT INTO alerts VALUES ({})", event.id));
+    assert!(error.contains(r#"record "new" has no field "a""#), "never silently: {error}");
+    sql(&mut conn, "ALTER TABLE alerts RENAME TO warnings");
+    for _ in 0..2 {
+        sql(&mut conn, "SELECT reference_sensor_events('warnings', 'b')");
+        assert_eq!(generated(&mut conn).len(), before.len() + 1);
+    }
+    sql(&mut conn, &format!("INSERT INTO warnings VALUES ({})", event.id));
+    diesel::delete(event).execute(&mut conn).unwrap();
+    assert_eq!(value(&mut conn, "SELECT count(b) FROM warnings"), "0");
+    assert_healthy(&mut conn);
+}
+
+/// Names that would be one and the same if they were only put together.
+#[test]
+fn no_two_columns_share_a_trigger_function() {
+    let (_db, mut conn) = TestDb::ready();
+    let event = &insert_events(&mut conn, 1)[0];
+    let pairs = [("a_b", "c"), ("a", "b_c"), ("a.b", "c"), ("a", "b.c"), ("A", "B C"), ("$body$", "a'b\"c$body$")];
+    for (table, column) in pairs {
+        let relation = quoted(table).replace('\'', "''");
+        let name = column.replace('\'', "''");
+        let (table, column) = (quoted(table), quoted(column));
+        sql(&mut conn, &format!("CREATE TABLE IF NOT EXISTS {table} (); ALTER TABLE {table} ADD {column} BIGINT"));
+        sql(&mut conn, &format!("SELECT reference_sensor_events('{relation}', '{name}')"));
+    }
+    for (table, column) in pairs {
+        sql(&mut conn, &format!("INSERT INTO {} ({}) VALUES ({})", quoted(table), quoted(column), event.id));
+    }
+    diesel::delete(event).execute(&mut conn).unwrap();
+    for (table, column) in pairs {
+        let left = format!("SELECT count({}) FROM {}", quoted(column), quoted(table));
+        assert_eq!(value(&mut conn, &left), "0", "{table} {column}");
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[test]
+fn attaching_a_table_with_many_rows_is_quick() {
+    let (_db, mut conn) = TestDb::ready();
+    sql(
+        &mut conn,
+        "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state)
+         SELECT timestamptz '2026-01-05' + n * interval '1 minute', 'room', 'sensor', 'motion', 'on'
+         FROM generate_series(1, 20000) AS n;
+         ANALYZE sensor_events;
+         CREATE TABLE alerts (id BIGINT PRIMARY KEY, sensor_event_id BIGINT, other_event_id BIGINT);
+         INSERT INTO alerts (id, sensor_event_id) SELECT row_number() OVER (ORDER BY md5(id::text)), id FROM sensor_events",
+    );
+    let started = std::time::Instant::now();
+    reference::attach(alerts::sensor_event_id).call(&mut conn).unwrap();
+    let elapsed = started.elapsed();
+    eprintln!("20,000 references attached in {elapsed:?}");
+    assert_eq!(referenced_events::table.count().get_result::<i64>(&mut conn).unwrap(), 20_000);
+    // One by one it takes ten times as long.
+    assert!(elapsed < std::time::Duration::from_secs(4), "{elapsed:?}");
+}
+
+#[test]
+fn an_event_is_at_no_infinity() {
+    let (_db, mut conn) = TestDb::ready();
+    // TimescaleDB refuses what it has no chunk for.
+    for timestamp in ["infinity", "-infinity"] {
+        let error = sql_error(
+            &mut conn,
+            &format!(
+                "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state) VALUES ('{timestamp}', 'room', 'sensor', 'motion', 'on')"
+            ),
+        );
+        assert!(error.contains("violates check constraint") || error.contains("out of range"), "{error}");
+    }
+    let check = "SELECT pg_get_constraintdef(oid) FROM pg_constraint
+                 WHERE conrelid = 'sensor_events'::regclass AND contype = 'c' AND conkey = ARRAY[2::smallint]";
+    assert_eq!(values(&mut conn, check), [r#"CHECK (isfinite("timestamp"))"#]);
 }

@@ -3,8 +3,11 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
+use occupancy_models::retry::Transient;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{self, ReferenceError};
 use occupancy_models::{Call, Error, FaultKind, SensorEvent, drop_sensor_events_before, reference, verify};
@@ -132,6 +135,78 @@ fn retention_above_read_committed_is_refused() {
         panic!("{error}")
     };
     assert_eq!(message, "drop_sensor_events_before() cannot run under SERIALIZABLE");
+    assert_eq!(counts(&mut conn), (240, 240));
+}
+
+/// A report that reads all events, in a transaction that stays open.
+#[test]
+fn retention_that_waits_holds_up_no_read_and_gives_up() {
+    needs!(Timescale, TwoConnections);
+    let (db, mut conn) = TestDb::ready();
+    ten_days(&mut conn);
+    let (mut report, mut reader) = (db.connect(), db.connect());
+    sql(&mut report, "BEGIN; SELECT count(*) FROM sensor_events");
+    let timeout = TimeDelta::milliseconds(2_500);
+    let (error, slowest) = std::thread::scope(|scope| {
+        let retention = scope.spawn(|| {
+            let started = Instant::now();
+            let cutoff = midnight() + TimeDelta::days(5);
+            let result = drop_sensor_events_before(cutoff).lock_timeout(timeout).call(&mut conn);
+            (result.unwrap_err(), started.elapsed())
+        });
+        let mut slowest = Duration::ZERO;
+        while !retention.is_finished() {
+            let started = Instant::now();
+            assert_eq!(sensor_events::table.count().get_result::<i64>(&mut reader).unwrap(), 240);
+            slowest = slowest.max(started.elapsed());
+        }
+        let (error, elapsed) = retention.join().unwrap();
+        assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+        (error, slowest)
+    });
+    assert!(error.is_transient(), "{error}");
+    let Error::Reference(ReferenceError::LockTimeout { message, .. }) = error else { panic!("{error}") };
+    assert_eq!(message, "retention of sensor_events could not lock within 00:00:02.5 what it drops");
+    assert!(slowest < Duration::from_millis(1_500), "a read took {slowest:?}");
+    assert_eq!(counts(&mut conn), (240, 240), "nothing has changed");
+
+    sql(&mut report, "COMMIT");
+    drop_sensor_events_before(midnight() + TimeDelta::days(5)).call(&mut conn).unwrap();
+    assert_eq!(counts(&mut conn), (240, 120));
+    assert_constraints_in_place(&mut conn);
+}
+
+#[test]
+fn retention_goes_on_when_the_long_transaction_ends() {
+    needs!(Timescale, TwoConnections);
+    let (db, mut conn) = TestDb::ready();
+    ten_days(&mut conn);
+    let mut report = db.connect();
+    sql(&mut report, "BEGIN; SELECT count(*) FROM sensor_events");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(700));
+            sql(&mut report, "COMMIT");
+        });
+        let report = drop_sensor_events_before(midnight() + TimeDelta::days(5)).call(&mut conn).unwrap();
+        assert_eq!((report.chunks_dropped, report.events_released), (5, 120));
+    });
+    assert_eq!(value(&mut conn, "SELECT current_setting('lock_timeout')"), "0", "the caller's own setting");
+    assert_constraints_in_place(&mut conn);
+}
+
+#[test]
+fn the_lock_timeout_counts_on_a_plain_table_too() {
+    needs!(TwoConnections);
+    let (db, mut conn) = TestDb::migrated();
+    ten_days(&mut conn);
+    let mut other = db.connect();
+    sql(&mut other, "BEGIN; SELECT FROM sensor_events ORDER BY timestamp LIMIT 1 FOR UPDATE");
+    let error = drop_sensor_events_before(midnight() + TimeDelta::days(5))
+        .lock_timeout(TimeDelta::milliseconds(300))
+        .call(&mut conn)
+        .unwrap_err();
+    assert!(matches!(error, Error::Reference(ReferenceError::LockTimeout { .. })), "{error}");
     assert_eq!(counts(&mut conn), (240, 240));
 }
 

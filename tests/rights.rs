@@ -151,6 +151,11 @@ const TRAPS: &[Trap] = &[
          CREATE TABLE foreign_type (id mood REFERENCES referenced_events);
          INSERT INTO foreign_type VALUES ('x')",
     ),
+    // Whoever owns the schema may drop the table of somebody else, and make another one of its name.
+    trap(
+        "schema",
+        "CREATE TABLE schema (id BIGINT REFERENCES referenced_events); CREATE INDEX ON schema ((id + f(1)))",
+    ),
     Trap {
         name: "policy",
         set:
@@ -174,6 +179,7 @@ fn among_traps() -> (OwnedDb, String) {
              GRANT SELECT, REFERENCES ON referenced_events TO {attacker}"
         ),
     );
+    let search_path = value(&mut owned.conn, "SELECT current_setting('search_path')");
     owned.as_role(&attacker, |conn| {
         sql(
             conn,
@@ -195,8 +201,9 @@ fn among_traps() -> (OwnedDb, String) {
         }
         // PostgreSQL has cast what was inserted for its foreign key, with the rights of the owner of `referenced_events`:
         // the documentation warns of granting REFERENCES.
-        sql(conn, &format!("DELETE FROM ran; GRANT SELECT ON ALL TABLES IN SCHEMA {evil} TO PUBLIC; RESET search_path"));
+        sql(conn, &format!("DELETE FROM {evil}.ran; GRANT SELECT ON ALL TABLES IN SCHEMA {evil} TO PUBLIC; SET search_path TO {search_path}"));
     });
+    sql(&mut owned.conn, &format!("ALTER TABLE {evil}.schema OWNER TO {}", owned.owner));
     (owned, evil)
 }
 
@@ -253,7 +260,7 @@ fn verify_reads_no_view_and_no_foreign_table() {
     sql(
         &mut owned.conn,
         &format!(
-            "CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
+            "DROP FOREIGN DATA WRAPPER IF EXISTS nowhere CASCADE; CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
              GRANT USAGE ON FOREIGN SERVER nowhere TO {owner}"
         ),
     );
@@ -322,7 +329,7 @@ fn a_table_that_cannot_be_read_is_reported_and_its_fix_lets_it_be_read() {
         assert!(!found.is_empty() && found.iter().all(|fault| fault.kind == Unchecked), "without {right}: {found:#?}");
         for fault in &found {
             let is_expected = |object: &&str| fault.object.ends_with(object.trim_start_matches('*'));
-            assert!(objects.iter().any(|object| is_expected(&object)), "without {right}: {fault}");
+            assert!(objects.iter().any(is_expected), "without {right}: {fault}");
         }
         for fault in &found {
             sql(&mut owned.conn, &fault.remedy);

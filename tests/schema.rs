@@ -140,7 +140,11 @@ fn a_prediction_refers_to_an_event_by_its_id_alone_and_the_reference_is_cleared(
         );
         let trigger = "SELECT concat_ws(' ', tgenabled, tgfoid::regprocedure)
                        FROM pg_trigger WHERE tgrelid = 'predictions'::regclass AND NOT tgisinternal";
-        assert_eq!(values(conn, trigger), ["O register_referenced_event()"], "the triggers of predictions {when}");
+        assert_eq!(
+            values(conn, trigger),
+            [r#"O "reference_predictions.triggering_event_id"()"#],
+            "the triggers of predictions {when}"
+        );
     });
 }
 
@@ -167,7 +171,7 @@ fn predictions_has_an_index_for_each_way_that_it_is_read() {
 fn check_constraints_guard_the_columns() {
     before_and_after_the_set_up(|conn, when| {
         for (table, expected) in [
-            ("sensor_events", ["confidence_score", "room_id", "sensor_id", "sensor_type"].as_slice()),
+            ("sensor_events", ["confidence_score", "room_id", "sensor_id", "sensor_type", "timestamp"].as_slice()),
             (
                 "predictions",
                 &[
@@ -180,7 +184,7 @@ fn check_constraints_guard_the_columns() {
                     "transition_type",
                 ],
             ),
-            ("referenced_events_epoch", &["is_only_row"]),
+            ("referenced_events_epoch", &["stripe"]),
             ("sensor_event_id_locks", &["slot"]),
         ] {
             let mut checked = values(

@@ -66,6 +66,17 @@ impl Seed {
 
 const ALERTS: &str = "CREATE TABLE alerts (event_id BIGINT); SELECT reference_sensor_events('alerts', 'event_id'); INSERT INTO alerts SELECT id FROM sensor_events";
 
+/// Runs what is given as the fix. It is one statement, as PostgreSQL prepares no more than one: whatever runs it, it does
+/// all or nothing.
+#[track_caller]
+fn run_fix(conn: &mut PgConnection, fault: &Fault) {
+    try_fix(conn, fault).unwrap_or_else(|error| panic!("{error}\nin: {fault}"));
+}
+
+fn try_fix(conn: &mut PgConnection, fault: &Fault) -> QueryResult<usize> {
+    diesel::sql_query(&fault.remedy).execute(conn)
+}
+
 /// Each is found as one fault, and its remedy, executed as it is, mends it.
 const SEEDS: &[Seed] = &[
     seed("no trigger that keeps keys", MissingTrigger, "sensor_events_key_is_fixed", "DROP TRIGGER sensor_events_key_is_fixed ON sensor_events"),
@@ -171,6 +182,22 @@ const SEEDS: &[Seed] = &[
     )
     .needs(Needs::Timescale)
     .detail("2 events"),
+    seed(
+        "a reference in a hypertable that dangles", DanglingReference, "notes.event_id",
+        "CREATE TABLE notes (at TIMESTAMPTZ NOT NULL, event_id BIGINT); SELECT create_hypertable('notes', by_range('at'));
+         SELECT reference_sensor_events('notes', 'event_id'); INSERT INTO notes SELECT timestamp, id FROM sensor_events;
+         SET session_replication_role TO replica; UPDATE notes SET event_id = 99; SET session_replication_role TO origin",
+    )
+    .needs(Needs::Timescale)
+    .detail("3 rows"),
+    seed(
+        "a disabled trigger on a hypertable that refers", DisabledTrigger, "reference_event_id",
+        "CREATE TABLE notes (at TIMESTAMPTZ NOT NULL, event_id BIGINT); SELECT create_hypertable('notes', by_range('at'));
+         SELECT reference_sensor_events('notes', 'event_id'); INSERT INTO notes SELECT timestamp, id FROM sensor_events;
+         UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname = 'reference_event_id' AND tgrelid <> 'alerts'::regclass",
+    )
+    .needs(Needs::Timescale)
+    .detail("notes.event_id"),
     seed("a plain drop_chunks", DanglingReference, "referenced_events", "SELECT drop_chunks('sensor_events', older_than => timestamptz '2026-01-07 12:00+00')")
         .needs(Needs::Timescale),
     seed(
@@ -222,7 +249,7 @@ fn assert_found_and_mended(conn: &mut PgConnection, seed: &Seed) {
     // Whatever the search_path of whoever runs it.
     let search_path = value(conn, "SELECT current_setting('search_path')");
     sql(conn, "SET LOCAL search_path TO pg_catalog");
-    sql(conn, &fault.remedy);
+    run_fix(conn, fault);
     sql(conn, &format!("SET LOCAL search_path TO {search_path}"));
     assert_eq!(faults(conn), [], "{}: after the remedy {}", seed.name, fault.remedy);
     assert_works(conn, seed.name);
@@ -352,7 +379,7 @@ fn a_plain_table_is_a_fault_unless_it_will_do() {
     assert_eq!(found.iter().map(|fault| fault.kind).collect::<Vec<_>>(), [NotAHypertable]);
     assert_eq!(faults(&mut conn), []);
     if support::has(support::Needs::Timescale) {
-        sql(&mut conn, &found[0].remedy);
+        run_fix(&mut conn, &found[0]);
         assert_eq!(verify().call(&mut conn).unwrap(), []);
     }
 }
@@ -383,7 +410,7 @@ fn an_id_forced_in_twice_is_mended_without_losing_an_event_or_a_reference() {
     );
     assert_eq!(verify().plain_table_will_do(true).scan_events(false).call(&mut conn).unwrap(), []);
     let found = faults(&mut conn);
-    sql(&mut conn, &found[0].remedy);
+    run_fix(&mut conn, &found[0]);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "4");
     // The event that the reference was made to has kept its id.
     assert_eq!(value(&mut conn, "SELECT timestamp = timestamptz '2026-01-07' FROM sensor_events WHERE id = 2"), "true");
@@ -426,7 +453,7 @@ fn the_fix_for_a_reference_that_must_not_be_null_keeps_it_so_and_adds_a_foreign_
     let found = faults(&mut conn);
     assert_eq!(kinds(&found), [(UnregisteredReference, "alerts.event_id"), (MissingForeignKey, "alerts.event_id")]);
     // The second registers as well.
-    sql(&mut conn, &found[1].remedy);
+    run_fix(&mut conn, &found[1]);
     assert_eq!(faults(&mut conn), []);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM alerts"), "3");
     let refused = sql_error(&mut conn, "DELETE FROM sensor_events WHERE id = 1");
@@ -448,7 +475,7 @@ fn a_reference_that_must_not_be_null_is_never_set_null() {
     let found = faults(&mut conn);
     assert_eq!(kinds(&found), [(WrongForeignKey, "alerts_event_id_fkey"), (MissingTrigger, "alerts.event_id")]);
     for fault in &found {
-        sql(&mut conn, &fault.remedy);
+        run_fix(&mut conn, fault);
     }
     assert_eq!(faults(&mut conn), []);
     let refused = sql_error(&mut conn, "DELETE FROM sensor_events WHERE id = 1");
@@ -475,14 +502,14 @@ fn a_fix_that_fails_leaves_what_there_was() {
         ]
     );
     for fault in &found[1..] {
-        let error = sql_error(&mut conn, &fault.remedy);
+        let error = try_fix(&mut conn, fault).unwrap_err().to_string();
         assert!(error.contains("violates foreign key constraint"), "{error}");
         assert_eq!(faults(&mut conn), found, "after {}", fault.remedy);
     }
     // In their order they do.
     for fault in &found {
         if faults(&mut conn).contains(fault) {
-            sql(&mut conn, &fault.remedy);
+            run_fix(&mut conn, fault);
         }
     }
     assert_eq!(faults(&mut conn), []);
@@ -509,7 +536,7 @@ fn the_fix_for_a_reference_that_is_not_registered_keeps_it_and_that_for_one_that
     assert!(found.iter().all(|fault| fault.detail.starts_with("1 rows ")), "{found:?}");
     // In the order that loses most, if one of them did too much.
     for fault in found.iter().rev() {
-        sql(&mut conn, &fault.remedy);
+        run_fix(&mut conn, fault);
     }
     assert_eq!(faults(&mut conn), []);
     assert_eq!(values(&mut conn, "SELECT triggering_event_id FROM predictions ORDER BY id"), ["4", "", "3"]);
@@ -536,7 +563,7 @@ fn attached_partitioned_and_inherited_tables_are_silent() {
     );
     let found = faults(&mut conn);
     assert_eq!(kinds(&found), [(DisabledTrigger, "parted_event_id_fkey")]);
-    sql(&mut conn, &found[0].remedy);
+    run_fix(&mut conn, &found[0]);
     assert_eq!(faults(&mut conn), []);
 }
 
@@ -547,7 +574,7 @@ fn a_renamed_column_is_reported_and_its_fix_lets_references_in_again() {
     let found = faults(&mut conn);
     assert_eq!(kinds(&found), [(WrongTrigger, "reference_event_id")]);
     assert!(found[0].detail.contains("alerts.\"an event's id\""), "{}", found[0]);
-    sql(&mut conn, &found[0].remedy);
+    run_fix(&mut conn, &found[0]);
     assert_eq!(faults(&mut conn), []);
     sql(
         &mut conn,

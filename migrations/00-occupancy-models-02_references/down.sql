@@ -6,8 +6,7 @@ BEGIN
     FOR left_over IN
         SELECT oid
         FROM pg_proc
-        WHERE pronamespace = current_schema()::REGNAMESPACE AND proname LIKE 'reference\_%'
-            AND prosrc LIKE '%register\_sensor\_event(NEW.%'
+        WHERE is_reference_function(oid)
             AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = pg_proc.oid)
     LOOP
         EXECUTE format('DROP FUNCTION %s', left_over);
@@ -23,6 +22,7 @@ DROP FUNCTION check_reference_column(REGCLASS, NAME, BOOLEAN);
 DROP FUNCTION drop_reference_triggers(REGCLASS, NAME);
 DROP FUNCTION create_reference_trigger(REGCLASS, NAME);
 DROP FUNCTION reference_triggers(REGCLASS, NAME);
+DROP FUNCTION is_reference_function(OID);
 DROP FUNCTION reference_function_name(REGCLASS, NAME);
 DROP FUNCTION release_missing_events();
 DROP TRIGGER sensor_events_release_all_references ON sensor_events;

@@ -364,18 +364,21 @@ SET enable_nestloop TO off
 SET jit TO off
 AS $$
 DECLARE
+    find_missing CONSTANT TEXT :=
+        'SELECT coalesce(array_agg(r.id), ARRAY[]::BIGINT[])
+        FROM referenced_events AS r
+        LEFT JOIN sensor_events AS e ON e.id = r.id AND e.timestamp = r.timestamp
+        WHERE e.id IS NULL AND ($1 IS NULL OR r.id = ANY ($1))';
+    missing BIGINT[];
     released BIGINT;
 BEGIN
     PERFORM refuse_old_snapshot('release_missing_events()');
     PERFORM refuse_row_security('release_missing_events()');
-    DELETE FROM referenced_events AS registered
-    USING (
-        SELECT r.id
-        FROM referenced_events AS r
-        LEFT JOIN sensor_events AS e ON e.id = r.id AND e.timestamp = r.timestamp
-        WHERE e.id IS NULL
-    ) AS missing
-    WHERE registered.id = missing.id;
+    EXECUTE find_missing INTO missing USING NULL::BIGINT[];
+    -- Again, with every chunk locked by the first look: one that was converted to the columnstore meanwhile may have
+    -- looked empty.
+    EXECUTE find_missing INTO missing USING missing;
+    DELETE FROM referenced_events WHERE id = ANY (missing);
     GET DIAGNOSTICS released = ROW_COUNT;
     RETURN released;
 END
@@ -393,6 +396,16 @@ RETURN (
 );
 COMMENT ON FUNCTION reference_function_name(REGCLASS, NAME) IS 'The name of the trigger function of a column that refers to sensor events. It is in the schema of the table.';
 
+CREATE FUNCTION is_reference_function(function OID) RETURNS BOOLEAN
+LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+RETURN EXISTS (
+    SELECT FROM pg_proc
+    WHERE oid = function AND proname LIKE 'reference\_%'
+        AND strpos(prosrc, format('PERFORM %I.register_sensor_event(NEW.', current_schema())) > 0
+);
+COMMENT ON FUNCTION is_reference_function(OID) IS 'Whether a function is the trigger function of a column that refers to these sensor events.';
+
 CREATE FUNCTION reference_triggers(relation REGCLASS, column_name NAME)
 RETURNS TABLE (trigger_name NAME, function REGPROCEDURE, is_right BOOLEAN)
 LANGUAGE sql STABLE
@@ -409,8 +422,7 @@ AS $$
     JOIN pg_class ON pg_class.oid = attrelid
     JOIN pg_trigger ON tgrelid = attrelid AND tgattr[0] = attnum
     JOIN pg_proc ON pg_proc.oid = tgfoid
-    WHERE attrelid = relation AND attname = column_name AND proname LIKE 'reference\_%'
-        AND prosrc LIKE '%register\_sensor\_event(NEW.%'
+    WHERE attrelid = relation AND attname = column_name AND is_reference_function(tgfoid)
 $$;
 COMMENT ON FUNCTION reference_triggers(REGCLASS, NAME) IS 'The triggers of a column that register sensor events, and whether each is as reference_sensor_events() makes it. Other ones are left by renaming a table or column.';
 
@@ -432,11 +444,11 @@ BEGIN
         RAISE EXCEPTION 'the column %% of %% is no longer a bigint', %3$L, TG_RELID::pg_catalog.regclass
             USING ERRCODE = 'datatype_mismatch';
     END IF;
-    PERFORM register_sensor_event(NEW.%1$I);
+    PERFORM %4$I.register_sensor_event(NEW.%1$I);
     RETURN NEW;
 END
 $f$,
-        column_name, 'bigint'::REGTYPE::OID, column_name
+        column_name, 'bigint'::REGTYPE::OID, column_name, current_schema()
     );
 BEGIN
     EXECUTE format(

@@ -15,4 +15,5 @@ DROP FUNCTION verify_hypertable(BOOLEAN);
 DROP FUNCTION fix_unreadable(REGCLASS[]);
 DROP FUNCTION fix_for(REGCLASS, TEXT);
 DROP FUNCTION unreadable_because(REGCLASS);
+DROP FUNCTION database_owner();
 DROP FUNCTION qualified_name(REGCLASS);

@@ -18,6 +18,15 @@ AS $$
 $$;
 COMMENT ON FUNCTION qualified_name(REGCLASS) IS 'The name of a relation with its schema; null if the relation is gone.';
 
+CREATE FUNCTION database_owner() RETURNS OID
+-- The planner would run a stable one to estimate, wherever it stands; not everyone may read pg_database everywhere.
+LANGUAGE sql VOLATILE
+SET search_path FROM CURRENT
+AS $$
+    SELECT datdba FROM pg_database WHERE datname = current_database()
+$$;
+COMMENT ON FUNCTION database_owner() IS 'The owner of this database.';
+
 CREATE FUNCTION unreadable_because(relation REGCLASS) RETURNS TEXT
 LANGUAGE sql STABLE
 SET search_path FROM CURRENT
@@ -54,7 +63,8 @@ AS $$
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     LEFT JOIN pg_roles AS untrusted ON untrusted.oid IN (c.relowner, n.nspowner)
         AND untrusted.oid NOT IN (SELECT oid FROM trusted)
-        AND (untrusted.rolname <> 'pg_database_owner' OR (SELECT datdba FROM pg_database WHERE datname = current_database()) NOT IN (SELECT oid FROM trusted))
+        -- With the owners in it, so that it is not asked for every role.
+        AND CASE WHEN untrusted.rolname = 'pg_database_owner' AND untrusted.oid IN (c.relowner, n.nspowner) THEN database_owner() NOT IN (SELECT oid FROM trusted) ELSE true END
     WHERE pg_is_other_temp_schema(c.relnamespace) OR c.relkind NOT IN ('r', 'p') OR untrusted.oid IS NOT NULL
     ORDER BY c.oid <> relation, untrusted.oid = c.relowner DESC
     LIMIT 1
@@ -265,7 +275,7 @@ AS $$
         FROM pg_trigger
         JOIN pg_proc ON pg_proc.oid = tgfoid
         JOIN pg_class ON pg_class.oid = tgrelid AND relkind IN ('r', 'p')
-        WHERE proname LIKE 'reference\_%' AND prosrc LIKE '%register\_sensor\_event(NEW.%' AND prosecdef
+        WHERE NOT tgisinternal AND is_reference_function(tgfoid) AND prosecdef
             -- It can register an event: any role can make a function that looks like one that does.
             AND has_function_privilege(proowner, 'register_sensor_event(bigint)', 'EXECUTE')
             AND tgparentid = 0 AND NOT is_chunk(tgrelid)

@@ -249,6 +249,7 @@ pub struct OwnedDb {
     pub conn: PgConnection,
     pub db: TestDb,
     pub owner: String,
+    superuser: String,
     roles: Roles,
 }
 
@@ -263,7 +264,8 @@ impl OwnedDb {
         let roles = Roles(vec![owner.clone()]);
         let whose = if facts().is_single { format!("SCHEMA {}", db.name) } else { format!("DATABASE {}", db.name) };
         sql(&mut conn, &format!("CREATE ROLE {owner} LOGIN; ALTER {whose} OWNER TO {owner}"));
-        let mut owned = Self { conn, db, owner, roles };
+        let superuser = value(&mut conn, "SELECT current_user");
+        let mut owned = Self { conn, db, owner, superuser, roles };
         owned.as_owner(|conn| {
             occupancy_models::run_migrations(conn).unwrap();
             SensorEvent::hypertable()
@@ -286,13 +288,21 @@ impl OwnedDb {
     pub fn as_role<T>(&mut self, role: &str, work: impl FnOnce(&mut PgConnection) -> T) -> T {
         sql(&mut self.conn, &format!("SET SESSION AUTHORIZATION {role}"));
         let result = work(&mut self.conn);
-        sql(&mut self.conn, "RESET SESSION AUTHORIZATION");
+        // Not RESET, which does nothing on the WebAssembly server.
+        sql(&mut self.conn, &format!("SET SESSION AUTHORIZATION {}", self.superuser));
         result
     }
 
     pub fn as_owner<T>(&mut self, work: impl FnOnce(&mut PgConnection) -> T) -> T {
         let owner = self.owner.clone();
         self.as_role(&owner, work)
+    }
+}
+
+impl Drop for OwnedDb {
+    /// A test that fails as another role would leave it to the next test: the WebAssembly server has one session.
+    fn drop(&mut self) {
+        let _ = self.conn.batch_execute(&format!("ROLLBACK; SET SESSION AUTHORIZATION {}", self.superuser));
     }
 }
 
