@@ -1,7 +1,7 @@
 //! Migrations that live beside an application's own.
 //!
 //! [`run_migrations`] keeps its own books in the table `occupancy_models_migrations`, so that the versions of two
-//! crates can never collide and reverting an application's migrations never trips over these. A lock in the database
+//! crates can never collide and reverting an application's migrations never trips over these. A lock on that table
 //! makes processes that start at once take turns. All pending migrations run in one transaction: all or none.
 //!
 //! Everything goes to the first schema of the connection's `search_path`, and the functions find their tables there
@@ -19,7 +19,8 @@ use diesel::connection::{LoadConnection, TransactionManager};
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::result::Error as DieselError;
+use diesel::sql_types::{Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::{Error, Result};
@@ -36,9 +37,6 @@ use crate::error::{Error, Result};
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
 const BOOKS: &str = "occupancy_models_migrations";
-
-/// Spells "occupanc"; nothing else in the database should lock the same number.
-const LOCK: i64 = 0x6f63_6375_7061_6e63;
 
 use books::{__diesel_schema_migrations, occupancy_models_migrations};
 
@@ -129,7 +127,6 @@ where
             // What is read after the lock must be what the last holder has committed.
             conn.batch_execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")?;
         }
-        diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(LOCK).execute(conn)?;
         let (search_path, has_schema): (String, bool) = diesel::select((
             diesel::dsl::sql::<Text>("current_setting('search_path')"),
             diesel::dsl::sql::<Bool>("current_schema() IS NOT NULL"),
@@ -140,17 +137,33 @@ where
         }
         // Not IF NOT EXISTS, which would tell the client each time that it does.
         if !table_exists(conn, BOOKS)? {
-            conn.batch_execute(&format!(
-                "CREATE TABLE {BOOKS} (version TEXT PRIMARY KEY, run_on TIMESTAMPTZ NOT NULL DEFAULT now());
-                 COMMENT ON TABLE {BOOKS} IS 'The migrations of the crate occupancy-models that have run.';
-                 COMMENT ON COLUMN {BOOKS}.version IS 'The version of the migration.';
-                 COMMENT ON COLUMN {BOOKS}.run_on IS 'When it ran.'"
-            ))?;
+            create_books(conn)?;
         }
+        // Not an advisory lock, which any role could take. Ends with the transaction, also behind a pooler.
+        conn.batch_execute(&format!("LOCK TABLE {BOOKS} IN SHARE ROW EXCLUSIVE MODE"))?;
         let result = work(&mut Books(conn))?;
         diesel::sql_query("SELECT set_config('search_path', $1, true)").bind::<Text, _>(search_path).execute(conn)?;
         Ok(result)
     })
+}
+
+/// Creates the bookkeeping table. Of two who do so at once, the second waits for the first and then finds it there.
+fn create_books<C>(conn: &mut C) -> QueryResult<()>
+where
+    C: LoadConnection<Backend = Pg>,
+{
+    let created = conn.transaction(|conn| {
+        conn.batch_execute(&format!(
+            "CREATE TABLE {BOOKS} (version TEXT PRIMARY KEY, run_on TIMESTAMPTZ NOT NULL DEFAULT now());
+             COMMENT ON TABLE {BOOKS} IS 'The migrations of the crate occupancy-models that have run.';
+             COMMENT ON COLUMN {BOOKS}.version IS 'The version of the migration.';
+             COMMENT ON COLUMN {BOOKS}.run_on IS 'When it ran.'"
+        ))
+    });
+    match created {
+        Err(DieselError::DatabaseError(..)) if table_exists(conn, BOOKS)? => Ok(()),
+        created => created,
+    }
 }
 
 /// The migrations that have run, by this crate's own table.
