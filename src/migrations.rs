@@ -1,6 +1,6 @@
 //! Migrations that live beside an application's own.
 //!
-//! [`run_migrations`] keeps its own books in the table `occupancy_models_migrations`, so that the versions of two
+//! [`run_migrations`] keeps a migration history of its own, `occupancy_models_migrations`, so that the versions of two
 //! crates can never collide and reverting an application's migrations never trips over these. A lock on that table
 //! makes processes that start at once take turns. All pending migrations run in one transaction: all or none.
 //!

@@ -21,19 +21,22 @@ BEGIN
             MESSAGE = format('this server is plain PostgreSQL %s: it has no TimescaleDB', current_setting('server_version')),
             HINT = 'Install TimescaleDB on the server, or say that a plain table will do.',
             CONSTRAINT = 'occupancy_models:extension_unavailable';
+    ELSIF (CASE
+        -- The library defines the first setting when the server starts, the second when a session uses the extension.
+        WHEN installed IS NULL THEN current_setting('timescaledb.max_background_workers', true)
+        ELSE current_setting('timescaledb.license', true)
+    END) IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = 'this server has the extension timescaledb, but its library is not loaded',
+            HINT = 'Add timescaledb to shared_preload_libraries and restart the server.',
+            CONSTRAINT = 'occupancy_models:extension_not_loaded';
     ELSIF installed IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('the extension timescaledb is not created in database %I', current_database()),
             HINT = 'CREATE EXTENSION timescaledb',
             CONSTRAINT = 'occupancy_models:extension_not_created';
-    ELSIF current_setting('timescaledb.license', true) IS NULL THEN
-        -- The library defines this setting when it is loaded.
-        RAISE EXCEPTION USING
-            ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = 'the extension timescaledb is created, but its library is not loaded',
-            HINT = 'Add timescaledb to shared_preload_libraries and restart the server.',
-            CONSTRAINT = 'occupancy_models:extension_not_loaded';
     ELSIF (regexp_match(installed, '^(\d+)\.(\d+)'))::INT[] < oldest THEN
         RAISE EXCEPTION USING
             ERRCODE = 'feature_not_supported',
@@ -70,12 +73,8 @@ BEGIN
             outcome := 'unavailable';
             RETURN;
         ELSIF current_setting('timescaledb.max_background_workers', true) IS NULL THEN
-            -- The library defines this setting when the server starts. Without it, CREATE EXTENSION ends the session.
-            RAISE EXCEPTION USING
-                ERRCODE = 'object_not_in_prerequisite_state',
-                MESSAGE = 'the extension timescaledb is installed on the server, but its library is not loaded',
-                HINT = 'Add timescaledb to shared_preload_libraries and restart the server.',
-                CONSTRAINT = 'occupancy_models:extension_not_loaded';
+            -- CREATE EXTENSION would end the session.
+            PERFORM require_timescaledb();
         END IF;
         BEGIN
             EXECUTE statement;
