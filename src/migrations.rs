@@ -1,8 +1,8 @@
 //! Migrations that live beside an application's own.
 //!
 //! [`run_migrations`] keeps its own history in the table `occupancy_models_migrations`, so that the versions of two
-//! crates can never collide and reverting an application's migrations never trips over these. Processes that start at
-//! once take turns. All pending migrations run in one transaction: all or none.
+//! crates can never collide and reverting an application's migrations never trips over these. A lock on that
+//! table makes processes that start at once take turns. All pending migrations run in one transaction: all or none.
 //!
 //! Everything goes to the first schema of the connection's `search_path`, and the functions find their tables there
 //! whatever the `search_path` of whoever calls them later. The functions of

@@ -194,6 +194,24 @@ fn eight_processes_at_once_run_each_migration_once() {
     }
 }
 
+/// An advisory lock can be taken by any role, which could then hold up every deployment.
+#[test]
+fn no_lock_is_taken_that_a_role_without_rights_could_hold() {
+    // The server of one connection does not tell whose locks they are.
+    needs!(TwoConnections);
+    let (_db, mut conn) = TestDb::new();
+    conn.test_transaction::<_, Error, _>(|conn| {
+        run_migrations(conn)?;
+        let locks = |locktype: &str, mode: &str| {
+            format!("SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = '{locktype}' AND mode = '{mode}'")
+        };
+        assert_eq!(value(conn, &locks("advisory", "ExclusiveLock")), "0");
+        let of_books = format!("{} AND relation = '{BOOKS}'::regclass", locks("relation", "ShareRowExclusiveLock"));
+        assert_eq!(value(conn, &of_books), "1");
+        Ok(())
+    });
+}
+
 #[test]
 fn processes_that_run_and_revert_at_once_take_turns() {
     needs!(TwoConnections);

@@ -3,11 +3,10 @@
 //!     dev/db cargo bench --bench references
 //!
 //! A ratio is the median over the rounds of the ratio in each, and above one where the first of the two is faster.
-//! `ROUNDS` (7), `WINDOW_MS` (1000), `WRITERS` (8), `ROWS` (1000) and `CHUNKS` (730) choose less.
+//! `ROUNDS` (7), `SECONDS` (1), `CONNECTIONS` (8), `ROWS` (1000) and `CHUNKS` (730) choose less.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
-#[path = "../bulk/measure.rs"]
-#[allow(dead_code)]
+#[path = "../measure/mod.rs"]
 mod measure;
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -17,17 +16,17 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use measure::{Measurements, env};
+use measure::{Measurements, size};
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::{Call, ModelType, NewPrediction, SensorEventKey, TransitionType, bulk};
 use support::{TestDb, server, sql};
 
 fn main() {
-    let rounds = env("ROUNDS", 7);
+    let rounds = size("ROUNDS", 7);
     println!("{}, {rounds} rounds", server());
-    one_connection(rounds, env("ROWS", 1_000), env("CHUNKS", 730));
+    one_connection(rounds, size("ROWS", 1_000), size("CHUNKS", 730));
     if support::has(support::Needs::TwoConnections) {
-        side_by_side(rounds, Duration::from_millis(env("WINDOW_MS", 1_000) as u64), env("WRITERS", 8));
+        side_by_side(rounds, Duration::from_secs(size("SECONDS", 1) as u64), size("CONNECTIONS", 8));
     }
 }
 

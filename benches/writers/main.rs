@@ -4,10 +4,12 @@
 //!
 //! Every round runs both orders, one after the other, on a table that is filled anew; the ratio is the median over the
 //! rounds of the ratio in each. Then writers of all kinds store the same rows in random orders, and deadlocks are counted.
-//! `WRITERS` (8), `KEYS` (400) in a batch, `ROUNDS` (7), `MILLISECONDS` (2000) for each side of a round and `SOAK_SECONDS`
-//! (30) choose less.
+//! `CONNECTIONS` (8), `ROWS` (400) of a batch, `ROUNDS` (7) and `SECONDS` (2) for each side of a round choose less; the
+//! writers of all kinds have fifteen times that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
+#[path = "../measure/mod.rs"]
+mod measure;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::PgConnection;
+use measure::{median, print_ratio, size};
 use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent, Repeats, UpsertReport};
 use occupancy_models::{Call, Error, ModelType, NewPrediction, NewSensorEvent, SensorType, TransitionType};
 use rand::rngs::StdRng;
@@ -23,22 +26,13 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use support::{Needs, TestDb, has, sql};
 
-fn env(name: &str, default: usize) -> usize {
-    std::env::var(name).map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 fn main() {
     if !has(Needs::TwoConnections) {
         return;
     }
-    let (writers, keys) = (env("WRITERS", 8), env("KEYS", 400));
-    let rounds = env("ROUNDS", 7);
-    let time = Duration::from_millis(env("MILLISECONDS", 2_000).try_into().unwrap());
+    let (writers, keys) = (size("CONNECTIONS", 8), size("ROWS", 400));
+    let rounds = size("ROUNDS", 7);
+    let time = Duration::from_secs(size("SECONDS", 2) as u64);
     println!("{}, {writers} writers of the same {keys} rows, {rounds} rounds", support::server());
     let (db, mut conn) = TestDb::ready();
     let rows = Rows::reserve(&mut conn, keys);
@@ -64,14 +58,14 @@ fn main() {
     }
     println!("  sorted by the caller     {:>9.0} batches/s", median(sorted));
     println!("  shuffled                 {:>9.0} batches/s", median(shuffled));
-    println!("RATIO shuffled_{writers}/sorted_{writers} {:.2}", median(ratios));
+    print_ratio(&format!("shuffled_{writers}/sorted_{writers}"), median(ratios));
 
     sql(&mut conn, "TRUNCATE sensor_events; TRUNCATE predictions");
     Batch::ByKey.store(&mut conn, &rows, 0, None).unwrap();
-    let soak = Duration::from_secs(env("SOAK_SECONDS", 30).try_into().unwrap());
+    let soak = 15 * time;
     let done = write(&db, &rows, writers, soak, &[Batch::ByInstant, Batch::ByKey, Batch::Predictions], true);
     println!("  {} batches of all kinds in {} s", done.batches, soak.as_secs());
-    println!("RATIO deadlocks {}", deadlocks + done.deadlocks);
+    print_ratio("deadlocks", (deadlocks + done.deadlocks) as f64);
 }
 
 /// What every writer stores, in the order of time and sensor.

@@ -122,14 +122,14 @@ where
         self
     }
 
-    /// Whether it shows only what it has materialized, and not the latest rows as well. `false` unless told.
+    /// Whether it shows only what it has materialized, and not the latest rows as well. Default: `false`.
     pub fn materialized_only(mut self, only: bool) -> Self {
         self.materialized_only = only;
         self
     }
 
     /// Whether a plain view of the same columns will do where the server has no continuous aggregates; the outcome
-    /// then says so. `false` unless told.
+    /// then says so. Default: `false`.
     pub fn plain_view_will_do(mut self, will_do: bool) -> Self {
         self.plain_view_will_do = will_do;
         self

@@ -92,7 +92,7 @@ pub enum HypertableError {
         /// The statement that creates it.
         remedy: String,
     },
-    /// The extension is created, and its library is not in `shared_preload_libraries`.
+    /// The server has the extension, and its library is not in `shared_preload_libraries`.
     #[error("{message}. {remedy}")]
     ExtensionNotLoaded {
         /// Says so.

@@ -106,26 +106,26 @@ impl HypertableSetup {
         self
     }
 
-    /// Whether a table that is a hypertable on the same column already is fine. `true` unless told.
+    /// Whether a table that is a hypertable on the same column already is fine. Default: `true`.
     pub fn if_not_exists(mut self, if_not_exists: bool) -> Self {
         self.if_not_exists = if_not_exists;
         self
     }
 
-    /// Whether to move the rows that are there already into chunks; locks the table meanwhile. `false` unless told.
+    /// Whether to move the rows that are there already into chunks; locks the table meanwhile. Default: `false`.
     pub fn migrate_data(mut self, migrate_data: bool) -> Self {
         self.migrate_data = migrate_data;
         self
     }
 
-    /// Whether to add the server's default index on the time column. `true` unless told.
+    /// Whether to add the server's default index on the time column. Default: `true`.
     pub fn default_indexes(mut self, default_indexes: bool) -> Self {
         self.default_indexes = default_indexes;
         self
     }
 
-    /// Whether, on a server that has no TimescaleDB, the plain table will do; the report then says so. `false`
-    /// unless told.
+    /// Whether, on a server that has no TimescaleDB, the plain table will do; the report then says so.
+    /// Default: `false`.
     pub fn plain_table_will_do(mut self, will_do: bool) -> Self {
         self.plain_table_will_do = will_do;
         self

@@ -69,7 +69,7 @@ impl fmt::Display for TimestampOrInfinity {
 
 impl FromSql<Timestamptz, Pg> for TimestampOrInfinity {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        let PgTimestamp(microseconds) = FromSql::<Timestamptz, Pg>::from_sql(value.clone())?;
+        let PgTimestamp(microseconds) = FromSql::<Timestamptz, Pg>::from_sql(value)?;
         if microseconds == i64::MIN {
             return Ok(Self::NegativeInfinity);
         }

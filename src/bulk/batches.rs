@@ -16,7 +16,7 @@ use crate::new_sensor_event::NewSensorEvent;
 ///
 /// Each batch is atomic by itself. If one fails, it leaves nothing, those before it stay, and the
 /// [error](BatchError) says how far it went. For all or nothing, put the whole run into a transaction; two such
-/// transactions with the same rows in different batches can deadlock, which [`Retry`](crate::retry::Retry) resolves.
+/// transactions with the same rows in different batches can deadlock, which [`Retry`](crate::transaction::Retry) resolves.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");

@@ -25,7 +25,7 @@ use crate::sensor_event::SensorEventKey;
 ///
 /// Rows are written in the order of timestamp and sensor, whatever order they come in: calls that store the same rows at
 /// the same time wait for each other, and do not deadlock. Several calls in one transaction write in the order of the
-/// calls, so they can; see [`Retry`](crate::retry::Retry).
+/// calls, so they can; see [`Retry`](crate::transaction::Retry).
 ///
 /// # Errors
 /// [`Error::InvalidRow`](crate::Error::InvalidRow), before anything is sent.

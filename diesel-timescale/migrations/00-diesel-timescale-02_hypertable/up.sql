@@ -18,18 +18,21 @@ BEGIN
             format('this server is plain PostgreSQL %s: it has no TimescaleDB', current_setting('server_version')),
             'Install TimescaleDB on the server, or say that a plain table will do.'
         );
+    ELSIF (CASE
+        -- The library defines the first setting when the server starts, the second when a session uses the extension.
+        WHEN installed IS NULL THEN current_setting('timescaledb.max_background_workers', true)
+        ELSE current_setting('timescaledb.license', true)
+    END) IS NULL THEN
+        PERFORM refuse(
+            'diesel_timescale:extension_not_loaded', 'object_not_in_prerequisite_state',
+            'this server has the extension timescaledb, but its library is not loaded',
+            'Add timescaledb to shared_preload_libraries and restart the server.'
+        );
     ELSIF installed IS NULL THEN
         PERFORM refuse(
             'diesel_timescale:extension_not_created', 'object_not_in_prerequisite_state',
             format('the extension timescaledb is not created in database %I', current_database()),
             'CREATE EXTENSION timescaledb'
-        );
-    ELSIF current_setting('timescaledb.license', true) IS NULL THEN
-        -- The library defines this setting when it is loaded.
-        PERFORM refuse(
-            'diesel_timescale:extension_not_loaded', 'object_not_in_prerequisite_state',
-            'the extension timescaledb is created, but its library is not loaded',
-            'Add timescaledb to shared_preload_libraries and restart the server.'
         );
     ELSIF (regexp_match(installed, '^(\d+)\.(\d+)'))::INT[] < oldest THEN
         PERFORM refuse(
@@ -67,12 +70,8 @@ BEGIN
             outcome := 'unavailable';
             RETURN;
         ELSIF current_setting('timescaledb.max_background_workers', true) IS NULL THEN
-            -- The library defines this setting when the server starts. Without it, CREATE EXTENSION ends the session.
-            PERFORM refuse(
-                'diesel_timescale:extension_not_loaded', 'object_not_in_prerequisite_state',
-                'the extension timescaledb is installed on the server, but its library is not loaded',
-                'Add timescaledb to shared_preload_libraries and restart the server.'
-            );
+            -- CREATE EXTENSION would end the session.
+            PERFORM require_timescaledb();
         END IF;
         BEGIN
             EXECUTE statement;
