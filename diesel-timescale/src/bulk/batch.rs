@@ -53,7 +53,8 @@ impl Batch {
         let mut infos = Vec::new();
         <<R::Values as Values<Tab>>::Columns as ColumnValues<Tab>>::columns(&mut infos);
         // Arrays of a custom type look it up once more, for their header.
-        let lookups = infos.iter().filter(|info| info.custom.is_some()).map(|info| 1 + usize::from(info.is_array())).sum();
+        let lookups =
+            infos.iter().filter(|info| info.custom.is_some()).map(|info| 1 + usize::from(info.is_array())).sum();
         let mut columns: Vec<_> = infos
             .into_iter()
             .map(|info| Column { info, bytes: ColumnBytes::with_capacity(expected), defaults: Vec::new() })
@@ -73,7 +74,11 @@ impl Batch {
                 values.collector.binds.resize(columns.len(), None);
             } else if values.lookup.calls > lookups {
                 return Err(BulkError::UnsupportedType {
-                    columns: columns.iter().filter(|c| c.info.custom.is_some()).map(|c| c.info.name.to_owned()).collect(),
+                    columns: columns
+                        .iter()
+                        .filter(|c| c.info.custom.is_some())
+                        .map(|c| c.info.name.to_owned())
+                        .collect(),
                 });
             }
             for (column, value) in columns.iter_mut().zip(&values.collector.binds) {
@@ -124,13 +129,15 @@ impl Batch {
         self.order.iter().map(move |row| bytes.get(*row as usize))
     }
 
-    /// All rows without a value in a column.
-    pub(super) fn nulls_in(&self, column: usize) -> InvalidRows {
-        let nulls = self.columns[column].bytes.iter().enumerate().filter(|(_, value)| value.is_none());
-        let mut rows = InvalidRows { rows: Vec::new() };
-        for (row, _) in nulls {
-            rows.rows.extend(InvalidRows::one(row, self.columns[column].info.name, Problem::Null).rows);
+    /// Refuses all rows without a value in a column.
+    pub(super) fn refuse_nulls(&self, column: usize) -> Result<(), InvalidRows> {
+        let mut problems = Problems::default();
+        let Column { info, bytes, .. } = &self.columns[column];
+        for (row, value) in bytes.iter().enumerate() {
+            if value.is_none() {
+                problems.push(row, info.name, Problem::Null);
+            }
         }
-        rows
+        problems.finish()
     }
 }

@@ -51,7 +51,8 @@ impl Batch {
         for row in &self.order {
             let value = |column: usize, row: u32| self.columns[column].bytes.get(row as usize);
             // Rows are sorted by key, so that repeats mostly follow each other.
-            let repeats = last.is_some_and(|last| columns.iter().all(|&column| value(column, last) == value(column, *row)));
+            let repeats =
+                last.is_some_and(|last| columns.iter().all(|&column| value(column, last) == value(column, *row)));
             last = Some(*row);
             if repeats || !seen.insert(columns.iter().map(|&column| value(column, *row)).collect()) {
                 continue;
@@ -88,7 +89,8 @@ impl Batch {
         for (row, value) in (1_i32..).zip(self.values(column)) {
             nulls.push(Some(&[u8::from(value.is_none())]));
             let value = value.unwrap_or_default();
-            let int = |at: usize| value.get(at..at + 4).and_then(|int| int.try_into().ok()).map_or(0, i32::from_be_bytes);
+            let int =
+                |at: usize| value.get(at..at + 4).and_then(|int| int.try_into().ok()).map_or(0, i32::from_be_bytes);
             if value.len() >= 12 {
                 elements.oid = int(8).cast_unsigned();
             }

@@ -70,7 +70,9 @@ pub enum BulkError {
         row: usize,
     },
     /// Stored rows cannot be told by a key that has a null, which is never the same as another. Nothing was written.
-    #[error("row {row} has a null in its key, so the stored row cannot be told: leave out `returning`, or make the index NULLS NOT DISTINCT")]
+    #[error(
+        "row {row} has a null in its key, so the stored row cannot be told: leave out `returning`, or make the index NULLS NOT DISTINCT"
+    )]
     NullKey {
         /// The index of the first such row in what was given, from 0.
         row: usize,

@@ -28,7 +28,7 @@ impl Plan {
             sql.push("unnest(").bind(Piece::Head(*index)).push(format!(") AS c{index}"));
         });
         sql.push(format!(") AS i WHERE EXISTS (SELECT FROM {} AS e WHERE ", self.table));
-        self.is_stored(&mut sql, |index| !is_array(index));
+        self.is_stored(&mut sql, |index| sample.contains(&index));
         sql.push(")), ");
         match self.range {
             Some(range) => {
@@ -89,7 +89,8 @@ impl Plan {
         if set.is_empty() {
             return;
         }
-        sql.push(" AND pg_catalog.record_image_eq(ROW(").list(&set, |sql, set| _ = sql.push(format!("e.{}", self.names[set.index])));
+        sql.push(" AND pg_catalog.record_image_eq(ROW(")
+            .list(&set, |sql, set| _ = sql.push(format!("e.{}", self.names[set.index])));
         sql.push("), ROW(").list(&set, |sql, set| {
             let value = self.value("i", set.index);
             let name = &self.names[set.index];

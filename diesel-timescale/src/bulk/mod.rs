@@ -2,6 +2,7 @@
 
 mod array;
 mod batch;
+mod batches;
 mod binds;
 mod bytes;
 mod call;
@@ -13,23 +14,35 @@ mod driver;
 mod duplicates;
 mod error;
 mod facts;
+mod insert;
 mod look;
 mod oid;
 mod plan;
 mod report;
+mod returning;
 mod run;
 mod settings;
+mod source;
 mod sql;
 mod statement;
 mod stored;
 mod upsert;
 mod validation;
 mod values;
+mod work;
 mod write;
 
+pub use batches::Batches;
 pub use columns::Columns;
 pub use duplicates::OnDuplicate;
 pub use error::{BatchError, BulkError, NoUniqueIndex};
+pub use insert::{Insert, Into, insert_into};
 pub use report::Report;
+pub use returning::Returning;
+pub use source::Iter;
+#[cfg(feature = "async")]
+pub use source::Streamed;
+#[cfg(feature = "async")]
+pub use upsert::upsert_stream;
 pub use upsert::{Rows, Upsert, upsert};
 pub use validation::{InvalidRow, InvalidRows, Problem, Problems, Validate};

@@ -23,7 +23,19 @@ pub(super) const JSONB: u32 = 3802;
 pub(super) fn is_exact(oid: u32) -> bool {
     matches!(
         oid,
-        BOOL | BYTEA | CHAR | NAME | INT8 | INT2 | INT4 | TEXT | OID | VARCHAR | DATE | TIME | TIMESTAMP | TIMESTAMPTZ
+        BOOL | BYTEA
+            | CHAR
+            | NAME
+            | INT8
+            | INT2
+            | INT4
+            | TEXT
+            | OID
+            | VARCHAR
+            | DATE
+            | TIME
+            | TIMESTAMP
+            | TIMESTAMPTZ
             | UUID
     )
 }

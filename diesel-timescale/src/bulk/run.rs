@@ -28,19 +28,19 @@ pub(super) struct Target {
     pub(super) copy: super::copy::CopyFn,
 }
 
-/// An upsert of one batch.
+/// One batch, and what is to be done with it.
 #[derive(Debug)]
-pub(super) struct Upserting<'s> {
+pub(super) struct Writing {
     pub(super) target: Target,
-    pub(super) settings: &'s Settings,
+    pub(super) settings: Settings,
     pub(super) batch: Batch,
     pub(super) key: Vec<usize>,
 }
 
 type Counts = (i64, i64);
 
-impl<'s> Upserting<'s> {
-    pub(super) fn new(target: Target, settings: &'s Settings, batch: Batch) -> Self {
+impl Writing {
+    pub(super) fn new(target: Target, settings: Settings, batch: Batch) -> Self {
         // The compiler has found each of them among the columns of the rows.
         let key = settings.key.iter().filter_map(|name| batch.index(name)).collect();
         Self { target, settings, batch, key }
@@ -52,11 +52,13 @@ impl<'s> Upserting<'s> {
             return Ok(Report::default());
         }
         // A refusal in a transaction would take the transaction along, so the catalogs are asked before.
-        let counts = if self.needs_facts() || driver.is_in_transaction()? {
+        let counts = if self.key.is_empty() {
+            self.insert_all(driver).await?
+        } else if self.needs_facts() || driver.is_in_transaction()? {
             let facts = self.facts(driver).await?;
-            self.write_knowing(driver, &facts).await?
+            self.upsert_knowing(driver, &facts).await?
         } else {
-            self.write_at_once(driver).await?
+            self.upsert_at_once(driver).await?
         };
         Ok(Report::new(self.batch.rows, self.batch.deduplicated(), counts))
     }
@@ -74,12 +76,24 @@ impl<'s> Upserting<'s> {
             || self.key.iter().any(|index| self.batch.columns[*index].bytes.has_nulls())
     }
 
-    fn plan(&self, facts: Option<&Facts>) -> Plan {
+    /// Rows that are new, as the caller knows.
+    async fn insert_all<D: Driver>(&self, driver: &mut D) -> Result<Counts, BulkError> {
+        let facts = if self.needs_facts() { Some(self.facts(driver).await?) } else { None };
+        let plan = self.plan(facts.as_ref());
+        let rows = match facts.and_then(|facts| self.copied(driver, &plan, &facts)) {
+            Some(result) => result,
+            None => driver.execute(self.batch.statement(&plan, plan.insert())).await,
+        };
+        let rows = rows.map_err(|error| self.told(error))?;
+        Ok((i64::try_from(rows).unwrap_or(i64::MAX), 0))
+    }
+
+    pub(super) fn plan(&self, facts: Option<&Facts>) -> Plan {
         Plan::new(self.target.table.clone(), &self.batch, &self.key, &self.settings.update, facts)
     }
 
     /// One statement; the catalogs are asked only if it fails.
-    async fn write_at_once<D: Driver>(&mut self, driver: &mut D) -> Result<Counts, BulkError> {
+    async fn upsert_at_once<D: Driver>(&mut self, driver: &mut D) -> Result<Counts, BulkError> {
         duplicates::resolve(&mut self.batch, &self.key, true, self.settings.on_duplicate)?;
         let plan = self.plan(None);
         match self.counts(driver, &plan, plan.upsert()).await {
@@ -89,13 +103,17 @@ impl<'s> Upserting<'s> {
                     return Err(error);
                 }
                 // Keys of the batch that the index calls equal.
-                self.write_knowing(driver, &facts).await
+                self.upsert_knowing(driver, &facts).await
             }
             result => result,
         }
     }
 
-    pub(super) async fn write_knowing<D: Driver>(&mut self, driver: &mut D, facts: &Facts) -> Result<Counts, BulkError> {
+    pub(super) async fn upsert_knowing<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        facts: &Facts,
+    ) -> Result<Counts, BulkError> {
         let (key, policy) = (&self.key, self.settings.on_duplicate);
         self.batch.order = (0..u32::try_from(self.batch.rows).unwrap_or(u32::MAX)).collect();
         let plan = self.plan(Some(facts));
@@ -129,8 +147,20 @@ impl<'s> Upserting<'s> {
     }
 
     async fn counts<D: Driver>(&self, driver: &mut D, plan: &Plan, sql: Sql) -> Result<Counts, BulkError> {
-        let counts: Vec<Counts> = driver.load(self.batch.statement::<(BigInt, BigInt)>(plan, sql)).await?;
+        let statement = self.batch.statement::<(BigInt, BigInt)>(plan, sql);
+        let counts: Vec<Counts> = driver.load(statement).await.map_err(|error| self.told(error))?;
         Ok(counts.into_iter().next().unwrap_or_default())
+    }
+
+    /// Tells which rows have no value in a column that needs one; PostgreSQL names only the column.
+    fn told(&self, error: DieselError) -> BulkError {
+        if let DieselError::DatabaseError(DatabaseErrorKind::NotNullViolation, information) = &error {
+            let column = information.column_name().and_then(|name| self.batch.index(name));
+            if let Some(Err(rows)) = column.map(|column| self.batch.refuse_nulls(column)) {
+                return rows.into();
+            }
+        }
+        error.into()
     }
 
     /// Inserts rows that seem to be new; `None` if another transaction was faster with one of them.
@@ -156,7 +186,7 @@ impl<'s> Upserting<'s> {
                 }
                 match error {
                     DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Ok(None),
-                    error => Err(error.into()),
+                    error => Err(self.told(error)),
                 }
             }
         }

@@ -75,10 +75,6 @@ pub struct InvalidRows {
 }
 
 impl InvalidRows {
-    pub(super) fn one(row: usize, column: impl Into<String>, problem: Problem) -> Self {
-        Self { rows: vec![InvalidRow { row, column: column.into(), problem }] }
-    }
-
     /// Counts the rows from the first row of all, not of the batch.
     pub(super) fn shifted(mut self, first_row: usize) -> Self {
         for row in &mut self.rows {

@@ -41,9 +41,7 @@ impl Plan {
         match column.encoding {
             Encoding::Plain => sql.push(format!("i.c{index}")),
             Encoding::Dictionary => sql.push("(").bind(Piece::Dictionary(*index)).push(format!(")[i.c{index}]")),
-            Encoding::Elements => {
-                sql.push(format!("CASE WHEN NOT i.c{index} THEN coalesce(a{index}.v, '{{}}') END"))
-            }
+            Encoding::Elements => sql.push(format!("CASE WHEN NOT i.c{index} THEN coalesce(a{index}.v, '{{}}') END")),
         };
         if default.is_some() {
             let cast = column.cast.as_deref().unwrap_or_default();
@@ -91,7 +89,8 @@ impl Plan {
             let name = &self.names[set.index];
             sql.push(format!("{name} = {}", new_value(name, set.keep_if_null)));
         });
-        sql.push(" WHERE pg_catalog.record_image_ne(ROW(").list(&self.set, |sql, set| _ = sql.push(format!("t.{}", self.names[set.index])));
+        sql.push(" WHERE pg_catalog.record_image_ne(ROW(")
+            .list(&self.set, |sql, set| _ = sql.push(format!("t.{}", self.names[set.index])));
         sql.push("), ROW(").list(&self.set, |sql, set| {
             sql.push(new_value(&self.names[set.index], set.keep_if_null));
         });

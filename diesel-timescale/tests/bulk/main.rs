@@ -4,4 +4,8 @@
 mod database;
 mod model;
 mod readings;
+mod attacks;
+mod calls;
+mod compile_fail;
+mod races;
 mod shapes;

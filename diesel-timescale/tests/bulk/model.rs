@@ -52,7 +52,8 @@ fn expected(model: &mut Model, batch: &[Reading], choice: Choice) -> Report {
                     Update::Temperature => stored.0 = new(row.temperature, stored.0),
                     Update::Nothing => {}
                 }
-                let bits = |values: (Option<f64>, Option<f64>)| (values.0.map(f64::to_bits), values.1.map(f64::to_bits));
+                let bits =
+                    |values: (Option<f64>, Option<f64>)| (values.0.map(f64::to_bits), values.1.map(f64::to_bits));
                 if bits(before) == bits(*stored) {
                     report.unchanged += 1;
                 } else {
@@ -94,7 +95,12 @@ fn random_batch(rng: &mut StdRng, model: &Model) -> Vec<Reading> {
                 let ((device_id, measured_at), (temperature, humidity)) = stored[n as usize % stored.len()];
                 let is_changed = kind == 3 && rng.random_range(0..3) == 0;
                 let temperature = if is_changed { random_value(rng) } else { *temperature };
-                return Reading { device_id: device_id.clone(), measured_at: *measured_at, temperature, humidity: *humidity };
+                return Reading {
+                    device_id: device_id.clone(),
+                    measured_at: *measured_at,
+                    temperature,
+                    humidity: *humidity,
+                };
             }
             let minute = if kind == 0 { rng.random_range(0..90) } else { fresh_from + n };
             let device = rng.random_range(0..4);
