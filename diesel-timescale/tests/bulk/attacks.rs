@@ -1,7 +1,6 @@
 //! Tables that are not what they seem.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Citext, Double, Integer, Nullable, Numeric, Text};
 use diesel_timescale::bulk::{self, BulkError, OnDuplicate, Report};
 
 use super::database::{TestDb, sql, value};
@@ -359,6 +358,3 @@ fn values_are_compared_bit_for_bit() {
         }
     }
 }
-
-#[allow(dead_code, reason = "the types that the tables above are bound as")]
-type Types = (Citext, Nullable<Text>, Numeric);

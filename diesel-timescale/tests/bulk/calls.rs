@@ -229,7 +229,8 @@ fn without_a_statement_cache_everything_goes_on() {
     for count in [5, 800] {
         let batch = rows(2, count);
         let call = bulk::upsert(&batch).on_conflict((readings::device_id, readings::measured_at));
-        let (_, returned) = call.returning(readings::measured_at).call(&mut conn).unwrap();
+        let (_, returned): (Report, Vec<chrono::DateTime<chrono::Utc>>) =
+            call.returning(readings::measured_at).call(&mut conn).unwrap();
         assert_eq!(returned[0], minute_of(0));
     }
     assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql AND statement LIKE '%readings%'"), "0");

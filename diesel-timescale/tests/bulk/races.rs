@@ -129,7 +129,7 @@ fn returned_rows_are_there_beside_a_deleter() {
         let mut refused = 0;
         while !deleter.is_finished() {
             let call = bulk::upsert(&batch).on_conflict((readings::device_id, readings::measured_at));
-            match call.returning(readings::all_columns).call(&mut conn) {
+            match call.returning::<_, Reading>(readings::all_columns).call(&mut conn) {
                 Ok((_, returned)) => assert!(returned == batch),
                 Err(BulkError::NotFound { .. }) => refused += 1,
                 Err(error) => panic!("{error}"),
