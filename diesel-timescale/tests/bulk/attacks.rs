@@ -66,7 +66,11 @@ fn equal_is_not_identical() {
             assert_eq!(upsert(conn, &batch).unwrap(), report(2 + others, 0, 0, 1), "{column}");
             assert_eq!(value(conn, "SELECT note FROM people WHERE name = 'ann'"), "c", "the last one counts");
             let again = with_others(vec![person("ann", "c"), person("Bob", "B")], is_large);
-            assert_eq!(upsert(conn, &again).unwrap(), report(0, 1, 1 + others, 0), "{column}: the note of Bob is another");
+            assert_eq!(
+                upsert(conn, &again).unwrap(),
+                report(0, 1, 1 + others, 0),
+                "{column}: the note of Bob is another"
+            );
             assert_eq!(value(conn, "SELECT note FROM people WHERE name = 'bob'"), "B");
             let call = bulk::upsert(with_others(vec![person("x", "1"), person("X", "2")], is_large));
             let error = call.on_conflict(people::name).on_duplicate(OnDuplicate::Fail).call(conn).unwrap_err();
@@ -117,13 +121,21 @@ fn zeros_and_nans_are_keys() {
 
 #[test]
 fn nulls_in_keys() {
-    let pair = |a: Option<i32>, b: Option<i32>, note: &'static str| (pairs::a.eq(a), pairs::b.eq(b), pairs::note.eq(note));
+    let pair =
+        |a: Option<i32>, b: Option<i32>, note: &'static str| (pairs::a.eq(a), pairs::b.eq(b), pairs::note.eq(note));
     for is_large in [false, true] {
         let others: Vec<_> = (10..if is_large { 610 } else { 10 }).map(|n| pair(Some(n), Some(n), "n")).collect();
         let count = u64::try_from(others.len()).unwrap();
-        let batch =
-            [vec![pair(Some(1), None, "a"), pair(Some(1), None, "b"), pair(None, None, "c"), pair(Some(1), Some(1), "d")], others]
-                .concat();
+        let batch = [
+            vec![
+                pair(Some(1), None, "a"),
+                pair(Some(1), None, "b"),
+                pair(None, None, "c"),
+                pair(Some(1), Some(1), "d"),
+            ],
+            others,
+        ]
+        .concat();
         let create = "CREATE TABLE pairs (a int, b int, note text, UNIQUE";
         // Nulls are unlike each other: each of these rows is new, always.
         let (_db, mut conn) = TestDb::with(&format!("{create} (a, b))"));
@@ -162,7 +174,10 @@ fn triggers_change_rows_before_they_are_compared() {
         assert_eq!(upsert(&mut conn, &batch).unwrap(), report(1 + others, 0, 1, 0));
         assert_eq!(upsert(&mut conn, &batch).unwrap(), report(0, 0, 2 + others, 0));
         // Stored before there was the trigger.
-        sql(&mut conn, "ALTER TABLE people DISABLE TRIGGER shout; UPDATE people SET note = lower(note); ALTER TABLE people ENABLE TRIGGER shout");
+        sql(
+            &mut conn,
+            "ALTER TABLE people DISABLE TRIGGER shout; UPDATE people SET note = lower(note); ALTER TABLE people ENABLE TRIGGER shout",
+        );
         assert_eq!(upsert(&mut conn, &batch).unwrap(), report(0, 1 + others, 1, 0));
         assert_eq!(value(&mut conn, "SELECT bool_and(note = upper(note)) FROM people"), "true");
     }
@@ -215,7 +230,8 @@ fn indexes_that_on_conflict_cannot_use_are_told() {
         }
     }
     // Columns that are in the index besides the key do not count.
-    let (_db, mut conn) = TestDb::with("CREATE TABLE people (name text, note text); CREATE UNIQUE INDEX ON people (name) INCLUDE (note)");
+    let (_db, mut conn) =
+        TestDb::with("CREATE TABLE people (name text, note text); CREATE UNIQUE INDEX ON people (name) INCLUDE (note)");
     assert_eq!(upsert(&mut conn, &with_others(vec![person("a", "b")], true)).unwrap(), report(601, 0, 0, 0));
 }
 
@@ -297,7 +313,9 @@ fn rules_are_refused_by_the_database() {
 /// Lengths and precisions: what the table refuses is refused, what it rounds is compared as it is stored.
 #[test]
 fn types_that_cut_and_round() {
-    let (_db, mut conn) = TestDb::with("CREATE DOMAIN short AS varchar(5) CHECK (VALUE <> ''); CREATE TABLE people (name char(8) PRIMARY KEY, note short)");
+    let (_db, mut conn) = TestDb::with(
+        "CREATE DOMAIN short AS varchar(5) CHECK (VALUE <> ''); CREATE TABLE people (name char(8) PRIMARY KEY, note short)",
+    );
     for is_large in [false, true] {
         sql(&mut conn, "TRUNCATE people");
         let others = if is_large { 600 } else { 0 };
@@ -338,14 +356,20 @@ fn values_are_compared_bit_for_bit() {
         ("citext", "a", "A"),
         ("xml", "<a/>", "<a></a>"),
     ] {
-        let (_db, mut conn) = TestDb::with(&format!(
-            "CREATE EXTENSION IF NOT EXISTS citext; CREATE TABLE stored (id int PRIMARY KEY, amount {column});
+        let (_db, mut conn) = TestDb::with(
+            &format!(
+                "CREATE EXTENSION IF NOT EXISTS citext; CREATE TABLE stored (id int PRIMARY KEY, amount {column});
             -- The column is bound as a text, and becomes what it is in the table.
             CREATE CAST (text AS {column}) WITH INOUT AS ASSIGNMENT"
-        ).replace("CREATE CAST (text AS citext) WITH INOUT AS ASSIGNMENT", "SELECT 1").replace("CREATE CAST (text AS xml) WITH INOUT AS ASSIGNMENT", "SELECT 1"));
+            )
+            .replace("CREATE CAST (text AS citext) WITH INOUT AS ASSIGNMENT", "SELECT 1")
+            .replace("CREATE CAST (text AS xml) WITH INOUT AS ASSIGNMENT", "SELECT 1"),
+        );
         sql(&mut conn, "ALTER TABLE stored RENAME TO amounts");
         for count in [3, 700] {
-            let rows = |amount: &str| (0..count).map(|n| (amounts::id.eq(n), amounts::amount.eq(amount.to_owned()))).collect::<Vec<_>>();
+            let rows = |amount: &str| {
+                (0..count).map(|n| (amounts::id.eq(n), amounts::amount.eq(amount.to_owned()))).collect::<Vec<_>>()
+            };
             let total = u64::try_from(count).unwrap();
             if column == "xml" {
                 continue;

@@ -81,7 +81,16 @@ fn inserts_write_all_or_fail() {
         let report = bulk::insert_into(readings::table).values(&batch).call(&mut conn).unwrap();
         assert_eq!(report.inserted, u64::try_from(count).unwrap());
         let again = bulk::insert_into(readings::table).values(&batch).call(&mut conn).unwrap_err();
-        assert!(matches!(again, BulkError::Database(diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::UniqueViolation, _))), "{again}");
+        assert!(
+            matches!(
+                again,
+                BulkError::Database(diesel::result::Error::DatabaseError(
+                    diesel::result::DatabaseErrorKind::UniqueViolation,
+                    _
+                ))
+            ),
+            "{again}"
+        );
     }
     let report = bulk::insert_into(readings::table).values(rows(2, 1000)).in_batches(300).call(&mut conn);
     assert!(matches!(report, Err(BulkError::Batch(_))));
@@ -233,7 +242,13 @@ fn without_a_statement_cache_everything_goes_on() {
             call.returning(readings::measured_at).call(&mut conn).unwrap();
         assert_eq!(returned[0], minute_of(0));
     }
-    assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql AND statement LIKE '%readings%'"), "0");
+    assert_eq!(
+        value(
+            &mut conn,
+            "SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql AND statement LIKE '%readings%'"
+        ),
+        "0"
+    );
 }
 
 #[cfg(feature = "r2d2")]

@@ -95,7 +95,8 @@ fn counts_add_up_over_writers_with_new_keys() {
                     let mut total = Report::default();
                     for _ in 0..20 {
                         let from = rng.random_range(0..400);
-                        let batch: Vec<_> = rows(2, 1000).into_iter().filter(|_| rng.random_range(0..2) == 0).skip(from).collect();
+                        let batch: Vec<_> =
+                            rows(2, 1000).into_iter().filter(|_| rng.random_range(0..2) == 0).skip(from).collect();
                         let call = bulk::upsert(&batch).on_conflict((readings::device_id, readings::measured_at));
                         total += call.call(&mut conn).unwrap();
                     }
@@ -123,7 +124,12 @@ fn returned_rows_are_there_beside_a_deleter() {
         let deleter = scope.spawn(move || {
             let mut conn = db.connect();
             for n in 0..200 {
-                sql(&mut conn, &format!("DELETE FROM readings WHERE measured_at = '2026-01-01Z'::timestamptz + {n} * interval '1 min'"));
+                sql(
+                    &mut conn,
+                    &format!(
+                        "DELETE FROM readings WHERE measured_at = '2026-01-01Z'::timestamptz + {n} * interval '1 min'"
+                    ),
+                );
             }
         });
         let mut refused = 0;

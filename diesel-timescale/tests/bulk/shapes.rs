@@ -162,9 +162,15 @@ fn every_shape_in_small_and_large_batches() {
         let conn = &mut conn;
         let rows = all_things(count);
         let total = u64::try_from(count).unwrap();
-        assert_eq!(bulk::upsert(&rows).on_conflict((things::id, things::at)).call(conn).unwrap(), report(total, 0, 0, 0));
+        assert_eq!(
+            bulk::upsert(&rows).on_conflict((things::id, things::at)).call(conn).unwrap(),
+            report(total, 0, 0, 0)
+        );
         assert_stored(conn, count);
-        assert_eq!(bulk::upsert(&rows).on_conflict((things::id, things::at)).call(conn).unwrap(), report(0, 0, total, 0));
+        assert_eq!(
+            bulk::upsert(&rows).on_conflict((things::id, things::at)).call(conn).unwrap(),
+            report(0, 0, total, 0)
+        );
         let mut changed = rows.clone();
         changed[3].tags = &["z"];
         changed[4].raw = None;
@@ -172,7 +178,8 @@ fn every_shape_in_small_and_large_batches() {
         changed.last_mut().unwrap().mood = Mood::Good;
         let done = bulk::upsert(&changed).on_conflict((things::at, things::id)).call(conn).unwrap();
         assert_eq!(done, report(0, 2, total - 2, 1));
-        let done = bulk::upsert(&rows).on_conflict((things::id, things::at)).update((things::mood, things::raw)).call(conn);
+        let done =
+            bulk::upsert(&rows).on_conflict((things::id, things::at)).update((things::mood, things::raw)).call(conn);
         assert_eq!(done.unwrap(), report(0, 1, total - 1, 0));
         assert_eq!(value(conn, "SELECT count(*) FROM \"Odd Things\""), "0", "the search_path leads elsewhere");
     }
@@ -261,18 +268,26 @@ fn none_is_the_default_of_the_column_where_the_derive_says_so() {
         };
         let rows: Vec<_> = (0..count).map(row).collect();
         let total = u64::try_from(count).unwrap();
-        assert_eq!(bulk::upsert(&rows).on_conflict((things::id, things::at)).call(conn).unwrap(), report(total, 0, 0, 0));
+        assert_eq!(
+            bulk::upsert(&rows).on_conflict((things::id, things::at)).call(conn).unwrap(),
+            report(total, 0, 0, 0)
+        );
         let right = format!(
             "SELECT count(*) FROM odd.\"Odd Things\" WHERE id >= {from} AND code IS NOT DISTINCT FROM
                 CASE WHEN (id - {from}) % 2 = 0 THEN (id - {from})::text END AND made_at =
                 CASE WHEN (id - {from}) % 3 = 0 THEN timestamptz '2026-01-01Z' + (id - {from}) * interval '1 min' ELSE '2020-01-01Z' END"
         );
         assert_eq!(value(conn, &right), total.to_string());
-        assert_eq!(bulk::upsert(&rows).on_conflict((things::id, things::at)).call(conn).unwrap(), report(0, 0, total, 0));
+        assert_eq!(
+            bulk::upsert(&rows).on_conflict((things::id, things::at)).call(conn).unwrap(),
+            report(0, 0, total, 0)
+        );
         // All by default: stored values go back to it, as Diesel's own DEFAULT does.
         let defaults: Vec<_> = rows.iter().map(|row| Defaulting { made_at: None, code: None, ..row.clone() }).collect();
         bulk::upsert(&defaults).on_conflict((things::id, things::at)).call(conn).unwrap();
-        let right = format!("SELECT bool_and(code IS NULL AND made_at = '2020-01-01Z') FROM odd.\"Odd Things\" WHERE id >= {from}");
+        let right = format!(
+            "SELECT bool_and(code IS NULL AND made_at = '2020-01-01Z') FROM odd.\"Odd Things\" WHERE id >= {from}"
+        );
         assert_eq!(value(conn, &right), "true");
     }
 }
@@ -280,7 +295,8 @@ fn none_is_the_default_of_the_column_where_the_derive_says_so() {
 #[test]
 fn tuples_of_assignments_are_rows_too() {
     let (_db, mut conn) = TestDb::with(TABLES);
-    let row = |id| (things::id.eq(id), things::at.eq(minute_of(0)), things::mood.eq(Mood::Bad), things::tags.eq(vec!["a"]));
+    let row =
+        |id| (things::id.eq(id), things::at.eq(minute_of(0)), things::mood.eq(Mood::Bad), things::tags.eq(vec!["a"]));
     let done = bulk::upsert([row(1), row(2)]).on_conflict((things::id, things::at)).call(&mut conn).unwrap();
     assert_eq!(done, report(2, 0, 0, 0));
 }
@@ -292,10 +308,11 @@ fn stored_rows_are_returned_in_the_order_of_the_input() {
         let mut rows = all_things(count);
         rows.swap(3, 11);
         rows.push(rows[2].clone());
-        let call = |conn: &mut PgConnection, rows: &[NewThing<'_>]| -> (Report, Vec<(i32, Option<i32>, DateTime<Utc>)>) {
-            let call = bulk::upsert(rows).on_conflict((things::id, things::at));
-            call.returning((things::id, things::generated, things::made_at)).call(conn).unwrap()
-        };
+        let call =
+            |conn: &mut PgConnection, rows: &[NewThing<'_>]| -> (Report, Vec<(i32, Option<i32>, DateTime<Utc>)>) {
+                let call = bulk::upsert(rows).on_conflict((things::id, things::at));
+                call.returning((things::id, things::generated, things::made_at)).call(conn).unwrap()
+            };
         let expected: Vec<_> =
             rows.iter().map(|row| (row.id, Some(row.id * 2), "2020-01-01T00:00:00Z".parse().unwrap())).collect();
         let total = u64::try_from(count).unwrap();
