@@ -19,13 +19,9 @@ impl Batch {
         Statement::new(sql.text, binds)
     }
 
-    /// A column as one array. If all are null it is empty: `unnest` fills up with nulls.
+    /// A column as one array.
     fn array(&self, column: usize) -> ArrayBody {
-        let bytes = &self.columns[column].bytes;
-        if bytes.is_all_null() && self.columns.len() > 1 {
-            return ArrayBody::default();
-        }
-        ArrayBody::of(self.values(column), bytes.all().len() + 4 * self.len())
+        ArrayBody::of(self.values(column), self.columns[column].bytes.all().len() + 4 * self.len())
     }
 
     /// Whether so few values of a column are different that sending each once is worth it.
@@ -44,7 +40,7 @@ impl Batch {
     }
 
     /// The different combinations of columns, as one array for each column.
-    fn groups(&self, columns: &[usize]) -> Vec<ArrayBody> {
+    pub(super) fn groups(&self, columns: &[usize]) -> Vec<ArrayBody> {
         let mut seen: HashSet<Vec<Option<&[u8]>>> = HashSet::default();
         let mut arrays = vec![ArrayBody::default(); columns.len()];
         let mut last: Option<u32> = None;
@@ -127,6 +123,10 @@ impl Pieces<'_> {
         let info = |column: usize| batch.columns[column].info.clone();
         let count = |rows: usize| Bind::Integer(i32::try_from(rows).unwrap_or(i32::MAX));
         match piece {
+            // Nothing but nulls: `unnest` fills up with them, if another column has as many values as there are rows.
+            Piece::Column(i) if batch.columns[i].bytes.is_all_null() && !self.plan.is_first(i) => {
+                Bind::Array(info(i), ArrayBody::default())
+            }
             Piece::Column(i) => Bind::Array(info(i), batch.array(i)),
             Piece::Head(i) => Bind::Array(info(i), ArrayBody::of(batch.values(i).take(SAMPLE), 12 * SAMPLE)),
             Piece::First(i) => Bind::Single(info(i), Single(batch.values(i).next().flatten().map(<[u8]>::to_vec))),

@@ -125,8 +125,9 @@ fn refuse(table: &str, names: &[&str], types: &[Option<String>], generated: &[bo
 /// A hypertable has its chunks as children, and no rows of its own.
 async fn is_hypertable<D: Driver>(driver: &mut D, table: &str) -> Result<bool, BulkError> {
     let text = [
-        "SELECT EXISTS (SELECT FROM _timescaledb_catalog.hypertable AS h WHERE format('%I.%I', h.schema_name, \
-         h.table_name)::regclass = to_regclass(",
+        "SELECT EXISTS (SELECT FROM _timescaledb_catalog.hypertable AS h JOIN pg_catalog.pg_namespace AS n \
+         ON n.nspname = h.schema_name JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = h.table_name \
+         WHERE c.oid = pg_catalog.to_regclass(",
         "))",
     ];
     let binds = vec![Bind::Text(table.to_owned())];

@@ -18,6 +18,16 @@ use super::work::Work;
 pub struct Into<Tab>(PhantomData<fn() -> Tab>);
 
 /// Inserts rows that are known to be new: through binary COPY, where the connection is libpq's.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// # fn main() { run(|conn| {
+/// use diesel_timescale::bulk;
+///
+/// let rows = [reading("attic", 1), reading("cellar", 1)];
+/// assert_eq!(bulk::insert_into(readings::table).values(&rows).call(conn)?.inserted, 2);
+/// # Ok(()) }) }
+/// ```
 pub fn insert_into<Tab: Table>(_: Tab) -> Into<Tab> {
     Into(PhantomData)
 }

@@ -14,6 +14,9 @@ pub(super) enum Look {
     ByRange,
 }
 
+/// How many rows of a combination of the other key columns make it worth a probe.
+const ROWS_A_PROBE: usize = 8;
+
 impl Plan {
     /// Three answers: whether nothing is stored in the range of the batch; how many of its first rows are stored as they
     /// are; whether the range of the first combination of the other key columns holds little else than the batch.
@@ -23,7 +26,7 @@ impl Plan {
         let sample: Vec<_> = self.columns.iter().map(|column| column.index).filter(|index| !is_array(*index)).collect();
         let mut sql = Sql::default();
         sql.push("SELECT ");
-        self.is_fresh(&mut sql);
+        self.is_fresh(batch, &mut sql);
         sql.push(", (SELECT count(*) FROM (SELECT ").list(&sample, |sql, index| {
             sql.push("unnest(").bind(Piece::Head(*index)).push(format!(") AS c{index}"));
         });
@@ -45,8 +48,14 @@ impl Plan {
     }
 
     /// Whether nothing is stored in the range of the batch.
-    fn is_fresh(&self, sql: &mut Sql) {
-        let Some(range) = self.range else {
+    fn is_fresh(&self, batch: &Batch, sql: &mut Sql) {
+        let others = self.others();
+        // With about as many combinations as rows, a probe of each costs more than it saves.
+        let is_worth_it = batch
+            .groups(&others)
+            .first()
+            .is_none_or(|g| usize::try_from(g.len()).unwrap_or(0) <= batch.len() / ROWS_A_PROBE);
+        let Some(range) = self.range.filter(|_| is_worth_it) else {
             sql.push("false");
             return;
         };
@@ -56,7 +65,6 @@ impl Plan {
             sql.push(format!("e.{} = ", self.names[*index])).bind(Piece::First(*index));
         });
         sql.push(") AND NOT EXISTS (SELECT FROM ");
-        let others = self.others();
         if !others.is_empty() {
             sql.push("(SELECT ").list(others.iter().enumerate(), |sql, (at, index)| {
                 sql.push("unnest(").bind(Piece::Group(at)).push(format!(") AS c{index}"));

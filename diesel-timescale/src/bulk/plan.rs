@@ -98,6 +98,11 @@ impl Plan {
         self.columns.iter().find(|column| column.index == index)
     }
 
+    /// Whether it is the first column that is written.
+    pub(super) fn is_first(&self, index: usize) -> bool {
+        self.columns.first().is_some_and(|column| column.index == index)
+    }
+
     /// `c3`, as the type that the column has in the table.
     pub(super) fn value(&self, alias: &str, index: usize) -> String {
         match self.column(index).and_then(|column| column.cast.as_deref()) {

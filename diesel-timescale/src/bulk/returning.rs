@@ -39,6 +39,19 @@ where
     ///
     /// `selection` is what [`select`](diesel::QueryDsl::select) takes: columns, or `T::as_select()`. The stored rows are
     /// found by their keys, in the same transaction; a row that is not found is [`BulkError::NotFound`].
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk::{self, Report};
+    ///
+    /// let rows = [reading("cellar", 1), reading("attic", 1), reading("attic", 1)];
+    /// let call = bulk::upsert(&rows).on_conflict((readings::device_id, readings::measured_at));
+    /// let (report, devices): (Report, Vec<String>) = call.returning(readings::device_id).call(conn)?;
+    /// assert_eq!(report.deduplicated, 1);
+    /// assert_eq!(devices, ["cellar", "attic", "attic"]);
+    /// # Ok(()) }) }
+    /// ```
     pub fn returning<S, Out>(self, selection: S) -> Returning<Src, Tab, S, Out>
     where
         S: SelectableExpression<Tab> + NonAggregate,

@@ -20,6 +20,17 @@ pub struct Rows<Src>(Src);
 ///
 /// `rows` are `&[T]`, `&Vec<T>`, `Vec<T>` or an iterator of `T` or `&T`, where `T` derives
 /// [`Insertable`](diesel::Insertable).
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// # fn main() { run(|conn| {
+/// use diesel_timescale::bulk;
+///
+/// let rows = [reading("attic", 1), reading("cellar", 1)];
+/// let report = bulk::upsert(&rows).on_conflict((readings::device_id, readings::measured_at)).call(conn)?;
+/// assert_eq!(report.inserted, 2);
+/// # Ok(()) }) }
+/// ```
 pub fn upsert<I: IntoIterator>(rows: I) -> Rows<Iter<I::IntoIter>> {
     Rows(Iter(rows.into_iter()))
 }
@@ -27,6 +38,25 @@ pub fn upsert<I: IntoIterator>(rows: I) -> Rows<Iter<I::IntoIter>> {
 /// As [`upsert`], for the rows of a stream, on an asynchronous connection.
 ///
 /// The stream is asked for the rows of the next batch when the one before is stored.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// # #[tokio::main]
+/// # async fn main() {
+/// # let (_db, conn) = database::TestDb::with(TABLE);
+/// # drop(conn);
+/// # let mut conn = _db.connect_async().await;
+/// # #[allow(unused_imports)]
+/// # use diesel_timescale::asynchronous::Call;
+/// use diesel_timescale::bulk;
+///
+/// // Any stream.
+/// let rows = futures_util::stream::iter((0..30).map(|minute| reading("attic", minute)));
+/// let call = bulk::upsert_stream(rows).on_conflict((readings::device_id, readings::measured_at));
+/// let report = call.in_batches(20).call(&mut conn).await.unwrap();
+/// assert_eq!(report.inserted, 30);
+/// # }
+/// ```
 #[cfg(feature = "async")]
 pub fn upsert_stream<S: futures_core::Stream>(rows: S) -> Rows<super::source::Streamed<S>> {
     Rows(super::source::Streamed(Box::pin(rows)))
@@ -55,6 +85,19 @@ where
     Src: Source<Row: Insertable<Tab, Values: Values<Tab>>>,
 {
     /// Updates only these columns of a row that is stored already. Default: all that the rows write, but for the key.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk;
+    ///
+    /// # bulk::upsert([reading("attic", 1)]).on_conflict((readings::device_id, readings::measured_at)).call(conn)?;
+    /// let row = Reading { temperature: Some(99.0), ..reading("attic", 1) };
+    /// let call = bulk::upsert([row]).on_conflict((readings::device_id, readings::measured_at));
+    /// // The temperature stays.
+    /// assert_eq!(call.update(readings::humidity).call(conn)?.unchanged, 1);
+    /// # Ok(()) }) }
+    /// ```
     pub fn update<C, Kind, Index>(mut self, _: C) -> Self
     where
         C: Columns<Kind, Table = Tab> + Among<ListOf<ValuesOf<Src::Row, Tab>, Tab>, Index>,
@@ -64,12 +107,37 @@ where
     }
 
     /// Leaves rows that are stored already as they are.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk;
+    ///
+    /// # bulk::upsert([reading("attic", 1)]).on_conflict((readings::device_id, readings::measured_at)).call(conn)?;
+    /// let rows = [reading("attic", 1), reading("attic", 2)];
+    /// let call = bulk::upsert(rows).on_conflict((readings::device_id, readings::measured_at));
+    /// let report = call.update_nothing().call(conn)?;
+    /// assert_eq!((report.inserted, report.unchanged), (1, 1));
+    /// # Ok(()) }) }
+    /// ```
     pub fn update_nothing(mut self) -> Self {
         self.0.settings.update.columns = Updated::Nothing;
         self
     }
 
     /// A null in a new row does not clear what is stored in these columns.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk;
+    ///
+    /// # bulk::upsert([reading("attic", 1)]).on_conflict((readings::device_id, readings::measured_at)).call(conn)?;
+    /// let row = Reading { temperature: None, ..reading("attic", 1) };
+    /// let call = bulk::upsert([row]).on_conflict((readings::device_id, readings::measured_at));
+    /// assert_eq!(call.keep_if_null(readings::temperature).call(conn)?.unchanged, 1);
+    /// # Ok(()) }) }
+    /// ```
     pub fn keep_if_null<C, Kind, Index>(mut self, _: C) -> Self
     where
         C: Columns<Kind, Table = Tab> + Among<ListOf<ValuesOf<Src::Row, Tab>, Tab>, Index>,
@@ -79,12 +147,47 @@ where
     }
 
     /// What to do with rows of one batch that have the same key. Default: [`OnDuplicate::KeepLast`].
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk::{self, OnDuplicate};
+    ///
+    /// let rows = [reading("attic", 1), reading("attic", 1)];
+    /// let call = bulk::upsert(rows).on_conflict((readings::device_id, readings::measured_at));
+    /// let error = call.on_duplicate(OnDuplicate::Fail).call(conn).unwrap_err();
+    /// assert_eq!(error.to_string(), "row 1, device_id, measured_at: repeats row 0");
+    /// # Ok(()) }) }
+    /// ```
     pub fn on_duplicate(mut self, on_duplicate: OnDuplicate) -> Self {
         self.0.settings.on_duplicate = on_duplicate;
         self
     }
 
     /// Runs the checks of the row type before anything is sent: [`Validate`].
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk::{self, Problems, Validate};
+    ///
+    /// impl Validate for Reading {
+    ///     fn validate(&self, problems: &mut Problems) {
+    ///         if self.device_id.is_empty() {
+    ///             problems.add("device_id", "is empty: name the device");
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let rows = [reading("", 1), reading("attic", 1), reading("", 2)];
+    /// let call = bulk::upsert(&rows).on_conflict((readings::device_id, readings::measured_at));
+    /// let error = call.validate().call(conn).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "row 0, device_id: is empty: name the device; row 2, device_id: is empty: name the device"
+    /// );
+    /// # Ok(()) }) }
+    /// ```
     pub fn validate(mut self) -> Self
     where
         Src::Row: Validate,
@@ -98,6 +201,22 @@ where
     /// Each batch is atomic by itself. If one fails, it leaves nothing, those before it stay, and the
     /// [error](super::BatchError) says how far it went. For all or nothing, put the call into a transaction. A repeat
     /// in a later batch is an update of what the earlier one stored.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk;
+    ///
+    /// // Any iterator: a file that is too large for the memory, say.
+    /// let rows = (0..12_000).map(|minute| reading("attic", minute));
+    /// let report = bulk::upsert(rows)
+    ///     .on_conflict((readings::device_id, readings::measured_at))
+    ///     .in_batches(5_000)
+    ///     .with_progress(|done| println!("{} rows", done.rows()))
+    ///     .call(conn)?;
+    /// assert_eq!(report.inserted, 12_000);
+    /// # Ok(()) }) }
+    /// ```
     pub fn in_batches<'p>(self, rows: usize) -> Batches<'p, Src, Tab> {
         Batches::new(self.0, rows)
     }

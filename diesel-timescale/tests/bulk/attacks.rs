@@ -159,6 +159,21 @@ fn nulls_in_keys() {
 }
 
 #[test]
+fn a_row_of_nothing_but_nulls_is_a_row() {
+    let (_db, mut conn) =
+        TestDb::with("CREATE TABLE pairs (a int, b int, note text, UNIQUE NULLS NOT DISTINCT (a, b))");
+    let row = || (pairs::a.eq(None::<i32>), pairs::b.eq(None::<i32>));
+    assert_eq!(
+        bulk::upsert([row(), row()]).on_conflict((pairs::a, pairs::b)).call(&mut conn).unwrap(),
+        report(1, 0, 0, 1)
+    );
+    assert_eq!(
+        bulk::insert_into(pairs::table).values([(pairs::note.eq(None::<String>),)]).call(&mut conn).unwrap(),
+        report(1, 0, 0, 0)
+    );
+}
+
+#[test]
 fn triggers_change_rows_before_they_are_compared() {
     let (_db, mut conn) = TestDb::with(
         "CREATE TABLE people (name text PRIMARY KEY, note text);
@@ -354,31 +369,22 @@ fn values_are_compared_bit_for_bit() {
         ("float8", "0", "-0"),
         ("point", "(1,2)", "(1.0000000001,2)"),
         ("citext", "a", "A"),
-        ("xml", "<a/>", "<a></a>"),
     ] {
-        let (_db, mut conn) = TestDb::with(
-            &format!(
-                "CREATE EXTENSION IF NOT EXISTS citext; CREATE TABLE stored (id int PRIMARY KEY, amount {column});
-            -- The column is bound as a text, and becomes what it is in the table.
-            CREATE CAST (text AS {column}) WITH INOUT AS ASSIGNMENT"
-            )
-            .replace("CREATE CAST (text AS citext) WITH INOUT AS ASSIGNMENT", "SELECT 1")
-            .replace("CREATE CAST (text AS xml) WITH INOUT AS ASSIGNMENT", "SELECT 1"),
-        );
-        sql(&mut conn, "ALTER TABLE stored RENAME TO amounts");
+        // The column is bound as a text, and becomes what it is in the table.
+        let (_db, mut conn) = TestDb::with("CREATE EXTENSION IF NOT EXISTS citext");
+        sql(&mut conn, &format!("CREATE TABLE amounts (id int PRIMARY KEY, amount {column})"));
+        if column != "citext" {
+            sql(&mut conn, &format!("CREATE CAST (text AS {column}) WITH INOUT AS ASSIGNMENT"));
+        }
         for count in [3, 700] {
-            let rows = |amount: &str| {
-                (0..count).map(|n| (amounts::id.eq(n), amounts::amount.eq(amount.to_owned()))).collect::<Vec<_>>()
-            };
             let total = u64::try_from(count).unwrap();
-            if column == "xml" {
-                continue;
-            }
-            bulk::upsert(rows(one)).on_conflict(amounts::id).call(&mut conn).unwrap();
-            let done = bulk::upsert(rows(other)).on_conflict(amounts::id).call(&mut conn).unwrap();
-            assert_eq!(done, report(0, total, 0, 0), "{column}");
-            let done = bulk::upsert(rows(other)).on_conflict(amounts::id).call(&mut conn).unwrap();
-            assert_eq!(done, report(0, 0, total, 0), "{column}");
+            let mut upsert = |amount: &str| {
+                let rows = (0..count).map(|n| (amounts::id.eq(n), amounts::amount.eq(amount.to_owned())));
+                bulk::upsert(rows).on_conflict(amounts::id).call(&mut conn).unwrap()
+            };
+            upsert(one);
+            assert_eq!(upsert(other), report(0, total, 0, 0), "{column}");
+            assert_eq!(upsert(other), report(0, 0, total, 0), "{column}");
         }
     }
 }

@@ -136,6 +136,41 @@ async fn streams_and_transactions_on_an_asynchronous_connection() {
     .unwrap();
 }
 
+#[tokio::test]
+async fn a_call_that_is_dropped_leaves_all_or_nothing() {
+    use diesel_async::SimpleAsyncConnection;
+
+    if !has_connections() {
+        return;
+    }
+    let (db, mut sync) = tokio::task::spawn_blocking(hypertable).await.unwrap();
+    for (round, count) in [(0, 100), (1, 2000)] {
+        // Another transaction holds the last key.
+        let batch: Vec<_> = (0..count).map(|minute| Reading::new(round, minute)).collect();
+        let mut other = db.connect_async().await;
+        let key = batch.last().unwrap();
+        let insert = format!("BEGIN; INSERT INTO readings VALUES ('{}', '{}')", key.device_id, key.measured_at);
+        other.batch_execute(&insert).await.unwrap();
+        let mut conn = db.connect_async().await;
+        let call = bulk::upsert(&batch).on_conflict((readings::device_id, readings::measured_at));
+        let waiting = call.call_async(&mut conn);
+        assert!(tokio::time::timeout(std::time::Duration::from_secs(1), waiting).await.is_err(), "it waits");
+        drop(conn);
+        other.batch_execute("ROLLBACK").await.unwrap();
+        sync = tokio::task::spawn_blocking(move || {
+            let query = format!("SELECT count(*) FROM readings WHERE device_id = 'device-{round:04}'");
+            let idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'";
+            while value(&mut sync, idle) != "1" {}
+            let stored = value(&mut sync, &query);
+            assert!(stored == "0" || stored == count.to_string(), "{stored} rows");
+            sync
+        })
+        .await
+        .unwrap();
+    }
+    tokio::task::spawn_blocking(move || drop((sync, db))).await.unwrap();
+}
+
 /// The futures can be spawned.
 #[tokio::test(flavor = "multi_thread")]
 async fn futures_go_from_thread_to_thread() {

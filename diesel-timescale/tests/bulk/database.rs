@@ -1,5 +1,5 @@
-//! A database of its own for each test, on the server that `DATABASE_URL` names. On the server of one process, which has
-//! one database and one connection at a time, it is a schema.
+// A database of its own for each test, on the server that `DATABASE_URL` names. On the server of one process, which has
+// one database and one connection at a time, it is a schema.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,6 +33,16 @@ pub fn has_timescale() -> bool {
         eprintln!("left out: needs TimescaleDB");
     }
     server().has_timescale
+}
+
+/// Whether the server has a columnstore; says what is left out if it does not.
+pub fn has_columnstore() -> bool {
+    let mut conn = establish(&base_url());
+    let license = value(&mut conn, "SELECT current_setting('timescaledb.license', true)");
+    if license != "timescale" {
+        eprintln!("left out: needs the columnstore");
+    }
+    license == "timescale"
 }
 
 /// Whether the server takes several connections; says what is left out if it does not.

@@ -3,6 +3,8 @@
 
 mod attacks;
 mod calls;
+mod columns;
+mod columnstore;
 mod compile_fail;
 mod database;
 mod model;
