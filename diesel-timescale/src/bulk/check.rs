@@ -1,0 +1,109 @@
+//! What PostgreSQL would refuse for the whole batch, found for the row.
+
+use super::batch::Column;
+use super::oid;
+use super::validation::{Problem, Problems};
+
+/// The first timestamp of PostgreSQL, 4714-11-24 BC, and the first one after the last, in microseconds from 2000.
+const TIMESTAMPS: (i64, i64) = (-211_813_488_000_000_000, 9_223_371_331_200_000_000);
+/// The same in days.
+const DATES: (i32, i32) = (-2_451_545, 2_145_031_949);
+
+/// Adds the values of a column that PostgreSQL cannot store.
+pub(super) fn values(column: &Column, problems: &mut Problems) {
+    let name = column.info.name;
+    let mut each = |find: &dyn Fn(&[u8]) -> Option<Problem>| {
+        for (row, value) in column.bytes.iter().enumerate() {
+            if let Some(problem) = value.and_then(find) {
+                problems.push(row, name, problem);
+            }
+        }
+    };
+    match column.info.oid {
+        oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON => {
+            // One look at all values together: hardly any batch has such a value.
+            if column.bytes.all().contains(&0) {
+                each(&text);
+            }
+        }
+        oid::JSONB => {
+            if column.bytes.all().contains(&b'\\') || column.bytes.all().contains(&0) {
+                each(&jsonb);
+            }
+        }
+        oid::TIMESTAMP | oid::TIMESTAMPTZ => each(&|value| {
+            let at = i64::from_be_bytes(value.try_into().ok()?);
+            let is_infinite = at == i64::MIN || at == i64::MAX;
+            (!is_infinite && !(TIMESTAMPS.0..TIMESTAMPS.1).contains(&at)).then_some(Problem::OutOfRange)
+        }),
+        oid::DATE => each(&|value| {
+            let at = i32::from_be_bytes(value.try_into().ok()?);
+            let is_infinite = at == i32::MIN || at == i32::MAX;
+            (!is_infinite && !(DATES.0..DATES.1).contains(&at)).then_some(Problem::OutOfRange)
+        }),
+        _ if column.info.is_array() => each(&array),
+        _ => {}
+    }
+}
+
+fn text(value: &[u8]) -> Option<Problem> {
+    value.contains(&0).then(|| Problem::Nul(String::from_utf8_lossy(value).into_owned()))
+}
+
+/// The first byte is the version of the format.
+fn jsonb(value: &[u8]) -> Option<Problem> {
+    let json = value.get(1..).unwrap_or_default();
+    let mut bytes = json.iter().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            0 => return Some(Problem::JsonNul(String::from_utf8_lossy(json).into_owned())),
+            b'\\' if json[at..].starts_with(b"\\u0000") => {
+                return Some(Problem::JsonNul(String::from_utf8_lossy(json).into_owned()));
+            }
+            // What is escaped, such as a second backslash, starts nothing.
+            b'\\' => _ = bytes.next(),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Arrays of one dimension at most; texts in them without NUL.
+fn array(value: &[u8]) -> Option<Problem> {
+    let dimensions = int(value, 0)?;
+    if dimensions > 1 {
+        return Some(Problem::Dimensions);
+    }
+    let element = u32::try_from(int(value, 8)?).ok()?;
+    if !matches!(element, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::JSONB) || dimensions == 0 {
+        return None;
+    }
+    let mut rest = value.get(20..)?;
+    while !rest.is_empty() {
+        let len = usize::try_from(int(rest, 0)?).unwrap_or(0);
+        let problem = if element == oid::JSONB { jsonb(rest.get(4..4 + len)?) } else { text(rest.get(4..4 + len)?) };
+        if problem.is_some() {
+            return problem;
+        }
+        rest = &rest[4 + len..];
+    }
+    None
+}
+
+fn int(value: &[u8], at: usize) -> Option<i32> {
+    Some(i32::from_be_bytes(value.get(at..at + 4)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_escape_that_is_not_escaped_itself_is_a_nul() {
+        let is_nul = |json: &str| jsonb(&[b"\x01", json.as_bytes()].concat()).is_some();
+        assert!(is_nul(r#"{"a":"\u0000"}"#));
+        assert!(is_nul(r#""\\\u0000""#));
+        assert!(!is_nul(r#""\\u0000""#));
+        assert!(!is_nul(r#""\u0001\n""#));
+    }
+}

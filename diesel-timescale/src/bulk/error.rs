@@ -1,0 +1,139 @@
+//! What can go wrong in bulk writes.
+
+use std::fmt;
+
+use diesel::result::Error as DieselError;
+
+use super::report::Report;
+use super::validation::InvalidRows;
+
+/// Why a bulk write was refused, or what the database said.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BulkError {
+    /// Rows that [`Validate`](super::Validate) or the database would refuse, all of them. Nothing was written.
+    #[error(transparent)]
+    InvalidRows(#[from] InvalidRows),
+    /// The conflict target has no unique index. Nothing was written.
+    #[error(transparent)]
+    NoUniqueIndex(#[from] NoUniqueIndex),
+    /// The relation cannot be written in bulk. Nothing was written.
+    #[error("{table} is {kind}: write into the table itself")]
+    NotATable {
+        /// The relation.
+        table: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// There is no table of that name, or the role may not see it. Nothing was written.
+    #[error("there is no table {table}: check the schema in table! and the search_path")]
+    NoTable {
+        /// The table.
+        table: String,
+    },
+    /// The table lacks columns that the rows write. Nothing was written.
+    #[error("{table} has no column {}: check table! against the database", columns.join(", "))]
+    NoColumn {
+        /// The table.
+        table: String,
+        /// The columns.
+        columns: Vec<String>,
+    },
+    /// The rows write columns that the database computes itself. Nothing was written.
+    #[error(
+        "{table} computes {} itself (GENERATED ALWAYS): leave the field out, with #[diesel(skip_insertion)]",
+        columns.join(", ")
+    )]
+    GeneratedColumn {
+        /// The table.
+        table: String,
+        /// The columns.
+        columns: Vec<String>,
+    },
+    /// A value has OIDs of custom types in it, such as a composite type of enums. Nothing was written.
+    #[error("bulk writes cannot send composite types that contain custom types: {}", columns.join(", "))]
+    UnsupportedType {
+        /// The columns of custom types.
+        columns: Vec<String>,
+    },
+    /// More than 4,294,967,295 rows in one call. Nothing was written.
+    #[error("{rows} rows are too many for one statement: use in_batches")]
+    TooManyRows {
+        /// How many there are.
+        rows: usize,
+    },
+    /// After it was written, a row was not found under its key: a trigger changed the key, a row-security policy hides
+    /// the row, or another transaction deleted it again and again. Nothing was written.
+    #[error("row {row} is not found under its key after it was written: see RETURNING in the documentation of bulk")]
+    NotFound {
+        /// The index of the first such row in what was given, from 0.
+        row: usize,
+    },
+    /// Stored rows cannot be told by a key that has a null, which is never the same as another. Nothing was written.
+    #[error(
+        "row {row} has a null in its key, so the stored row cannot be told: leave out `returning`, or make the index NULLS NOT DISTINCT"
+    )]
+    NullKey {
+        /// The index of the first such row in what was given, from 0.
+        row: usize,
+    },
+    /// A batch of many failed. It has left nothing, and those before it stay.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// The database, or the way to it.
+    #[error(transparent)]
+    Database(#[from] DieselError),
+}
+
+/// The conflict target has no unique index that `ON CONFLICT` could use. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoUniqueIndex {
+    /// The table.
+    pub table: String,
+    /// The columns of the conflict target.
+    pub target: Vec<String>,
+    /// The unique indexes that the table has, as `name (columns)`, with what makes one unfit for `ON CONFLICT`.
+    pub unique_indexes: Vec<String>,
+}
+
+impl fmt::Display for NoUniqueIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = self.target.join(", ");
+        write!(f, "{} has no unique index on ({target}), which on_conflict needs. ", self.table)?;
+        match self.unique_indexes.as_slice() {
+            [] => write!(f, "It has no unique index at all")?,
+            indexes => write!(f, "It has {}", indexes.join("; "))?,
+        }
+        write!(f, ". Fix: name the columns of one of them, or CREATE UNIQUE INDEX ON {} ({target})", self.table)
+    }
+}
+
+impl std::error::Error for NoUniqueIndex {}
+
+/// A batch that failed. It has left nothing, and the batches before it stay.
+///
+/// The rows from `first_row` on are what there is left to do.
+#[derive(Debug, thiserror::Error)]
+#[error("the batch from row {first_row} on: {source}")]
+#[non_exhaustive]
+pub struct BatchError {
+    /// What the batches before did.
+    pub done: Report,
+    /// The index of the first row of the batch in all that was given, from 0.
+    pub first_row: usize,
+    /// What went wrong. A row that it names is an index in all that was given, too.
+    pub source: Box<BulkError>,
+}
+
+impl BulkError {
+    /// The error of a batch, with its rows counted from the first row of all.
+    pub(super) fn shifted(self, first_row: usize) -> Self {
+        match self {
+            Self::InvalidRows(rows) => Self::InvalidRows(rows.shifted(first_row)),
+            Self::NotFound { row } => Self::NotFound { row: row + first_row },
+            Self::NullKey { row } => Self::NullKey { row: row + first_row },
+            error => error,
+        }
+    }
+}

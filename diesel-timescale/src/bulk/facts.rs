@@ -1,0 +1,153 @@
+//! What the catalogs say about the table of a batch.
+
+use diesel::sql_types::{Array, Bool, Nullable, Oid, Text};
+
+use super::batch::Batch;
+use super::driver::Driver;
+use super::error::{BulkError, NoUniqueIndex};
+use super::oid;
+use super::statement::{Bind, Statement};
+
+/// A table, its columns that are written, and its unique indexes.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) table: Relation,
+    /// The type of each column that is written.
+    pub(super) types: Vec<String>,
+    /// What computes the value of a column that is left to the database, if anything does.
+    pub(super) defaults: Vec<Option<String>>,
+    pub(super) key: Key,
+}
+
+/// What kind of table it is.
+#[derive(Debug, Default)]
+pub(super) struct Relation {
+    /// Whether a role's policies apply to this one: then PostgreSQL refuses COPY.
+    pub(super) has_row_security: bool,
+    pub(super) has_rules: bool,
+    /// Whether a trigger may change or skip a row before it is inserted.
+    pub(super) has_triggers: bool,
+    /// Whether other tables inherit from it, so that a look at it finds rows that its indexes do not have.
+    pub(super) is_inherited: bool,
+}
+
+/// The columns of the conflict target.
+#[derive(Debug, Default)]
+pub(super) struct Key {
+    /// Their types, with length or precision.
+    pub(super) types: Vec<String>,
+    /// The collations of the index, if the types have any.
+    pub(super) collations: Vec<Option<String>>,
+    /// Whether two keys are the same only if their bytes are.
+    pub(super) is_exact: bool,
+    /// Whether a null is unlike every other null.
+    pub(super) nulls_distinct: bool,
+}
+
+/// Reads the facts, and refuses what cannot be written.
+pub(super) async fn read<D: Driver>(
+    driver: &mut D,
+    table: &str,
+    batch: &Batch,
+    key: &[usize],
+) -> Result<Facts, BulkError> {
+    let names: Vec<_> = batch.columns.iter().map(|column| column.info.name).collect();
+    let key_names: Vec<_> = key.iter().map(|index| names[*index]).collect();
+    let rows: Vec<Row> = driver.load(statement(table, &names, &key_names)).await?;
+    let Some((relation, columns, key_columns, indexes)) = rows.into_iter().next() else {
+        return Err(BulkError::NoTable { table: table.to_owned() });
+    };
+    let (kind, has_row_security, has_rules, has_triggers, has_children, has_timescale) = relation;
+    if let Some(kind) = not_a_table(&kind) {
+        return Err(BulkError::NotATable { table: table.to_owned(), kind });
+    }
+    let (types, defaults, generated) = columns;
+    refuse(table, &names, &types, &generated)?;
+    let (key_types, collations, base_types, exact) = key_columns;
+    let (unique_indexes, has_target, nulls_distinct) = indexes;
+    if !key.is_empty() && !has_target {
+        let target = key_names.iter().map(|&name| name.to_owned()).collect();
+        return Err(NoUniqueIndex { table: table.to_owned(), target, unique_indexes }.into());
+    }
+    let is_exact = key.iter().zip(base_types).zip(exact).all(|((index, base), exact)| {
+        let bound = batch.columns[*index].info.oid;
+        // Zero stands for an enum, whose values are bound as themselves.
+        exact && (base == 0 || oid::is_exact(base) && oid::is_same(bound, base))
+    });
+    let is_inherited = has_children && !(has_timescale && is_hypertable(driver, table).await?);
+    Ok(Facts {
+        table: Relation { has_row_security, has_rules, has_triggers, is_inherited },
+        types: types.into_iter().flatten().collect(),
+        defaults,
+        key: Key { types: key_types.into_iter().flatten().collect(), collations, is_exact, nulls_distinct },
+    })
+}
+
+fn statement(table: &str, names: &[&'static str], key: &[&'static str]) -> Statement<SqlTypes> {
+    let mut text = Vec::new();
+    let mut binds = Vec::new();
+    for (at, piece) in SQL.split('$').enumerate() {
+        let number = if at > 0 { piece.get(..1) } else { None };
+        match number {
+            Some("1") => binds.push(Bind::Text(table.to_owned())),
+            Some("2") => binds.push(Bind::Texts(names.to_vec())),
+            Some(_) => binds.push(Bind::Texts(key.to_vec())),
+            None => {}
+        }
+        text.push(piece[number.map_or(0, str::len)..].to_owned());
+    }
+    Statement::new(text, binds)
+}
+
+fn not_a_table(kind: &str) -> Option<&'static str> {
+    match kind {
+        "r" | "p" => None,
+        "v" => Some("a view"),
+        "m" => Some("a materialized view"),
+        "f" => Some("a foreign table"),
+        _ => Some("not a table"),
+    }
+}
+
+fn refuse(table: &str, names: &[&str], types: &[Option<String>], generated: &[bool]) -> Result<(), BulkError> {
+    let (table, names) = (table.to_owned(), || names.iter().map(|&name| name.to_owned()));
+    let columns: Vec<_> = names().zip(types).filter(|(_, found)| found.is_none()).map(|(name, _)| name).collect();
+    if !columns.is_empty() {
+        return Err(BulkError::NoColumn { table, columns });
+    }
+    let columns: Vec<_> = names().zip(generated).filter(|(_, is)| **is).map(|(name, _)| name).collect();
+    if !columns.is_empty() {
+        return Err(BulkError::GeneratedColumn { table, columns });
+    }
+    Ok(())
+}
+
+/// A hypertable has its chunks as children, and no rows of its own.
+async fn is_hypertable<D: Driver>(driver: &mut D, table: &str) -> Result<bool, BulkError> {
+    let text = [
+        "SELECT EXISTS (SELECT FROM _timescaledb_catalog.hypertable AS h JOIN pg_catalog.pg_namespace AS n \
+         ON n.nspname = h.schema_name JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = h.table_name \
+         WHERE c.oid = pg_catalog.to_regclass(",
+        "))",
+    ];
+    let binds = vec![Bind::Text(table.to_owned())];
+    let statement = Statement::<(Bool,)>::new(text.map(str::to_owned).to_vec(), binds);
+    let rows: Vec<(bool,)> = driver.load(statement).await?;
+    Ok(rows.into_iter().any(|(is,)| is))
+}
+
+type SqlTypes = (
+    (Text, Bool, Bool, Bool, Bool, Bool),
+    (Array<Nullable<Text>>, Array<Nullable<Text>>, Array<Bool>),
+    (Array<Nullable<Text>>, Array<Nullable<Text>>, Array<Oid>, Array<Bool>),
+    (Array<Text>, Bool, Bool),
+);
+
+type Row = (
+    (String, bool, bool, bool, bool, bool),
+    (Vec<Option<String>>, Vec<Option<String>>, Vec<bool>),
+    (Vec<Option<String>>, Vec<Option<String>>, Vec<u32>, Vec<bool>),
+    (Vec<String>, bool, bool),
+);
+
+const SQL: &str = include_str!("facts.sql");

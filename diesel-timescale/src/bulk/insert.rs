@@ -1,0 +1,74 @@
+//! Inserts.
+
+use std::marker::PhantomData;
+
+use diesel::Insertable;
+use diesel::query_source::Table;
+
+use super::batches::Batches;
+use super::settings::Settings;
+use super::source::{Iter, Source};
+use super::validation::Validate;
+use super::values::Values;
+use super::work::Work;
+
+/// A table to insert rows into.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "does nothing until it is called"]
+pub struct Into<Tab>(PhantomData<fn() -> Tab>);
+
+/// Inserts rows that are known to be new: through binary COPY, where the connection is libpq's.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// # fn main() { run(|conn| {
+/// use diesel_timescale::bulk;
+///
+/// let rows = [reading("attic", 1), reading("cellar", 1)];
+/// assert_eq!(bulk::insert_into(readings::table).values(&rows).call(conn)?.inserted, 2);
+/// # Ok(()) }) }
+/// ```
+pub fn insert_into<Tab: Table>(_: Tab) -> Into<Tab> {
+    Into(PhantomData)
+}
+
+impl<Tab> Into<Tab> {
+    /// The rows: `&[T]`, `&Vec<T>`, `Vec<T>` or an iterator of `T` or `&T`, where `T` derives
+    /// [`Insertable`](diesel::Insertable).
+    pub fn values<I>(self, rows: I) -> Insert<Iter<I::IntoIter>, Tab>
+    where
+        I: IntoIterator<Item: Insertable<Tab, Values: Values<Tab>>>,
+    {
+        Insert(Work::new(Iter(rows.into_iter()), Settings::default()))
+    }
+
+    /// The rows of a stream, on an asynchronous connection.
+    #[cfg(feature = "async")]
+    pub fn values_stream<S>(self, rows: S) -> Insert<super::source::Streamed<S>, Tab>
+    where
+        S: futures_core::Stream<Item: Insertable<Tab, Values: Values<Tab>>>,
+    {
+        Insert(Work::new(super::source::Streamed(Box::pin(rows)), Settings::default()))
+    }
+}
+
+/// Inserts rows that are known to be new; a row that is stored already fails the batch.
+#[derive(Debug)]
+#[must_use = "does nothing until it is called"]
+pub struct Insert<Src: Source, Tab>(pub(super) Work<Src, Tab>);
+
+impl<Src: Source, Tab> Insert<Src, Tab> {
+    /// Runs the checks of the row type before anything is sent: [`Validate`].
+    pub fn validate(mut self) -> Self
+    where
+        Src::Row: Validate,
+    {
+        self.0.validate = Some(|row, problems| row.validate(problems));
+        self
+    }
+
+    /// Inserts the rows in batches of this many, as [`Upsert::in_batches`](super::Upsert::in_batches) does.
+    pub fn in_batches<'p>(self, rows: usize) -> Batches<'p, Src, Tab> {
+        Batches::new(self.0, rows)
+    }
+}

@@ -1,0 +1,131 @@
+//! SQL that looks at what is stored before anything is written.
+
+use super::batch::Batch;
+use super::plan::Plan;
+use super::sql::{Piece, Sql};
+use super::write::COUNTS;
+
+/// How rows that are stored as they are are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// By their keys, one by one.
+    ByKey,
+    /// All stored rows in the range of the batch are read, and joined: hardly any other row is there.
+    ByRange,
+}
+
+/// How many rows of a combination of the other key columns make it worth a probe.
+const ROWS_A_PROBE: usize = 8;
+
+impl Plan {
+    /// Three answers: whether nothing is stored in the range of the batch; how many of its first rows are stored as they
+    /// are; whether the range of the first combination of the other key columns holds little else than the batch.
+    pub(super) fn probe(&self, batch: &Batch) -> Sql {
+        // The sample only chooses the way, so columns of arrays need not be in it.
+        let is_array = |index: usize| batch.columns[index].info.is_array();
+        let sample: Vec<_> = self.columns.iter().map(|column| column.index).filter(|index| !is_array(*index)).collect();
+        let mut sql = Sql::default();
+        sql.push("SELECT ");
+        self.is_fresh(batch, &mut sql);
+        sql.push(", (SELECT count(*) FROM (SELECT ").list(&sample, |sql, index| {
+            sql.push("unnest(").bind(Piece::Head(*index)).push(format!(") AS c{index}"));
+        });
+        sql.push(format!(") AS i WHERE EXISTS (SELECT FROM {} AS e WHERE ", self.table));
+        self.is_stored(&mut sql, |index| sample.contains(&index));
+        sql.push(")), ");
+        match self.range {
+            Some(range) => {
+                sql.push(format!("(SELECT count(*) FROM (SELECT FROM {} AS e WHERE ", self.table));
+                for index in self.others() {
+                    sql.push(format!("e.{} = ", self.names[index])).bind(Piece::First(index)).push(" AND ");
+                }
+                self.in_range(&mut sql, range);
+                sql.push(" LIMIT ").bind(Piece::Dense).push(" + 1) AS stored) <= ").bind(Piece::Dense);
+            }
+            None => _ = sql.push("false"),
+        }
+        sql
+    }
+
+    /// Whether nothing is stored in the range of the batch.
+    fn is_fresh(&self, batch: &Batch, sql: &mut Sql) {
+        let others = self.others();
+        // With about as many combinations as rows, a probe of each costs more than it saves.
+        let is_worth_it = batch
+            .groups(&others)
+            .first()
+            .is_none_or(|g| usize::try_from(g.len()).unwrap_or(0) <= batch.len() / ROWS_A_PROBE);
+        let Some(range) = self.range.filter(|_| is_worth_it) else {
+            sql.push("false");
+            return;
+        };
+        // The first row says most of the time that something is.
+        sql.push(format!("NOT EXISTS (SELECT FROM {} AS e WHERE ", self.table));
+        sql.joined(&self.key, " AND ", |sql, index| {
+            sql.push(format!("e.{} = ", self.names[*index])).bind(Piece::First(*index));
+        });
+        sql.push(") AND NOT EXISTS (SELECT FROM ");
+        if !others.is_empty() {
+            sql.push("(SELECT ").list(others.iter().enumerate(), |sql, (at, index)| {
+                sql.push("unnest(").bind(Piece::Group(at)).push(format!(") AS c{index}"));
+            });
+            sql.push(") AS g CROSS JOIN LATERAL ");
+        }
+        sql.push(format!("(SELECT FROM {} AS e WHERE ", self.table));
+        for index in &others {
+            sql.push(format!("e.{} = {} AND ", self.names[*index], self.value("g", *index)));
+        }
+        self.in_range(sql, range);
+        sql.push(" LIMIT 1) AS stored)");
+    }
+
+    fn in_range(&self, sql: &mut Sql, range: usize) {
+        sql.push(format!("e.{} BETWEEN ", self.names[range])).bind(Piece::Low).push(" AND ").bind(Piece::High);
+    }
+
+    /// That a stored row `e` is what a row `i` of the batch would make of it, bit for bit.
+    fn is_stored(&self, sql: &mut Sql, is_compared: impl Fn(usize) -> bool) {
+        sql.joined(&self.key, " AND ", |sql, index| {
+            sql.push(format!("e.{} = {}", self.names[*index], self.value("i", *index)));
+        });
+        if let Some(range) = self.range {
+            // Lets TimescaleDB leave chunks out.
+            sql.push(" AND ");
+            self.in_range(sql, range);
+        }
+        let set: Vec<_> = self.set.iter().filter(|set| is_compared(set.index)).collect();
+        if set.is_empty() {
+            return;
+        }
+        sql.push(" AND pg_catalog.record_image_eq(ROW(")
+            .list(&set, |sql, set| _ = sql.push(format!("e.{}", self.names[set.index])));
+        sql.push("), ROW(").list(&set, |sql, set| {
+            let value = self.value("i", set.index);
+            let name = &self.names[set.index];
+            sql.push(if set.keep_if_null { format!("coalesce({value}, e.{name})") } else { value });
+        });
+        sql.push("))");
+    }
+
+    /// Rows that are stored as they are are left out; the rest goes through `ON CONFLICT`.
+    pub(super) fn upsert_rest(&self, look: Look) -> Sql {
+        let mut sql = Sql::default();
+        sql.push("WITH rest AS MATERIALIZED (SELECT * FROM (");
+        self.rows(&mut sql, true);
+        sql.push(format!(") AS i WHERE NOT EXISTS (SELECT FROM {} AS e WHERE ", self.table));
+        self.is_stored(&mut sql, |_| true);
+        if look == Look::ByRange {
+            for (at, index) in self.others().iter().enumerate() {
+                sql.push(format!(" AND e.{} = ANY (", self.names[*index])).bind(Piece::Group(at)).push(")");
+            }
+        }
+        // Whatever the join was, rows are locked in the order of their keys.
+        sql.push(") ORDER BY i.n), written AS (");
+        self.insert_into(&mut sql);
+        sql.push("SELECT ").list(&self.columns, |sql, column| _ = sql.push(format!("c{}", column.index)));
+        sql.push(" FROM rest");
+        self.on_conflict(&mut sql);
+        sql.push(COUNTS);
+        sql
+    }
+}

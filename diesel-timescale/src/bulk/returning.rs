@@ -1,0 +1,151 @@
+//! Columns of the stored rows.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use diesel::deserialize::FromSqlRow;
+use diesel::expression::{Expression, NonAggregate, QueryMetadata, SelectableExpression};
+use diesel::pg::Pg;
+use diesel::query_builder::QueryFragment;
+use diesel::query_dsl::CompatibleType;
+use diesel::sql_types::Integer;
+use diesel::{Insertable, QueryResult};
+
+use super::driver::Driver;
+use super::error::BulkError;
+use super::facts::Facts;
+use super::report::Report;
+use super::run::Writing;
+use super::source::Source;
+use super::statement::Statement;
+use super::upsert::Upsert;
+use super::values::Values;
+use super::work::Work;
+
+/// An upsert that gives columns of the stored rows.
+#[must_use = "does nothing until it is called"]
+pub struct Returning<Src: Source, Tab, S, Out> {
+    pub(super) work: Work<Src, Tab>,
+    pub(super) selection: S,
+    row: PhantomData<fn() -> Out>,
+}
+
+impl<Src, Tab> Upsert<Src, Tab>
+where
+    Src: Source<Row: Insertable<Tab, Values: Values<Tab>>>,
+{
+    /// Gives the report, and columns of the stored rows: one row for each that was given, in the order of the input,
+    /// also for rows that were stored as they are, and for repeats.
+    ///
+    /// `selection` is what [`select`](diesel::QueryDsl::select) takes: columns, or `T::as_select()`. The stored rows are
+    /// found by their keys, in the same transaction; a row that is not found is [`BulkError::NotFound`].
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk::{self, Report};
+    ///
+    /// let rows = [reading("cellar", 1), reading("attic", 1), reading("attic", 1)];
+    /// let call = bulk::upsert(&rows).on_conflict((readings::device_id, readings::measured_at));
+    /// let (report, devices): (Report, Vec<String>) = call.returning(readings::device_id).call(conn)?;
+    /// assert_eq!(report.deduplicated, 1);
+    /// assert_eq!(devices, ["cellar", "attic", "attic"]);
+    /// # Ok(()) }) }
+    /// ```
+    pub fn returning<S, Out>(self, selection: S) -> Returning<Src, Tab, S, Out>
+    where
+        S: SelectableExpression<Tab> + NonAggregate,
+        S::SqlType: CompatibleType<Out, Pg>,
+    {
+        Returning { work: self.0, selection, row: PhantomData }
+    }
+}
+
+/// How often a row that another transaction has deleted is written again.
+const ATTEMPTS: usize = 3;
+
+/// Writes one batch, and reads it.
+pub(super) async fn write<D, S, Out>(
+    mut driver: D,
+    writing: Result<Writing, BulkError>,
+    selection: S,
+) -> Result<(Report, Vec<Out>), BulkError>
+where
+    D: Driver,
+    S: Expression<SqlType: CompatibleType<Out, Pg, SqlType: 'static> + 'static>,
+    S: QueryFragment<Pg> + Clone + Send + 'static,
+    Out: FromSqlRow<<S::SqlType as CompatibleType<Out, Pg>>::SqlType, Pg> + Send + 'static,
+    Pg: QueryMetadata<S::SqlType>,
+{
+    let mut writing = writing?;
+    if writing.batch.rows == 0 {
+        return Ok((Report::default(), Vec::new()));
+    }
+    let facts = writing.facts(&mut driver).await?;
+    if facts.key.nulls_distinct {
+        let mut rows = 0..u32::try_from(writing.batch.rows).unwrap_or(u32::MAX);
+        if let Some(row) = rows.find(|row| writing.batch.is_null_in(&writing.key, *row)) {
+            return Err(BulkError::NullKey { row: row as usize });
+        }
+    }
+    driver.begin().await?;
+    match attempts(&mut driver, &mut writing, &facts, selection).await {
+        Ok(returned) => {
+            driver.commit().await?;
+            Ok(returned)
+        }
+        Err(error) => {
+            // What went wrong first is what the caller wants to know.
+            let _ = driver.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+async fn attempts<D, S, Out>(
+    driver: &mut D,
+    writing: &mut Writing,
+    facts: &Facts,
+    selection: S,
+) -> Result<(Report, Vec<Out>), BulkError>
+where
+    D: Driver,
+    S: Expression<SqlType: CompatibleType<Out, Pg, SqlType: 'static> + 'static>,
+    S: QueryFragment<Pg> + Clone + Send + 'static,
+    Out: FromSqlRow<<S::SqlType as CompatibleType<Out, Pg>>::SqlType, Pg> + Send + 'static,
+    Pg: QueryMetadata<S::SqlType>,
+{
+    let has_nulls = writing.key.iter().any(|index| writing.batch.columns[*index].bytes.has_nulls());
+    let (mut inserted, mut updated) = (0, 0);
+    let mut missing = 0;
+    for _ in 0..ATTEMPTS {
+        let counts = writing.upsert_knowing(driver, facts).await?;
+        inserted += counts.0;
+        updated += counts.1;
+        let (batch, plan) = (&writing.batch, writing.plan(Some(facts)));
+        let statement = batch.statement::<()>(&plan, plan.stored_rows(facts, has_nulls));
+        let rows: Vec<Out> = driver.load(statement.selecting::<_, S::SqlType>(selection.clone())).await?;
+        if rows.len() == batch.rows && facts.key.is_exact {
+            return Ok((Report::new(batch.rows, batch.deduplicated(), (inserted, updated)), rows));
+        }
+        let places = places(driver, batch.statement(&plan, plan.stored_places(facts, has_nulls))).await?;
+        let first = (0..).zip(1..).find(|(at, place)| *at >= batch.rows || places.get(*at) != Some(place));
+        missing = first.map_or(0, |(at, _)| at);
+        if missing == batch.rows && rows.len() == batch.rows {
+            return Ok((Report::new(batch.rows, batch.deduplicated(), (inserted, updated)), rows));
+        }
+    }
+    Err(BulkError::NotFound { row: missing })
+}
+
+/// The places of the rows that are stored, from 1.
+async fn places<D: Driver>(driver: &mut D, statement: Statement<(Integer,)>) -> QueryResult<Vec<i32>> {
+    let places: Vec<(i32,)> = driver.load(statement).await?;
+    Ok(places.into_iter().map(|(place,)| place).collect())
+}
+
+impl<Src: Source, Tab, S, Out> fmt::Debug for Returning<Src, Tab, S, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Returning").field("of", &self.work).finish_non_exhaustive()
+    }
+}

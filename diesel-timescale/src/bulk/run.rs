@@ -1,0 +1,219 @@
+//! The steps of an upsert, for both drivers.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::{BigInt, Bool};
+
+use super::batch::Batch;
+use super::binds::SAMPLE;
+use super::driver::Driver;
+use super::duplicates;
+use super::error::BulkError;
+use super::facts::{self, Facts};
+use super::look::Look;
+use super::oid;
+use super::plan::Plan;
+use super::report::Report;
+use super::settings::Settings;
+use super::sql::Sql;
+
+/// Batches of fewer rows go through one statement.
+const FEW: usize = 500;
+
+/// What knows the table of the rows.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    /// Its name, quoted.
+    pub(super) table: String,
+    #[cfg(feature = "sync")]
+    pub(super) copy: super::copy::CopyFn,
+}
+
+/// One batch, and what is to be done with it.
+#[derive(Debug)]
+pub(super) struct Writing {
+    pub(super) target: Target,
+    pub(super) settings: Settings,
+    pub(super) batch: Batch,
+    pub(super) key: Vec<usize>,
+}
+
+type Counts = (i64, i64);
+
+impl Writing {
+    pub(super) fn new(target: Target, settings: Settings, batch: Batch) -> Self {
+        // The compiler has found each of them among the columns of the rows.
+        let key = settings.key.iter().filter_map(|name| batch.index(name)).collect();
+        Self { target, settings, batch, key }
+    }
+
+    /// Writes the batch.
+    pub(super) async fn write<D: Driver>(&mut self, driver: &mut D) -> Result<Report, BulkError> {
+        if self.batch.rows == 0 {
+            return Ok(Report::default());
+        }
+        // A refusal in a transaction would take the transaction along, so the catalogs are asked before.
+        let counts = if self.key.is_empty() {
+            self.insert_all(driver).await?
+        } else if self.needs_facts() || driver.is_in_transaction()? {
+            let facts = self.facts(driver).await?;
+            self.upsert_knowing(driver, &facts).await?
+        } else {
+            self.upsert_at_once(driver).await?
+        };
+        Ok(Report::new(self.batch.rows, self.batch.deduplicated(), counts))
+    }
+
+    pub(super) async fn facts<D: Driver>(&self, driver: &mut D) -> Result<Facts, BulkError> {
+        facts::read(driver, &self.target.table, &self.batch, &self.key).await
+    }
+
+    /// Whether one statement is not enough, or cannot be made of the rows alone.
+    fn needs_facts(&self) -> bool {
+        let is_exact = |index: &usize| oid::is_exact(self.batch.columns[*index].info.oid);
+        self.batch.rows >= FEW
+            || self.batch.columns.iter().any(super::batch::Column::has_defaults)
+            || !self.key.iter().all(is_exact)
+            || self.key.iter().any(|index| self.batch.columns[*index].bytes.has_nulls())
+    }
+
+    /// Rows that are new, as the caller knows.
+    async fn insert_all<D: Driver>(&self, driver: &mut D) -> Result<Counts, BulkError> {
+        let facts = if self.needs_facts() { Some(self.facts(driver).await?) } else { None };
+        let plan = self.plan(facts.as_ref());
+        let rows = match facts.and_then(|facts| self.copied(driver, &plan, &facts)) {
+            Some(result) => result,
+            None => driver.execute(self.batch.statement(&plan, plan.insert())).await,
+        };
+        let rows = rows.map_err(|error| self.told(error))?;
+        Ok((i64::try_from(rows).unwrap_or(i64::MAX), 0))
+    }
+
+    pub(super) fn plan(&self, facts: Option<&Facts>) -> Plan {
+        Plan::new(self.target.table.clone(), &self.batch, &self.key, &self.settings.update, facts)
+    }
+
+    /// One statement; the catalogs are asked only if it fails.
+    async fn upsert_at_once<D: Driver>(&mut self, driver: &mut D) -> Result<Counts, BulkError> {
+        duplicates::resolve(&mut self.batch, &self.key, true, self.settings.on_duplicate)?;
+        let plan = self.plan(None);
+        match self.counts(driver, &plan, plan.upsert()).await {
+            Err(error) if is_unknown(&error) => {
+                let facts = self.facts(driver).await?;
+                if facts.key.is_exact {
+                    return Err(error);
+                }
+                // Keys of the batch that the index calls equal.
+                self.upsert_knowing(driver, &facts).await
+            }
+            result => result,
+        }
+    }
+
+    pub(super) async fn upsert_knowing<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        facts: &Facts,
+    ) -> Result<Counts, BulkError> {
+        let (key, policy) = (&self.key, self.settings.on_duplicate);
+        self.batch.order = (0..u32::try_from(self.batch.rows).unwrap_or(u32::MAX)).collect();
+        let plan = self.plan(Some(facts));
+        if facts.key.is_exact {
+            duplicates::resolve(&mut self.batch, key, facts.key.nulls_distinct, policy)?;
+        } else {
+            let ranks: Vec<(i64,)> = driver.load(self.batch.statement::<(BigInt,)>(&plan, plan.ranks(facts))).await?;
+            let ranks: Vec<_> = ranks.into_iter().map(|(rank,)| rank).collect();
+            duplicates::resolve_by_rank(&mut self.batch, key, facts.key.nulls_distinct, &ranks, policy)?;
+        }
+        let table = &facts.table;
+        // Looks and plain inserts are for tables where they find and do what ON CONFLICT would.
+        if self.batch.len() < FEW || !facts.key.is_exact || table.has_rules || table.is_inherited {
+            return self.counts(driver, &plan, plan.upsert()).await;
+        }
+        let probe = self.batch.statement::<(Bool, BigInt, Bool)>(&plan, plan.probe(&self.batch));
+        let found: Vec<(bool, i64, bool)> = driver.load(probe).await?;
+        let (is_fresh, stored, is_dense) = found.into_iter().next().unwrap_or_default();
+        if is_fresh {
+            if let Some(inserted) = self.insert(driver, &plan, facts).await? {
+                return Ok((inserted, 0));
+            }
+        }
+        let is_mostly_stored = usize::try_from(stored).is_ok_and(|stored| stored >= SAMPLE / 4);
+        let sql = if is_mostly_stored && plan.is_comparable() && !table.has_triggers {
+            plan.upsert_rest(if is_dense { Look::ByRange } else { Look::ByKey })
+        } else {
+            plan.upsert()
+        };
+        self.counts(driver, &plan, sql).await
+    }
+
+    async fn counts<D: Driver>(&self, driver: &mut D, plan: &Plan, sql: Sql) -> Result<Counts, BulkError> {
+        let statement = self.batch.statement::<(BigInt, BigInt)>(plan, sql);
+        let counts: Vec<Counts> = driver.load(statement).await.map_err(|error| self.told(error))?;
+        Ok(counts.into_iter().next().unwrap_or_default())
+    }
+
+    /// Tells which rows have no value in a column that needs one; PostgreSQL names only the column.
+    fn told(&self, error: DieselError) -> BulkError {
+        if let DieselError::DatabaseError(DatabaseErrorKind::NotNullViolation, information) = &error {
+            let column = information.column_name().and_then(|name| self.batch.index(name));
+            if let Some(Err(rows)) = column.map(|column| self.batch.refuse_nulls(column)) {
+                return rows.into();
+            }
+        }
+        error.into()
+    }
+
+    /// Inserts rows that seem to be new; `None` if another transaction was faster with one of them.
+    async fn insert<D: Driver>(&self, driver: &mut D, plan: &Plan, facts: &Facts) -> Result<Option<i64>, BulkError> {
+        let has_savepoint = driver.is_in_transaction()?;
+        if has_savepoint {
+            driver.begin().await?;
+        }
+        let result = match self.copied(driver, plan, facts) {
+            Some(result) => result,
+            None => driver.execute(self.batch.statement(plan, plan.insert())).await,
+        };
+        match result {
+            Ok(rows) => {
+                if has_savepoint {
+                    driver.commit().await?;
+                }
+                Ok(Some(i64::try_from(rows).unwrap_or(i64::MAX)))
+            }
+            Err(error) => {
+                if has_savepoint {
+                    driver.rollback().await?;
+                }
+                match error {
+                    DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Ok(None),
+                    error => Err(self.told(error)),
+                }
+            }
+        }
+    }
+
+    /// Copies the rows; `None` where COPY is not to be had, or would do otherwise than INSERT.
+    #[cfg(feature = "sync")]
+    pub(super) fn copied<D: Driver>(
+        &self,
+        driver: &mut D,
+        plan: &Plan,
+        facts: &Facts,
+    ) -> Option<diesel::QueryResult<usize>> {
+        // Arrays of a custom type have its OID in them, which is not known here.
+        let has_custom_array = self.batch.columns.iter().any(|c| c.info.custom.is_some() && c.info.is_array());
+        if facts.table.has_row_security || facts.table.has_rules || has_custom_array || !plan.is_comparable() {
+            return None;
+        }
+        Some((self.target.copy)(&self.batch, driver.libpq()?))
+    }
+
+    #[cfg(not(feature = "sync"))]
+    pub(super) fn copied<D: Driver>(&self, _: &mut D, _: &Plan, _: &Facts) -> Option<diesel::QueryResult<usize>> {
+        None
+    }
+}
+
+fn is_unknown(error: &BulkError) -> bool {
+    matches!(error, BulkError::Database(DieselError::DatabaseError(DatabaseErrorKind::Unknown, _)))
+}

@@ -1,0 +1,38 @@
+//! What the caller has chosen.
+
+use super::duplicates::OnDuplicate;
+
+/// Which columns a conflict updates.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Update {
+    pub(super) columns: Updated,
+    pub(super) keep_if_null: Vec<&'static str>,
+}
+
+/// Which columns a conflict updates.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Updated {
+    /// All that the rows write, but for the key.
+    #[default]
+    All,
+    These(Vec<&'static str>),
+    Nothing,
+}
+
+impl Update {
+    pub(super) fn is_updated(&self, name: &str, is_key: bool) -> bool {
+        match &self.columns {
+            Updated::All => !is_key,
+            Updated::These(names) => names.contains(&name),
+            Updated::Nothing => false,
+        }
+    }
+}
+
+/// What the caller has chosen for an upsert.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    pub(super) key: Vec<&'static str>,
+    pub(super) update: Update,
+    pub(super) on_duplicate: OnDuplicate,
+}

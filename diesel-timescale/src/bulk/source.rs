@@ -1,0 +1,43 @@
+//! Where rows come from.
+
+/// An iterator or a stream of rows.
+#[doc(hidden)]
+pub trait Source {
+    type Row;
+
+    /// The next rows: as many as asked for, or fewer at the end.
+    fn next_rows(&mut self, size: usize) -> impl Future<Output = Vec<Self::Row>>;
+}
+
+/// Rows of an iterator.
+#[derive(Debug, Clone)]
+pub struct Iter<I>(pub(super) I);
+
+impl<I: Iterator> Source for Iter<I> {
+    type Row = I::Item;
+
+    async fn next_rows(&mut self, size: usize) -> Vec<I::Item> {
+        self.0.by_ref().take(size).collect()
+    }
+}
+
+/// Rows of a stream.
+#[cfg(feature = "async")]
+#[derive(Debug)]
+pub struct Streamed<S>(pub(super) std::pin::Pin<Box<S>>);
+
+#[cfg(feature = "async")]
+impl<S: futures_core::Stream> Source for Streamed<S> {
+    type Row = S::Item;
+
+    async fn next_rows(&mut self, size: usize) -> Vec<S::Item> {
+        let mut rows = Vec::new();
+        while rows.len() < size {
+            match std::future::poll_fn(|context| self.0.as_mut().poll_next(context)).await {
+                Some(row) => rows.push(row),
+                None => break,
+            }
+        }
+        rows
+    }
+}

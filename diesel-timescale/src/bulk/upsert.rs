@@ -1,0 +1,223 @@
+//! Upserts.
+
+use diesel::Insertable;
+
+use super::batches::Batches;
+use super::columns::{Among, Columns};
+use super::duplicates::OnDuplicate;
+use super::settings::{Settings, Updated};
+use super::source::{Iter, Source};
+use super::validation::Validate;
+use super::values::{ListOf, Values};
+use super::work::{ValuesOf, Work};
+
+/// Rows to upsert; [`on_conflict`](Self::on_conflict) says what makes two of them the same.
+#[derive(Debug, Clone)]
+#[must_use = "does nothing until it is called"]
+pub struct Rows<Src>(Src);
+
+/// Inserts rows, and updates those that are stored already.
+///
+/// `rows` are `&[T]`, `&Vec<T>`, `Vec<T>` or an iterator of `T` or `&T`, where `T` derives
+/// [`Insertable`](diesel::Insertable).
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// # fn main() { run(|conn| {
+/// use diesel_timescale::bulk;
+///
+/// let rows = [reading("attic", 1), reading("cellar", 1)];
+/// let report = bulk::upsert(&rows).on_conflict((readings::device_id, readings::measured_at)).call(conn)?;
+/// assert_eq!(report.inserted, 2);
+/// # Ok(()) }) }
+/// ```
+pub fn upsert<I: IntoIterator>(rows: I) -> Rows<Iter<I::IntoIter>> {
+    Rows(Iter(rows.into_iter()))
+}
+
+/// As [`upsert`], for the rows of a stream, on an asynchronous connection.
+///
+/// The stream is asked for the rows of the next batch when the one before is stored.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// # #[tokio::main]
+/// # async fn main() {
+/// # let (_db, conn) = database::TestDb::with(TABLE);
+/// # drop(conn);
+/// # let mut conn = _db.connect_async().await;
+/// # #[allow(unused_imports)]
+/// # use diesel_timescale::asynchronous::Call;
+/// use diesel_timescale::bulk;
+///
+/// // Any stream.
+/// let rows = futures_util::stream::iter((0..30).map(|minute| reading("attic", minute)));
+/// let call = bulk::upsert_stream(rows).on_conflict((readings::device_id, readings::measured_at));
+/// let report = call.in_batches(20).call(&mut conn).await.unwrap();
+/// assert_eq!(report.inserted, 30);
+/// # }
+/// ```
+#[cfg(feature = "async")]
+pub fn upsert_stream<S: futures_core::Stream>(rows: S) -> Rows<super::source::Streamed<S>> {
+    Rows(super::source::Streamed(Box::pin(rows)))
+}
+
+impl<Src: Source> Rows<Src> {
+    /// The columns that make two rows the same: those of a unique index of the table, which are fields of the rows too.
+    pub fn on_conflict<C, Kind, Index>(self, _: C) -> Upsert<Src, C::Table>
+    where
+        C: Columns<Kind>,
+        Src::Row: Insertable<C::Table>,
+        ValuesOf<Src::Row, C::Table>: Values<C::Table>,
+        C: Among<ListOf<ValuesOf<Src::Row, C::Table>, C::Table>, Index>,
+    {
+        Upsert(Work::new(self.0, Settings { key: C::names(), ..Settings::default() }))
+    }
+}
+
+/// Inserts rows, and updates those that are stored already.
+#[derive(Debug)]
+#[must_use = "does nothing until it is called"]
+pub struct Upsert<Src: Source, Tab>(pub(super) Work<Src, Tab>);
+
+impl<Src, Tab> Upsert<Src, Tab>
+where
+    Src: Source<Row: Insertable<Tab, Values: Values<Tab>>>,
+{
+    /// Updates only these columns of a row that is stored already. Default: all that the rows write, but for the key.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk;
+    ///
+    /// # bulk::upsert([reading("attic", 1)]).on_conflict((readings::device_id, readings::measured_at)).call(conn)?;
+    /// let row = Reading { temperature: Some(99.0), ..reading("attic", 1) };
+    /// let call = bulk::upsert([row]).on_conflict((readings::device_id, readings::measured_at));
+    /// // The temperature stays.
+    /// assert_eq!(call.update(readings::humidity).call(conn)?.unchanged, 1);
+    /// # Ok(()) }) }
+    /// ```
+    pub fn update<C, Kind, Index>(mut self, _: C) -> Self
+    where
+        C: Columns<Kind, Table = Tab> + Among<ListOf<ValuesOf<Src::Row, Tab>, Tab>, Index>,
+    {
+        self.0.settings.update.columns = Updated::These(C::names());
+        self
+    }
+
+    /// Leaves rows that are stored already as they are.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk;
+    ///
+    /// # bulk::upsert([reading("attic", 1)]).on_conflict((readings::device_id, readings::measured_at)).call(conn)?;
+    /// let rows = [reading("attic", 1), reading("attic", 2)];
+    /// let call = bulk::upsert(rows).on_conflict((readings::device_id, readings::measured_at));
+    /// let report = call.update_nothing().call(conn)?;
+    /// assert_eq!((report.inserted, report.unchanged), (1, 1));
+    /// # Ok(()) }) }
+    /// ```
+    pub fn update_nothing(mut self) -> Self {
+        self.0.settings.update.columns = Updated::Nothing;
+        self
+    }
+
+    /// A null in a new row does not clear what is stored in these columns.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk;
+    ///
+    /// # bulk::upsert([reading("attic", 1)]).on_conflict((readings::device_id, readings::measured_at)).call(conn)?;
+    /// let row = Reading { temperature: None, ..reading("attic", 1) };
+    /// let call = bulk::upsert([row]).on_conflict((readings::device_id, readings::measured_at));
+    /// assert_eq!(call.keep_if_null(readings::temperature).call(conn)?.unchanged, 1);
+    /// # Ok(()) }) }
+    /// ```
+    pub fn keep_if_null<C, Kind, Index>(mut self, _: C) -> Self
+    where
+        C: Columns<Kind, Table = Tab> + Among<ListOf<ValuesOf<Src::Row, Tab>, Tab>, Index>,
+    {
+        self.0.settings.update.keep_if_null = C::names();
+        self
+    }
+
+    /// What to do with rows of one batch that have the same key. Default: [`OnDuplicate::KeepLast`].
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk::{self, OnDuplicate};
+    ///
+    /// let rows = [reading("attic", 1), reading("attic", 1)];
+    /// let call = bulk::upsert(rows).on_conflict((readings::device_id, readings::measured_at));
+    /// let error = call.on_duplicate(OnDuplicate::Fail).call(conn).unwrap_err();
+    /// assert_eq!(error.to_string(), "row 1, device_id, measured_at: repeats row 0");
+    /// # Ok(()) }) }
+    /// ```
+    pub fn on_duplicate(mut self, on_duplicate: OnDuplicate) -> Self {
+        self.0.settings.on_duplicate = on_duplicate;
+        self
+    }
+
+    /// Runs the checks of the row type before anything is sent: [`Validate`].
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk::{self, Problems, Validate};
+    ///
+    /// impl Validate for Reading {
+    ///     fn validate(&self, problems: &mut Problems) {
+    ///         if self.device_id.is_empty() {
+    ///             problems.add("device_id", "is empty: name the device");
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let rows = [reading("", 1), reading("attic", 1), reading("", 2)];
+    /// let call = bulk::upsert(&rows).on_conflict((readings::device_id, readings::measured_at));
+    /// let error = call.validate().call(conn).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "row 0, device_id: is empty: name the device; row 2, device_id: is empty: name the device"
+    /// );
+    /// # Ok(()) }) }
+    /// ```
+    pub fn validate(mut self) -> Self
+    where
+        Src::Row: Validate,
+    {
+        self.0.validate = Some(|row, problems| row.validate(problems));
+        self
+    }
+
+    /// Writes the rows in batches of this many, at least one: no more than one batch is in memory. About 5,000 do well.
+    ///
+    /// Each batch is atomic by itself. If one fails, it leaves nothing, those before it stay, and the
+    /// [error](super::BatchError) says how far it went. For all or nothing, put the call into a transaction. A repeat
+    /// in a later batch is an update of what the earlier one stored.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk;
+    ///
+    /// // Any iterator: a file that is too large for the memory, say.
+    /// let rows = (0..12_000).map(|minute| reading("attic", minute));
+    /// let report = bulk::upsert(rows)
+    ///     .on_conflict((readings::device_id, readings::measured_at))
+    ///     .in_batches(5_000)
+    ///     .with_progress(|done| println!("{} rows", done.rows()))
+    ///     .call(conn)?;
+    /// assert_eq!(report.inserted, 12_000);
+    /// # Ok(()) }) }
+    /// ```
+    pub fn in_batches<'p>(self, rows: usize) -> Batches<'p, Src, Tab> {
+        Batches::new(self.0, rows)
+    }
+}

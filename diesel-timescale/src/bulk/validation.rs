@@ -1,0 +1,148 @@
+//! Invalid rows: all of a batch at once, told by row, column and value.
+
+use std::fmt;
+
+/// Checks of a row type, for what its SQL types allow and its meaning does not.
+///
+/// [`Upsert::validate`](super::Upsert::validate) runs them for every row before anything is sent, and reports all
+/// problems of all rows. Without it, or without an implementation, rows are checked for what PostgreSQL would refuse:
+/// NUL characters and timestamps out of range.
+///
+/// ```
+/// use diesel_timescale::bulk::{Problems, Validate};
+///
+/// struct Reading {
+///     device_id: String,
+///     humidity: f64,
+/// }
+///
+/// impl Validate for Reading {
+///     fn validate(&self, problems: &mut Problems) {
+///         if self.device_id.is_empty() {
+///             problems.add("device_id", "is empty: name the device");
+///         }
+///         if !(0.0..=100.0).contains(&self.humidity) {
+///             problems.add("humidity", format!("{} is not a percentage from 0 to 100", self.humidity));
+///         }
+///     }
+/// }
+/// ```
+pub trait Validate {
+    /// Adds what is wrong with this row. Default: nothing is.
+    fn validate(&self, problems: &mut Problems) {
+        let _ = problems;
+    }
+}
+
+impl<T: Validate + ?Sized> Validate for &T {
+    fn validate(&self, problems: &mut Problems) {
+        T::validate(self, problems);
+    }
+}
+
+/// Receives what is wrong with the rows of a batch.
+#[derive(Debug, Default)]
+pub struct Problems {
+    pub(super) row: usize,
+    found: Vec<InvalidRow>,
+}
+
+impl Problems {
+    /// Adds a problem of the row that is being checked: its column, and a text that names the value and the remedy.
+    pub fn add(&mut self, column: impl Into<String>, text: impl Into<String>) {
+        self.push(self.row, column, Problem::Invalid(text.into()));
+    }
+
+    pub(super) fn push(&mut self, row: usize, column: impl Into<String>, problem: Problem) {
+        self.found.push(InvalidRow { row, column: column.into(), problem });
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), InvalidRows> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        self.found.sort_by_key(|found| found.row);
+        Err(InvalidRows { rows: self.found })
+    }
+}
+
+/// Rows that were refused, every one of them. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvalidRows {
+    /// The problems, by row; a row with several problems is there several times.
+    pub rows: Vec<InvalidRow>,
+}
+
+impl InvalidRows {
+    /// Counts the rows from the first row of all, not of the batch.
+    pub(super) fn shifted(mut self, first_row: usize) -> Self {
+        for row in &mut self.rows {
+            row.row += first_row;
+            if let Problem::Repeats(other) = &mut row.problem {
+                *other += first_row;
+            }
+        }
+        self
+    }
+}
+
+/// How many problems the text of the error has; the value has all.
+const SHOWN: usize = 10;
+
+impl fmt::Display for InvalidRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, row) in self.rows.iter().take(SHOWN).enumerate() {
+            write!(f, "{}{row}", if at > 0 { "; " } else { "" })?;
+        }
+        match self.rows.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidRows {}
+
+/// What is wrong with a row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("row {row}, {column}: {problem}")]
+#[non_exhaustive]
+pub struct InvalidRow {
+    /// The index of the row in what was given, from 0.
+    pub row: usize,
+    /// The column; the columns of the key, where the row repeats another one.
+    pub column: String,
+    /// What is wrong with its value.
+    pub problem: Problem,
+}
+
+/// What is wrong with a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// What [`Validate`] said.
+    #[error("{0}")]
+    Invalid(String),
+    /// A NUL character, which PostgreSQL cannot store in a text.
+    #[error("{0:?} has a NUL character, which PostgreSQL cannot store: remove it")]
+    Nul(String),
+    /// `\u0000` in a text of a `jsonb` value, which PostgreSQL refuses.
+    #[error("the JSON has \\u0000 in a text, which PostgreSQL cannot store: remove it from {0}")]
+    JsonNul(String),
+    /// A date or timestamp that PostgreSQL has no place for: before 4714-11-24 BC or after 294276 (dates: 5874897).
+    #[error("is before or after what PostgreSQL can store as a date or timestamp")]
+    OutOfRange,
+    /// No value, and the column is `NOT NULL`.
+    #[error("has no value, and the column is NOT NULL")]
+    Null,
+    /// Diesel could not serialize the value.
+    #[error("cannot be serialized: {0}")]
+    Serialize(String),
+    /// An array of more than one dimension.
+    #[error("is an array of more than one dimension, which bulk writes do not support")]
+    Dimensions,
+    /// Has the key of another row, and [`OnDuplicate::Fail`](super::OnDuplicate::Fail) was chosen.
+    #[error("repeats row {0}")]
+    Repeats(usize),
+}

@@ -1,0 +1,83 @@
+//! Rows, and what is to be done with them.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use diesel::Insertable;
+use diesel::pg::Pg;
+use diesel::query_builder::QueryFragment;
+use diesel::query_source::Table;
+use diesel::sql_types::SqlType;
+
+use super::batch::{Batch, ValidateFn};
+use super::driver::Driver;
+use super::error::BulkError;
+use super::report::Report;
+use super::run::{Target, Writing};
+use super::settings::Settings;
+use super::source::{Iter, Source};
+use super::sql;
+use super::values::Values;
+
+/// What `Insertable` makes of a row.
+#[doc(hidden)]
+pub type ValuesOf<R, Tab> = <R as Insertable<Tab>>::Values;
+
+/// Rows for a table, with what the caller has chosen.
+pub(super) struct Work<Src: Source, Tab> {
+    pub(super) source: Src,
+    pub(super) settings: Settings,
+    pub(super) validate: Option<ValidateFn<Src::Row>>,
+    table: PhantomData<fn() -> Tab>,
+}
+
+impl<Src: Source, Tab> Work<Src, Tab> {
+    pub(super) fn new(source: Src, settings: Settings) -> Self {
+        Self { source, settings, validate: None, table: PhantomData }
+    }
+}
+
+impl<Src, Tab> Work<Src, Tab>
+where
+    Src: Source<Row: Insertable<Tab, Values: Values<Tab>>>,
+    Tab: Table<SqlType: SqlType> + Default,
+    Tab::FromClause: QueryFragment<Pg>,
+{
+    fn target() -> Result<Target, BulkError> {
+        Ok(Target {
+            table: sql::table_name::<Tab>()?,
+            #[cfg(feature = "sync")]
+            copy: super::copy::copy::<ValuesOf<Src::Row, Tab>, Tab>,
+        })
+    }
+
+    /// Takes rows apart.
+    pub(super) fn batch(&self, rows: impl Iterator<Item = Src::Row>) -> Result<Writing, BulkError> {
+        let batch = Batch::collect::<_, Tab>(rows, self.validate)?;
+        Ok(Writing::new(Self::target()?, self.settings.clone(), batch))
+    }
+}
+
+impl<I, Tab> Work<Iter<I>, Tab>
+where
+    I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,
+    Tab: Table<SqlType: SqlType> + Default,
+    Tab::FromClause: QueryFragment<Pg>,
+{
+    /// Takes all rows apart, so that nothing of theirs is kept.
+    pub(super) fn batch_of_all(self) -> Result<Writing, BulkError> {
+        let batch = Batch::collect::<_, Tab>(self.source.0, self.validate)?;
+        Ok(Writing::new(Self::target()?, self.settings, batch))
+    }
+}
+
+/// Writes one batch.
+pub(super) async fn write<D: Driver>(mut driver: D, writing: Result<Writing, BulkError>) -> Result<Report, BulkError> {
+    writing?.write(&mut driver).await
+}
+
+impl<Src: Source, Tab> fmt::Debug for Work<Src, Tab> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
+    }
+}

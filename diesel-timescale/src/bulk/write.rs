@@ -1,0 +1,118 @@
+//! SQL that writes the rows of a batch.
+
+use super::plan::{Encoding, Plan, PlannedColumn};
+use super::sql::{Piece, Sql};
+
+impl Plan {
+    /// Selects the rows of the batch as `c0`, `c1`, …, with their place `n` in the order of writing if asked for.
+    pub(super) fn rows(&self, sql: &mut Sql, with_place: bool) {
+        let is_plain = |column: &PlannedColumn| column.encoding == Encoding::Plain && column.default.is_none();
+        let has_elements = self.columns.iter().any(|column| column.encoding == Encoding::Elements);
+        if self.columns.iter().all(is_plain) {
+            self.unnested(sql, with_place);
+            return;
+        }
+        sql.push("SELECT ").list(&self.columns, |sql, column| self.decoded(sql, column));
+        if with_place {
+            sql.push(", i.n");
+        }
+        sql.push(" FROM (");
+        self.unnested(sql, with_place || has_elements);
+        sql.push(") AS i");
+        for column in self.columns.iter().filter(|column| column.encoding == Encoding::Elements) {
+            let index = column.index;
+            sql.push(" LEFT JOIN (SELECT r, array_agg(v ORDER BY o) AS v FROM unnest(")
+                .bind(Piece::Elements(index))
+                .push(", ")
+                .bind(Piece::ElementRows(index))
+                .push(format!(") WITH ORDINALITY AS u (v, r, o) GROUP BY r) AS a{index} ON a{index}.r = i.n"));
+        }
+        if has_elements {
+            sql.push(" ORDER BY i.n");
+        }
+    }
+
+    /// The value of a column, out of what was sent for it.
+    fn decoded(&self, sql: &mut Sql, column: &PlannedColumn) {
+        let PlannedColumn { index, default, .. } = column;
+        if let Some(default) = default {
+            sql.push(format!("CASE WHEN i.d{index} THEN ({default}) ELSE "));
+        }
+        match column.encoding {
+            Encoding::Plain => sql.push(format!("i.c{index}")),
+            Encoding::Dictionary => sql.push("(").bind(Piece::Dictionary(*index)).push(format!(")[i.c{index}]")),
+            Encoding::Elements => sql.push(format!("CASE WHEN NOT i.c{index} THEN coalesce(a{index}.v, '{{}}') END")),
+        };
+        if default.is_some() {
+            let cast = column.cast.as_deref().unwrap_or_default();
+            sql.push(format!("::{cast} END"));
+        }
+        sql.push(format!(" AS c{index}"));
+    }
+
+    /// What was sent, row by row. Functions in the select list give their rows side by side, and in order.
+    fn unnested(&self, sql: &mut Sql, with_place: bool) {
+        sql.push("SELECT ").list(&self.columns, |sql, column| {
+            let index = column.index;
+            sql.push("unnest(").bind(Self::piece(column)).push(format!(") AS c{index}"));
+            if column.default.is_some() {
+                sql.push(", unnest(").bind(Piece::Defaults(index)).push(format!(") AS d{index}"));
+            }
+        });
+        if with_place {
+            sql.push(", generate_series(1, ").bind(Piece::Count).push(") AS n");
+        }
+    }
+
+    /// `INSERT INTO "readings" AS t ("device_id", …) `
+    pub(super) fn insert_into(&self, sql: &mut Sql) {
+        sql.push(format!("INSERT INTO {} AS t (", self.table));
+        sql.list(&self.columns, |sql, column| _ = sql.push(&column.name)).push(") ");
+    }
+
+    /// Rows that are known to be new.
+    pub(super) fn insert(&self) -> Sql {
+        let mut sql = Sql::default();
+        self.insert_into(&mut sql);
+        self.rows(&mut sql, false);
+        sql
+    }
+
+    /// `ON CONFLICT (…) DO UPDATE SET … WHERE …`: a row that would stay as it is, bit for bit, is not written.
+    pub(super) fn on_conflict(&self, sql: &mut Sql) {
+        sql.push(" ON CONFLICT (").list(&self.key, |sql, index| _ = sql.push(&self.names[*index]));
+        if self.set.is_empty() {
+            sql.push(") DO NOTHING");
+            return;
+        }
+        sql.push(") DO UPDATE SET ").list(&self.set, |sql, set| {
+            let name = &self.names[set.index];
+            sql.push(format!("{name} = {}", new_value(name, set.keep_if_null)));
+        });
+        sql.push(" WHERE pg_catalog.record_image_ne(ROW(")
+            .list(&self.set, |sql, set| _ = sql.push(format!("t.{}", self.names[set.index])));
+        sql.push("), ROW(").list(&self.set, |sql, set| {
+            sql.push(new_value(&self.names[set.index], set.keep_if_null));
+        });
+        sql.push("))");
+    }
+
+    /// Everything through `ON CONFLICT`: gives how many rows were inserted and updated.
+    pub(super) fn upsert(&self) -> Sql {
+        let mut sql = Sql::default();
+        sql.push("WITH written AS (");
+        self.insert_into(&mut sql);
+        self.rows(&mut sql, false);
+        self.on_conflict(&mut sql);
+        sql.push(COUNTS);
+        sql
+    }
+}
+
+/// A row that was stored before has been locked, which its `xmax` shows.
+pub(super) const COUNTS: &str = " RETURNING t.xmax = 0 AS is_new) SELECT count(*) FILTER (WHERE is_new), \
+    count(*) FILTER (WHERE NOT is_new) FROM written";
+
+fn new_value(name: &str, keep_if_null: bool) -> String {
+    if keep_if_null { format!("coalesce(EXCLUDED.{name}, t.{name})") } else { format!("EXCLUDED.{name}") }
+}

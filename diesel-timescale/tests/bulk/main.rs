@@ -1,0 +1,13 @@
+//! Bulk writes of tables that the crate has never seen.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod attacks;
+mod calls;
+mod columns;
+mod columnstore;
+mod compile_fail;
+mod database;
+mod model;
+mod races;
+mod readings;
+mod shapes;
