@@ -5,19 +5,25 @@
 //! mode SQLite wants to create `FILE-shm` beside a file that nobody has open: copy the file somewhere writable if it
 //! is not. The file is never opened as immutable, because then what is in the WAL would be missed.
 
+mod field;
 mod layout;
+mod statistics;
+mod wal;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+pub use self::field::Field;
 use self::layout::Layout;
+pub use self::statistics::{Period, Statistic};
 use crate::Result;
 
 /// How long to wait for a lock.
 const BUSY: Duration = Duration::from_secs(30);
+/// The most bytes of values that a batch has, but for its last row.
+const MOST_BYTES: usize = 8 << 20;
 
 pub struct Recorder {
     conn: Connection,
@@ -27,15 +33,15 @@ pub struct Recorder {
     path: PathBuf,
 }
 
-/// A row of `states` as it is; what it means is `reading`'s concern. Text that is no UTF-8 comes as a blob.
+/// A row of `states` as it is; what it means is `reading`'s concern.
 #[derive(Debug)]
 pub struct Row {
     pub state_id: i64,
-    pub entity_id: Value,
-    pub state: Value,
-    pub time: Value,
-    pub attributes: Value,
-    pub old_state: Value,
+    pub entity_id: Field,
+    pub state: Field,
+    pub time: Field,
+    pub attributes: Field,
+    pub metadata_id: Option<i64>,
     pub has_user: bool,
 }
 
@@ -46,6 +52,12 @@ impl Recorder {
     /// If it cannot be read or is no recorder's file; the error names what is missing.
     pub fn open(path: &Path) -> Result<Self> {
         let explain = |error: rusqlite::Error| format!("{}: {}", path.display(), describe(&error));
+        if path.is_dir() {
+            let example = path.join("home-assistant_v2.db");
+            return Err(
+                format!("{} is a folder: name the file in it, such as {}", path.display(), example.display()).into()
+            );
+        }
         if !path.is_file() {
             return Err(format!("{}: there is no such file", path.display()).into());
         }
@@ -56,7 +68,10 @@ impl Recorder {
         let missing = layout.missing();
         if !missing.is_empty() {
             let missing = missing.join(", ");
-            return Err(format!("{} is no recorder file of Home Assistant: it lacks {missing}", path.display()).into());
+            let wal = if wal::is_missing(path)? { "; its -wal file is missing, which may have it" } else { "" };
+            return Err(
+                format!("{} is no recorder file of Home Assistant: it lacks {missing}{wal}", path.display()).into()
+            );
         }
         let version =
             conn.query_row("SELECT max(schema_version) FROM schema_changes", [], |row| row.get(0)).map_err(explain)?;
@@ -83,76 +98,109 @@ impl Recorder {
         format!("{}, recorder schema {version} ({})", self.path.display(), self.layout.describe())
     }
 
-    /// The largest `state_id`, 0 if there is none.
-    pub fn last_state_id(&self) -> Result<i64> {
-        self.told(self.conn.query_row("SELECT coalesce(max(state_id), 0) FROM states", [], |row| row.get(0)))
+    /// What the file itself says of rows that it may lack, if it says so.
+    pub fn note(&self) -> Result<Option<String>> {
+        if !wal::is_missing(&self.path)? {
+            return Ok(None);
+        }
+        let sql = "SELECT \"end\" IS NULL FROM recorder_runs ORDER BY run_id DESC LIMIT 1";
+        let is_open = self.layout.has_table("recorder_runs")
+            && self.explained(self.conn.query_row(sql, [], |row| row.get(0)).optional())? == Some(true);
+        let path = self.path.display();
+        Ok(Some(if is_open {
+            format!(
+                "{path} has no -wal file beside it, and Home Assistant had not ended when it was copied: the newest rows \
+                 are probably missing. Copy the -wal file as well"
+            )
+        } else {
+            format!(
+                "{path} has no -wal file beside it: it is complete only if Home Assistant had ended when it was copied"
+            )
+        }))
     }
 
-    /// The next rows by `state_id`, no more than `limit`.
+    /// The largest `state_id`, 0 if there is none.
+    pub fn last_state_id(&self) -> Result<i64> {
+        self.explained(self.conn.query_row("SELECT coalesce(max(state_id), 0) FROM states", [], |row| row.get(0)))
+    }
+
+    /// The next rows by `state_id`: no more than `limit`, and fewer where they have many bytes.
     ///
-    /// The recorder writes from one thread, so no row with a smaller id can still appear.
+    /// The recorder writes from one thread, so no row with a smaller id can still appear. The order of the ids is not
+    /// that of time: Home Assistant stores the rows of one commit in another order than it made them.
     pub fn rows_after(&self, state_id: i64, limit: usize) -> Result<Vec<Row>> {
         let read = || {
             let sql = format!("{} WHERE s.state_id > ?1 ORDER BY s.state_id LIMIT ?2", self.layout.select());
             let mut statement = self.conn.prepare_cached(&sql)?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            statement.query_map([state_id, limit], row)?.collect::<rusqlite::Result<Vec<_>>>()
+            let mut found = statement.query([state_id, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+            let (mut rows, mut bytes) = (Vec::new(), 0);
+            while bytes < MOST_BYTES {
+                let Some(next) = found.next()? else { break };
+                let next = row(next)?;
+                bytes +=
+                    [&next.entity_id, &next.state, &next.time, &next.attributes].map(Field::size).iter().sum::<usize>();
+                rows.push(next);
+            }
+            Ok(rows)
         };
-        self.told(read())
+        self.explained(read())
     }
 
     /// The row with this `state_id`.
     pub fn row(&self, state_id: i64) -> Result<Option<Row>> {
         let sql = format!("{} WHERE s.state_id = ?1", self.layout.select());
-        self.told(self.conn.query_row(&sql, [state_id], row).optional())
+        self.explained(self.conn.query_row(&sql, [state_id], row).optional())
     }
 
-    /// The names of all entities.
+    /// The names of all entities, each once.
     pub fn entities(&self) -> Result<Vec<String>> {
         let read = || {
             let mut statement = self.conn.prepare(&self.layout.entities())?;
-            statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<_>>>()
+            let names = statement.query_map([], |row| Ok(Field::from(row.get_ref(0)?)))?;
+            // What is no text is no entity; the import tells of its rows.
+            let text = |name| match name {
+                Ok(Field::Text(name)) => Some(Ok(name)),
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            };
+            names.filter_map(text).collect::<rusqlite::Result<Vec<_>>>()
         };
-        self.told(read())
+        self.explained(read())
     }
 
     /// The entity's last row that says something of the entity: a removed one has no attributes.
     pub fn last_row_of(&self, entity_id: &str) -> Result<Option<Row>> {
         for sql in self.layout.select_last_of_entity() {
             let read = || self.conn.prepare_cached(&sql)?.query_row([entity_id], row).optional();
-            if let Some(row) = self.told(read())? {
+            if let Some(row) = self.explained(read())? {
                 return Ok(Some(row));
             }
         }
         Ok(None)
     }
 
-    fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T> {
+    fn explained<T>(&self, result: rusqlite::Result<T>) -> Result<T> {
         result.map_err(|error| format!("{}: {}", self.path.display(), describe(&error)).into())
     }
 }
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    let value = |index| {
-        row.get_ref(index).map(|value| match value {
-            ValueRef::Null => Value::Null,
-            ValueRef::Integer(number) => Value::Integer(number),
-            ValueRef::Real(number) => Value::Real(number),
-            ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => Value::Text(text.to_owned()),
-                Err(_) => Value::Blob(bytes.to_owned()),
-            },
-            ValueRef::Blob(bytes) => Value::Blob(bytes.to_owned()),
-        })
-    };
     Ok(Row {
         state_id: row.get(0)?,
-        entity_id: value(1)?,
-        state: value(2)?,
-        time: value(3)?,
-        attributes: value(4)?,
-        old_state: value(5)?,
-        has_user: row.get(6)?,
+        entity_id: sized(row, 1, field::LONGEST_NAME)?,
+        state: sized(row, 3, field::LONGEST_STATE)?,
+        time: sized(row, 5, field::LONGEST_TIME)?,
+        attributes: sized(row, 7, field::LONGEST_ATTRIBUTES)?,
+        metadata_id: row.get(9)?,
+        has_user: row.get(10)?,
+    })
+}
+
+/// A value that is followed by the number of its bytes.
+fn sized(row: &rusqlite::Row<'_>, index: usize, longest: u32) -> rusqlite::Result<Field> {
+    Ok(match row.get::<_, Option<i64>>(index + 1)? {
+        Some(bytes) if bytes > i64::from(longest) => Field::TooLong(bytes, longest),
+        _ => Field::from(row.get_ref(index)?),
     })
 }
 
