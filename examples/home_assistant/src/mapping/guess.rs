@@ -45,7 +45,7 @@ static TYPES: [(&str, &str); 34] = [
 ];
 
 /// The types whose sensors people trip: an event is theirs, although Home Assistant knows no user for it.
-static TRIPPED_BY_PEOPLE: [&str; 4] = ["motion", "presence", "door", "window"];
+static TRIPPED_BY_PEOPLE: [&str; 5] = ["motion", "presence", "door", "window", "opening"];
 
 /// Words at the end of a name that tell of the sensor and not of the room, beside those above.
 static SENSOR_WORDS: [&str; 12] = [
@@ -70,8 +70,9 @@ pub fn sensor_type(entity_id: &str, device_class: Option<&str>) -> Option<&'stat
         return None;
     }
     match device_class {
-        // Doors and windows both may be called an opening: the name decides.
-        None | Some("opening") => take_apart(object_id).1,
+        None => take_apart(object_id).1,
+        // Doors and windows both may be called an opening: the name decides, if it can.
+        Some("opening") => take_apart(object_id).1.or(Some("opening")),
         Some(class) => of_word(class),
     }
 }
@@ -154,6 +155,7 @@ mod tests {
             ("binary_sensor.hallway", "occupancy", "hallway", "presence"),
             ("binary_sensor.garage_door", "garage_door", "garage", "door"),
             ("binary_sensor.office_window_contact", "opening", "office", "window"),
+            ("binary_sensor.buro_offnung", "opening", "buro_offnung", "opening"),
             ("sensor.bedroom_2_temperature", "temperature", "bedroom_2", "temperature"),
             ("sensor.office_carbon_dioxide", "carbon_dioxide", "office", "carbon_dioxide"),
             ("sensor.office_pm2_5", "pm25", "office", "pm25"),

@@ -31,6 +31,7 @@ pub struct Recorder {
     version: Option<i64>,
     identity: String,
     path: PathBuf,
+    is_wal_missing: bool,
 }
 
 /// A row of `states` as it is; what it means is `reading`'s concern.
@@ -61,6 +62,8 @@ impl Recorder {
         if !path.is_file() {
             return Err(format!("{}: there is no such file", path.display()).into());
         }
+        // SQLite makes an empty one when it opens the file.
+        let is_wal_missing = wal::is_missing(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(path, flags).map_err(explain)?;
         conn.busy_timeout(BUSY).map_err(explain)?;
@@ -68,7 +71,7 @@ impl Recorder {
         let missing = layout.missing();
         if !missing.is_empty() {
             let missing = missing.join(", ");
-            let wal = if wal::is_missing(path)? { "; its -wal file is missing, which may have it" } else { "" };
+            let wal = if is_wal_missing { "; its -wal file is missing, which may have it" } else { "" };
             return Err(
                 format!("{} is no recorder file of Home Assistant: it lacks {missing}{wal}", path.display()).into()
             );
@@ -84,7 +87,7 @@ impl Recorder {
             .map_err(explain)?
             .flatten()
             .unwrap_or_else(|| "unknown".to_owned());
-        Ok(Self { conn, layout, version, identity, path: path.to_owned() })
+        Ok(Self { conn, layout, version, identity, path: path.to_owned(), is_wal_missing })
     }
 
     /// What stays the same when the file is moved, copied or purged, and differs from any other file.
@@ -100,7 +103,7 @@ impl Recorder {
 
     /// What the file itself says of rows that it may lack, if it says so.
     pub fn note(&self) -> Result<Option<String>> {
-        if !wal::is_missing(&self.path)? {
+        if !self.is_wal_missing {
             return Ok(None);
         }
         let sql = "SELECT \"end\" IS NULL FROM recorder_runs ORDER BY run_id DESC LIMIT 1";
@@ -109,12 +112,13 @@ impl Recorder {
         let path = self.path.display();
         Ok(Some(if is_open {
             format!(
-                "{path} has no -wal file beside it, and Home Assistant had not ended when it was copied: the newest rows \
-                 are probably missing. Copy the -wal file as well"
+                "Home Assistant had not ended when {path} was written, and there is no -wal file beside it, or an empty \
+                 one: the newest rows are probably missing. Copy the -wal file as well"
             )
         } else {
             format!(
-                "{path} has no -wal file beside it: it is complete only if Home Assistant had ended when it was copied"
+                "{path} has no -wal file beside it, or an empty one: it is complete only if Home Assistant had ended \
+                 when it was copied"
             )
         }))
     }

@@ -1,12 +1,12 @@
 //! Whether a file may lack its newest rows, because the file that they are in first was left behind.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use crate::Result;
 
-/// Whether the file's header says that changes go to a write-ahead log, and none is beside it.
+/// Whether the file's header says that changes go to a write-ahead log, and none is beside it, or an empty one.
 ///
 /// SQLite removes the log when the last program closes the file well, so nothing need be missing.
 pub fn is_missing(path: &Path) -> Result<bool> {
@@ -20,5 +20,7 @@ pub fn is_missing(path: &Path) -> Result<bool> {
     }
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
-    Ok(header.starts_with(b"SQLite format 3\0") && header[18..] == [2, 2] && !Path::new(&wal).exists())
+    let is_wal_mode = header.starts_with(b"SQLite format 3\0") && header[18..] == [2, 2];
+    // An empty one is what whoever read the file before has left.
+    Ok(is_wal_mode && fs::metadata(&wal).map_or(0, |wal| wal.len()) == 0)
 }
