@@ -81,7 +81,7 @@ struct Options {
     #[arg(long)]
     again: bool,
 
-    /// How many rows to read and store at once; no more are in memory, and fewer if they have more than 8 MiB
+    /// How many rows to read and store at once; no more are in memory, and fewer if they have more than 4 MiB
     #[arg(long, value_name = "ROWS", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
 

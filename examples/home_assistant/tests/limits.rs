@@ -73,16 +73,16 @@ fn attributes_of_a_megabyte_in_many_rows_make_smaller_batches() {
     // Many small values take the most memory.
     let list = "0,".repeat(450_000);
     file.sql("BEGIN");
-    for n in 0..20 {
+    for n in 0..40 {
         let attributes =
             format!(r#"{{"device_class":"temperature","unit_of_measurement":"°C","n":{n},"list":[{list}0]}}"#);
         file.add("sensor.hall_temperature", 1_700_000_000.0 + f64::from(n), "20", &attributes);
     }
     file.sql("COMMIT");
     let run = bounded(&db, &file);
-    assert_eq!(run.counts(), [20, 20, 0, 0, 0], "{}", run.stdout);
+    assert_eq!(run.counts(), [40, 40, 0, 0, 0], "{}", run.stdout);
     let lists = "SELECT count(*) FROM sensor_events WHERE jsonb_array_length(attributes -> 'list') = 450001";
-    assert_eq!(value(&mut db.connect(), lists), "20");
+    assert_eq!(value(&mut db.connect(), lists), "40");
 }
 
 #[test]

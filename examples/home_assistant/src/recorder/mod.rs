@@ -23,7 +23,7 @@ use crate::Result;
 /// How long to wait for a lock.
 const BUSY: Duration = Duration::from_secs(30);
 /// The most bytes of values that a batch has, but for its last row.
-const MOST_BYTES: usize = 8 << 20;
+const MOST_BYTES: usize = 4 << 20;
 
 pub struct Recorder {
     conn: Connection,
