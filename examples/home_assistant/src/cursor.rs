@@ -83,7 +83,7 @@ pub fn lock(conn: &mut PgConnection) -> QueryResult<()> {
 }
 
 impl Cursor {
-    pub fn new(recorder: &Recorder, mapping: &Mapping, registry: Option<&Registry>) -> Result<Self> {
+    pub fn new(recorder: &dyn Recorder, mapping: &Mapping, registry: Option<&Registry>) -> Result<Self> {
         // The rooms that the mapping leaves to the registries.
         let areas = registry.map(|registry| {
             registry
@@ -106,7 +106,7 @@ impl Cursor {
     /// Reading all rows again is always right, as each event is stored once; it only takes time. So it is done
     /// whenever the rows before are not certain to be the ones that were read: SQLite gives the numbers of the last
     /// rows again when those were purged. The instant tells them apart; the entity may just have been renamed.
-    pub fn start(&mut self, conn: &mut PgConnection, recorder: &Recorder, again: bool) -> Result<Start> {
+    pub fn start(&mut self, conn: &mut PgConnection, recorder: &dyn Recorder, again: bool) -> Result<Start> {
         let Some(stored) = Self::query().find(&self.source).first(conn).optional()? else { return Ok(Start::First) };
         self.last_text_state_id = stored.last_text_state_id;
         if again {

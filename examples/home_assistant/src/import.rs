@@ -22,7 +22,7 @@ use crate::{moved, statistics};
 const UNIT: &str = "unit_of_measurement";
 
 pub struct Import<'i> {
-    pub recorder: &'i Recorder,
+    pub recorder: &'i dyn Recorder,
     pub mapping: &'i Mapping,
     pub sensors: Sensors<'i>,
     pub units: Units,

@@ -8,7 +8,7 @@ use crate::recorder::Recorder;
 use crate::sensors::Sensors;
 
 /// Writes a mapping of all the entities that the file has. Those that nothing is guessed for are comments.
-pub fn write(out: &mut impl Write, recorder: &Recorder, sensors: &mut Sensors<'_>) -> Result<()> {
+pub fn write(out: &mut impl Write, recorder: &dyn Recorder, sensors: &mut Sensors<'_>) -> Result<()> {
     writeln!(
         out,
         "# Made by `home_assistant --guess`: all entities of the file, for you to edit. Only what is listed"

@@ -37,7 +37,6 @@ use crate::import::Import;
 use crate::left_out::LeftOut;
 use crate::mapping::Mapping;
 use crate::progress::Progress;
-use crate::recorder::Recorder;
 use crate::registry::Registry;
 use crate::report::Report;
 use crate::sensors::Sensors;
@@ -46,13 +45,14 @@ use crate::units::Units;
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 /// Imports the states in FILE, the recorder's SQLite file of Home Assistant, as sensor events, and its statistics.
+/// FILE may also be the URL of a recorder's PostgreSQL database.
 ///
 /// FILE is only read, and Home Assistant may be running. Run this again to import what is new: it goes on
 /// where it stopped, and nothing is stored twice. Needs a database in DATABASE_URL, which `dev/db COMMAND` provides.
 #[derive(Parser)]
 #[command(name = "home_assistant", verbatim_doc_comment)]
 struct Options {
-    /// Such as home-assistant_v2.db
+    /// Such as home-assistant_v2.db, or postgres://user@host/homeassistant
     file: PathBuf,
 
     /// Which entities are which sensors in which rooms (TOML; see rooms.toml); without it all that has an area of
@@ -106,16 +106,17 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     let mapping = options.mapping.as_deref().map_or_else(|| Ok(Mapping::default()), Mapping::read)?;
-    let recorder = Recorder::open(&options.file)?;
+    let recorder = recorder::open(&options.file)?;
+    let recorder = &*recorder;
     if let Some(note) = recorder.note()? {
         let _ = writeln!(io::stderr(), "note: {note}");
     }
     let storage = options.storage.clone().or_else(|| Registry::beside(&options.file));
     let registry = storage.as_deref().map(Registry::read).transpose()?;
-    let mut sensors = Sensors::new(&recorder, &mapping, registry.as_ref());
+    let mut sensors = Sensors::new(recorder, &mapping, registry.as_ref());
     let out = &mut io::stdout().lock();
     if options.guess {
-        return listing::write(out, &recorder, &mut sensors);
+        return listing::write(out, recorder, &mut sensors);
     }
     let url = std::env::var("DATABASE_URL")
         .map_err(|_| "DATABASE_URL is not set: run this as `dev/db cargo run -p home-assistant-import -- FILE`")?;
@@ -124,8 +125,8 @@ fn run(options: &Options) -> Result<()> {
     let conn = &mut conn;
 
     let units = Units::new(store::units(conn)?, &mapping.units(), sensors.units()?)?;
-    let mut cursor = Cursor::new(&recorder, &mapping, registry.as_ref())?;
-    let start = cursor.start(conn, &recorder, options.again)?;
+    let mut cursor = Cursor::new(recorder, &mapping, registry.as_ref())?;
+    let start = cursor.start(conn, recorder, options.again)?;
     store::save_units(conn, &units)?;
     let rooms = match (&registry, &storage) {
         (Some(registry), Some(storage)) => {
@@ -136,15 +137,7 @@ fn run(options: &Options) -> Result<()> {
     };
     writeln!(out, "{}\n{start}\nrooms: {rooms}\n{units}\nsensor_events: {hypertable}", recorder.describe())?;
     let progress = Progress::new(start.after().max(0), recorder.last_state_id()?);
-    let import = Import {
-        recorder: &recorder,
-        mapping: &mapping,
-        sensors,
-        units,
-        left_out,
-        progress,
-        report: Report::default(),
-    };
+    let import = Import { recorder, mapping: &mapping, sensors, units, left_out, progress, report: Report::default() };
     let report = import.run(conn, cursor, &start, usize::try_from(options.batch)?, options.batches)?;
     Ok(report.write(out)?)
 }

@@ -9,14 +9,14 @@ use crate::recorder::Recorder;
 use crate::registry::Registry;
 
 pub struct Sensors<'s> {
-    recorder: &'s Recorder,
+    recorder: &'s dyn Recorder,
     mapping: &'s Mapping,
     registry: Option<&'s Registry>,
     decisions: HashMap<String, Decision>,
 }
 
 impl<'s> Sensors<'s> {
-    pub fn new(recorder: &'s Recorder, mapping: &'s Mapping, registry: Option<&'s Registry>) -> Self {
+    pub fn new(recorder: &'s dyn Recorder, mapping: &'s Mapping, registry: Option<&'s Registry>) -> Self {
         Self { recorder, mapping, registry, decisions: HashMap::new() }
     }
 

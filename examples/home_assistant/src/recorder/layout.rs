@@ -1,4 +1,4 @@
-//! Which tables and columns a recorder file has, and the queries that read them.
+//! Which tables and columns a recorder has, and the queries that read them.
 //!
 //! The layouts, by the version in `schema_changes`, as Home Assistant's source has them
 //! (github.com/home-assistant/core: homeassistant/components/recorder/db_schema.py and migration.py, and the earlier
@@ -18,22 +18,12 @@
 //! Home Assistant moves rows to the new columns in the background, and keeps the old columns: so one file may have
 //! rows of several layouts. That is why the columns decide, row by row, and not the version.
 
-use std::collections::{HashMap, HashSet};
-
-use rusqlite::Connection;
+use std::collections::HashMap;
 
 use super::field::{LONGEST_ATTRIBUTES, LONGEST_NAME, LONGEST_STATE, LONGEST_TIME};
 
-/// The columns of the tables that matter.
-#[derive(Debug)]
-pub struct Layout {
-    columns: HashMap<&'static str, HashSet<String>>,
-    /// Whether rows are found by `states.entity_id`: Home Assistant drops that index when no row has an entity there
-    /// any more.
-    has_entity_index: bool,
-}
-
-const TABLES: [&str; 9] = [
+/// The tables that matter.
+pub const TABLES: [&str; 9] = [
     "states",
     "states_meta",
     "state_attributes",
@@ -45,23 +35,30 @@ const TABLES: [&str; 9] = [
     "statistics_meta",
 ];
 
+/// The types of the columns of a table, by their names.
+pub type Columns = HashMap<String, String>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// A column has values of any type.
+    Sqlite,
+    /// All is read as text.
+    Postgres,
+}
+
+/// The columns of the tables that matter.
+#[derive(Debug)]
+pub struct Layout {
+    dialect: Dialect,
+    columns: HashMap<&'static str, Columns>,
+    /// Whether rows are found by `states.entity_id`: Home Assistant drops that index when no row has an entity there
+    /// any more.
+    has_entity_index: bool,
+}
+
 impl Layout {
-    pub fn of(conn: &Connection) -> rusqlite::Result<Self> {
-        let mut columns = HashMap::new();
-        let mut statement = conn.prepare("SELECT name FROM pragma_table_info(?1)")?;
-        for table in TABLES {
-            let names = statement.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-            columns.insert(table, names);
-        }
-        let has_entity_index = conn.query_row(
-            "SELECT EXISTS (
-                 SELECT 1 FROM pragma_index_list('states') AS l, pragma_index_info(l.name) AS i
-                 WHERE i.seqno = 0 AND i.name = 'entity_id'
-             )",
-            [],
-            |row| row.get(0),
-        )?;
-        Ok(Self { columns, has_entity_index })
+    pub fn new(dialect: Dialect, columns: HashMap<&'static str, Columns>, has_entity_index: bool) -> Self {
+        Self { dialect, columns, has_entity_index }
     }
 
     /// What a recorder file would have and this one has not.
@@ -110,16 +107,18 @@ impl Layout {
     /// A value with more bytes than allowed is NULL, and SQLite does not load it: it has the length of a column without
     /// the column.
     pub fn select(&self) -> String {
-        let states = |column| self.has("states", column).then(|| format!("s.{column}"));
-        let meta = self.has_meta().then(|| "m.entity_id".to_owned());
-        let entity = first(&[meta, states("entity_id")], LONGEST_NAME);
-        let state = first(&[states("state")], LONGEST_STATE);
+        let states = |column| self.text("states", "s", column);
+        let meta = if self.has_meta() { self.text("states_meta", "m", "entity_id") } else { None };
+        let entity = first("entity_id", &[meta, states("entity_id")], LONGEST_NAME);
+        let state = first("state", &[states("state")], LONGEST_STATE);
         // The text first: while a row has both, the number was made of it, and not always well (see `moved`).
-        let time = first(&[states("last_updated"), states("last_updated_ts")], LONGEST_TIME);
-        let shared = self.has_shared_attributes().then(|| "a.shared_attrs".to_owned());
-        let attributes = first(&[shared, states("attributes")], LONGEST_ATTRIBUTES);
-        let metadata_id = states("metadata_id").unwrap_or_else(|| "NULL".to_owned());
+        let time = first("time", &[states("last_updated"), states("last_updated_ts")], LONGEST_TIME);
+        let shared =
+            if self.has_shared_attributes() { self.text("state_attributes", "a", "shared_attrs") } else { None };
+        let attributes = first("attributes", &[shared, states("attributes")], LONGEST_ATTRIBUTES);
+        let metadata_id = if self.has("states", "metadata_id") { "s.metadata_id" } else { "NULL" };
 
+        let states = |column| self.has("states", column).then(|| format!("s.{column}"));
         let event = |column| self.has_event(column).then(|| format!("e.{column}"));
         let users = [
             states("context_user_id_bin"),
@@ -132,7 +131,9 @@ impl Layout {
         let user = if users.is_empty() { "false".to_owned() } else { users.join(" OR ") };
 
         let mut sql = format!(
-            "SELECT s.state_id, {entity}, {state}, {time}, {attributes}, {metadata_id}, {user} FROM states AS s"
+            "SELECT CAST(s.state_id AS BIGINT) AS state_id, {entity}, {state}, {time}, {attributes},
+                 CAST({metadata_id} AS BIGINT) AS metadata_id, ({user}) AS has_user
+             FROM states AS s"
         );
         for (is_there, join) in [
             (self.has_meta(), "states_meta AS m ON m.metadata_id = s.metadata_id"),
@@ -147,15 +148,18 @@ impl Layout {
         sql
     }
 
-    /// The queries for the last row of the entity `?1` that has a state, each by an index of its own.
+    /// The queries for the last row of the entity `$1` that has a state, each by an index of its own.
     pub fn select_last_of_entity(&self) -> Vec<String> {
         let time = if self.has("states", "last_updated_ts") { "last_updated_ts" } else { "last_updated" };
-        let meta = "s.metadata_id = (SELECT metadata_id FROM states_meta WHERE entity_id = ?1)";
-        [(self.has_meta(), meta), (self.has_entities_in_states(), "s.entity_id = ?1")]
+        let meta = "s.metadata_id = (SELECT metadata_id FROM states_meta WHERE entity_id = $1)";
+        [(self.has_meta(), meta), (self.has_entities_in_states(), "s.entity_id = $1")]
             .into_iter()
             .filter(|(is_there, _)| *is_there)
             .map(|(_, is_of_entity)| {
-                format!("{} WHERE {is_of_entity} AND s.state <> '' ORDER BY s.{time} DESC LIMIT 1", self.select())
+                format!(
+                    "{} WHERE {is_of_entity} AND s.state <> '' ORDER BY s.{time} DESC NULLS LAST LIMIT 1",
+                    self.select()
+                )
             })
             .collect()
     }
@@ -164,36 +168,51 @@ impl Layout {
     pub fn entities(&self) -> String {
         let mut parts = Vec::new();
         if self.has_meta() {
-            parts.push("SELECT entity_id FROM states_meta WHERE entity_id <> ''");
+            parts.push(format!(
+                "SELECT entity_id FROM states_meta WHERE octet_length(entity_id) BETWEEN 1 AND {LONGEST_NAME}"
+            ));
         }
         if self.has_entities_in_states() {
-            parts.push("SELECT DISTINCT entity_id FROM states WHERE entity_id <> ''");
+            parts.push(format!(
+                "SELECT DISTINCT entity_id FROM states WHERE octet_length(entity_id) BETWEEN 1 AND {LONGEST_NAME}"
+            ));
         }
         format!("{} ORDER BY 1", parts.join(" UNION "))
     }
 
-    /// The query for the rows after `?1` of one of the tables of statistics, if the file has it: `id`, then the name and
+    /// The query for the rows after `$1` of one of the tables of statistics, if the file has it: `id`, then the name and
     /// the start, each followed by the number of its bytes, the unit likewise, mean, min, max, state, sum.
     pub fn select_statistics(&self, table: &'static str) -> Option<String> {
-        let has = |column: &str| self.has(table, column);
-        let name = match (has("metadata_id") && self.has("statistics_meta", "statistic_id"), has("statistic_id")) {
-            (true, _) => "m.statistic_id",
-            (false, true) => "t.statistic_id",
-            (false, false) => return None,
-        };
-        let column = |name: &str| has(name).then(|| format!("t.{name}"));
-        let start = first(&[column("start"), column("start_ts")], LONGEST_TIME);
-        let joins = name.starts_with("m.");
-        let unit = joins.then(|| "m.unit_of_measurement".to_owned());
-        let numbers =
-            ["mean", "min", "max", "state", "sum"].map(|name| column(name).unwrap_or_else(|| "NULL".to_owned()));
+        let joins = self.has(table, "metadata_id") && self.has("statistics_meta", "statistic_id");
+        let column = |name| self.text(table, "t", name);
+        let meta = |name| if joins { self.text("statistics_meta", "m", name) } else { None };
+        let name = meta("statistic_id").or_else(|| column("statistic_id"))?;
+        let number = |name: &str| if self.has(table, name) { format!("t.{name}") } else { "NULL".to_owned() };
+        let numbers = ["mean", "min", "max", "state", "sum"].map(|name| match self.dialect {
+            Dialect::Sqlite => number(name),
+            Dialect::Postgres => format!("{}::double precision AS {name}", number(name)),
+        });
         Some(format!(
-            "SELECT t.id, {}, {start}, {}, {} FROM {table} AS t {} WHERE t.id > ?1 ORDER BY t.id LIMIT ?2",
-            first(&[Some(name.to_owned())], LONGEST_NAME),
-            first(&[unit], LONGEST_NAME),
+            "SELECT CAST(t.id AS BIGINT) AS id, {}, {}, {}, {}
+             FROM {table} AS t {} WHERE t.id > $1 ORDER BY t.id LIMIT $2",
+            first("name", &[Some(name)], LONGEST_NAME),
+            first("start", &[column("start"), column("start_ts")], LONGEST_TIME),
+            first("unit", &[meta("unit_of_measurement")], LONGEST_NAME),
             numbers.join(", "),
             if joins { "LEFT JOIN statistics_meta AS m ON m.id = t.metadata_id" } else { "" },
         ))
+    }
+
+    /// A column of the table, which has the alias; for PostgreSQL as a text, of times in UTC.
+    fn text(&self, table: &str, alias: &str, column: &str) -> Option<String> {
+        let of_type = self.columns.get(table)?.get(column)?;
+        Some(match self.dialect {
+            Dialect::Sqlite => format!("{alias}.{column}"),
+            Dialect::Postgres if of_type == "timestamp with time zone" => {
+                format!("to_char({alias}.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')")
+            }
+            Dialect::Postgres => format!("{alias}.{column}::text"),
+        })
     }
 
     pub fn has_table(&self, table: &str) -> bool {
@@ -201,7 +220,7 @@ impl Layout {
     }
 
     fn has(&self, table: &str, column: &str) -> bool {
-        self.columns.get(table).is_some_and(|columns| columns.contains(column))
+        self.columns.get(table).is_some_and(|columns| columns.contains_key(column))
     }
 
     fn has_meta(&self) -> bool {
@@ -221,8 +240,8 @@ impl Layout {
     }
 }
 
-/// The first of the columns that has a value, and the number of its bytes. The empty text is none.
-fn first(columns: &[Option<String>], longest: u32) -> String {
+/// The first of the columns that has a value, under this name, and the number of its bytes. The empty text is none.
+fn first(name: &str, columns: &[Option<String>], longest: u32) -> String {
     let (mut values, mut sizes) = (String::new(), String::new());
     for column in columns.iter().flatten() {
         values.push_str(&format!(
@@ -230,5 +249,8 @@ fn first(columns: &[Option<String>], longest: u32) -> String {
         ));
         sizes.push_str(&format!(" WHEN octet_length({column}) > 0 THEN octet_length({column})"));
     }
-    if values.is_empty() { "NULL, NULL".to_owned() } else { format!("CASE{values} END, CASE{sizes} END") }
+    if values.is_empty() {
+        return format!("NULL AS {name}, CAST(NULL AS BIGINT) AS {name}_size");
+    }
+    format!("CASE{values} END AS {name}, CAST(CASE{sizes} END AS BIGINT) AS {name}_size")
 }

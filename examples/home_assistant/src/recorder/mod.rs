@@ -1,38 +1,20 @@
-//! The recorder's SQLite file, read only.
-//!
-//! Home Assistant may be running and writing meanwhile (its file is in WAL mode): a batch is one short read
-//! transaction, which neither holds up the writer nor keeps it from checkpointing, and a lock is waited for. In WAL
-//! mode SQLite wants to create `FILE-shm` beside a file that nobody has open: copy the file somewhere writable if it
-//! is not. The file is never opened as immutable, because then what is in the WAL would be missed.
+//! The recorder of Home Assistant: where its rows are read from.
 
 mod field;
 mod layout;
+mod postgres;
+mod sqlite;
 mod statistics;
 mod wal;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use std::path::Path;
 
 pub use self::field::Field;
-use self::layout::Layout;
 pub use self::statistics::{Period, Statistic};
 use crate::Result;
 
-/// How long to wait for a lock.
-const BUSY: Duration = Duration::from_secs(30);
 /// The most bytes of values that a batch has, but for its last row.
 const MOST_BYTES: usize = 4 << 20;
-
-pub struct Recorder {
-    conn: Connection,
-    layout: Layout,
-    version: Option<i64>,
-    identity: String,
-    path: PathBuf,
-    is_wal_missing: bool,
-}
 
 /// A row of `states` as it is; what it means is `reading`'s concern.
 #[derive(Debug)]
@@ -46,177 +28,58 @@ pub struct Row {
     pub has_user: bool,
 }
 
-impl Recorder {
-    /// Opens a file.
-    ///
-    /// # Errors
-    /// If it cannot be read or is no recorder's file; the error names what is missing.
-    pub fn open(path: &Path) -> Result<Self> {
-        let explain = |error: rusqlite::Error| format!("{}: {}", path.display(), describe(&error));
-        if path.is_dir() {
-            let example = path.join("home-assistant_v2.db");
-            return Err(
-                format!("{} is a folder: name the file in it, such as {}", path.display(), example.display()).into()
-            );
-        }
-        if !path.is_file() {
-            return Err(format!("{}: there is no such file", path.display()).into());
-        }
-        // SQLite makes an empty one when it opens the file.
-        let is_wal_missing = wal::is_missing(path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let conn = Connection::open_with_flags(path, flags).map_err(explain)?;
-        conn.busy_timeout(BUSY).map_err(explain)?;
-        let layout = Layout::of(&conn).map_err(explain)?;
-        let missing = layout.missing();
-        if !missing.is_empty() {
-            let missing = missing.join(", ");
-            let wal = if is_wal_missing { "; its -wal file is missing, which may have it" } else { "" };
-            return Err(
-                format!("{} is no recorder file of Home Assistant: it lacks {missing}{wal}", path.display()).into()
-            );
-        }
-        let version =
-            conn.query_row("SELECT max(schema_version) FROM schema_changes", [], |row| row.get(0)).map_err(explain)?;
-        // When the file was made: Home Assistant writes this row first and never purges it.
-        let identity = conn
-            .query_row("SELECT CAST(changed AS TEXT) FROM schema_changes ORDER BY change_id LIMIT 1", [], |row| {
-                row.get::<_, Option<String>>(0)
-            })
-            .optional()
-            .map_err(explain)?
-            .flatten()
-            .unwrap_or_else(|| "unknown".to_owned());
-        Ok(Self { conn, layout, version, identity, path: path.to_owned(), is_wal_missing })
+impl Row {
+    /// The bytes that its values take, roughly.
+    fn size(&self) -> usize {
+        [&self.entity_id, &self.state, &self.time, &self.attributes].map(Field::size).iter().sum()
     }
+}
 
-    /// What stays the same when the file is moved, copied or purged, and differs from any other file.
-    pub fn identity(&self) -> &str {
-        &self.identity
-    }
+/// A recorder's database, which is only read.
+pub trait Recorder {
+    /// What stays the same when the database is moved, copied or purged, and differs from any other one.
+    fn identity(&self) -> &str;
 
-    /// The file and its layout, for people.
-    pub fn describe(&self) -> String {
-        let version = self.version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
-        format!("{}, recorder schema {version} ({})", self.path.display(), self.layout.describe())
-    }
+    /// The database and its layout, for people.
+    fn describe(&self) -> String;
 
-    /// What the file itself says of rows that it may lack, if it says so.
-    pub fn note(&self) -> Result<Option<String>> {
-        if !self.is_wal_missing {
-            return Ok(None);
-        }
-        let sql = "SELECT \"end\" IS NULL FROM recorder_runs ORDER BY run_id DESC LIMIT 1";
-        let is_open = self.layout.has_table("recorder_runs")
-            && self.explained(self.conn.query_row(sql, [], |row| row.get(0)).optional())? == Some(true);
-        let path = self.path.display();
-        Ok(Some(if is_open {
-            format!(
-                "Home Assistant had not ended when {path} was written, and there is no -wal file beside it, or an empty \
-                 one: the newest rows are probably missing. Copy the -wal file as well"
-            )
-        } else {
-            format!(
-                "{path} has no -wal file beside it, or an empty one: it is complete only if Home Assistant had ended \
-                 when it was copied"
-            )
-        }))
-    }
+    /// What the database itself says of rows that it may lack, if it says so.
+    fn note(&self) -> Result<Option<String>>;
 
     /// The largest `state_id`, 0 if there is none.
-    pub fn last_state_id(&self) -> Result<i64> {
-        self.explained(self.conn.query_row("SELECT coalesce(max(state_id), 0) FROM states", [], |row| row.get(0)))
-    }
+    fn last_state_id(&self) -> Result<i64>;
 
     /// The next rows by `state_id`: no more than `limit`, and fewer where they have many bytes.
     ///
     /// The recorder writes from one thread, so no row with a smaller id can still appear. The order of the ids is not
     /// that of time: Home Assistant stores the rows of one commit in another order than it made them.
-    pub fn rows_after(&self, state_id: i64, limit: usize) -> Result<Vec<Row>> {
-        let read = || {
-            let sql = format!("{} WHERE s.state_id > ?1 ORDER BY s.state_id LIMIT ?2", self.layout.select());
-            let mut statement = self.conn.prepare_cached(&sql)?;
-            let mut found = statement.query([state_id, i64::try_from(limit).unwrap_or(i64::MAX)])?;
-            let (mut rows, mut bytes) = (Vec::new(), 0);
-            while bytes < MOST_BYTES {
-                let Some(next) = found.next()? else { break };
-                let next = row(next)?;
-                bytes +=
-                    [&next.entity_id, &next.state, &next.time, &next.attributes].map(Field::size).iter().sum::<usize>();
-                rows.push(next);
-            }
-            Ok(rows)
-        };
-        self.explained(read())
-    }
+    fn rows_after(&self, state_id: i64, limit: usize) -> Result<Vec<Row>>;
 
     /// The row with this `state_id`.
-    pub fn row(&self, state_id: i64) -> Result<Option<Row>> {
-        let sql = format!("{} WHERE s.state_id = ?1", self.layout.select());
-        self.explained(self.conn.query_row(&sql, [state_id], row).optional())
-    }
+    fn row(&self, state_id: i64) -> Result<Option<Row>>;
 
     /// The names of all entities, each once.
-    pub fn entities(&self) -> Result<Vec<String>> {
-        let read = || {
-            let mut statement = self.conn.prepare(&self.layout.entities())?;
-            let names = statement.query_map([], |row| Ok(Field::from(row.get_ref(0)?)))?;
-            // What is no text is no entity; the import tells of its rows.
-            let text = |name| match name {
-                Ok(Field::Text(name)) => Some(Ok(name)),
-                Ok(_) => None,
-                Err(error) => Some(Err(error)),
-            };
-            names.filter_map(text).collect::<rusqlite::Result<Vec<_>>>()
-        };
-        self.explained(read())
-    }
+    fn entities(&self) -> Result<Vec<String>>;
 
     /// The entity's last row that says something of the entity: a removed one has no attributes.
-    pub fn last_row_of(&self, entity_id: &str) -> Result<Option<Row>> {
-        for sql in self.layout.select_last_of_entity() {
-            let read = || self.conn.prepare_cached(&sql)?.query_row([entity_id], row).optional();
-            if let Some(row) = self.explained(read())? {
-                return Ok(Some(row));
-            }
-        }
-        Ok(None)
+    fn last_row_of(&self, entity_id: &str) -> Result<Option<Row>>;
+
+    /// The next rows of statistics by their id, no more than `limit`; none if there is no such table.
+    fn statistics_after(&self, period: Period, id: i64, limit: usize) -> Result<Vec<Statistic>>;
+}
+
+/// Opens a file, or the database of a URL such as `postgres://user@host/homeassistant`.
+///
+/// # Errors
+/// If it cannot be read or is no recorder's; the error names what is missing.
+pub fn open(source: &Path) -> Result<Box<dyn Recorder>> {
+    match source.to_str() {
+        Some(url) if is_url(url) => Ok(Box::new(postgres::Database::connect(url)?)),
+        _ => Ok(Box::new(sqlite::File::open(source)?)),
     }
-
-    fn explained<T>(&self, result: rusqlite::Result<T>) -> Result<T> {
-        result.map_err(|error| format!("{}: {}", self.path.display(), describe(&error)).into())
-    }
 }
 
-fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    Ok(Row {
-        state_id: row.get(0)?,
-        entity_id: sized(row, 1, field::LONGEST_NAME)?,
-        state: sized(row, 3, field::LONGEST_STATE)?,
-        time: sized(row, 5, field::LONGEST_TIME)?,
-        attributes: sized(row, 7, field::LONGEST_ATTRIBUTES)?,
-        metadata_id: row.get(9)?,
-        has_user: row.get(10)?,
-    })
-}
-
-/// A value that is followed by the number of its bytes.
-fn sized(row: &rusqlite::Row<'_>, index: usize, longest: u32) -> rusqlite::Result<Field> {
-    Ok(match row.get::<_, Option<i64>>(index + 1)? {
-        Some(bytes) if bytes > i64::from(longest) => Field::TooLong(bytes, longest),
-        _ => Field::from(row.get_ref(index)?),
-    })
-}
-
-/// SQLite's message, and what to do where that is known.
-fn describe(error: &rusqlite::Error) -> String {
-    let remedy = match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly) => {
-            ": SQLite may need to create a file beside it; copy it, with its -wal file, to a folder that you may write to"
-        }
-        Some(rusqlite::ErrorCode::DatabaseBusy) => ": another program keeps it locked; try again later",
-        Some(rusqlite::ErrorCode::NotADatabase) => ", such as home-assistant_v2.db",
-        _ => "",
-    };
-    format!("{error}{remedy}")
+/// Whether this names a database of PostgreSQL rather than a file.
+fn is_url(source: &str) -> bool {
+    source.starts_with("postgres://") || source.starts_with("postgresql://")
 }
