@@ -46,7 +46,9 @@ struct Numbers {
     values: [Option<f64>; 5],
 }
 
-type Batch = BTreeMap<(String, DateTime<Utc>), Numbers>;
+/// The sensor and the start.
+type Key = (String, DateTime<Utc>);
+type Batch = BTreeMap<Key, Numbers>;
 
 /// Lets the next import read all rows again.
 pub fn forget_places(conn: &mut PgConnection, source: &str) -> QueryResult<usize> {
@@ -122,7 +124,7 @@ fn save_place(
 fn numbers_of(
     import: &mut Import<'_>,
     row: &Statistic,
-) -> Result<std::result::Result<((String, DateTime<Utc>), Numbers), Fault>> {
+) -> Result<std::result::Result<(Key, Numbers), Fault>> {
     let sensor = match reading::entity_id(&row.name, None) {
         Ok(name) => import.sensor(name)?,
         Err(fault) => return Ok(Err(fault)),
