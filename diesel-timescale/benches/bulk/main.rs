@@ -10,13 +10,14 @@
 #[allow(dead_code, reason = "shared with the tests")]
 #[path = "../../tests/bulk/database.rs"]
 mod database;
+#[path = "../../../benches/measure/mod.rs"]
 mod measure;
 mod narrow;
 mod raw_copy;
 mod table;
 mod wide;
 
-use measure::{Measurements, env};
+use measure::{Measurements, size, wanted};
 use narrow::Reading;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -25,10 +26,7 @@ use table::{Rows, Table, WideOrNarrow};
 use wide::Event;
 
 fn main() {
-    // `cargo bench` and `cargo test --benches` pass options that mean nothing here.
-    let only = std::env::var("ONLY").unwrap_or_default();
-    let wanted = |section: &str| section.contains(&only);
-    let (rows, batch, rounds) = (env("ROWS", 200_000), env("BATCH", 5_000), env("ROUNDS", 7));
+    let (rows, batch, rounds) = (size("ROWS", 200_000), size("BATCH", 5_000), size("ROUNDS", 7));
     println!("{rows} rows, batches of {batch}, {rounds} rounds");
     if !database::has_connections() {
         return;

@@ -264,10 +264,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_chunk_interval(REGCLASS, INTERVAL) IS 'Raises an error if a chunk cannot cover the interval.';
 
-<<<<<<< HEAD:diesel-timescale/migrations/00-diesel-timescale-02_hypertable/up.sql
-CREATE OR REPLACE FUNCTION diesel_timescale.setup_hypertable(
-=======
-CREATE FUNCTION make_hypertable(
+CREATE OR REPLACE FUNCTION diesel_timescale.make_hypertable(
     relation REGCLASS,
     time_column NAME,
     chunk_interval INTERVAL,
@@ -275,15 +272,15 @@ CREATE FUNCTION make_hypertable(
     default_indexes BOOLEAN
 ) RETURNS VOID
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     truncate_trigger RECORD;
     truncate_triggers TEXT[] := '{}';
     definition TEXT;
 BEGIN
-    -- Moving rows truncates the table, which is no reason to do what TRUNCATE triggers do: those of sensor_events
-    -- would clear every reference. The transaction that this is in holds the table locked.
+    -- Moving rows truncates the table, which is no reason to do what TRUNCATE triggers do: those of a table
+    -- whose rows are referenced would clear every reference. The transaction that this is in holds the table locked.
     FOR truncate_trigger IN
         SELECT
             tgname,
@@ -317,10 +314,9 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION make_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN) IS 'Makes a table a hypertable, without doing what its TRUNCATE triggers do. The caller has checked that it can become one, and holds it locked.';
+COMMENT ON FUNCTION diesel_timescale.make_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN) IS 'Makes a table a hypertable, without doing what its TRUNCATE triggers do. The caller has checked that it can become one, and holds it locked.';
 
-CREATE FUNCTION setup_hypertable(
->>>>>>> servers:migrations/00-occupancy-models-04_hypertable/up.sql
+CREATE OR REPLACE FUNCTION diesel_timescale.setup_hypertable(
     relation REGCLASS,
     time_column NAME,
     chunk_interval INTERVAL DEFAULT NULL,
@@ -361,43 +357,7 @@ BEGIN
 
     IF present.time_column IS NULL THEN
         PERFORM check_hypertable_candidate(relation, time_column, migrate_data);
-<<<<<<< HEAD:diesel-timescale/migrations/00-diesel-timescale-02_hypertable/up.sql
-        -- Moving rows truncates the table, which is no reason to do what TRUNCATE triggers do: those of a
-        -- table whose rows are referenced would clear every reference. The transaction that this is in holds the table locked.
-        FOR truncate_trigger IN
-            SELECT
-                tgname,
-                concat_ws(
-                    '; ',
-                    pg_get_triggerdef(oid),
-                    format('COMMENT ON TRIGGER %I ON %s IS %L', tgname, relation, obj_description(oid, 'pg_trigger'))
-                ) AS definition
-            FROM pg_trigger
-            WHERE migrate_data AND tgrelid = relation AND NOT tgisinternal AND tgtype & 32 <> 0
-                -- One that is disabled does nothing, and no hypertable could disable it again.
-                AND tgenabled IN ('O', 'A')
-        LOOP
-            truncate_triggers := truncate_triggers || truncate_trigger.definition;
-            EXECUTE format('DROP TRIGGER %I ON %s', truncate_trigger.tgname, relation);
-        END LOOP;
-        BEGIN
-            EXECUTE format(
-                'SELECT %1$I.create_hypertable($1, %1$I.by_range($2, $3), create_default_indexes => $4, migrate_data => $5)',
-                (SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb')
-            ) USING relation, time_column, chunk_interval, default_indexes, migrate_data;
-        EXCEPTION WHEN SQLSTATE 'TS110' THEN
-            -- The table is a hypertable already, and this snapshot is too old to see it.
-            RAISE EXCEPTION USING
-                ERRCODE = 'serialization_failure',
-                MESSAGE = format('%s was made a hypertable by another transaction meanwhile', relation),
-                HINT = 'Run the transaction again.';
-        END;
-        FOREACH definition IN ARRAY truncate_triggers LOOP
-            EXECUTE definition;
-        END LOOP;
-=======
         PERFORM make_hypertable(relation, time_column, chunk_interval, migrate_data, default_indexes);
->>>>>>> servers:migrations/00-occupancy-models-04_hypertable/up.sql
         outcome := 'created';
         present := hypertable_report(relation);
     ELSIF present.time_column <> time_column THEN

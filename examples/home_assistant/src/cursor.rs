@@ -4,21 +4,20 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use serde_json::{Map, Value, json};
 
 use crate::Result;
 use crate::mapping::Mapping;
 use crate::reading;
-use crate::recorder::{Recorder, Row};
-
-/// An application's own migrations, in Diesel's own books, beside those of occupancy-models.
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+use crate::recorder::{Field, Recorder, Row};
+use crate::registry::Registry;
 
 diesel::table! {
     home_assistant_imports (source) {
         source -> Text,
         last_state_id -> BigInt,
         last_timestamp -> Nullable<Timestamptz>,
+        last_text_state_id -> Nullable<BigInt>,
         mapping -> Jsonb,
         imported_at -> Timestamptz,
     }
@@ -31,7 +30,8 @@ pub struct Cursor {
     source: String,
     last_state_id: i64,
     last_timestamp: Option<DateTime<Utc>>,
-    mapping: serde_json::Value,
+    last_text_state_id: Option<i64>,
+    mapping: Value,
 }
 
 /// Where to begin, and why.
@@ -61,7 +61,7 @@ impl fmt::Display for Start {
             Self::After(state_id) => write!(f, "goes on after row {state_id}"),
             Self::First => f.write_str("reads all rows: the first import of this file"),
             Self::Asked => f.write_str("reads all rows again: asked for"),
-            Self::MappingChanged => f.write_str("reads all rows again: the mapping has changed"),
+            Self::MappingChanged => f.write_str("reads all rows again: the mapping or the areas have changed"),
             Self::RowGone(state_id) => {
                 write!(
                     f,
@@ -75,18 +75,29 @@ impl fmt::Display for Start {
     }
 }
 
-pub fn migrate(conn: &mut PgConnection) -> Result<()> {
-    conn.run_pending_migrations(MIGRATIONS).map_err(|error| format!("migration failed: {error}"))?;
+/// Lets one import at a time store a batch, until the end of the transaction: what an event's state before is depends on
+/// what others store.
+pub fn lock(conn: &mut PgConnection) -> QueryResult<()> {
+    diesel::sql_query("LOCK TABLE home_assistant_imports IN SHARE ROW EXCLUSIVE MODE").execute(conn)?;
     Ok(())
 }
 
 impl Cursor {
-    pub fn new(recorder: &Recorder, mapping: &Mapping) -> Result<Self> {
+    pub fn new(recorder: &dyn Recorder, mapping: &Mapping, registry: Option<&Registry>) -> Result<Self> {
+        // The rooms that the mapping leaves to the registries.
+        let areas = registry.map(|registry| {
+            registry
+                .rooms()
+                .filter(|(entity_id, _)| mapping.room(entity_id).is_none())
+                .map(|(entity_id, room)| (entity_id.to_owned(), json!(room)))
+                .collect::<Map<_, _>>()
+        });
         Ok(Self {
             source: recorder.identity().to_owned(),
             last_state_id: 0,
             last_timestamp: None,
-            mapping: serde_json::to_value(mapping)?,
+            last_text_state_id: None,
+            mapping: json!({ "mapping": mapping, "areas": areas }),
         })
     }
 
@@ -95,27 +106,41 @@ impl Cursor {
     /// Reading all rows again is always right, as each event is stored once; it only takes time. So it is done
     /// whenever the rows before are not certain to be the ones that were read: SQLite gives the numbers of the last
     /// rows again when those were purged. The instant tells them apart; the entity may just have been renamed.
-    pub fn start(&self, conn: &mut PgConnection, recorder: &Recorder, again: bool) -> Result<Start> {
+    pub fn start(&mut self, conn: &mut PgConnection, recorder: &dyn Recorder, again: bool) -> Result<Start> {
         let Some(stored) = Self::query().find(&self.source).first(conn).optional()? else { return Ok(Start::First) };
+        self.last_text_state_id = stored.last_text_state_id;
         if again {
             return Ok(Start::Asked);
         }
-        if stored.mapping != self.mapping {
+        if !is_same_mapping(&stored.mapping, &self.mapping) {
             return Ok(Start::MappingChanged);
         }
         let state_id = stored.last_state_id;
         Ok(match recorder.row(state_id)? {
             None => Start::RowGone(state_id),
-            Some(row) if stored == self.clone().at(&row) => Start::After(state_id),
+            Some(row) if reading::instant(&row.time).ok() == stored.last_timestamp => Start::After(state_id),
             Some(_) => Start::RowDiffers(state_id),
         })
     }
 
-    /// The cursor at this row.
-    pub fn at(mut self, row: &Row) -> Self {
-        self.last_state_id = row.state_id;
-        self.last_timestamp = reading::instant(&row.time).ok();
+    /// The cursor at the last of these rows, which come after those that it is at.
+    pub fn at(mut self, rows: &[Row]) -> Self {
+        if let Some(last) = rows.last() {
+            self.last_state_id = last.state_id;
+            self.last_timestamp = reading::instant(&last.time).ok();
+        }
+        let text = rows.iter().rev().find(|row| matches!(row.time, Field::Text(_)));
+        self.last_text_state_id = self.last_text_state_id.max(text.map(|row| row.state_id));
         self
+    }
+
+    /// The largest number of a row that was read when its time was a text.
+    pub fn last_text_state_id(&self) -> Option<i64> {
+        self.last_text_state_id
+    }
+
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// To be called in the transaction that stores the events up to here.
@@ -127,4 +152,17 @@ impl Cursor {
             .set((self, home_assistant_imports::imported_at.eq(diesel::dsl::now)))
             .execute(conn)
     }
+}
+
+/// Whether rows that were imported with one mapping are as they would be with the other one.
+///
+/// Entities that were registered or removed since change nothing for those that were there.
+fn is_same_mapping(stored: &Value, new: &Value) -> bool {
+    stored["mapping"] == new["mapping"]
+        && match (&stored["areas"], &new["areas"]) {
+            (Value::Object(stored), Value::Object(new)) => {
+                stored.iter().all(|(entity_id, room)| new.get(entity_id).is_none_or(|new| new == room))
+            }
+            (stored, new) => stored == new,
+        }
 }

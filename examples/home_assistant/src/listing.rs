@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use crate::Result;
-use crate::import::decide;
-use crate::mapping::{Decision, Mapping};
+use crate::mapping::Decision;
 use crate::recorder::Recorder;
+use crate::sensors::Sensors;
 
 /// Writes a mapping of all the entities that the file has. Those that nothing is guessed for are comments.
-pub fn write(out: &mut impl Write, recorder: &Recorder, mapping: &Mapping) -> Result<()> {
+pub fn write(out: &mut impl Write, recorder: &dyn Recorder, sensors: &mut Sensors<'_>) -> Result<()> {
     writeln!(
         out,
         "# Made by `home_assistant --guess`: all entities of the file, for you to edit. Only what is listed"
@@ -16,18 +16,20 @@ pub fn write(out: &mut impl Write, recorder: &Recorder, mapping: &Mapping) -> Re
     writeln!(out, "# is imported; set guess to true to have later entities guessed.")?;
     writeln!(out, "guess = false")?;
     for entity_id in recorder.entities()? {
-        match decide(recorder, mapping, &entity_id)? {
+        let quoted_id = quoted(&entity_id);
+        match sensors.decide(&entity_id)? {
             Decision::Import(sensor) => {
-                writeln!(out, "\n[entities.{}]", quoted(&entity_id))?;
+                writeln!(out, "\n[entities.{quoted_id}]")?;
                 writeln!(out, "room = {}", quoted(&sensor.room))?;
-                writeln!(out, "type = {}", quoted(sensor.sensor_type.as_str()))?;
+                writeln!(out, "type = {}", quoted(&sensor.sensor_type))?;
                 if sensor.id != entity_id {
                     writeln!(out, "sensor = {}", quoted(&sensor.id))?;
                 }
                 writeln!(out, "human_triggered = {}", sensor.is_tripped_by_people)?;
             }
-            Decision::Ignored => writeln!(out, "\n# ignored: [entities.{}]", quoted(&entity_id))?,
-            Decision::Unmapped => writeln!(out, "\n# [entities.{}]\n# room = \"\"\n# type = \"\"", quoted(&entity_id))?,
+            Decision::Ignored => writeln!(out, "\n# ignored: [entities.{quoted_id}]")?,
+            Decision::NoArea => writeln!(out, "\n# in no area: [entities.{quoted_id}]\n# room = \"\"")?,
+            Decision::Unmapped => writeln!(out, "\n# [entities.{quoted_id}]\n# room = \"\"\n# type = \"\"")?,
         }
     }
     Ok(())

@@ -1,10 +1,9 @@
 //! What a row of the recorder says: a reading of a sensor, or why it is none.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use rusqlite::types::Value as Sql;
-use serde_json::{Map, Value};
 
-use crate::mapping::Unavailable;
+use crate::mapping::Silent;
+use crate::recorder::Field;
 
 /// Why a row is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,7 +11,9 @@ pub enum Reason {
     Unavailable,
     Removed,
     Ignored,
+    NoArea,
     Unmapped,
+    OtherUnit,
     NoEntity,
     NoTime,
     NoState,
@@ -22,7 +23,7 @@ pub enum Reason {
 impl Reason {
     /// Whether something is wrong with the row, rather than with its being imported.
     pub fn is_fault(self) -> bool {
-        self >= Self::NoEntity
+        self >= Self::OtherUnit
     }
 
     pub fn as_str(self) -> &'static str {
@@ -30,7 +31,9 @@ impl Reason {
             Self::Unavailable => "unavailable",
             Self::Removed => "entity removed",
             Self::Ignored => "ignored",
+            Self::NoArea => "no area",
             Self::Unmapped => "not mapped",
+            Self::OtherUnit => "another unit",
             Self::NoEntity => "no entity",
             Self::NoTime => "bad timestamp",
             Self::NoState => "bad state",
@@ -42,42 +45,52 @@ impl Reason {
 /// A reason, and what was found.
 pub type Fault = (Reason, String);
 
-pub fn entity_id(value: &Sql) -> Result<&str, Fault> {
-    match value {
-        Sql::Text(text) if !text.is_empty() && !text.contains('\0') => Ok(text),
-        other => Err((Reason::NoEntity, shown(other))),
+/// The entity that a row is of, by its name or else by the number that should lead to it.
+pub fn entity_id(value: &Field, metadata_id: Option<i64>) -> Result<&str, Fault> {
+    match (value, metadata_id) {
+        (Field::Text(text), _) if !text.contains('\0') => Ok(text),
+        (Field::Null, Some(id)) => Err((Reason::NoEntity, format!("states_meta has no name for metadata_id {id}"))),
+        (other, _) => Err((Reason::NoEntity, other.to_string())),
     }
 }
 
-/// The state to store. An empty one tells that the entity was removed.
-pub fn state(value: &Sql, unavailable: Unavailable) -> Result<&str, Fault> {
+/// The state to store. None, or an empty one, tells that the entity was removed.
+pub fn state(value: &Field, unavailable: Silent, removed: Silent) -> Result<&str, Fault> {
+    let silent = |what, reason| match what {
+        Silent::Skip => Err((reason, String::new())),
+        Silent::Unknown => Ok("unknown"),
+    };
     match value {
-        Sql::Text(text) if text.is_empty() => Err((Reason::Removed, String::new())),
-        Sql::Text(text) if text == "unavailable" => match unavailable {
-            Unavailable::Skip => Err((Reason::Unavailable, String::new())),
-            Unavailable::Unknown => Ok("unknown"),
-        },
-        Sql::Text(text) if !text.contains('\0') => Ok(text),
-        other => Err((Reason::NoState, shown(other))),
+        Field::Null => silent(removed, Reason::Removed),
+        Field::Text(text) if text.is_empty() => silent(removed, Reason::Removed),
+        Field::Text(text) if text == "unavailable" => silent(unavailable, Reason::Unavailable),
+        Field::Text(text) if !text.contains('\0') => Ok(text),
+        other => Err((Reason::NoState, other.to_string())),
     }
+}
+
+/// The number that a state is, if it is one; as `occupancy-models` has it.
+pub fn number(state: &str) -> Option<f64> {
+    state.trim().parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// The instant: seconds since 1970 as a number, or a date and time in UTC as text.
 ///
-/// A number is rounded to the nearest microsecond. Doubles have steps of 0.24 µs (0.48 µs from 2038 on), so that gives
-/// back the microsecond that Home Assistant had; and a row has the same instant before and after Home Assistant has
-/// turned its text into a number.
-pub fn instant(value: &Sql) -> Result<DateTime<Utc>, Fault> {
+/// Seconds and fraction are taken apart first, and the fraction is rounded to the nearest microsecond, to the even one
+/// in the middle, as Python does: Home Assistant's own numbers have digits below the microsecond. A product of the whole
+/// number would be rounded twice, and be off by one now and then.
+pub fn instant(value: &Field) -> Result<DateTime<Utc>, Fault> {
     const YEAR_10000: f64 = 253_402_300_800.0;
     let at = match value {
-        Sql::Real(seconds) if (0.0..YEAR_10000).contains(seconds) => {
-            DateTime::from_timestamp_micros((seconds * 1e6).round() as i64)
+        Field::Real(seconds) if (0.0..YEAR_10000).contains(seconds) => {
+            let micros = (seconds.fract() * 1e6).round_ties_even() as i64;
+            DateTime::from_timestamp_micros(seconds.trunc() as i64 * 1_000_000 + micros)
         }
-        Sql::Integer(seconds) if (0..YEAR_10000 as i64).contains(seconds) => DateTime::from_timestamp(*seconds, 0),
-        Sql::Text(text) => date_time(text).filter(|at| (0..YEAR_10000 as i64).contains(&at.timestamp())),
+        Field::Integer(seconds) if (0..YEAR_10000 as i64).contains(seconds) => DateTime::from_timestamp(*seconds, 0),
+        Field::Text(text) => date_time(text).filter(|at| (0..YEAR_10000 as i64).contains(&at.timestamp())),
         _ => None,
     };
-    at.ok_or_else(|| (Reason::NoTime, shown(value)))
+    at.ok_or_else(|| (Reason::NoTime, value.to_string()))
 }
 
 fn date_time(text: &str) -> Option<DateTime<Utc>> {
@@ -88,56 +101,12 @@ fn date_time(text: &str) -> Option<DateTime<Utc>> {
         .or_else(|| Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc()))
 }
 
-/// The attributes; none are `{}`.
-///
-/// # Errors
-/// What is wrong, if they are no JSON object or PostgreSQL cannot store them.
-pub fn attributes(value: &Sql) -> Result<Map<String, Value>, String> {
-    match value {
-        Sql::Null => Ok(Map::new()),
-        Sql::Text(text) => match serde_json::from_str(text) {
-            Ok(Value::Object(attributes))
-                if attributes.iter().any(|(key, value)| has_nul(key) || value_has_nul(value)) =>
-            {
-                Err("\\u0000 in a text".to_owned())
-            }
-            Ok(Value::Object(attributes)) => Ok(attributes),
-            Ok(_) => Err("no JSON object".to_owned()),
-            Err(error) => Err(format!("no JSON: {error}")),
-        },
-        other => Err(format!("no JSON: {}", shown(other))),
-    }
-}
-
-fn has_nul(text: &str) -> bool {
-    text.contains('\0')
-}
-
-fn value_has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => has_nul(text),
-        Value::Array(values) => values.iter().any(value_has_nul),
-        Value::Object(map) => map.iter().any(|(key, value)| has_nul(key) || value_has_nul(value)),
-        _ => false,
-    }
-}
-
-fn shown(value: &Sql) -> String {
-    match value {
-        Sql::Null => "NULL".to_owned(),
-        Sql::Integer(number) => number.to_string(),
-        Sql::Real(number) => number.to_string(),
-        Sql::Text(text) => format!("{:?}", text.chars().take(60).collect::<String>()),
-        Sql::Blob(bytes) => format!("{} bytes that are no text", bytes.len()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Sql {
-        Sql::Text(text.to_owned())
+    fn text(text: &str) -> Field {
+        Field::Text(text.to_owned())
     }
 
     #[test]
@@ -147,9 +116,23 @@ mod tests {
             for micros in (1..1_000_000).step_by(7) {
                 // As Python makes a number of a date.
                 let seconds = second as f64 + f64::from(micros) / 1e6;
-                let at = instant(&Sql::Real(seconds)).unwrap();
+                let at = instant(&Field::Real(seconds)).unwrap();
                 assert_eq!(at.timestamp_micros(), second * 1_000_000 + i64::from(micros));
             }
+        }
+    }
+
+    #[test]
+    fn a_number_with_digits_below_the_microsecond_is_rounded_once() {
+        // The right sides are what Python's datetime.fromtimestamp(seconds, timezone.utc) gives.
+        for (seconds, micros) in [
+            (1_795_647_955.924_608_5, 1_795_647_955_924_608),
+            (1_795_647_955.925_567_4, 1_795_647_955_925_567),
+            (1_795_647_955.999_999_8, 1_795_647_956_000_000),
+            (0.000_000_5, 0),
+            (0.000_001_5, 2),
+        ] {
+            assert_eq!(instant(&Field::Real(seconds)).unwrap().timestamp_micros(), micros, "{seconds:?}");
         }
     }
 
@@ -162,37 +145,25 @@ mod tests {
         {
             assert_eq!(instant(&text(other)).unwrap(), at, "{other}");
         }
-        assert_eq!(instant(&Sql::Real(1_680_674_828.123_456)).unwrap(), at);
-        assert_eq!(instant(&text("2023-04-05 06:07:08")).unwrap(), instant(&Sql::Integer(1_680_674_828)).unwrap());
+        assert_eq!(instant(&Field::Real(1_680_674_828.123_456)).unwrap(), at);
+        assert_eq!(instant(&text("2023-04-05 06:07:08")).unwrap(), instant(&Field::Integer(1_680_674_828)).unwrap());
     }
 
     #[test]
     fn what_is_no_instant_says_what_was_found() {
         let values = [
-            Sql::Null,
+            Field::Null,
             text("yesterday"),
-            Sql::Real(-1.0),
-            Sql::Real(1e300),
-            Sql::Integer(i64::MAX),
-            Sql::Blob(vec![1]),
+            Field::Real(-1.0),
+            Field::Real(1e300),
+            Field::Real(f64::NAN),
+            Field::Integer(i64::MAX),
+            Field::Bytes(1),
+            Field::TooLong(65, 64),
         ];
         for value in values {
             let (reason, found) = instant(&value).unwrap_err();
-            assert_eq!((reason, found), (Reason::NoTime, shown(&value)));
-        }
-    }
-
-    #[test]
-    fn attributes_are_a_json_object_that_postgresql_can_store() {
-        assert_eq!(attributes(&Sql::Null).unwrap(), Map::new());
-        assert_eq!(attributes(&text(r#"{"a":[1]}"#)).unwrap()["a"][0], 1);
-        for (bad, why) in [
-            ("{", "no JSON: "),
-            ("[1]", "no JSON object"),
-            (r#"{"a":[{"b":"\u0000"}]}"#, "\\u0000"),
-            ("{\"a\":NaN}", "no JSON: "),
-        ] {
-            assert!(attributes(&text(bad)).unwrap_err().starts_with(why), "{bad}");
+            assert_eq!((reason, found), (Reason::NoTime, value.to_string()));
         }
     }
 }

@@ -7,12 +7,13 @@ mod support;
 
 mod recorder;
 
-use recorder::{CURRENT, File, MOTION, TEMPERATURE, database, import, run};
+use recorder::schemas::{SCHEMA_11, SCHEMA_30};
+use recorder::{File, MOTION, TEMPERATURE, database, import, run};
 use rusqlite::Connection;
 
 /// The error that a file which is no recorder's gives.
 fn error(schema: &str) -> String {
-    let file = File::new(CURRENT, 43);
+    let file = File::current();
     let path = file.beside("other.db", "");
     Connection::open(&path).unwrap().execute_batch(schema).unwrap();
     let run = run(None, &path, &["--guess"]);
@@ -26,7 +27,7 @@ fn a_file_that_is_no_recorders_is_told_what_it_lacks() {
     assert_eq!(lacks("CREATE TABLE notes (id)"), "the table states, the table schema_changes");
     let changes = "CREATE TABLE schema_changes (change_id, schema_version, changed);";
     assert_eq!(
-        lacks(&format!("{changes} CREATE TABLE states (state_id, last_updated, metadata_id)")),
+        lacks(&format!("{changes} CREATE TABLE states (state_id, last_updated)")),
         "the column states.state, the entity (states.metadata_id with the table states_meta, or states.entity_id)"
     );
     assert_eq!(
@@ -49,6 +50,88 @@ fn a_file_that_is_no_database_or_is_not_there() {
     let run = run(None, &missing, &["--guess"]);
     assert!(run.stderr.ends_with("missing.db: there is no such file\n"), "{}", run.stderr);
     assert!(!missing.exists());
+}
+
+#[test]
+fn a_folder_is_no_file() {
+    let file = File::current();
+    let folder = file.path().parent().unwrap().to_owned();
+    let run = run(None, &folder, &["--guess"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains(" is a folder: name the file in it, such as "), "{}", run.stderr);
+    assert!(run.stderr.ends_with("/home-assistant_v2.db\n"), "{}", run.stderr);
+}
+
+#[test]
+fn a_file_without_the_table_that_its_rows_lead_to_is_refused() {
+    for (table, column) in [("states_meta", "metadata_id"), ("state_attributes", "attributes_id")] {
+        let (db, file) = (database(), File::current());
+        file.add_many(0, 20);
+        file.sql(&format!("PRAGMA foreign_keys = OFF; DROP TABLE {table}"));
+        let run = run(Some(&db), &file.path(), &[]);
+        assert_eq!((run.code, &*run.stdout), (Some(1), ""));
+        let lacks = format!("it lacks the table {table}, which states.{column} leads to\n");
+        assert!(run.stderr.ends_with(&lacks), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_file_without_its_wal_says_what_it_may_lack() {
+    let file = File::current();
+    file.add_many(0, 20);
+    file.sql("PRAGMA wal_checkpoint(TRUNCATE)");
+    file.add_many(20, 20);
+    let (db, running) = (database(), file.copy_without_wal());
+    let lacks = run(Some(&db), &running, &[]);
+    assert_eq!(lacks.counts(), [20, 20, 0, 0, 0], "{}", lacks.stdout);
+    assert!(
+        lacks.stderr.contains("note: ") && lacks.stderr.contains("the newest rows are probably missing"),
+        "{}",
+        lacks.stderr
+    );
+    // With it nothing is missing, and nothing is said.
+    let whole = run(Some(&db), &file.path(), &[]);
+    assert_eq!(whole.counts(), [20, 20, 0, 0, 0], "{}", whole.stdout);
+    assert!(!whole.stderr.contains("note: "), "{}", whole.stderr);
+
+    file.end_run();
+    file.sql("PRAGMA wal_checkpoint(TRUNCATE)");
+    let ended = run(None, &file.copy_without_wal(), &["--guess"]);
+    assert!(
+        ended.stderr.contains("it is complete only if Home Assistant had ended when it was copied"),
+        "{}",
+        ended.stderr
+    );
+
+    // Before the first checkpoint there is hardly anything in the file itself.
+    let young = File::current();
+    let refused = run(None, &young.copy_without_wal(), &["--guess"]);
+    assert!(refused.stderr.ends_with("; its -wal file is missing, which may have it\n"), "{}", refused.stderr);
+
+    // A file that is not in WAL mode has none.
+    file.conn.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).unwrap();
+    let plain = run(None, &file.copy_without_wal(), &["--guess"]);
+    assert!(!plain.stderr.contains("-wal"), "{}", plain.stderr);
+}
+
+#[test]
+fn an_old_file_has_each_entity_once_in_the_mapping() {
+    for (schema, version) in [(SCHEMA_11, 11), (SCHEMA_30, 30)] {
+        let db = database();
+        let file = File::new(schema, version);
+        for n in 0..9 {
+            file.sql(&format!(
+                "INSERT INTO states (entity_id, state, attributes, last_updated) VALUES
+                    ('sensor.hall_temperature', '{n}', NULL, '2021-02-01 10:00:0{n}.000000'),
+                    ('binary_sensor.hall_motion', 'on', NULL, '2021-02-01 10:00:0{n}.000000')"
+            ));
+        }
+        let guess = run(None, &file.path(), &["--guess"]);
+        assert_eq!(guess.stdout.matches("[entities.").count(), 2, "{}", guess.stdout);
+        let mapping = file.beside("rooms.toml", &guess.stdout);
+        let run = run(Some(&db), &file.path(), &["--mapping", mapping.to_str().unwrap()]);
+        assert_eq!((run.code, run.count("rows read"), run.count("left out")), (Some(0), 18, 0), "{}", run.stderr);
+    }
 }
 
 #[test]

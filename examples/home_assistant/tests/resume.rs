@@ -198,7 +198,7 @@ fn another_mapping_reads_all_rows_again() {
     let arguments = ["--mapping", mapping.to_str().unwrap()];
     let run = import(&db, &file, &arguments);
     assert_eq!(run.counts(), [2, 1, 1, 0, 0]);
-    assert!(run.stdout.contains("the mapping has changed"), "{}", run.stdout);
+    assert!(run.stdout.contains("the mapping or the areas have changed"), "{}", run.stdout);
     assert_eq!(values(&mut db.connect(), "SELECT DISTINCT room_id FROM sensor_events"), ["hallway"]);
     // A comment changes nothing.
     file.beside("rooms.toml", &format!("# rooms\n{text}"));

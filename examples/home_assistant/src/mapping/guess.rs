@@ -1,48 +1,51 @@
 //! Guesses: what a sensor measures and which room it is in, by what Home Assistant says of the entity.
 
-use occupancy_models::SensorType;
 use serde_json::{Map, Value};
 
 /// The domains whose entities are sensors. Others (lamps, switches, updates, …) are imported only if they are listed.
 const DOMAINS: [&str; 2] = ["binary_sensor", "sensor"];
 
-/// Device classes (developers.home-assistant.io/docs/core/entity/binary-sensor and …/sensor), and other words that
-/// an entity id may end in.
-static TYPES: [(&str, SensorType<'static>); 33] = [
-    ("motion", SensorType::MOTION),
-    ("moving", SensorType::MOTION),
-    ("pir", SensorType::MOTION),
-    ("occupancy", SensorType::PRESENCE),
-    ("presence", SensorType::PRESENCE),
-    ("door", SensorType::DOOR),
-    ("garage_door", SensorType::DOOR),
-    ("window", SensorType::WINDOW),
-    ("temperature", SensorType::TEMPERATURE),
-    ("humidity", SensorType::HUMIDITY),
-    ("illuminance", SensorType::LIGHT),
-    ("lux", SensorType::LIGHT),
-    ("light", SensorType::LIGHT),
-    ("pressure", SensorType::PRESSURE),
-    ("atmospheric_pressure", SensorType::PRESSURE),
-    ("air_quality", SensorType::AIR_QUALITY),
-    ("aqi", SensorType::AIR_QUALITY),
-    ("carbon_dioxide", SensorType::AIR_QUALITY),
-    ("carbon_monoxide", SensorType::AIR_QUALITY),
-    ("co2", SensorType::AIR_QUALITY),
-    ("nitrogen_dioxide", SensorType::AIR_QUALITY),
-    ("nitrogen_monoxide", SensorType::AIR_QUALITY),
-    ("nitrous_oxide", SensorType::AIR_QUALITY),
-    ("ozone", SensorType::AIR_QUALITY),
-    ("pm1", SensorType::AIR_QUALITY),
-    ("pm4", SensorType::AIR_QUALITY),
-    ("pm10", SensorType::AIR_QUALITY),
-    ("pm25", SensorType::AIR_QUALITY),
-    ("pm2_5", SensorType::AIR_QUALITY),
-    ("sulphur_dioxide", SensorType::AIR_QUALITY),
-    ("voc", SensorType::AIR_QUALITY),
-    ("volatile_organic_compounds", SensorType::AIR_QUALITY),
-    ("volatile_organic_compounds_parts", SensorType::AIR_QUALITY),
+/// Device classes (developers.home-assistant.io/docs/core/entity/binary-sensor and …/sensor) and other words that an
+/// entity id may end in, with the type of sensor. Types are told apart where they have different units.
+static TYPES: [(&str, &str); 34] = [
+    ("motion", "motion"),
+    ("moving", "motion"),
+    ("pir", "motion"),
+    ("occupancy", "presence"),
+    ("presence", "presence"),
+    ("door", "door"),
+    ("garage_door", "door"),
+    ("window", "window"),
+    ("temperature", "temperature"),
+    ("humidity", "humidity"),
+    ("illuminance", "light"),
+    ("lux", "light"),
+    ("light", "light"),
+    ("pressure", "pressure"),
+    ("atmospheric_pressure", "pressure"),
+    ("air_quality", "air_quality"),
+    ("aqi", "air_quality"),
+    ("carbon_dioxide", "carbon_dioxide"),
+    ("co2", "carbon_dioxide"),
+    ("carbon_monoxide", "carbon_monoxide"),
+    ("nitrogen_dioxide", "nitrogen_dioxide"),
+    ("nitrogen_monoxide", "nitrogen_monoxide"),
+    ("nitrous_oxide", "nitrous_oxide"),
+    ("ozone", "ozone"),
+    ("pm1", "pm1"),
+    ("pm4", "pm4"),
+    ("pm10", "pm10"),
+    ("pm25", "pm25"),
+    ("pm2_5", "pm25"),
+    ("sulphur_dioxide", "sulphur_dioxide"),
+    ("voc", "volatile_organic_compounds"),
+    ("vocs", "volatile_organic_compounds"),
+    ("volatile_organic_compounds", "volatile_organic_compounds"),
+    ("volatile_organic_compounds_parts", "volatile_organic_compounds_parts"),
 ];
+
+/// The types whose sensors people trip: an event is theirs, although Home Assistant knows no user for it.
+static TRIPPED_BY_PEOPLE: [&str; 5] = ["motion", "presence", "door", "window", "opening"];
 
 /// Words at the end of a name that tell of the sensor and not of the room, beside those above.
 static SENSOR_WORDS: [&str; 12] = [
@@ -60,16 +63,17 @@ static SENSOR_WORDS: [&str; 12] = [
     "concentration",
 ];
 
-/// What the entity measures, `None` if it is no sensor that is known here.
-pub fn sensor_type(entity_id: &str, attributes: &Map<String, Value>) -> Option<SensorType<'static>> {
+/// What the entity measures by its device class, or else by its name; `None` if it is no sensor that is known here.
+pub fn sensor_type(entity_id: &str, device_class: Option<&str>) -> Option<&'static str> {
     let (domain, object_id) = entity_id.split_once('.')?;
     if !DOMAINS.contains(&domain) {
         return None;
     }
-    match attributes.get("device_class").and_then(Value::as_str) {
-        // Doors and windows both may be called an opening: the name decides.
-        None | Some("opening") => take_apart(object_id).1,
-        Some(class) => TYPES.iter().find(|(word, _)| *word == class).map(|(_, of)| of.clone()),
+    match device_class {
+        None => take_apart(object_id).1,
+        // Doors and windows both may be called an opening: the name decides, if it can.
+        Some("opening") => take_apart(object_id).1.or(Some("opening")),
+        Some(class) => of_word(class),
     }
 }
 
@@ -85,13 +89,17 @@ pub fn room(entity_id: &str, attributes: &Map<String, Value>) -> Option<String> 
     })
 }
 
-/// Whether people trip such sensors: then an event is theirs, although Home Assistant knows no user for it.
-pub fn is_tripped_by_people(sensor_type: &SensorType<'_>) -> bool {
-    [SensorType::MOTION, SensorType::PRESENCE, SensorType::DOOR, SensorType::WINDOW].contains(sensor_type)
+/// Whether people trip such sensors.
+pub fn is_tripped_by_people(sensor_type: &str) -> bool {
+    TRIPPED_BY_PEOPLE.contains(&sensor_type)
+}
+
+fn of_word(word: &str) -> Option<&'static str> {
+    TYPES.iter().find(|(of, _)| *of == word).map(|(_, sensor_type)| *sensor_type)
 }
 
 /// The room in a name, if one remains, and what the name says is measured there.
-fn take_apart(name: &str) -> (Option<&str>, Option<SensorType<'static>>) {
+fn take_apart(name: &str) -> (Option<&str>, Option<&'static str>) {
     let mut rest = name;
     let mut sensor_type = None;
     loop {
@@ -102,7 +110,7 @@ fn take_apart(name: &str) -> (Option<&str>, Option<SensorType<'static>>) {
         };
         let ending = [rest, unnumbered].into_iter().find_map(|name| Some((name, last_word(name)?)));
         let Some((name, word)) = ending else { return (Some(rest).filter(|rest| !rest.is_empty()), sensor_type) };
-        sensor_type = sensor_type.or_else(|| TYPES.iter().find(|(of, _)| *of == word).map(|(_, of)| of.clone()));
+        sensor_type = sensor_type.or_else(|| of_word(word));
         rest = name.strip_suffix(word).unwrap_or_default().trim_end_matches('_');
     }
 }
@@ -123,7 +131,7 @@ fn is_address(word: &str) -> bool {
 }
 
 /// A name as Home Assistant would make an id of it, roughly.
-fn slug(name: &str) -> String {
+pub fn slug(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
 }
@@ -136,7 +144,8 @@ mod tests {
 
     fn guess(entity_id: &str, attributes: Value) -> (Option<String>, Option<String>) {
         let attributes = attributes.as_object().unwrap();
-        (room(entity_id, attributes), sensor_type(entity_id, attributes).map(|of| of.to_string()))
+        let class = attributes.get("device_class").and_then(Value::as_str);
+        (room(entity_id, attributes), sensor_type(entity_id, class).map(str::to_owned))
     }
 
     #[test]
@@ -146,9 +155,10 @@ mod tests {
             ("binary_sensor.hallway", "occupancy", "hallway", "presence"),
             ("binary_sensor.garage_door", "garage_door", "garage", "door"),
             ("binary_sensor.office_window_contact", "opening", "office", "window"),
+            ("binary_sensor.buro_offnung", "opening", "buro_offnung", "opening"),
             ("sensor.bedroom_2_temperature", "temperature", "bedroom_2", "temperature"),
-            ("sensor.office_carbon_dioxide", "carbon_dioxide", "office", "air_quality"),
-            ("sensor.office_pm2_5", "pm25", "office", "air_quality"),
+            ("sensor.office_carbon_dioxide", "carbon_dioxide", "office", "carbon_dioxide"),
+            ("sensor.office_pm2_5", "pm25", "office", "pm25"),
             ("sensor.bath_light_level", "illuminance", "bath", "light"),
         ] {
             let (room, of) = (Some(room.to_owned()), Some(of.to_owned()));

@@ -5,13 +5,15 @@ mod pattern;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
-use occupancy_models::SensorType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::pattern::Pattern;
 use crate::Result;
+use crate::registry::Registry;
+use crate::units::UnitsOfTypes;
 
 /// The mapping file. `rooms.toml` beside this package's Cargo.toml shows all there is.
 #[derive(Debug, Deserialize, Serialize)]
@@ -20,11 +22,15 @@ pub struct Mapping {
     /// Whether to guess for entities that are not listed.
     guess: bool,
     /// What to do with the state `unavailable`.
-    unavailable: Unavailable,
+    unavailable: Silent,
+    /// What to do with the row that tells that an entity was removed.
+    removed: Silent,
     /// Entities to leave out, unless they are listed.
     ignore: Vec<Pattern>,
     /// Patterns for the entities of each room; the most exact one counts.
     rooms: BTreeMap<Name, Vec<Pattern>>,
+    /// The unit that the readings of a type are to be in.
+    units: BTreeMap<Name, Name>,
     entities: BTreeMap<EntityId, Entity>,
 }
 
@@ -32,19 +38,21 @@ impl Default for Mapping {
     fn default() -> Self {
         Self {
             guess: true,
-            unavailable: Unavailable::Skip,
+            unavailable: Silent::Skip,
+            removed: Silent::Skip,
             ignore: Vec::new(),
             rooms: BTreeMap::new(),
+            units: BTreeMap::new(),
             entities: BTreeMap::new(),
         }
     }
 }
 
-/// What to do with the state `unavailable`.
+/// What to do with a row that tells of no state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Unavailable {
-    /// Leave the row out: it tells of the way to the sensor, not of the room.
+pub enum Silent {
+    /// Leave it out: it tells of the way to the sensor, not of the room.
     Skip,
     /// Store the state `unknown`.
     Unknown,
@@ -63,9 +71,11 @@ struct Entity {
 /// What becomes of an entity.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
-    Import(Sensor),
+    Import(Rc<Sensor>),
     /// By a pattern of the mapping.
     Ignored,
+    /// A sensor that the registries have no area for.
+    NoArea,
     /// Not listed, and nothing could be guessed.
     Unmapped,
 }
@@ -74,9 +84,11 @@ pub enum Decision {
 pub struct Sensor {
     pub id: String,
     pub room: String,
-    pub sensor_type: SensorType<'static>,
+    pub sensor_type: String,
     /// Whether all its events count as a person's; if not, those that Home Assistant knows a user for do.
     pub is_tripped_by_people: bool,
+    /// The unit of its last reading.
+    pub unit: Option<String>,
 }
 
 impl Mapping {
@@ -89,12 +101,20 @@ impl Mapping {
         toml::from_str(&text).map_err(|error| format!("{}: {}", path.display(), error.to_string().trim_end()).into())
     }
 
-    pub fn unavailable(&self) -> Unavailable {
+    pub fn unavailable(&self) -> Silent {
         self.unavailable
     }
 
-    /// Decides about an entity, by the last attributes that it had.
-    pub fn decide(&self, entity_id: &str, attributes: &Map<String, Value>) -> Decision {
+    pub fn removed(&self) -> Silent {
+        self.removed
+    }
+
+    pub fn units(&self) -> UnitsOfTypes {
+        self.units.iter().map(|(of, unit)| (of.0.clone(), unit.0.clone())).collect()
+    }
+
+    /// Decides about an entity, by the last attributes that it had and what the registries say, if there are any.
+    pub fn decide(&self, entity_id: &str, attributes: &Map<String, Value>, registry: Option<&Registry>) -> Decision {
         let listed = self.entities.get(entity_id);
         if listed.is_none() && self.ignore.iter().any(|pattern| pattern.matches(entity_id)) {
             return Decision::Ignored;
@@ -102,22 +122,35 @@ impl Mapping {
         if listed.is_none() && !self.guess {
             return Decision::Unmapped;
         }
+        let attribute = |name: &str| attributes.get(name).and_then(Value::as_str);
         let named = |name: Option<&Name>| name.map(|name| name.0.clone());
-        let room = named(listed.and_then(|entity| entity.room.as_ref()))
-            .or_else(|| self.room_by_pattern(entity_id))
-            .or_else(|| guess::room(entity_id, attributes));
-        let sensor_type = named(listed.and_then(|entity| entity.r#type.as_ref()))
-            .map(SensorType::from)
-            .or_else(|| guess::sensor_type(entity_id, attributes));
-        let (Some(room), Some(sensor_type)) = (room, sensor_type) else { return Decision::Unmapped };
-        Decision::Import(Sensor {
+        let sensor_type = named(listed.and_then(|entity| entity.r#type.as_ref())).or_else(|| {
+            let class = attribute("device_class").or_else(|| registry?.device_class(entity_id));
+            guess::sensor_type(entity_id, class).map(str::to_owned)
+        });
+        let Some(sensor_type) = sensor_type else { return Decision::Unmapped };
+        let room = self.room(entity_id).or_else(|| match registry {
+            Some(registry) => registry.room(entity_id).map(str::to_owned),
+            None => guess::room(entity_id, attributes),
+        });
+        let Some(room) = room else {
+            return if registry.is_some() { Decision::NoArea } else { Decision::Unmapped };
+        };
+        Decision::Import(Rc::new(Sensor {
             id: named(listed.and_then(|entity| entity.sensor.as_ref())).unwrap_or_else(|| entity_id.to_owned()),
             is_tripped_by_people: listed
                 .and_then(|entity| entity.human_triggered)
                 .unwrap_or_else(|| guess::is_tripped_by_people(&sensor_type)),
             room,
             sensor_type,
-        })
+            unit: attribute("unit_of_measurement").map(str::to_owned),
+        }))
+    }
+
+    /// The room that the mapping gives an entity.
+    pub fn room(&self, entity_id: &str) -> Option<String> {
+        let listed = self.entities.get(entity_id).and_then(|entity| entity.room.as_ref());
+        listed.map(|room| room.0.clone()).or_else(|| self.room_by_pattern(entity_id))
     }
 
     fn room_by_pattern(&self, entity_id: &str) -> Option<String> {
@@ -177,12 +210,12 @@ mod tests {
     }
 
     fn decide(mapping: &Mapping, entity_id: &str) -> Decision {
-        mapping.decide(entity_id, json!({ "device_class": "motion" }).as_object().unwrap())
+        mapping.decide(entity_id, json!({ "device_class": "motion" }).as_object().unwrap(), None)
     }
 
-    fn sensor(id: &str, room: &str, sensor_type: &'static str, is_tripped_by_people: bool) -> Decision {
-        let (id, room, sensor_type) = (id.to_owned(), room.to_owned(), SensorType::new(sensor_type));
-        Decision::Import(Sensor { id, room, sensor_type, is_tripped_by_people })
+    fn sensor(id: &str, room: &str, sensor_type: &str, is_tripped_by_people: bool) -> Decision {
+        let (id, room, sensor_type) = (id.to_owned(), room.to_owned(), sensor_type.to_owned());
+        Decision::Import(Rc::new(Sensor { id, room, sensor_type, is_tripped_by_people, unit: None }))
     }
 
     #[test]

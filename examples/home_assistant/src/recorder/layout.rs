@@ -1,9 +1,9 @@
-//! Which tables and columns a recorder file has, and the query that reads them.
+//! Which tables and columns a recorder has, and the queries that read them.
 //!
 //! The layouts, by the version in `schema_changes`, as Home Assistant's source has them
 //! (github.com/home-assistant/core: homeassistant/components/recorder/db_schema.py and migration.py, and the earlier
-//! ones kept in tests/components/recorder/db_schema_9.py, _25.py, _32.py and _51.py; the meaning of the columns:
-//! data.home-assistant.io/docs/states):
+//! ones kept in tests/components/recorder/db_schema_9.py, _16.py, _25.py, _30.py, _32.py, _42.py and _51.py; the
+//! meaning of the columns: data.home-assistant.io/docs/states and …/statistics):
 //!
 //! | version | entity | attributes | time | user |
 //! |---|---|---|---|---|
@@ -11,34 +11,54 @@
 //! | 25 | | `attributes_id` leads to `state_attributes.shared_attrs` | | |
 //! | from 28 | | | | `states.context_user_id` |
 //! | from 31 | | | `last_updated_ts`, seconds since 1970 | |
-//! | from 36 | | | | `context_user_id_bin` |
+//! | from 36 | | | | `context_user_id_bin`, in `states` and `events` |
 //! | from 38 | `metadata_id` leads to `states_meta.entity_id` | | | |
 //! | from 43 | | | and `last_reported_ts`, not read | |
 //!
 //! Home Assistant moves rows to the new columns in the background, and keeps the old columns: so one file may have
 //! rows of several layouts. That is why the columns decide, row by row, and not the version.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use rusqlite::Connection;
+use super::field::{LONGEST_ATTRIBUTES, LONGEST_NAME, LONGEST_STATE, LONGEST_TIME};
+
+/// The tables that matter.
+pub const TABLES: [&str; 9] = [
+    "states",
+    "states_meta",
+    "state_attributes",
+    "events",
+    "schema_changes",
+    "recorder_runs",
+    "statistics",
+    "statistics_short_term",
+    "statistics_meta",
+];
+
+/// The types of the columns of a table, by their names.
+pub type Columns = HashMap<String, String>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// A column has values of any type.
+    Sqlite,
+    /// All is read as text.
+    Postgres,
+}
 
 /// The columns of the tables that matter.
 #[derive(Debug)]
 pub struct Layout {
-    columns: HashMap<&'static str, HashSet<String>>,
+    dialect: Dialect,
+    columns: HashMap<&'static str, Columns>,
+    /// Whether rows are found by `states.entity_id`: Home Assistant drops that index when no row has an entity there
+    /// any more.
+    has_entity_index: bool,
 }
 
-const TABLES: [&str; 5] = ["states", "states_meta", "state_attributes", "events", "schema_changes"];
-
 impl Layout {
-    pub fn of(conn: &Connection) -> rusqlite::Result<Self> {
-        let mut columns = HashMap::new();
-        let mut statement = conn.prepare("SELECT name FROM pragma_table_info(?1)")?;
-        for table in TABLES {
-            let names = statement.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-            columns.insert(table, names);
-        }
-        Ok(Self { columns })
+    pub fn new(dialect: Dialect, columns: HashMap<&'static str, Columns>, has_entity_index: bool) -> Self {
+        Self { dialect, columns, has_entity_index }
     }
 
     /// What a recorder file would have and this one has not.
@@ -56,7 +76,16 @@ impl Layout {
                 missing.push(format!("the column states.{column}"));
             }
         }
-        if !self.has("states", "entity_id") && !self.has_meta() {
+        // Home Assistant adds the column and the table that it leads to together.
+        for (column, table, found) in [
+            ("metadata_id", "states_meta", self.has_meta()),
+            ("attributes_id", "state_attributes", self.has_shared_attributes()),
+        ] {
+            if self.has("states", column) && !found {
+                missing.push(format!("the table {table}, which states.{column} leads to"));
+            }
+        }
+        if !self.has("states", "entity_id") && !self.has("states", "metadata_id") {
             missing.push("the entity (states.metadata_id with the table states_meta, or states.entity_id)".to_owned());
         }
         if !self.has("states", "last_updated_ts") && !self.has("states", "last_updated") {
@@ -72,27 +101,44 @@ impl Layout {
         format!("{entities}, {time}")
     }
 
-    /// `state_id`, entity, state, time, attributes, state before, whether a user is known; each NULL where there is
-    /// none.
+    /// `state_id`, then entity, state, time and attributes, each followed by the number of its bytes, then
+    /// `metadata_id` and whether a user is known; each NULL where there is none.
+    ///
+    /// A value with more bytes than allowed is NULL, and SQLite does not load it: it has the length of a column without
+    /// the column.
     pub fn select(&self) -> String {
+        let states = |column| self.text("states", "s", column);
+        let meta = if self.has_meta() { self.text("states_meta", "m", "entity_id") } else { None };
+        let entity = first("entity_id", &[meta, states("entity_id")], LONGEST_NAME);
+        let state = first("state", &[states("state")], LONGEST_STATE);
+        // The text first: while a row has both, the number was made of it, and not always well (see `moved`).
+        let time = first("time", &[states("last_updated"), states("last_updated_ts")], LONGEST_TIME);
+        let shared =
+            if self.has_shared_attributes() { self.text("state_attributes", "a", "shared_attrs") } else { None };
+        let attributes = first("attributes", &[shared, states("attributes")], LONGEST_ATTRIBUTES);
+        let metadata_id = if self.has("states", "metadata_id") { "s.metadata_id" } else { "NULL" };
+
         let states = |column| self.has("states", column).then(|| format!("s.{column}"));
-        let entity =
-            first(["m.entity_id".to_owned()].into_iter().filter(|_| self.has_meta()).chain(states("entity_id")));
-        let time = first(states("last_updated_ts").into_iter().chain(states("last_updated")));
-        let shared = self.has_shared_attributes().then(|| "a.shared_attrs".to_owned());
-        let attributes = first(shared.into_iter().chain(states("attributes")));
-        let old_state = if self.has("states", "old_state_id") { "o.state" } else { "NULL" };
-        let event_user = self.has_event_user().then(|| "e.context_user_id".to_owned());
-        let user = first(states("context_user_id_bin").into_iter().chain(states("context_user_id")).chain(event_user));
+        let event = |column| self.has_event(column).then(|| format!("e.{column}"));
+        let users = [
+            states("context_user_id_bin"),
+            states("context_user_id"),
+            event("context_user_id_bin"),
+            event("context_user_id"),
+        ];
+        let users: Vec<String> =
+            users.into_iter().flatten().map(|user| format!("coalesce({user}, '') <> ''")).collect();
+        let user = if users.is_empty() { "false".to_owned() } else { users.join(" OR ") };
 
         let mut sql = format!(
-            "SELECT s.state_id, {entity}, s.state, {time}, {attributes}, {old_state}, {user} IS NOT NULL FROM states AS s"
+            "SELECT CAST(s.state_id AS BIGINT) AS state_id, {entity}, {state}, {time}, {attributes},
+                 CAST({metadata_id} AS BIGINT) AS metadata_id, ({user}) AS has_user
+             FROM states AS s"
         );
         for (is_there, join) in [
             (self.has_meta(), "states_meta AS m ON m.metadata_id = s.metadata_id"),
             (self.has_shared_attributes(), "state_attributes AS a ON a.attributes_id = s.attributes_id"),
-            (self.has("states", "old_state_id"), "states AS o ON o.state_id = s.old_state_id"),
-            (self.has_event_user(), "events AS e ON e.event_id = s.event_id"),
+            (event("event_id").is_some(), "events AS e ON e.event_id = s.event_id"),
         ] {
             if is_there {
                 sql.push_str(" LEFT JOIN ");
@@ -102,58 +148,109 @@ impl Layout {
         sql
     }
 
-    /// The queries for the last row of the entity `?1` that has a state, each by an index of its own.
+    /// The queries for the last row of the entity `$1` that has a state, each by an index of its own.
     pub fn select_last_of_entity(&self) -> Vec<String> {
         let time = if self.has("states", "last_updated_ts") { "last_updated_ts" } else { "last_updated" };
-        let meta = "s.metadata_id = (SELECT metadata_id FROM states_meta WHERE entity_id = ?1)";
-        [(self.has_meta(), meta), (self.has("states", "entity_id"), "s.entity_id = ?1")]
+        let meta = "s.metadata_id = (SELECT metadata_id FROM states_meta WHERE entity_id = $1)";
+        [(self.has_meta(), meta), (self.has_entities_in_states(), "s.entity_id = $1")]
             .into_iter()
             .filter(|(is_there, _)| *is_there)
             .map(|(_, is_of_entity)| {
-                format!("{} WHERE {is_of_entity} AND s.state <> '' ORDER BY s.{time} DESC LIMIT 1", self.select())
+                format!(
+                    "{} WHERE {is_of_entity} AND s.state <> '' ORDER BY s.{time} DESC NULLS LAST LIMIT 1",
+                    self.select()
+                )
             })
             .collect()
     }
 
-    /// A query for the names of all entities.
+    /// A query for the names of all entities, each once.
     pub fn entities(&self) -> String {
         let mut parts = Vec::new();
         if self.has_meta() {
-            parts.push("SELECT entity_id FROM states_meta WHERE entity_id IS NOT NULL");
+            parts.push(format!(
+                "SELECT entity_id FROM states_meta WHERE octet_length(entity_id) BETWEEN 1 AND {LONGEST_NAME}"
+            ));
         }
-        if self.has("states", "entity_id") {
-            parts.push("SELECT entity_id FROM states WHERE entity_id <> ''");
+        if self.has_entities_in_states() {
+            parts.push(format!(
+                "SELECT DISTINCT entity_id FROM states WHERE octet_length(entity_id) BETWEEN 1 AND {LONGEST_NAME}"
+            ));
         }
         format!("{} ORDER BY 1", parts.join(" UNION "))
     }
 
-    fn has_table(&self, table: &str) -> bool {
+    /// The query for the rows after `$1` of one of the tables of statistics, if the file has it: `id`, then the name and
+    /// the start, each followed by the number of its bytes, the unit likewise, mean, min, max, state, sum.
+    pub fn select_statistics(&self, table: &'static str) -> Option<String> {
+        let joins = self.has(table, "metadata_id") && self.has("statistics_meta", "statistic_id");
+        let column = |name| self.text(table, "t", name);
+        let meta = |name| if joins { self.text("statistics_meta", "m", name) } else { None };
+        let name = meta("statistic_id").or_else(|| column("statistic_id"))?;
+        let number = |name: &str| if self.has(table, name) { format!("t.{name}") } else { "NULL".to_owned() };
+        let numbers = ["mean", "min", "max", "state", "sum"].map(|name| match self.dialect {
+            Dialect::Sqlite => number(name),
+            Dialect::Postgres => format!("{}::double precision AS {name}", number(name)),
+        });
+        Some(format!(
+            "SELECT CAST(t.id AS BIGINT) AS id, {}, {}, {}, {}
+             FROM {table} AS t {} WHERE t.id > $1 ORDER BY t.id LIMIT $2",
+            first("name", &[Some(name)], LONGEST_NAME),
+            first("start", &[column("start"), column("start_ts")], LONGEST_TIME),
+            first("unit", &[meta("unit_of_measurement")], LONGEST_NAME),
+            numbers.join(", "),
+            if joins { "LEFT JOIN statistics_meta AS m ON m.id = t.metadata_id" } else { "" },
+        ))
+    }
+
+    /// A column of the table, which has the alias; for PostgreSQL as a text, of times in UTC.
+    fn text(&self, table: &str, alias: &str, column: &str) -> Option<String> {
+        let of_type = self.columns.get(table)?.get(column)?;
+        Some(match self.dialect {
+            Dialect::Sqlite => format!("{alias}.{column}"),
+            Dialect::Postgres if of_type == "timestamp with time zone" => {
+                format!("to_char({alias}.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')")
+            }
+            Dialect::Postgres => format!("{alias}.{column}::text"),
+        })
+    }
+
+    pub fn has_table(&self, table: &str) -> bool {
         self.columns.get(table).is_some_and(|columns| !columns.is_empty())
     }
 
     fn has(&self, table: &str, column: &str) -> bool {
-        self.columns.get(table).is_some_and(|columns| columns.contains(column))
+        self.columns.get(table).is_some_and(|columns| columns.contains_key(column))
     }
 
     fn has_meta(&self) -> bool {
         self.has("states", "metadata_id") && self.has("states_meta", "entity_id")
     }
 
+    fn has_entities_in_states(&self) -> bool {
+        self.has("states", "entity_id") && (self.has_entity_index || !self.has_meta())
+    }
+
     fn has_shared_attributes(&self) -> bool {
         self.has("states", "attributes_id") && self.has("state_attributes", "shared_attrs")
     }
 
-    fn has_event_user(&self) -> bool {
-        self.has("states", "event_id") && self.has("events", "context_user_id")
+    fn has_event(&self, column: &str) -> bool {
+        self.has("states", "event_id") && self.has("events", column)
     }
 }
 
-/// The first of the columns that has a value. The empty text is none.
-fn first(columns: impl IntoIterator<Item = String>) -> String {
-    let columns: Vec<String> = columns.into_iter().map(|column| format!("NULLIF({column}, '')")).collect();
-    match &columns[..] {
-        [] => "NULL".to_owned(),
-        [column] => column.clone(),
-        _ => format!("COALESCE({})", columns.join(", ")),
+/// The first of the columns that has a value, under this name, and the number of its bytes. The empty text is none.
+fn first(name: &str, columns: &[Option<String>], longest: u32) -> String {
+    let (mut values, mut sizes) = (String::new(), String::new());
+    for column in columns.iter().flatten() {
+        values.push_str(&format!(
+            " WHEN octet_length({column}) > {longest} THEN NULL WHEN octet_length({column}) > 0 THEN {column}"
+        ));
+        sizes.push_str(&format!(" WHEN octet_length({column}) > 0 THEN octet_length({column})"));
     }
+    if values.is_empty() {
+        return format!("NULL AS {name}, CAST(NULL AS BIGINT) AS {name}_size");
+    }
+    format!("CASE{values} END AS {name}, CAST(CASE{sizes} END AS BIGINT) AS {name}_size")
 }

@@ -1,6 +1,7 @@
-//! Recorder files of every layout, made with the columns that Home Assistant's source documents (see
-//! src/recorder/layout.rs), and the importer run on them.
+//! Recorder files of the layouts that Home Assistant has written, and the importer run on them.
 #![allow(dead_code, reason = "no test file uses all of it")]
+
+pub mod schemas;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,83 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rusqlite::{Connection, params};
 
-use crate::support::TestDb;
-
-/// Schema 43 to 51, as far as the import goes, as a new file has it.
-pub const CURRENT: &str = "
-    CREATE TABLE state_attributes (attributes_id INTEGER PRIMARY KEY, hash BIGINT, shared_attrs TEXT);
-    CREATE TABLE states_meta (metadata_id INTEGER PRIMARY KEY, entity_id VARCHAR(255) UNIQUE);
-    CREATE TABLE states (
-        state_id INTEGER PRIMARY KEY,
-        entity_id CHAR(0),
-        state VARCHAR(255),
-        attributes CHAR(0),
-        event_id SMALLINT,
-        last_changed CHAR(0),
-        last_changed_ts FLOAT,
-        last_reported_ts FLOAT,
-        last_updated CHAR(0),
-        last_updated_ts FLOAT,
-        old_state_id INTEGER REFERENCES states (state_id),
-        attributes_id INTEGER REFERENCES state_attributes (attributes_id),
-        context_id CHAR(0),
-        context_user_id CHAR(0),
-        context_parent_id CHAR(0),
-        origin_idx SMALLINT,
-        context_id_bin BLOB,
-        context_user_id_bin BLOB,
-        context_parent_id_bin BLOB,
-        metadata_id INTEGER REFERENCES states_meta (metadata_id)
-    );
-    CREATE INDEX ix_states_metadata_id_last_updated_ts ON states (metadata_id, last_updated_ts);
-    CREATE TABLE schema_changes (change_id INTEGER PRIMARY KEY, schema_version INTEGER, changed DATETIME);";
-
-/// Schema 9.
-pub const OLD: &str = "
-    CREATE TABLE events (
-        event_id INTEGER PRIMARY KEY,
-        event_type VARCHAR(32),
-        event_data TEXT,
-        origin VARCHAR(32),
-        time_fired DATETIME,
-        created DATETIME,
-        context_id VARCHAR(36),
-        context_user_id VARCHAR(36),
-        context_parent_id VARCHAR(36)
-    );
-    CREATE TABLE states (
-        state_id INTEGER PRIMARY KEY,
-        domain VARCHAR(64),
-        entity_id VARCHAR(255),
-        state VARCHAR(255),
-        attributes TEXT,
-        event_id INTEGER REFERENCES events (event_id),
-        last_changed DATETIME,
-        last_updated DATETIME,
-        created DATETIME,
-        old_state_id INTEGER REFERENCES states (state_id)
-    );
-    CREATE INDEX ix_states_entity_id_last_updated ON states (entity_id, last_updated);
-    CREATE TABLE schema_changes (change_id INTEGER PRIMARY KEY, schema_version INTEGER, changed DATETIME);";
-
-/// What Home Assistant's migrations add to schema 9 on its way to 43, keeping the old columns.
-pub const ADDED_SINCE: &str = "
-    CREATE TABLE state_attributes (attributes_id INTEGER PRIMARY KEY, hash BIGINT, shared_attrs TEXT);
-    CREATE TABLE states_meta (metadata_id INTEGER PRIMARY KEY, entity_id VARCHAR(255) UNIQUE);
-    ALTER TABLE states ADD COLUMN attributes_id INTEGER;
-    ALTER TABLE states ADD COLUMN context_id VARCHAR(36);
-    ALTER TABLE states ADD COLUMN context_user_id VARCHAR(36);
-    ALTER TABLE states ADD COLUMN context_parent_id VARCHAR(36);
-    ALTER TABLE states ADD COLUMN origin_idx INTEGER;
-    ALTER TABLE states ADD COLUMN last_updated_ts FLOAT;
-    ALTER TABLE states ADD COLUMN last_changed_ts FLOAT;
-    ALTER TABLE states ADD COLUMN context_id_bin BLOB;
-    ALTER TABLE states ADD COLUMN context_user_id_bin BLOB;
-    ALTER TABLE states ADD COLUMN context_parent_id_bin BLOB;
-    ALTER TABLE states ADD COLUMN metadata_id INTEGER;
-    ALTER TABLE states ADD COLUMN last_reported_ts FLOAT;
-    CREATE INDEX ix_states_metadata_id_last_updated_ts ON states (metadata_id, last_updated_ts);
-    INSERT INTO schema_changes (schema_version, changed) VALUES (43, '2024-03-01 00:00:00.000000');";
+use self::schemas::{SCHEMA_42, SINCE_42};
+use crate::support::{TestDb, value};
 
 /// A file in a folder of its own, gone when this is dropped.
 pub struct File {
@@ -93,6 +19,7 @@ pub struct File {
 }
 
 impl File {
+    /// A file of a new installation, with Home Assistant running.
     pub fn new(schema: &str, version: i64) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("home-assistant-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -103,12 +30,29 @@ impl File {
         conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)).unwrap();
         conn.execute_batch(schema).unwrap();
         let file = Self { folder, conn };
-        file.sql(&format!("INSERT INTO schema_changes VALUES (1, {version}, '2020-10-20 10:20:30.400500')"));
+        file.sql(&format!(
+            "INSERT INTO schema_changes VALUES (1, {version}, '2020-10-20 10:20:30.400500');
+             INSERT INTO recorder_runs (start, closed_incorrect, created)
+             VALUES ('2020-10-20 10:20:30.300000', 0, '2020-10-20 10:20:30.400000')"
+        ));
         file
     }
 
+    /// A file of schema 53.
     pub fn current() -> Self {
-        Self::new(CURRENT, 43)
+        Self::new(&format!("{SCHEMA_42}{SINCE_42}"), 53)
+    }
+
+    /// Home Assistant ends, and says so in the file.
+    pub fn end_run(&self) {
+        self.sql("UPDATE recorder_runs SET \"end\" = '2026-11-25 23:07:33.164145'");
+    }
+
+    /// A copy of the file alone, as someone makes it who does not know of the -wal file.
+    pub fn copy_without_wal(&self) -> PathBuf {
+        let copy = self.folder.join("copy.db");
+        std::fs::copy(self.path(), &copy).unwrap();
+        copy
     }
 
     pub fn path(&self) -> PathBuf {
@@ -151,6 +95,16 @@ impl File {
         .execute(params![entity_id, state, seconds, attributes])
         .unwrap();
         conn.last_insert_rowid()
+    }
+
+    /// A state by `add`, or the row that tells that the entity was removed: Home Assistant writes NULL for its state,
+    /// no attributes, and after it no state before.
+    pub fn add_or_remove(&self, entity_id: &str, seconds: f64, state: Option<&str>, attributes: &str) -> i64 {
+        let id = self.add(entity_id, seconds, state.unwrap_or_default(), attributes);
+        if state.is_none() {
+            self.sql(&format!("UPDATE states SET state = NULL, attributes_id = NULL WHERE state_id = {id}"));
+        }
+        id
     }
 
     /// Many readings of a few sensors in one transaction.
@@ -216,6 +170,17 @@ pub fn import(db: &TestDb, file: &File, arguments: &[&str]) -> Run {
     let run = run(Some(db), &file.path(), arguments);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     run
+}
+
+/// That each event has the state of its sensor's event before it.
+#[track_caller]
+pub fn assert_linked(db: &TestDb) {
+    let wrong = "SELECT count(*)
+        FROM (
+            SELECT previous_state, lag(state) OVER (PARTITION BY sensor_id ORDER BY timestamp) AS before FROM sensor_events
+        ) AS e
+        WHERE previous_state IS DISTINCT FROM before";
+    assert_eq!(value(&mut db.connect(), wrong), "0", "events with a wrong state before");
 }
 
 /// A database that this test holds no connection to, as some servers take one at a time.
