@@ -35,8 +35,8 @@ pub use prediction::{
 };
 pub use reference::ReferencedEvent;
 pub use retention::{
-    AddSensorEventsRetention, DropSensorEventsBefore, RemoveSensorEventsRetention, RetentionReport,
-    add_sensor_events_retention, drop_sensor_events_before, remove_sensor_events_retention,
+    DropSensorEventsBefore, RetentionReport, add_sensor_events_retention, drop_sensor_events_before,
+    remove_sensor_events_retention,
 };
 pub use sensor_event::{NewSensorEvent, SensorEvent, SensorEventChanges, SensorEventKey};
 pub use verify::{Fault, FaultKind, Verify, verify};

@@ -5,10 +5,10 @@ use std::fmt;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Bool, Nullable, Text};
 
-use crate::call::Call;
+use crate::call::Statement;
 use crate::error::Result;
 use crate::timescale::{TimescaleVersion, issues_of};
 
@@ -146,11 +146,12 @@ fn with_known_issues(mut fault: Fault, version: Option<TimescaleVersion>) -> Fau
     fault
 }
 
-impl Query for Verify {
+impl Statement for Verify {
     type SqlType = ((Text, Text, Text, Text), Nullable<Text>);
-}
+    type Row = (Fault, Option<TimescaleVersion>);
+    type Output = Vec<Fault>;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for Verify {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "SELECT fault, object, detail, remedy, (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') \
@@ -162,14 +163,6 @@ impl QueryFragment<Pg> for Verify {
         out.push_sql(")");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for Verify {}
-
-impl Call for Verify {
-    type Row = (Fault, Option<TimescaleVersion>);
-    type Output = Vec<Fault>;
-    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows.into_iter().map(|(fault, version)| with_known_issues(fault, version)).collect())

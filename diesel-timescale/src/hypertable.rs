@@ -7,10 +7,10 @@ use diesel::deserialize::{self, FromSql, FromSqlRow, Queryable};
 use diesel::pg::data_types::PgInterval;
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Interval, Nullable, Text, Timestamptz};
 
-use crate::call::{Call, push_relation, relation_name, single};
+use crate::call::{Statement, push_relation, relation_name, single};
 use crate::error::{Error, Result};
 use crate::server::{Edition, TimescaleVersion};
 
@@ -184,11 +184,12 @@ impl fmt::Display for HypertableReport {
     }
 }
 
-impl Query for HypertableSetup {
+impl Statement for HypertableSetup {
     type SqlType = (Text, Nullable<Text>, Nullable<Text>, Nullable<Interval>, Nullable<BigInt>);
-}
+    type Row = HypertableReport;
+    type Output = HypertableReport;
+    type Error = Error;
 
-impl QueryFragment<Pg> for HypertableSetup {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "SELECT outcome, timescaledb_version, timescaledb_license, current_chunk_interval, chunks \
@@ -210,14 +211,6 @@ impl QueryFragment<Pg> for HypertableSetup {
         out.push_sql(")");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for HypertableSetup {}
-
-impl Call for HypertableSetup {
-    type Row = HypertableReport;
-    type Output = HypertableReport;
-    type Error = Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         single(rows)
