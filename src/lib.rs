@@ -43,8 +43,8 @@ pub use open_set::{ModelType, SensorState, SensorType};
 pub use prediction::{Prediction, PredictionOutcome, TransitionType, UnknownTransitionType};
 pub use reference::ReferencedEvent;
 pub use retention::{
-    AddSensorEventsRetention, DropSensorEventsBefore, RemoveSensorEventsRetention, RetentionReport,
-    add_sensor_events_retention, drop_sensor_events_before, remove_sensor_events_retention,
+    DropSensorEventsBefore, RetentionReport, add_sensor_events_retention, drop_sensor_events_before,
+    remove_sensor_events_retention,
 };
 pub use sensor_event::{SensorEvent, SensorEventKey};
 pub use verify::{Fault, FaultKind, Verify, verify};

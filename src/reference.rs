@@ -8,14 +8,14 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde::{Deserialize, Serialize};
 
 use diesel_timescale::call::{Relation, value};
 use diesel_timescale::function_call;
 
-use crate::call::{Call, relation_name, single};
+use crate::call::{Statement, relation_name, single};
 use crate::error::Result;
 use crate::schema::referenced_events;
 use crate::sensor_event::SensorEventKey;
@@ -106,11 +106,12 @@ pub struct Attach {
     column: &'static str,
 }
 
-impl Query for Attach {
+impl Statement for Attach {
     type SqlType = (Bool,);
-}
+    type Row = (bool,);
+    type Output = ();
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for Attach {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         // `void` has no type in Diesel.
         out.push_sql("SELECT reference_sensor_events(");
@@ -120,14 +121,6 @@ impl QueryFragment<Pg> for Attach {
         out.push_sql(") IS NOT NULL");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for Attach {}
-
-impl Call for Attach {
-    type Row = (bool,);
-    type Output = ();
-    type Error = crate::error::Error;
 
     fn output(_: Vec<Self::Row>) -> Result<()> {
         Ok(())
@@ -168,7 +161,7 @@ where
 
 function_call! {
     /// The call that [`detach`] makes.
-    Detach { relation: Relation = Relation, column: String = Text },
+    pub Detach { relation: Relation = Relation, column: String = Text },
     "SELECT unreference_sensor_events(", ")",
     (Bool,) => (bool,) => bool, value,
 }
@@ -196,23 +189,16 @@ pub fn release_missing() -> ReleaseMissing {
 #[must_use = "a call does nothing until it runs"]
 pub struct ReleaseMissing;
 
-impl Query for ReleaseMissing {
+impl Statement for ReleaseMissing {
     type SqlType = (BigInt,);
-}
+    type Row = (i64,);
+    type Output = i64;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for ReleaseMissing {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT release_missing_events()");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for ReleaseMissing {}
-
-impl Call for ReleaseMissing {
-    type Row = (i64,);
-    type Output = i64;
-    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<i64> {
         Ok(single(rows)?.0)

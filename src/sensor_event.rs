@@ -142,7 +142,7 @@ impl SensorEvent {
     /// # fn main() { run(|conn| {
     /// let server = Server::query().call(conn)?;
     /// # if !server.has(Feature::Columnstore) { return Ok(()); }
-    /// SensorEvent::columnstore().enable(&server)?.call(conn)?;
+    /// SensorEvent::columnstore().enable().call(conn)?;
     /// # Ok(()) }) }
     /// ```
     pub fn columnstore() -> Columnstore<sensor_events::table> {

@@ -5,10 +5,10 @@ use std::fmt;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Bool, Integer, Nullable, Text};
 
-use crate::call::Call;
+use crate::call::Statement;
 use crate::error::Result;
 use crate::timescale::{IssueSubject, TimescaleVersion, issues_of};
 
@@ -177,11 +177,12 @@ fn with_known_issues(mut fault: Fault, timescaledb: Option<TimescaleVersion>, po
     Some(fault)
 }
 
-impl Query for Verify {
+impl Statement for Verify {
     type SqlType = ((Text, Text, Text, Text), Nullable<Text>, Integer);
-}
+    type Row = (Fault, Option<TimescaleVersion>, i32);
+    type Output = Vec<Fault>;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for Verify {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "SELECT fault, object, detail, remedy, (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), \
@@ -196,14 +197,6 @@ impl QueryFragment<Pg> for Verify {
         );
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for Verify {}
-
-impl Call for Verify {
-    type Row = (Fault, Option<TimescaleVersion>, i32);
-    type Output = Vec<Fault>;
-    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows

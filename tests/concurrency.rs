@@ -211,7 +211,7 @@ fn chaos(db: &TestDb, conn: &mut PgConnection, is_hot: bool, duration: Duration)
     }
     let has_columnstore = support::has_quietly(support::Needs::Community);
     if has_columnstore {
-        SensorEvent::columnstore().enable(support::server()).unwrap().call(conn).unwrap();
+        SensorEvent::columnstore().enable().call(conn).unwrap();
     }
     let chaos = Chaos { is_hot, ..Chaos::default() };
     let end = Instant::now() + duration;

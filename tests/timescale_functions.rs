@@ -101,8 +101,7 @@ fn every_function_that_is_declared_runs() {
     if server.has(Feature::Gapfill) {
         for (name, filled) in [("locf", [30.0, 30.0, 60.0]), ("interpolate", [37.5, 52.5, 60.0])] {
             let gapfilled = |conn: &mut PgConnection| -> Vec<(DateTime<Utc>, Option<f64>)> {
-                let buckets =
-                    bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap().gapfill(&server).unwrap();
+                let buckets = bucketed(TimeDelta::hours(1), sensor_events::timestamp).gapfill();
                 let query = sensor_events::table
                     .filter(sensor_events::room_id.eq("office"))
                     .filter(sensor_events::timestamp.ge(at(1, 0)))
@@ -127,8 +126,7 @@ fn every_function_that_is_declared_runs() {
         }
         ran.insert("time_bucket_gapfill");
     } else {
-        let buckets = bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap();
-        assert_eq!(buckets.gapfill(&server).unwrap_err().feature, Feature::Gapfill);
+        assert_eq!(server.require(Feature::Gapfill).unwrap_err().feature, Feature::Gapfill);
         ran.extend(["locf", "interpolate", "time_bucket_gapfill"]);
     }
     assert_eq!(ran, declared(), "a function that is declared was not run");
@@ -137,9 +135,9 @@ fn every_function_that_is_declared_runs() {
 #[test]
 fn buckets_group_as_a_plain_count_does() {
     needs!(Timescale);
-    let (_db, mut conn, server) = filled();
+    let (_db, mut conn, _) = filled();
     let conn = &mut conn;
-    let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap().by(sensor_events::room_id);
+    let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp).by(sensor_events::room_id);
     for _ in 0..8 {
         type Row = (DateTime<Utc>, String, (i64, Option<f64>));
         let rows: Vec<Row> = sensor_events::table
@@ -163,7 +161,7 @@ fn buckets_group_as_a_plain_count_does() {
 #[test]
 fn buckets_start_where_they_are_told() {
     needs!(Timescale);
-    let (_db, mut conn, server) = filled();
+    let (_db, mut conn, _) = filled();
     let conn = &mut conn;
     let mut counts = |buckets: timescale::Bucketed<sensor_events::timestamp>| -> BTreeMap<DateTime<Utc>, i64> {
         sensor_events::table
@@ -174,7 +172,7 @@ fn buckets_start_where_they_are_told() {
             .into_iter()
             .collect()
     };
-    let hours = |hours| bucketed(TimeDelta::hours(hours), sensor_events::timestamp, &server).unwrap();
+    let hours = |hours| bucketed(TimeDelta::hours(hours), sensor_events::timestamp);
     assert_eq!(counts(hours(4)), BTreeMap::from([(at(0, 0), 4), (at(4, 0), 1)]));
     assert_eq!(
         counts(hours(4).with_origin(at(2, 0))),
@@ -190,10 +188,10 @@ async fn buckets_group_on_async_connections() {
     use diesel_async::RunQueryDsl;
 
     needs!(Timescale);
-    let (db, conn, server) = filled();
+    let (db, conn, _) = filled();
     drop(conn);
     let mut conn = db.connect_async().await;
-    let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap();
+    let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp);
     let query =
         sensor_events::table.group_by(hourly.clone()).select(hourly.clone().row(count_star())).order(hourly.start());
     let rows: Vec<(DateTime<Utc>, i64)> = RunQueryDsl::load(query, &mut conn).await.unwrap();
@@ -201,7 +199,7 @@ async fn buckets_group_on_async_connections() {
 }
 
 /// What the gap-filling calls of a pivot give by hour, from 1 to 8: the sensor of one room in a query of all rooms.
-fn pivoted<E>(conn: &mut PgConnection, server: &Server, column: E) -> Vec<Option<f64>>
+fn pivoted<E>(conn: &mut PgConnection, column: E) -> Vec<Option<f64>>
 where
     E: SelectableExpression<sensor_events::table>
         + Expression<SqlType = Nullable<Double>>
@@ -209,7 +207,7 @@ where
         + QueryFragment<Pg>
         + 'static,
 {
-    let buckets = bucketed(TimeDelta::hours(1), sensor_events::timestamp, server).unwrap().gapfill(server).unwrap();
+    let buckets = bucketed(TimeDelta::hours(1), sensor_events::timestamp).gapfill();
     let rows: Vec<(DateTime<Utc>, Option<f64>)> = sensor_events::table
         .filter(sensor_events::timestamp.ge(at(1, 0)))
         .filter(sensor_events::timestamp.lt(at(8, 0)))
@@ -225,7 +223,7 @@ where
 #[test]
 fn gaps_of_a_pivot_are_filled_from_the_bucket_before_and_from_before_the_first() {
     needs!(Community);
-    let (_db, mut conn, server) = filled();
+    let (_db, mut conn, _) = filled();
     let conn = &mut conn;
     // The hall has one reading, between 2 and 3; another one long before. At 6 there are readings of the office only.
     diesel::insert_into(sensor_events::table)
@@ -247,11 +245,11 @@ fn gaps_of_a_pivot_are_filled_from_the_bucket_before_and_from_before_the_first()
     // From the sixth run on, PostgreSQL may plan for all values.
     for _ in 0..8 {
         // A bucket that has rows, but none of the hall, is null and stays so unless null is missing.
-        let plain = pivoted(conn, &server, locf(hall()));
+        let plain = pivoted(conn, locf(hall()));
         assert_eq!(plain, [None, Some(5.0), Some(5.0), Some(5.0), Some(5.0), None, None]);
-        let missing = pivoted(conn, &server, locf(hall()).treat_null_as_missing());
+        let missing = pivoted(conn, locf(hall()).treat_null_as_missing());
         assert_eq!(missing, [None, Some(5.0), Some(5.0), Some(5.0), Some(5.0), Some(5.0), Some(5.0)]);
-        let both = pivoted(conn, &server, locf(hall()).prev(before()).treat_null_as_missing());
+        let both = pivoted(conn, locf(hall()).prev(before()).treat_null_as_missing());
         assert_eq!(both, [Some(7.0), Some(5.0), Some(5.0), Some(5.0), Some(5.0), Some(5.0), Some(5.0)]);
     }
 }
@@ -259,7 +257,7 @@ fn gaps_of_a_pivot_are_filled_from_the_bucket_before_and_from_before_the_first()
 #[test]
 fn lines_go_on_to_readings_outside_of_the_buckets() {
     needs!(Community);
-    let (_db, mut conn, server) = filled();
+    let (_db, mut conn, _) = filled();
     let conn = &mut conn;
     sql(
         conn,
@@ -278,13 +276,13 @@ fn lines_go_on_to_readings_outside_of_the_buckets() {
         || outside.filter(outside.field(sensor_events::timestamp).ge(at(8, 0))).select(reading()).single_value();
     let value = || max(sensor_events::numeric_value);
     for _ in 0..8 {
-        let none = pivoted(conn, &server, interpolate(value()));
+        let none = pivoted(conn, interpolate(value()));
         assert_eq!(none, [None, None, None, Some(50.0), None, None, None]);
-        let prev = pivoted(conn, &server, interpolate(value()).prev(before()));
+        let prev = pivoted(conn, interpolate(value()).prev(before()));
         assert_eq!(prev, [Some(20.0), Some(30.0), Some(40.0), Some(50.0), None, None, None]);
-        let next = pivoted(conn, &server, interpolate(value()).next(after()));
+        let next = pivoted(conn, interpolate(value()).next(after()));
         assert_eq!(next, [None, None, None, Some(50.0), Some(60.0), Some(70.0), Some(80.0)]);
-        let both = pivoted(conn, &server, interpolate(value()).prev(before()).next(after()));
+        let both = pivoted(conn, interpolate(value()).prev(before()).next(after()));
         assert_eq!(both, [20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0].map(Some));
     }
 }
@@ -293,13 +291,12 @@ fn lines_go_on_to_readings_outside_of_the_buckets() {
 #[test]
 fn every_number_is_interpolated_in_its_own_type() {
     needs!(Community);
-    let (_db, mut conn, server) = filled();
+    let (_db, mut conn, _) = filled();
     let conn = &mut conn;
     macro_rules! interpolated {
         ($column:literal, $sql_type:ty, $rust:ty, $expected:expr) => {
             let value = max(diesel::dsl::sql::<Nullable<$sql_type>>(concat!("numeric_value::", $column)));
-            let buckets =
-                bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap().gapfill(&server).unwrap();
+            let buckets = bucketed(TimeDelta::hours(1), sensor_events::timestamp).gapfill();
             let rows: Vec<(DateTime<Utc>, Option<$rust>)> = sensor_events::table
                 .filter(sensor_events::room_id.eq("office"))
                 .filter(sensor_events::timestamp.ge(at(2, 0)))

@@ -7,7 +7,7 @@ use occupancy_models::query::{
     TransitionSequence, newest_first, oldest_first,
 };
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::{Call, Prediction, SensorEvent, SensorType};
+use occupancy_models::{Prediction, SensorEvent, SensorType};
 
 use crate::data::{Home, end};
 use crate::measure::Measurements;
@@ -76,7 +76,10 @@ const EVENTS: [Read; 10] = [
 /// Reads of predictions, whose indexes are the same.
 const PREDICTIONS: [Read; 5] = [
     ("predictions_with_events_30_days", |conn| {
-        query::with_events(Prediction::in_room(ROOM, last(30))).call(conn).unwrap().len()
+        query::with_events(Prediction::in_room(ROOM, last(30)))
+            .load::<(Prediction, Option<SensorEvent>)>(conn)
+            .unwrap()
+            .len()
     }),
     ("predictions_of_an_event", |conn| {
         let ids =

@@ -4,7 +4,6 @@
 //! |---|---|
 //! | [`Call::call`](crate::Call::call) | [`Call::call`] |
 //! | [`migrations`](crate::migrations) | [`migrations`] |
-//! | [`OutsideTransaction::run`](crate::OutsideTransaction::run) | [`OutsideTransaction::run`] |
 //! | [`Retry::transaction`] | [`Retry::transaction_async`] |
 //! | [`Retry::run`] | [`Retry::run_async`] |
 //! | `diesel::RunQueryDsl` | `diesel_async::RunQueryDsl` |
@@ -18,11 +17,9 @@ pub mod migrations;
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::result::Error as DieselError;
-use diesel_async::methods::{ExecuteDsl, LoadQuery};
-use diesel_async::{AsyncConnection, AsyncConnectionCore, RunQueryDsl, TransactionManager};
+use diesel_async::{AsyncConnection, TransactionManager};
 
 use crate::error::Result;
-use crate::non_transactional::{Statement, refuse_inside_transaction};
 use crate::transaction::{Retry, Transient};
 
 /// Runs a [call](crate::Call) on an asynchronous connection.
@@ -40,47 +37,22 @@ use crate::transaction::{Retry, Transient};
 /// println!("{server}");
 /// # }
 /// ```
-pub trait Call: crate::Call {
+pub trait Call: crate::Call + Send {
     /// Runs the call.
     ///
     /// Dropping the future before it is done leaves the connection as diesel-async leaves it: do not use it again.
     ///
     /// # Errors
     /// As [`diesel_timescale::Call::call`](crate::Call::call).
-    fn call<'query, C>(self, conn: &mut C) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send
-    where
-        C: AsyncConnectionCore<Backend = Pg> + Send,
-        Self: LoadQuery<'query, C, Self::Row> + Send + 'query,
-        Self::Row: Send,
-    {
-        async move { Self::output(self.load(conn).await?) }
-    }
-}
-
-impl<T: crate::Call> Call for T {}
-
-/// Runs a [statement that cannot run inside a transaction](crate::OutsideTransaction) on an asynchronous
-/// connection.
-pub trait OutsideTransaction: crate::OutsideTransaction {
-    /// Runs the statement.
-    ///
-    /// # Errors
-    /// As [`OutsideTransaction::run`](crate::OutsideTransaction::run).
-    fn run<'query, C>(self, conn: &mut C) -> impl Future<Output = Result<()>> + Send
+    fn call<C>(self, conn: &mut C) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send
     where
         C: AsyncConnection<Backend = Pg>,
-        Self: Send + 'query,
-        Statement<Self>: ExecuteDsl<C> + 'query,
     {
-        async move {
-            refuse_inside_transaction(Self::NAME, is_nested(conn)?)?;
-            Statement(self).execute(conn).await?;
-            Ok(())
-        }
+        self.call_async(conn)
     }
 }
 
-impl<T: crate::OutsideTransaction> OutsideTransaction for T {}
+impl<T: crate::Call + Send> Call for T {}
 
 impl Retry {
     /// Runs `work` in a transaction, again for as long as the error is transient and attempts are left; the

@@ -13,12 +13,10 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Interval, Text, Timestamptz};
 
 use crate::chunks::interval;
-use crate::feature::{Feature, Unsupported};
 use crate::hypertable::TimeColumn;
 use crate::micros;
-use crate::server::Server;
 
-/// Buckets of time to group by, on any table: Diesel's own `group_by` does not take a function.
+/// Buckets of time to group by, on any table, where the server has TimescaleDB: Diesel's own `group_by` does not take a function.
 ///
 /// The value goes into `group_by`; its [`row`](Bucketed::row) of aggregates goes into `select`, and loads as the start of
 /// the bucket with the aggregates, or with the columns of [`by`](Bucketed::by) in between. Other clauses are Diesel's own.
@@ -33,7 +31,7 @@ use crate::server::Server;
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
 /// # a_reading(conn);
-/// let hourly = bucketed(TimeDelta::hours(1), readings::time, &server)?;
+/// let hourly = bucketed(TimeDelta::hours(1), readings::time);
 /// let hours: Vec<(DateTime<Utc>, i64)> = readings::table
 ///     .filter(readings::time.ge(Utc::now() - TimeDelta::days(7)))
 ///     .group_by(hourly.clone())
@@ -43,7 +41,7 @@ use crate::server::Server;
 /// assert_eq!(hours[0].1, 1);
 ///
 /// // By room as well, with several aggregates.
-/// let by_room = bucketed(TimeDelta::hours(1), readings::time, &server)?.by(readings::room);
+/// let by_room = bucketed(TimeDelta::hours(1), readings::time).by(readings::room);
 /// let rooms: Vec<(DateTime<Utc>, String, (i64, Option<f64>))> = readings::table
 ///     .group_by(by_room.clone())
 ///     .select(by_room.row((count_star(), avg(readings::value))))
@@ -55,10 +53,10 @@ use crate::server::Server;
 /// What is no aggregate does not compile:
 ///
 /// ```compile_fail,E0271
-/// # use diesel_timescale::{Server, bucketed};
+/// # use diesel_timescale::bucketed;
 /// # diesel::table! { readings (time) { time -> Timestamptz, state -> Text } }
-/// # fn f(server: Server) {
-/// let hourly = bucketed(chrono::TimeDelta::hours(1), readings::time, &server).unwrap();
+/// # fn f() {
+/// let hourly = bucketed(chrono::TimeDelta::hours(1), readings::time);
 /// let _ = hourly.row(readings::state);
 /// # }
 /// ```
@@ -67,19 +65,15 @@ use crate::server::Server;
 ///
 /// ```compile_fail,E0277
 /// # use diesel::prelude::*;
-/// # use diesel_timescale::{Server, bucketed};
+/// # use diesel_timescale::bucketed;
 /// # diesel::table! { readings (time) { time -> Timestamptz, state -> Text } }
-/// # fn f(server: Server) {
-/// let hourly = bucketed(chrono::TimeDelta::hours(1), readings::time, &server).unwrap();
+/// # fn f() {
+/// let hourly = bucketed(chrono::TimeDelta::hours(1), readings::time);
 /// let _ = readings::table.group_by(hourly.clone()).select(hourly.start());
 /// # }
 /// ```
-///
-/// # Errors
-/// [`Unsupported`] without TimescaleDB.
-pub fn bucketed<C: TimeColumn>(width: TimeDelta, time: C, server: &Server) -> Result<Bucketed<C>, Unsupported> {
-    server.require(Feature::Hypertables)?;
-    Ok(Bucketed { bucket: Bucket { function: "time_bucket(", width: interval(width), time, anchor: None } })
+pub fn bucketed<C: TimeColumn>(width: TimeDelta, time: C) -> Bucketed<C> {
+    Bucketed { bucket: Bucket { function: "time_bucket(", width: interval(width), time, anchor: None } }
 }
 
 /// Where buckets start, if not at midnight UTC.
@@ -129,7 +123,7 @@ impl<C: TimeColumn> Bucketed<C> {
     /// Buckets without rows are there too; [`locf`](super::locf()) and [`interpolate`](super::interpolate()) fill their
     /// values. The query needs both ends of the time in its filter.
     ///
-    /// An origin or an offset does not go with it.
+    /// Community edition. An origin or an offset does not go with it.
     ///
     /// ```
     /// # include!("doctest_setup.rs");
@@ -141,7 +135,7 @@ impl<C: TimeColumn> Bucketed<C> {
     /// let server = Server::query().call(conn)?;
     /// # if !server.has(Feature::Gapfill) { return Ok(()); }
     /// # let time = a_reading(conn);
-    /// let hourly = bucketed(TimeDelta::hours(1), readings::time, &server)?.gapfill(&server)?;
+    /// let hourly = bucketed(TimeDelta::hours(1), readings::time).gapfill();
     /// let hours: Vec<(DateTime<Utc>, Option<String>)> = readings::table
     ///     .filter(readings::time.ge(time))
     ///     .filter(readings::time.lt(time + TimeDelta::hours(3)))
@@ -153,13 +147,9 @@ impl<C: TimeColumn> Bucketed<C> {
     /// assert!(hours.iter().all(|hour| hour.1.as_deref() == Some("on")));
     /// # Ok(()) }) }
     /// ```
-    ///
-    /// # Errors
-    /// [`Unsupported`] in the Apache edition.
-    pub fn gapfill(mut self, server: &Server) -> Result<Self, Unsupported> {
-        server.require(Feature::Gapfill)?;
+    pub fn gapfill(mut self) -> Self {
         self.bucket.function = "time_bucket_gapfill(";
-        Ok(self)
+        self
     }
 
     /// Groups by these columns as well: one column, or a tuple of several.

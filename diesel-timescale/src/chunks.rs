@@ -7,12 +7,11 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Text, Timestamptz};
 
-use crate::call::{Relation, relation_name, value};
-use crate::feature::{Feature, Unsupported};
+use crate::call::{Call, Relation, relation_name, value};
+use crate::error::Error;
 use crate::function_call;
 use crate::hypertable::TimeColumn;
 use crate::micros;
-use crate::server::Server;
 use crate::timestamp::TimestampOrInfinity;
 
 type NullableTimestamptz = Nullable<Timestamptz>;
@@ -25,7 +24,7 @@ pub fn interval(length: TimeDelta) -> PgInterval {
 /// Sets how much time new chunks of a hypertable cover, and gives that. Chunks that are there stay as they are.
 ///
 /// # Errors
-/// [`Unsupported`] without TimescaleDB. When it runs: [`HypertableError::ChunkInterval`](crate::HypertableError).
+/// [`Error::Unsupported`] without TimescaleDB. When it runs: [`HypertableError::ChunkInterval`](crate::HypertableError).
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -34,22 +33,20 @@ pub fn interval(length: TimeDelta) -> PgInterval {
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
-/// let interval = set_chunk_interval(readings::time, TimeDelta::hours(12), &server)?.call(conn)?;
+/// let interval = set_chunk_interval(readings::time, TimeDelta::hours(12)).call(conn)?;
 /// assert_eq!(interval, TimeDelta::hours(12));
 /// # Ok(()) }) }
 /// ```
 pub fn set_chunk_interval<C>(
     time_column: C,
     chunk_interval: TimeDelta,
-    server: &Server,
-) -> Result<SetChunkInterval, Unsupported>
+) -> impl Call<Output = TimeDelta, Error = Error> + Clone
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
 {
     let _ = time_column;
-    server.require(Feature::Hypertables)?;
-    Ok(SetChunkInterval { relation: relation_name(&C::Table::default()), chunk_interval: interval(chunk_interval) })
+    SetChunkInterval { relation: relation_name(&C::Table::default()), chunk_interval: interval(chunk_interval) }
 }
 
 function_call! {
@@ -57,6 +54,7 @@ function_call! {
     SetChunkInterval { relation: Relation = Relation, chunk_interval: PgInterval = Interval },
     "SELECT diesel_timescale.change_chunk_interval(", ")",
     (Interval,) => (TimeDelta,) => TimeDelta, value,
+    requires Hypertables,
 }
 
 /// Spreads the chunks of a hypertable by the hash of a column as well, into this many partitions. Gives `false` if
@@ -66,7 +64,7 @@ function_call! {
 /// more chunks make planning slower.
 ///
 /// # Errors
-/// [`Unsupported`] without TimescaleDB. When it runs, what the server itself refuses.
+/// [`Error::Unsupported`] without TimescaleDB. When it runs, what the server itself refuses.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -80,22 +78,17 @@ function_call! {
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
 /// conn.batch_execute("CREATE TABLE meters (meter_id BIGINT, read_at TIMESTAMPTZ, PRIMARY KEY (meter_id, read_at))")?;
 /// hypertable(meters::read_at).call(conn)?;
-/// assert!(add_hash_dimension(meters::meter_id, 4, &server)?.call(conn)?);
-/// assert!(!add_hash_dimension(meters::meter_id, 4, &server)?.call(conn)?);
+/// assert!(add_hash_dimension(meters::meter_id, 4).call(conn)?);
+/// assert!(!add_hash_dimension(meters::meter_id, 4).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn add_hash_dimension<C>(column: C, partitions: u16, server: &Server) -> Result<AddHashDimension, Unsupported>
+pub fn add_hash_dimension<C>(column: C, partitions: u16) -> impl Call<Output = bool, Error = Error> + Clone
 where
     C: Column,
     C::Table: Default + QueryFragment<Pg>,
 {
     let _ = column;
-    server.require(Feature::Hypertables)?;
-    Ok(AddHashDimension {
-        relation: relation_name(&C::Table::default()),
-        column: C::NAME,
-        partitions: partitions.into(),
-    })
+    AddHashDimension { relation: relation_name(&C::Table::default()), column: C::NAME, partitions: partitions.into() }
 }
 
 function_call! {
@@ -103,6 +96,7 @@ function_call! {
     AddHashDimension { relation: Relation = Relation, column: &'static str = Text, partitions: i32 = Integer },
     "SELECT diesel_timescale.add_hash_dimension(", ")",
     (Bool,) => (bool,) => bool, value,
+    requires Hypertables,
 }
 
 /// A chunk of a hypertable.
@@ -123,7 +117,7 @@ pub struct Chunk {
 /// whichever is given.
 ///
 /// # Errors
-/// [`Unsupported`] without TimescaleDB.
+/// [`Error::Unsupported`] without TimescaleDB.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -133,7 +127,7 @@ pub struct Chunk {
 /// # let time = a_reading(conn);
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
-/// let all = chunks(readings::table, None, None, &server)?.call(conn)?;
+/// let all = chunks(readings::table, None, None).call(conn)?;
 /// assert!(all[0].range_start <= Some(time.into()));
 /// # Ok(()) }) }
 /// ```
@@ -141,17 +135,15 @@ pub fn chunks<T>(
     table: T,
     older_than: Option<DateTime<Utc>>,
     newer_than: Option<DateTime<Utc>>,
-    server: &Server,
-) -> Result<Chunks, Unsupported>
+) -> impl Call<Output = Vec<Chunk>, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
-    server.require(Feature::Hypertables)?;
-    Ok(Chunks {
+    Chunks {
         relation: relation_name(&table),
         older_than: older_than.map(micros::truncate),
         newer_than: newer_than.map(micros::truncate),
-    })
+    }
 }
 
 function_call! {
@@ -170,6 +162,7 @@ function_call! {
      WHERE (older_than IS NULL OR range_end <= older_than) AND (newer_than IS NULL OR range_start >= newer_than) \
      ORDER BY range_start, chunk_name",
     (Text, NullableTimestamptz, NullableTimestamptz, Bool) => Chunk => Vec<Chunk>, Ok,
+    requires Hypertables,
 }
 
 /// Drops the chunks of a hypertable that end by `older_than`, and gives how many.
@@ -177,7 +170,7 @@ function_call! {
 /// Refused where something references the rows: that takes a retention that clears the references.
 ///
 /// # Errors
-/// [`Unsupported`] without TimescaleDB. When it runs:
+/// [`Error::Unsupported`] without TimescaleDB. When it runs:
 /// [`ReferenceError::LossOfReferencedRows`](crate::ReferenceError::LossOfReferencedRows).
 ///
 /// ```
@@ -188,16 +181,15 @@ function_call! {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
 /// # a_reading(conn);
-/// let dropped = drop_chunks(readings::table, Utc::now() - TimeDelta::days(365), &server)?.call(conn)?;
+/// let dropped = drop_chunks(readings::table, Utc::now() - TimeDelta::days(365)).call(conn)?;
 /// assert_eq!(dropped, 0);
 /// # Ok(()) }) }
 /// ```
-pub fn drop_chunks<T>(table: T, older_than: DateTime<Utc>, server: &Server) -> Result<DropChunks, Unsupported>
+pub fn drop_chunks<T>(table: T, older_than: DateTime<Utc>) -> impl Call<Output = i64, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
-    server.require(Feature::Hypertables)?;
-    Ok(DropChunks { relation: relation_name(&table), older_than: micros::truncate(older_than) })
+    DropChunks { relation: relation_name(&table), older_than: micros::truncate(older_than) }
 }
 
 function_call! {
@@ -205,4 +197,5 @@ function_call! {
     DropChunks { relation: Relation = Relation, older_than: DateTime<Utc> = Timestamptz },
     "SELECT diesel_timescale.drop_chunks_before(", ")",
     (BigInt,) => (i64,) => i64, value,
+    requires Hypertables,
 }

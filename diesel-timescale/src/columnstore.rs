@@ -7,11 +7,10 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Interval, Nullable, Text};
 
-use crate::call::{Relation, done, relation_name, single, value};
+use crate::call::{Call, Relation, done, relation_name, single, value};
 use crate::chunks::interval;
-use crate::feature::{Feature, Unsupported};
+use crate::error::Error;
 use crate::function_call;
-use crate::server::Server;
 
 type Texts = Array<Text>;
 type Bools = Array<Bool>;
@@ -34,11 +33,11 @@ type NullableBigInt = Nullable<BigInt>;
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Columnstore) { return Ok(()); }
 /// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
-/// layout.enable(&server)?.call(conn)?;
-/// for chunk in chunks(readings::table, None, None, &server)?.call(conn)? {
-///     to_columnstore(&chunk, &server)?.call(conn)?;
+/// layout.enable().call(conn)?;
+/// for chunk in chunks(readings::table, None, None).call(conn)? {
+///     to_columnstore(&chunk).call(conn)?;
 /// }
-/// let stats = columnstore_stats(readings::table, &server)?.call(conn)?;
+/// let stats = columnstore_stats(readings::table).call(conn)?;
 /// assert_eq!(stats.columnstore_chunks, 1);
 /// # Ok(()) }) }
 /// ```
@@ -98,15 +97,14 @@ where
     /// Lets chunks be converted so. Chunks that are there stay as they are.
     ///
     /// # Errors
-    /// [`Unsupported`] in the Apache edition and without TimescaleDB.
-    pub fn enable(self, server: &Server) -> Result<EnableColumnstore, Unsupported> {
-        server.require(Feature::Columnstore)?;
-        Ok(EnableColumnstore {
+    /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
+    pub fn enable(self) -> impl Call<Output = (), Error = Error> + Clone {
+        EnableColumnstore {
             relation: relation_name(&self.table),
             segment_by: self.segment_by,
             order_by: self.order_by,
             descending: self.descending,
-        })
+        }
     }
 }
 
@@ -120,12 +118,13 @@ function_call! {
     },
     "SELECT diesel_timescale.enable_columnstore(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
+    requires Columnstore,
 }
 
 /// Takes [`Columnstore::enable`] back. Every chunk must be in the rowstore.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB.
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -135,16 +134,15 @@ function_call! {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Columnstore) { return Ok(()); }
 /// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
-/// layout.enable(&server)?.call(conn)?;
-/// disable_columnstore(readings::table, &server)?.call(conn)?;
+/// layout.enable().call(conn)?;
+/// disable_columnstore(readings::table).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn disable_columnstore<T>(table: T, server: &Server) -> Result<DisableColumnstore, Unsupported>
+pub fn disable_columnstore<T>(table: T) -> impl Call<Output = (), Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
-    server.require(Feature::Columnstore)?;
-    Ok(DisableColumnstore { relation: relation_name(&table) })
+    DisableColumnstore { relation: relation_name(&table) }
 }
 
 function_call! {
@@ -152,20 +150,21 @@ function_call! {
     DisableColumnstore { relation: Relation = Relation },
     "SELECT diesel_timescale.disable_columnstore(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
+    requires Columnstore,
 }
 
 /// Converts a chunk to the columnstore; nothing happens if it is there already.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`columnstore`].
-pub fn to_columnstore(chunk: &super::Chunk, server: &Server) -> Result<ConvertChunk, Unsupported> {
-    convert(chunk, true, server)
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`columnstore`].
+pub fn to_columnstore(chunk: &super::Chunk) -> impl Call<Output = (), Error = Error> + Clone + use<> {
+    convert(chunk, true)
 }
 
 /// Converts a chunk back to the rowstore; nothing happens if it is there already.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB.
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -176,21 +175,20 @@ pub fn to_columnstore(chunk: &super::Chunk, server: &Server) -> Result<ConvertCh
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Columnstore) { return Ok(()); }
 /// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
-/// layout.enable(&server)?.call(conn)?;
-/// let chunks = chunks(readings::table, None, None, &server)?;
+/// layout.enable().call(conn)?;
+/// let chunks = chunks(readings::table, None, None);
 /// let chunk = chunks.clone().call(conn)?.remove(0);
-/// to_columnstore(&chunk, &server)?.call(conn)?;
-/// to_rowstore(&chunk, &server)?.call(conn)?;
+/// to_columnstore(&chunk).call(conn)?;
+/// to_rowstore(&chunk).call(conn)?;
 /// assert!(!chunks.call(conn)?[0].is_columnstore);
 /// # Ok(()) }) }
 /// ```
-pub fn to_rowstore(chunk: &super::Chunk, server: &Server) -> Result<ConvertChunk, Unsupported> {
-    convert(chunk, false, server)
+pub fn to_rowstore(chunk: &super::Chunk) -> impl Call<Output = (), Error = Error> + Clone + use<> {
+    convert(chunk, false)
 }
 
-fn convert(chunk: &super::Chunk, to_columnstore: bool, server: &Server) -> Result<ConvertChunk, Unsupported> {
-    server.require(Feature::Columnstore)?;
-    Ok(ConvertChunk { chunk: Ok(chunk.name.clone()), to_columnstore })
+fn convert(chunk: &super::Chunk, to_columnstore: bool) -> impl Call<Output = (), Error = Error> + Clone + use<> {
+    ConvertChunk { chunk: Ok(chunk.name.clone()), to_columnstore }
 }
 
 function_call! {
@@ -198,6 +196,7 @@ function_call! {
     ConvertChunk { chunk: Relation = Relation, to_columnstore: bool = Bool },
     "SELECT diesel_timescale.convert_chunk(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
+    requires Columnstore,
 }
 
 /// What the columnstore of a hypertable saves.
@@ -217,13 +216,12 @@ pub struct ColumnstoreStats {
 /// What the columnstore of a hypertable saves; it must be enabled.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`columnstore`].
-pub fn columnstore_stats<T>(table: T, server: &Server) -> Result<QueryColumnstoreStats, Unsupported>
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`columnstore`].
+pub fn columnstore_stats<T>(table: T) -> impl Call<Output = ColumnstoreStats, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
-    server.require(Feature::Columnstore)?;
-    Ok(QueryColumnstoreStats { relation: relation_name(&table) })
+    QueryColumnstoreStats { relation: relation_name(&table) }
 }
 
 function_call! {
@@ -233,13 +231,14 @@ function_call! {
     "SELECT total_chunks, number_compressed_chunks, before_compression_total_bytes, after_compression_total_bytes \
      FROM hypertable_compression_stats(", ")",
     (BigInt, BigInt, NullableBigInt, NullableBigInt) => ColumnstoreStats => ColumnstoreStats, single,
+    requires Columnstore,
 }
 
 /// Converts the chunks of a hypertable to the columnstore in the background once they are this old, and gives the
 /// job. Takes the place of such a policy that is there.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs, the server's error if the columnstore
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs, the server's error if the columnstore
 /// is not enabled.
 ///
 /// ```
@@ -250,21 +249,16 @@ function_call! {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
 /// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
-/// layout.enable(&server)?.call(conn)?;
-/// let _job = add_columnstore_policy(readings::table, TimeDelta::days(7), &server)?.call(conn)?;
-/// assert!(remove_columnstore_policy(readings::table, &server)?.call(conn)?);
+/// layout.enable().call(conn)?;
+/// let _job = add_columnstore_policy(readings::table, TimeDelta::days(7)).call(conn)?;
+/// assert!(remove_columnstore_policy(readings::table).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn add_columnstore_policy<T>(
-    table: T,
-    after: TimeDelta,
-    server: &Server,
-) -> Result<AddColumnstorePolicy, Unsupported>
+pub fn add_columnstore_policy<T>(table: T, after: TimeDelta) -> impl Call<Output = i32, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
-    server.require(Feature::Columnstore)?;
-    Ok(AddColumnstorePolicy { relation: relation_name(&table), after: interval(after) })
+    AddColumnstorePolicy { relation: relation_name(&table), after: interval(after) }
 }
 
 function_call! {
@@ -272,18 +266,18 @@ function_call! {
     AddColumnstorePolicy { relation: Relation = Relation, after: PgInterval = Interval },
     "SELECT diesel_timescale.set_columnstore_policy(", ")",
     (Integer,) => (i32,) => i32, value,
+    requires Columnstore,
 }
 
 /// Removes the columnstore policy of a hypertable. Gives `false` if there is none.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`add_columnstore_policy`].
-pub fn remove_columnstore_policy<T>(table: T, server: &Server) -> Result<RemoveColumnstorePolicy, Unsupported>
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`add_columnstore_policy`].
+pub fn remove_columnstore_policy<T>(table: T) -> impl Call<Output = bool, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
-    server.require(Feature::Columnstore)?;
-    Ok(RemoveColumnstorePolicy { relation: relation_name(&table) })
+    RemoveColumnstorePolicy { relation: relation_name(&table) }
 }
 
 function_call! {
@@ -291,4 +285,5 @@ function_call! {
     RemoveColumnstorePolicy { relation: Relation = Relation },
     "SELECT diesel_timescale.unset_columnstore_policy(", ")",
     (Bool,) => (bool,) => bool, value,
+    requires Columnstore,
 }

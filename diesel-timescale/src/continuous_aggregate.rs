@@ -11,14 +11,13 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryBuilder, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, Integer, Interval, Nullable, Text, Timestamptz};
 
-use crate::call::{done, value};
+use crate::call::{Call, Statement, done, value};
 use crate::chunks::interval;
-use crate::feature::{Feature, Unsupported};
+use crate::error::Error;
+use crate::feature::Feature;
 use crate::function_call;
 use crate::hypertable::TimeColumn;
 use crate::micros;
-use crate::non_transactional::OutsideTransaction;
-use crate::server::Server;
 
 type NullableInterval = Nullable<Interval>;
 
@@ -37,7 +36,7 @@ type NullableInterval = Nullable<Interval>;
 /// ```
 /// # include!("doctest_setup.rs");
 /// use diesel::dsl::{count_star, max};
-/// use diesel_timescale::{Feature, OutsideTransaction, Server, continuous_aggregate, refresh};
+/// use diesel_timescale::{Feature, Server, continuous_aggregate, refresh};
 ///
 /// diesel::table! {
 ///     daily_peaks (bucket, sensor_id) {
@@ -56,10 +55,10 @@ type NullableInterval = Nullable<Interval>;
 ///     .aggregate("readings", count_star())
 ///     .aggregate("peak", max(readings::value))
 ///     .plain_view_will_do(true);
-/// daily_peaks.create(&server)?.call(conn)?;
+/// daily_peaks.create().call(conn)?;
 /// // Also where it was there already: whoever made it may not have come to fill it.
 /// if server.has(Feature::ContinuousAggregates) {
-///     refresh("daily_peaks", .., &server)?.run(conn)?;
+///     refresh("daily_peaks", ..).call(conn)?;
 /// }
 /// assert_eq!(daily_peaks::table.select(daily_peaks::readings).load::<i64>(conn)?, [1]);
 /// # diesel_timescale::drop_continuous_aggregate("daily_peaks").call(conn)?;
@@ -138,34 +137,25 @@ where
     /// Makes it, without data, or finds that it is there.
     ///
     /// # Errors
-    /// [`Unsupported`] where the server has no continuous aggregates and a plain view will not do. When it runs:
+    /// [`Error::Unsupported`] where the server has no continuous aggregates and a plain view will not do. When it runs:
     /// [`Error::OtherAggregate`](crate::Error::OtherAggregate) if something else of that name is there, and a query
     /// builder error of Diesel's if an aggregate has values of its own.
-    pub fn create(&self, server: &Server) -> Result<CreateContinuousAggregate, Unsupported> {
-        let is_plain_view = match server.require(Feature::ContinuousAggregates) {
-            Ok(()) => false,
-            Err(_) if self.plain_view_will_do => true,
-            Err(unsupported) => return Err(unsupported),
-        };
-        Ok(CreateContinuousAggregate {
+    pub fn create(&self) -> impl Call<Output = AggregateOutcome, Error = Error> + Clone + use<C> {
+        CreateContinuousAggregate {
             name: self.name,
-            definition: self.definition(is_plain_view),
-            is_plain_view,
+            definition: self.definition("time_bucket(", ""),
+            // Both start days at midnight UTC and weeks on a Monday.
+            plain_definition: self.definition("date_bin(", ", TIMESTAMPTZ '2000-01-03 00:00+00'"),
+            plain_view_will_do: self.plain_view_will_do,
             materialized_only: self.materialized_only,
-        })
+        }
     }
 
     /// `SELECT time_bucket(…) AS bucket, …columns, …aggregates FROM … GROUP BY 1, 2, …`
-    fn definition(&self, is_plain_view: bool) -> Rendered {
+    fn definition(&self, function: &str, origin: &str) -> Rendered {
         let time = render(&self.time)?;
         let microseconds = self.width.num_microseconds().ok_or("the bucket is too wide")?;
-        let width = format!("INTERVAL '{microseconds} microseconds'");
-        // Both start days at midnight UTC and weeks on a Monday.
-        let bucket = if is_plain_view {
-            format!("date_bin({width}, {time}, TIMESTAMPTZ '2000-01-03 00:00+00')")
-        } else {
-            format!("time_bucket({width}, {time})")
-        };
+        let bucket = format!("{function}INTERVAL '{microseconds} microseconds', {time}{origin})");
         let mut selected = vec![format!("{bucket} AS bucket")];
         for part in self.columns.iter().chain(&self.aggregates) {
             selected.push(part.clone()?);
@@ -223,44 +213,39 @@ impl FromSql<Text, Pg> for AggregateOutcome {
 /// The call that [`ContinuousAggregate::create`] makes.
 #[derive(Debug, Clone, QueryId)]
 #[must_use = "a call does nothing until it runs"]
-pub struct CreateContinuousAggregate {
+struct CreateContinuousAggregate {
     name: &'static str,
     definition: Rendered,
-    is_plain_view: bool,
+    plain_definition: Rendered,
+    plain_view_will_do: bool,
     materialized_only: bool,
 }
 
-impl diesel::query_builder::Query for CreateContinuousAggregate {
+impl Statement for CreateContinuousAggregate {
     type SqlType = (Text,);
-}
+    type Row = (AggregateOutcome,);
+    type Output = AggregateOutcome;
+    type Error = Error;
 
-impl QueryFragment<Pg> for CreateContinuousAggregate {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let definition = self
-            .definition
-            .as_ref()
-            .map_err(|message| diesel::result::Error::QueryBuilderError(message.clone().into()))?;
+        let sql = |definition: &'b Rendered| {
+            definition.as_ref().map_err(|message| diesel::result::Error::QueryBuilderError(message.clone().into()))
+        };
         out.push_sql("SELECT diesel_timescale.create_continuous_aggregate(");
         out.push_bind_param::<Text, _>(self.name)?;
         out.push_sql(", ");
-        out.push_bind_param::<Text, _>(definition)?;
+        out.push_bind_param::<Text, _>(sql(&self.definition)?)?;
         out.push_sql(", ");
-        out.push_bind_param::<Bool, _>(&self.is_plain_view)?;
+        out.push_bind_param::<Text, _>(sql(&self.plain_definition)?)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Bool, _>(&self.plain_view_will_do)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&self.materialized_only)?;
         out.push_sql(")");
         Ok(())
     }
-}
 
-impl<C> RunQueryDsl<C> for CreateContinuousAggregate {}
-
-impl crate::call::Call for CreateContinuousAggregate {
-    type Row = (AggregateOutcome,);
-    type Output = AggregateOutcome;
-    type Error = crate::error::Error;
-
-    fn output(rows: Vec<Self::Row>) -> crate::error::Result<Self::Output> {
+    fn output(rows: Vec<Self::Row>) -> Result<Self::Output, Error> {
         value(rows)
     }
 }
@@ -268,31 +253,37 @@ impl crate::call::Call for CreateContinuousAggregate {
 /// Fills a continuous aggregate with what it should have in a range of time: the buckets that lie in it whole.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
 /// [`Error::InsideTransaction`](crate::Error::InsideTransaction). For an example see [`continuous_aggregate`].
 pub fn refresh(
     name: &'static str,
     range: impl RangeBounds<DateTime<Utc>>,
-    server: &Server,
-) -> Result<RefreshContinuousAggregate, Unsupported> {
-    server.require(Feature::ContinuousAggregates)?;
+) -> impl Call<Output = (), Error = Error> + Clone {
     let bound = |bound: Bound<&DateTime<Utc>>| match bound {
         Bound::Included(instant) | Bound::Excluded(instant) => Some(micros::truncate(*instant)),
         Bound::Unbounded => None,
     };
-    Ok(RefreshContinuousAggregate { name, from: bound(range.start_bound()), to: bound(range.end_bound()) })
+    RefreshContinuousAggregate { name, from: bound(range.start_bound()), to: bound(range.end_bound()) }
 }
 
 /// The statement that [`refresh`] makes.
 #[derive(Debug, Clone, Copy, QueryId)]
 #[must_use = "a statement does nothing until it runs"]
-pub struct RefreshContinuousAggregate {
+struct RefreshContinuousAggregate {
     name: &'static str,
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
 }
 
-impl QueryFragment<Pg> for RefreshContinuousAggregate {
+impl Statement for RefreshContinuousAggregate {
+    type SqlType = (Bool,);
+    type Row = (bool,);
+    type Output = ();
+    type Error = Error;
+
+    const REQUIRES: Option<Feature> = Some(Feature::ContinuousAggregates);
+    const NON_TRANSACTIONAL: Option<&'static str> = Some("refresh_continuous_aggregate");
+
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("CALL refresh_continuous_aggregate(CAST(quote_ident(");
         out.push_bind_param::<Text, _>(self.name)?;
@@ -303,17 +294,17 @@ impl QueryFragment<Pg> for RefreshContinuousAggregate {
         out.push_sql(" AS timestamptz))");
         Ok(())
     }
-}
 
-impl OutsideTransaction for RefreshContinuousAggregate {
-    const NAME: &'static str = "refresh_continuous_aggregate";
+    fn output(rows: Vec<Self::Row>) -> Result<Self::Output, Error> {
+        done(rows)
+    }
 }
 
 /// Refreshes a continuous aggregate in the background, every `schedule`, from `start_offset` ago (`None`: from the
 /// beginning) to `end_offset` ago, and gives the job. Takes the place of such a policy that is there.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs, the server's error if there is no such
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs, the server's error if there is no such
 /// continuous aggregate, or the window covers less than two buckets.
 ///
 /// ```
@@ -325,11 +316,11 @@ impl OutsideTransaction for RefreshContinuousAggregate {
 /// # if !server.has(Feature::ContinuousAggregates) { return Ok(()); }
 /// continuous_aggregate("hourly_readings", TimeDelta::hours(1), readings::time)
 ///     .aggregate("readings", diesel::dsl::count_star())
-///     .create(&server)?
+///     .create()
 ///     .call(conn)?;
 /// let (hour, day) = (TimeDelta::hours(1), TimeDelta::days(1));
-/// let _job = add_refresh_policy("hourly_readings", Some(day), hour, hour, &server)?.call(conn)?;
-/// assert!(remove_refresh_policy("hourly_readings", &server)?.call(conn)?);
+/// let _job = add_refresh_policy("hourly_readings", Some(day), hour, hour).call(conn)?;
+/// assert!(remove_refresh_policy("hourly_readings").call(conn)?);
 /// # Ok(()) }) }
 /// ```
 pub fn add_refresh_policy(
@@ -337,15 +328,13 @@ pub fn add_refresh_policy(
     start_offset: Option<TimeDelta>,
     end_offset: TimeDelta,
     schedule: TimeDelta,
-    server: &Server,
-) -> Result<AddRefreshPolicy, Unsupported> {
-    server.require(Feature::ContinuousAggregates)?;
-    Ok(AddRefreshPolicy {
+) -> impl Call<Output = i32, Error = Error> + Clone {
+    AddRefreshPolicy {
         name,
         start_offset: start_offset.map(interval),
         end_offset: interval(end_offset),
         schedule: interval(schedule),
-    })
+    }
 }
 
 function_call! {
@@ -358,15 +347,15 @@ function_call! {
     },
     "SELECT diesel_timescale.set_refresh_policy(", ")",
     (Integer,) => (i32,) => i32, value,
+    requires ContinuousAggregates,
 }
 
 /// Removes the refresh policy of a continuous aggregate. Gives `false` if there is none.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`add_refresh_policy`].
-pub fn remove_refresh_policy(name: &'static str, server: &Server) -> Result<RemoveRefreshPolicy, Unsupported> {
-    server.require(Feature::ContinuousAggregates)?;
-    Ok(RemoveRefreshPolicy { name })
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`add_refresh_policy`].
+pub fn remove_refresh_policy(name: &'static str) -> impl Call<Output = bool, Error = Error> + Clone {
+    RemoveRefreshPolicy { name }
 }
 
 function_call! {
@@ -374,12 +363,13 @@ function_call! {
     RemoveRefreshPolicy { name: &'static str = Text },
     "SELECT diesel_timescale.unset_refresh_policy(", ")",
     (Bool,) => (bool,) => bool, value,
+    requires ContinuousAggregates,
 }
 
 /// Sets whether a continuous aggregate shows only what it has materialized, or the latest rows as well.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB.
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -390,18 +380,16 @@ function_call! {
 /// # if !server.has(Feature::ContinuousAggregates) { return Ok(()); }
 /// continuous_aggregate("hourly_readings", TimeDelta::hours(1), readings::time)
 ///     .aggregate("readings", diesel::dsl::count_star())
-///     .create(&server)?
+///     .create()
 ///     .call(conn)?;
-/// set_materialized_only("hourly_readings", true, &server)?.call(conn)?;
+/// set_materialized_only("hourly_readings", true).call(conn)?;
 /// # Ok(()) }) }
 /// ```
 pub fn set_materialized_only(
     name: &'static str,
     materialized_only: bool,
-    server: &Server,
-) -> Result<SetMaterializedOnly, Unsupported> {
-    server.require(Feature::ContinuousAggregates)?;
-    Ok(SetMaterializedOnly { name, materialized_only })
+) -> impl Call<Output = (), Error = Error> + Clone {
+    SetMaterializedOnly { name, materialized_only }
 }
 
 function_call! {
@@ -409,6 +397,7 @@ function_call! {
     SetMaterializedOnly { name: &'static str = Text, materialized_only: bool = Bool },
     "SELECT diesel_timescale.alter_continuous_aggregate(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
+    requires ContinuousAggregates,
 }
 
 /// Drops a continuous aggregate, or the plain view in its place. Gives `false` if there is none. Runs on every server.
@@ -419,7 +408,7 @@ function_call! {
 /// assert!(!diesel_timescale::drop_continuous_aggregate("hourly_readings").call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn drop_continuous_aggregate(name: &'static str) -> DropContinuousAggregate {
+pub fn drop_continuous_aggregate(name: &'static str) -> impl Call<Output = bool, Error = Error> + Clone {
     DropContinuousAggregate { name }
 }
 

@@ -1,6 +1,6 @@
 //! What can go wrong, typed.
 
-use crate::feature::Unsupported;
+use crate::feature::{Feature, Unsupported};
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
 
 /// The result of this crate's calls.
@@ -313,6 +313,7 @@ impl Error {
             "extension_not_created" => HypertableError::ExtensionNotCreated { message, remedy }.into(),
             "extension_not_loaded" => HypertableError::ExtensionNotLoaded { message, remedy }.into(),
             "server_too_old" => HypertableError::ServerTooOld { message, found: details, remedy }.into(),
+            "unsupported" => Unsupported { feature: Feature::from_sql_name(&column)?, message, remedy }.into(),
             "chunk_interval" => HypertableError::ChunkInterval { message, remedy }.into(),
             "no_time_column" => HypertableError::NoTimeColumn { message, table, column, remedy }.into(),
             "not_a_table" => HypertableError::NotATable { message, table, remedy }.into(),

@@ -41,7 +41,7 @@ pub fn create_extension() -> CreateExtension {
 
 function_call! {
     /// The call that [`create_extension`] makes.
-    CreateExtension { schema: Option<String> = NullableText, allow_plain_postgres: bool = Bool },
+    pub CreateExtension { schema: Option<String> = NullableText, allow_plain_postgres: bool = Bool },
     "SELECT r.outcome, r.timescaledb_version, r.schema_name::text FROM (SELECT ",
     ") AS a (schema, allow_plain_postgres), \
      LATERAL diesel_timescale.create_timescaledb(coalesce(a.schema::name, current_schema()), a.allow_plain_postgres) AS r",

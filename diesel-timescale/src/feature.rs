@@ -40,6 +40,18 @@ macro_rules! features {
                 }
             }
 
+            /// The name in `diesel_timescale.require_feature`.
+            pub(crate) const fn sql_name(self) -> &'static str {
+                match self {
+                    $( Self::$feature => stringify!($feature), )+
+                }
+            }
+
+            /// The feature of that name.
+            pub(crate) fn from_sql_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|feature| feature.sql_name() == name)
+            }
+
             const fn needs(self) -> Needs {
                 match self {
                     $( Self::$feature => Needs {
@@ -71,7 +83,7 @@ impl fmt::Display for Feature {
     }
 }
 
-/// A feature that the server does not have. Nothing was sent.
+/// A feature that the server does not have. Nothing has changed.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -85,15 +97,15 @@ impl fmt::Display for Feature {
 /// # Ok(()) }) }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the server has no {feature}: found {found}, needed {needed}")]
+#[error("{message}. {remedy}")]
 #[non_exhaustive]
 pub struct Unsupported {
     /// The feature.
     pub feature: Feature,
-    /// The server that was found.
-    pub found: Box<Server>,
-    /// What has the feature.
-    pub needed: String,
+    /// Names the feature, what was found and what is needed.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 impl Server {
@@ -121,7 +133,11 @@ impl Server {
         if self.has(feature) {
             Ok(())
         } else {
-            Err(Unsupported { feature, found: Box::new(self.clone()), needed: feature.needs().to_string() })
+            Err(Unsupported {
+                feature,
+                message: format!("the server has no {feature}: found {self}, needed {}", feature.needs()),
+                remedy: "Run a server that has it.".to_owned(),
+            })
         }
     }
 }

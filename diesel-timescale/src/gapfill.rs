@@ -34,7 +34,7 @@ use diesel::sql_types::{BigInt, Bool, Double, Float, Integer, IntoNullable, Null
 ///     .single_value();
 /// let motion = last(readings::state, readings::time)
 ///     .aggregate_filter(readings::sensor.eq("office.motion"));
-/// let hourly = bucketed(TimeDelta::hours(1), readings::time, &server)?.gapfill(&server)?;
+/// let hourly = bucketed(TimeDelta::hours(1), readings::time).gapfill();
 /// let hours: Vec<(DateTime<Utc>, Option<String>)> = readings::table
 ///     .filter(readings::time.ge(from))
 ///     .filter(readings::time.lt(to))
@@ -131,7 +131,7 @@ where
 ///             .into_sql::<Record<(Timestamptz, Nullable<Double>)>>(),
 ///     )
 ///     .single_value();
-/// let hourly = bucketed(TimeDelta::hours(1), readings::time, &server)?.gapfill(&server)?;
+/// let hourly = bucketed(TimeDelta::hours(1), readings::time).gapfill();
 /// let hours: Vec<(DateTime<Utc>, Option<f64>)> = readings::table
 ///     .filter(readings::time.ge(from))
 ///     .filter(readings::time.lt(to))

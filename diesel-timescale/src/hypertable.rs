@@ -7,10 +7,10 @@ use diesel::deserialize::{self, FromSql, FromSqlRow, Queryable};
 use diesel::pg::data_types::PgInterval;
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Interval, Nullable, Text, Timestamptz};
 
-use crate::call::{Call, push_relation, relation_name, single};
+use crate::call::{Statement, push_relation, relation_name, single};
 use crate::error::{Error, Result};
 use crate::server::{Edition, TimescaleVersion};
 
@@ -207,11 +207,12 @@ fn hours(length: TimeDelta) -> String {
     format!("{hours} hour{}", if hours == 1.0 { "" } else { "s" })
 }
 
-impl Query for HypertableSetup {
+impl Statement for HypertableSetup {
     type SqlType = (Text, Nullable<Text>, Nullable<Text>, Nullable<Interval>, Nullable<BigInt>, Nullable<Interval>);
-}
+    type Row = HypertableReport;
+    type Output = HypertableReport;
+    type Error = Error;
 
-impl QueryFragment<Pg> for HypertableSetup {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "SELECT outcome, timescaledb_version, timescaledb_license, current_chunk_interval, chunks, \
@@ -235,14 +236,6 @@ impl QueryFragment<Pg> for HypertableSetup {
         out.push_sql(")");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for HypertableSetup {}
-
-impl Call for HypertableSetup {
-    type Row = HypertableReport;
-    type Output = HypertableReport;
-    type Error = Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         single(rows)

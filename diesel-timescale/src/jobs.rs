@@ -1,22 +1,18 @@
 //! Jobs: what runs in the background, and how it went.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Jsonb, Nullable, Text, Timestamptz};
 use serde_json::Value;
 
 use crate::timestamp::TimestampOrInfinity;
 
-use crate::call::{done, value};
+use crate::call::{Call, done, value};
 use crate::chunks::interval;
-use crate::feature::{Feature, Unsupported};
+use crate::error::Error;
 use crate::function_call;
 use crate::micros;
-use crate::non_transactional::OutsideTransaction;
-use crate::server::Server;
 
 type NullableBool = Nullable<Bool>;
 type NullableInterval = Nullable<Interval>;
@@ -63,7 +59,7 @@ pub struct Job {
 /// The jobs of this database, by id, each with its last run.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB.
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -72,15 +68,14 @@ pub struct Job {
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// let id = add_retention_policy(readings::table, TimeDelta::days(730), &server)?.call(conn)?;
-/// let jobs = jobs(&server)?.call(conn)?;
+/// let id = add_retention_policy(readings::table, TimeDelta::days(730)).call(conn)?;
+/// let jobs = jobs().call(conn)?;
 /// let job = jobs.iter().find(|job| job.id == id).unwrap();
 /// assert_eq!((&*job.procedure, job.hypertable.as_deref()), ("policy_retention", Some("readings")));
 /// # Ok(()) }) }
 /// ```
-pub fn jobs(server: &Server) -> Result<Jobs, Unsupported> {
-    server.require(Feature::Jobs)?;
-    Ok(Jobs {})
+pub fn jobs() -> impl Call<Output = Vec<Job>, Error = Error> + Clone {
+    Jobs {}
 }
 
 function_call! {
@@ -101,43 +96,31 @@ function_call! {
         Integer, Text, Text, NullableText, NullableText, Interval, Bool, NullableJsonb, NullableTimestamptz,
         NullableTimestamptz, NullableTimestamptz, NullableText, BigInt, BigInt, NullableText,
     ) => Job => Vec<Job>, Ok,
+    requires Jobs,
 }
 
 /// Runs a job now, in this session, whatever its schedule.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
 /// [`Error::InsideTransaction`](crate::Error::InsideTransaction), and what the job itself reports. For an example see
 /// [`add_retention_policy`](crate::add_retention_policy).
-pub fn run_job(id: i32, server: &Server) -> Result<RunJob, Unsupported> {
-    server.require(Feature::Jobs)?;
-    Ok(RunJob { id })
+pub fn run_job(id: i32) -> impl Call<Output = (), Error = Error> + Clone {
+    RunJob { id }
 }
 
-/// The statement that [`run_job`] makes.
-#[derive(Debug, Clone, Copy, QueryId)]
-#[must_use = "a statement does nothing until it runs"]
-pub struct RunJob {
-    id: i32,
-}
-
-impl QueryFragment<Pg> for RunJob {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("CALL run_job(");
-        out.push_bind_param::<Integer, _>(&self.id)?;
-        out.push_sql(")");
-        Ok(())
-    }
-}
-
-impl OutsideTransaction for RunJob {
-    const NAME: &'static str = "run_job";
+function_call! {
+    /// The call that [`run_job`] makes.
+    RunJob { id: i32 = Integer },
+    "CALL run_job(", ")",
+    (Bool,) => (bool,) => (), done,
+    requires Jobs, non_transactional "run_job",
 }
 
 /// Changes a job: what is not named stays as it is. Gives its id.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs, the server's error if there is no such
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs, the server's error if there is no such
 /// job.
 ///
 /// ```
@@ -147,19 +130,18 @@ impl OutsideTransaction for RunJob {
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// let job = add_retention_policy(readings::table, TimeDelta::days(730), &server)?.call(conn)?;
-/// alter_job(job, &server)?.with_schedule_interval(TimeDelta::hours(6)).with_scheduled(false).call(conn)?;
-/// # diesel_timescale::delete_job(job, &server)?.call(conn)?;
+/// let job = add_retention_policy(readings::table, TimeDelta::days(730)).call(conn)?;
+/// alter_job(job).with_schedule_interval(TimeDelta::hours(6)).with_scheduled(false).call(conn)?;
+/// # diesel_timescale::delete_job(job).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn alter_job(id: i32, server: &Server) -> Result<AlterJob, Unsupported> {
-    server.require(Feature::Jobs)?;
-    Ok(AlterJob { id, schedule_interval: None, is_scheduled: None, config: None, next_start: None })
+pub fn alter_job(id: i32) -> AlterJob {
+    AlterJob { id, schedule_interval: None, is_scheduled: None, config: None, next_start: None }
 }
 
 function_call! {
     /// The call that [`alter_job`] makes.
-    AlterJob {
+    pub AlterJob {
         id: i32 = Integer,
         schedule_interval: Option<PgInterval> = NullableInterval,
         is_scheduled: Option<bool> = NullableBool,
@@ -171,6 +153,7 @@ function_call! {
      schedule_interval => asked.schedule, scheduled => asked.scheduled, config => asked.config, \
      next_start => asked.due) AS changed",
     (Integer,) => (i32,) => i32, value,
+    requires Jobs,
 }
 
 impl AlterJob {
@@ -205,11 +188,10 @@ impl AlterJob {
 /// Deletes a job.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs, the server's error if there is no such
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs, the server's error if there is no such
 /// job. For an example see [`alter_job`].
-pub fn delete_job(id: i32, server: &Server) -> Result<DeleteJob, Unsupported> {
-    server.require(Feature::Jobs)?;
-    Ok(DeleteJob { id })
+pub fn delete_job(id: i32) -> impl Call<Output = (), Error = Error> + Clone {
+    DeleteJob { id }
 }
 
 function_call! {
@@ -217,4 +199,5 @@ function_call! {
     DeleteJob { id: i32 = Integer },
     "SELECT delete_job(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
+    requires Jobs,
 }

@@ -22,7 +22,6 @@ mod gapfill;
 mod hypertable;
 mod jobs;
 mod known_issues;
-mod non_transactional;
 mod policies;
 mod server;
 mod size;
@@ -32,19 +31,14 @@ pub use buckets::{BucketRow, BucketRowBy, BucketStart, Bucketed, BucketedBy, buc
 pub use call::Call;
 #[doc(hidden)]
 pub use chunks::interval;
-pub use chunks::{
-    AddHashDimension, Chunk, Chunks, DropChunks, SetChunkInterval, add_hash_dimension, chunks, drop_chunks,
-    set_chunk_interval,
-};
+pub use chunks::{Chunk, add_hash_dimension, chunks, drop_chunks, set_chunk_interval};
 pub use columnstore::{
-    AddColumnstorePolicy, Columnstore, ColumnstoreStats, ConvertChunk, DisableColumnstore, EnableColumnstore,
-    QueryColumnstoreStats, RemoveColumnstorePolicy, add_columnstore_policy, columnstore, columnstore_stats,
-    disable_columnstore, remove_columnstore_policy, to_columnstore, to_rowstore,
+    Columnstore, ColumnstoreStats, add_columnstore_policy, columnstore, columnstore_stats, disable_columnstore,
+    remove_columnstore_policy, to_columnstore, to_rowstore,
 };
 pub use continuous_aggregate::{
-    AddRefreshPolicy, AggregateOutcome, ContinuousAggregate, CreateContinuousAggregate, DropContinuousAggregate,
-    RefreshContinuousAggregate, RemoveRefreshPolicy, SetMaterializedOnly, add_refresh_policy, continuous_aggregate,
-    drop_continuous_aggregate, refresh, remove_refresh_policy, set_materialized_only,
+    AggregateOutcome, ContinuousAggregate, add_refresh_policy, continuous_aggregate, drop_continuous_aggregate,
+    refresh, remove_refresh_policy, set_materialized_only,
 };
 pub use error::{Error, HypertableError, ReferenceError, Result};
 pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_extension};
@@ -52,13 +46,10 @@ pub use feature::{Feature, Unsupported};
 pub use functions::*;
 pub use gapfill::{Interpolate, InterpolatedType, Locf, NoLookup, interpolate, locf};
 pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, TimeColumn, hypertable};
-pub use jobs::{AlterJob, DeleteJob, Job, Jobs, RunJob, alter_job, delete_job, jobs, run_job};
+pub use jobs::{AlterJob, Job, alter_job, delete_job, jobs, run_job};
 pub use known_issues::{IssueSubject, KNOWN_ISSUES, KnownIssue, issues_of, known_issues};
 pub use migrations::MIGRATIONS;
-pub use non_transactional::OutsideTransaction;
-pub use policies::{AddRetentionPolicy, RemoveRetentionPolicy, add_retention_policy, remove_retention_policy};
+pub use policies::{add_retention_policy, remove_retention_policy};
 pub use server::{Edition, Server, ServerQuery, TimescaleVersion, UnknownVersion};
-pub use size::{
-    ApproximateRowCount, ChunkSize, ChunkSizes, HypertableSize, Size, approximate_row_count, chunk_sizes, size,
-};
+pub use size::{ChunkSize, Size, approximate_row_count, chunk_sizes, size};
 pub use timestamp::TimestampOrInfinity;

@@ -7,11 +7,10 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Bool, Integer, Interval};
 
-use crate::call::{Relation, relation_name, value};
+use crate::call::{Call, Relation, relation_name, value};
 use crate::chunks::interval;
-use crate::feature::{Feature, Unsupported};
+use crate::error::Error;
 use crate::function_call;
-use crate::server::Server;
 
 /// Adds the server's own retention policy to a hypertable whose rows nothing references, and gives the job. Takes the
 /// place of one that is there.
@@ -21,32 +20,27 @@ use crate::server::Server;
 /// depending on the release.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
 /// [`ReferenceError::LossOfReferencedRows`](crate::ReferenceError::LossOfReferencedRows), or
 /// [`RetentionInterval`](crate::ReferenceError::RetentionInterval) if nothing would be kept.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use diesel_timescale::{Feature, OutsideTransaction, Server, add_retention_policy, run_job};
+/// use diesel_timescale::{Feature, Server, add_retention_policy, run_job};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// let job = add_retention_policy(readings::table, TimeDelta::days(730), &server)?.call(conn)?;
+/// let job = add_retention_policy(readings::table, TimeDelta::days(730)).call(conn)?;
 /// // At once, rather than when it is due.
-/// run_job(job, &server)?.run(conn)?;
+/// run_job(job).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn add_retention_policy<T>(
-    table: T,
-    drop_after: TimeDelta,
-    server: &Server,
-) -> Result<AddRetentionPolicy, Unsupported>
+pub fn add_retention_policy<T>(table: T, drop_after: TimeDelta) -> impl Call<Output = i32, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
-    server.require(Feature::Jobs)?;
-    Ok(AddRetentionPolicy { relation: relation_name(&table), drop_after: interval(drop_after) })
+    AddRetentionPolicy { relation: relation_name(&table), drop_after: interval(drop_after) }
 }
 
 function_call! {
@@ -54,12 +48,13 @@ function_call! {
     AddRetentionPolicy { relation: Relation = Relation, drop_after: PgInterval = Interval },
     "SELECT diesel_timescale.set_retention_policy(", ")",
     (Integer,) => (i32,) => i32, value,
+    requires Jobs,
 }
 
 /// Removes the server's own retention policy of a hypertable. Gives `false` if there is none.
 ///
 /// # Errors
-/// [`Unsupported`] in the Apache edition and without TimescaleDB.
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -68,15 +63,14 @@ function_call! {
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// assert!(!remove_retention_policy(readings::table, &server)?.call(conn)?);
+/// assert!(!remove_retention_policy(readings::table).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn remove_retention_policy<T>(table: T, server: &Server) -> Result<RemoveRetentionPolicy, Unsupported>
+pub fn remove_retention_policy<T>(table: T) -> impl Call<Output = bool, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
-    server.require(Feature::Jobs)?;
-    Ok(RemoveRetentionPolicy { relation: relation_name(&table) })
+    RemoveRetentionPolicy { relation: relation_name(&table) }
 }
 
 function_call! {
@@ -84,4 +78,5 @@ function_call! {
     RemoveRetentionPolicy { relation: Relation = Relation },
     "SELECT diesel_timescale.unset_retention_policy(", ")",
     (Bool,) => (bool,) => bool, value,
+    requires Jobs,
 }

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use diesel::deserialize::{self, FromSql, FromSqlRow, Queryable};
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Integer, Nullable, Text};
 
-use crate::call::{Call, single};
+use crate::call::{Statement, single};
 use crate::error::{Error, Result};
 
 /// A release of TimescaleDB. Ordered; a pre-release such as `2.23.0-dev` counts as its release.
@@ -158,11 +158,12 @@ impl fmt::Display for Server {
 #[must_use = "a query does nothing until it runs"]
 pub struct ServerQuery;
 
-impl Query for ServerQuery {
+impl Statement for ServerQuery {
     type SqlType = (Integer, Nullable<Text>, Nullable<Text>, Nullable<Text>);
-}
+    type Row = Server;
+    type Output = Server;
+    type Error = Error;
 
-impl QueryFragment<Pg> for ServerQuery {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "SELECT \
@@ -173,14 +174,6 @@ impl QueryFragment<Pg> for ServerQuery {
         );
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for ServerQuery {}
-
-impl Call for ServerQuery {
-    type Row = Server;
-    type Output = Server;
-    type Error = Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         single(rows)

@@ -5,10 +5,9 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Text};
 
-use crate::call::{Relation, relation_name, single, value};
-use crate::feature::{Feature, Unsupported};
+use crate::call::{Call, Relation, relation_name, single, value};
+use crate::error::Error;
 use crate::function_call;
-use crate::server::Server;
 
 /// Bytes on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
@@ -27,7 +26,7 @@ pub struct Size {
 /// How large a hypertable is, with all its chunks.
 ///
 /// # Errors
-/// [`Unsupported`] without TimescaleDB.
+/// [`Error::Unsupported`] without TimescaleDB.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -37,16 +36,15 @@ pub struct Size {
 /// # a_reading(conn);
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
-/// let size = size(readings::table, &server)?.call(conn)?;
+/// let size = size(readings::table).call(conn)?;
 /// assert!(size.index_bytes > 0 && size.total_bytes >= size.table_bytes + size.index_bytes);
 /// # Ok(()) }) }
 /// ```
-pub fn size<T>(table: T, server: &Server) -> Result<HypertableSize, Unsupported>
+pub fn size<T>(table: T) -> impl Call<Output = Size, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
-    server.require(Feature::Hypertables)?;
-    Ok(HypertableSize { relation: relation_name(&table) })
+    HypertableSize { relation: relation_name(&table) }
 }
 
 function_call! {
@@ -55,6 +53,7 @@ function_call! {
     "SELECT coalesce(sum(table_bytes), 0)::bigint, coalesce(sum(index_bytes), 0)::bigint, \
      coalesce(sum(toast_bytes), 0)::bigint, coalesce(sum(total_bytes), 0)::bigint FROM hypertable_detailed_size(", ")",
     (BigInt, BigInt, BigInt, BigInt) => Size => Size, single,
+    requires Hypertables,
 }
 
 /// How large a chunk is.
@@ -76,7 +75,7 @@ pub struct ChunkSize {
 /// How large each chunk of a hypertable is.
 ///
 /// # Errors
-/// [`Unsupported`] without TimescaleDB.
+/// [`Error::Unsupported`] without TimescaleDB.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -86,16 +85,15 @@ pub struct ChunkSize {
 /// # a_reading(conn);
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
-/// let sizes = chunk_sizes(readings::table, &server)?.call(conn)?;
+/// let sizes = chunk_sizes(readings::table).call(conn)?;
 /// assert!(sizes.iter().all(|chunk| chunk.total_bytes > 0));
 /// # Ok(()) }) }
 /// ```
-pub fn chunk_sizes<T>(table: T, server: &Server) -> Result<ChunkSizes, Unsupported>
+pub fn chunk_sizes<T>(table: T) -> impl Call<Output = Vec<ChunkSize>, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
-    server.require(Feature::Hypertables)?;
-    Ok(ChunkSizes { relation: relation_name(&table) })
+    ChunkSizes { relation: relation_name(&table) }
 }
 
 function_call! {
@@ -104,12 +102,13 @@ function_call! {
     "SELECT format('%I.%I', chunk_schema, chunk_name), coalesce(table_bytes, 0), coalesce(index_bytes, 0), \
      coalesce(toast_bytes, 0), coalesce(total_bytes, 0) FROM chunks_detailed_size(", ") ORDER BY 1",
     (Text, BigInt, BigInt, BigInt, BigInt) => ChunkSize => Vec<ChunkSize>, Ok,
+    requires Hypertables,
 }
 
 /// About how many rows a hypertable has, by the server's statistics: at once, and right after an `ANALYZE`.
 ///
 /// # Errors
-/// [`Unsupported`] without TimescaleDB.
+/// [`Error::Unsupported`] without TimescaleDB.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -120,15 +119,14 @@ function_call! {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
 /// conn.batch_execute("ANALYZE readings")?;
-/// assert_eq!(approximate_row_count(readings::table, &server)?.call(conn)?, 1);
+/// assert_eq!(approximate_row_count(readings::table).call(conn)?, 1);
 /// # Ok(()) }) }
 /// ```
-pub fn approximate_row_count<T>(table: T, server: &Server) -> Result<ApproximateRowCount, Unsupported>
+pub fn approximate_row_count<T>(table: T) -> impl Call<Output = i64, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
-    server.require(Feature::Hypertables)?;
-    Ok(ApproximateRowCount { relation: relation_name(&table) })
+    ApproximateRowCount { relation: relation_name(&table) }
 }
 
 function_call! {
@@ -136,4 +134,5 @@ function_call! {
     ApproximateRowCount { relation: Relation = Relation },
     "SELECT coalesce(approximate_row_count(", "), 0)",
     (BigInt,) => (i64,) => i64, value,
+    requires Hypertables,
 }

@@ -8,7 +8,7 @@ use diesel::pg::Pg;
 use super::check::{InvalidRow, Problem};
 use super::repeats::Repeats;
 use super::upsert::{UpsertReport, upsert_events};
-use crate::call::Call;
+use crate::Call;
 use crate::error::{Error, Result};
 use crate::new_sensor_event::NewSensorEvent;
 
@@ -95,7 +95,7 @@ impl<'p> Batches<'p> {
         rows: impl IntoIterator<Item = NewSensorEvent<'a>>,
     ) -> Result<UpsertReport, BatchError>
     where
-        C: LoadConnection<Backend = Pg>,
+        C: LoadConnection<Backend = Pg> + 'static,
     {
         let repeats = self.repeats;
         self.run(rows, |batch| upsert_events(batch, repeats)?.call(conn))
@@ -161,7 +161,7 @@ impl<'p> Batches<'p> {
         rows: impl futures_core::Stream<Item = NewSensorEvent<'a>> + Send,
     ) -> Result<UpsertReport, BatchError>
     where
-        C: diesel_async::AsyncConnectionCore<Backend = Pg> + Send,
+        C: diesel_async::AsyncConnection<Backend = Pg>,
     {
         let mut rows = std::pin::pin!(rows);
         let mut batch = Vec::new();

@@ -2,13 +2,13 @@
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Array, BigInt};
 
 use super::check;
 use super::repeats::Repeats;
 use super::upsert::{EventColumns, ReportRow, ReportSqlType, UpsertReport, count, order_of_writing, report};
-use crate::call::{Call, single};
+use crate::call::{Statement, single};
 use crate::error::Result;
 use crate::new_sensor_event::NewSensorEvent;
 use crate::sensor_event::SensorEventKey;
@@ -76,11 +76,12 @@ impl QueryId for UpsertEventsByKey<'_> {
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl Query for UpsertEventsByKey<'_> {
+impl Statement for UpsertEventsByKey<'_> {
     type SqlType = ReportSqlType;
-}
+    type Row = ReportRow;
+    type Output = UpsertReport;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for UpsertEventsByKey<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT inserted, updated, unchanged, ");
         out.push_bind_param::<BigInt, _>(&self.merged)?;
@@ -91,14 +92,6 @@ impl QueryFragment<Pg> for UpsertEventsByKey<'_> {
         out.push_sql(")");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for UpsertEventsByKey<'_> {}
-
-impl Call for UpsertEventsByKey<'_> {
-    type Row = ReportRow;
-    type Output = UpsertReport;
-    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(report(single(rows)?))

@@ -104,6 +104,60 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.create_timescaledb(NAME, BOOLEAN) IS 'Creates the extension timescaledb in this database, in the current schema by default, or finds it. The outcome is created, already_there, or unavailable where the caller accepts plain PostgreSQL.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.require_feature(feature TEXT) RETURNS VOID
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    name CONSTANT TEXT := CASE feature
+        WHEN 'Columnstore' THEN 'the columnstore'
+        WHEN 'Jobs' THEN 'jobs and policies'
+        WHEN 'ContinuousAggregates' THEN 'continuous aggregates'
+        WHEN 'Gapfill' THEN 'gap filling'
+    END;
+    postgres CONSTANT INT := current_setting('server_version_num');
+BEGIN
+    PERFORM require_timescaledb();
+    -- Every edition has what has no name here.
+    IF name IS NOT NULL AND current_setting('timescaledb.license') <> 'timescale' THEN
+        PERFORM refuse(
+            'diesel_timescale:unsupported', 'feature_not_supported',
+            format(
+                'the server has no %s: found TimescaleDB %s (Apache edition) on PostgreSQL %s.%s, needed TimescaleDB 2.17 or later, Community edition',
+                name, (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), postgres / 10000, postgres % 10000
+            ),
+            'Run a server with the Community edition (timescaledb.license = timescale).',
+            column_name => feature
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.require_feature(TEXT) IS 'Raises an error unless this database has a TimescaleDB with the feature.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.has_feature(feature TEXT) RETURNS BOOLEAN
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_feature(feature);
+    RETURN true;
+EXCEPTION WHEN feature_not_supported OR object_not_in_prerequisite_state THEN
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.has_feature(TEXT) IS 'Whether this database has a TimescaleDB with the feature.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.timescaledb_schema() RETURNS NAME
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_timescaledb();
+    RETURN (SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb');
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.timescaledb_schema() IS 'The schema of the functions of TimescaleDB. An error where this database has none.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.hypertable_report(
     relation REGCLASS,
     OUT timescaledb_version TEXT,
@@ -133,6 +187,98 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.hypertable_report(REGCLASS) IS 'The release and edition of TimescaleDB in this database (null without it), and the time dimension of a table (null where it is no hypertable).';
 
+-- A native foreign key to the table. Those that a partition has from its table go with that one.
+CREATE OR REPLACE FUNCTION diesel_timescale.native_foreign_key(
+    relation REGCLASS,
+    OUT constraint_name NAME,
+    OUT referencing REGCLASS
+)
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+BEGIN ATOMIC
+    SELECT conname, conrelid
+    FROM pg_constraint
+    WHERE confrelid = relation AND contype = 'f' AND conparentid = 0
+    ORDER BY conname
+    LIMIT 1;
+END;
+COMMENT ON FUNCTION diesel_timescale.native_foreign_key(REGCLASS) IS 'A foreign key that references the table, and its table; nulls if there is none.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_native_foreign_key(relation REGCLASS) RETURNS VOID
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    reference RECORD;
+BEGIN
+    SELECT * INTO reference FROM native_foreign_key(relation);
+    IF reference.constraint_name IS NOT NULL THEN
+        PERFORM refuse(
+            'diesel_timescale:referenced_by_foreign_key', 'object_not_in_prerequisite_state',
+            format('%s is referenced by the foreign key %I of %s', relation, reference.constraint_name, reference.referencing),
+            format('ALTER TABLE %s DROP CONSTRAINT %I, and let references go to a plain table, that is filled by a trigger', reference.referencing, reference.constraint_name),
+            detail => 'A native foreign key to a hypertable and retention exclude each other: depending on the release, drop_chunks is refused, or drops the foreign key without asking; before 2.21.1 rows that are right are refused as well.',
+            relation => relation, column_name => reference.constraint_name
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_native_foreign_key(REGCLASS) IS 'Raises an error if a foreign key references the table.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_unique_index_without(time_column NAME, relation REGCLASS) RETURNS VOID
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    lacking RECORD;
+    remedy TEXT;
+BEGIN
+    SELECT
+        class.relname,
+        class.oid::REGCLASS AS qualified,
+        constr.conname,
+        constr.contype,
+        index.indexprs IS NOT NULL OR index.indpred IS NOT NULL OR index.indisexclusion AS is_special,
+        (
+            SELECT string_agg(quote_ident(attname), ', ' ORDER BY position)
+            FROM unnest(index.indkey[:index.indnkeyatts - 1]) WITH ORDINALITY AS key (attnum, position)
+            JOIN pg_attribute ON attrelid = relation AND pg_attribute.attnum = key.attnum
+        ) AS columns
+    INTO lacking
+    FROM pg_index AS index
+    JOIN pg_class AS class ON class.oid = index.indexrelid
+    LEFT JOIN pg_constraint AS constr ON constr.conindid = index.indexrelid AND constr.contype IN ('p', 'u', 'x')
+    WHERE index.indrelid = relation
+        AND (index.indisunique OR index.indisexclusion)
+        AND (SELECT attnum FROM pg_attribute WHERE attrelid = relation AND attname = time_column) <> ALL (index.indkey[:index.indnkeyatts - 1])
+    ORDER BY index.indisprimary DESC, class.relname
+    LIMIT 1;
+    IF FOUND THEN
+        remedy := CASE
+            WHEN lacking.is_special THEN
+                format('Drop it, or add %I to it', time_column)
+            WHEN lacking.contype = 'p' THEN
+                format('ALTER TABLE %s DROP CONSTRAINT %I, ADD PRIMARY KEY (%s, %I)', relation, lacking.conname, lacking.columns, time_column)
+            WHEN lacking.contype = 'u' THEN
+                format('ALTER TABLE %s DROP CONSTRAINT %I, ADD UNIQUE (%s, %I)', relation, lacking.conname, lacking.columns, time_column)
+            ELSE
+                format(
+                    'DROP INDEX %s; CREATE UNIQUE INDEX %I ON %s (%s, %I)',
+                    lacking.qualified, lacking.relname, relation, lacking.columns, time_column
+                )
+        END;
+        PERFORM refuse(
+            'diesel_timescale:unique_index_lacks_time', 'object_not_in_prerequisite_state',
+            format('the unique index %I of %s lacks the partition column %I', lacking.relname, relation, time_column),
+            remedy,
+            detail => 'A hypertable can only keep a key unique that contains the partition column.',
+            relation => relation, column_name => lacking.relname
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_unique_index_without(NAME, REGCLASS) IS 'Raises an error with the remedy if a unique index of the table lacks the column.';
+
 -- Everything that create_hypertable would refuse, or accept and break later, found before anything changes.
 CREATE OR REPLACE FUNCTION diesel_timescale.check_hypertable_candidate(relation REGCLASS, time_column NAME, migrate_data BOOLEAN) RETURNS VOID
 LANGUAGE plpgsql STABLE
@@ -140,12 +286,7 @@ SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     time_attribute pg_attribute;
-    reference RECORD;
-    lacking RECORD;
-    remedy TEXT;
     has_rows BOOLEAN;
-    -- For statements that the caller runs, under whatever search_path.
-    qualified CONSTANT TEXT := (SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation);
 BEGIN
     SELECT * INTO time_attribute
     FROM pg_attribute
@@ -170,68 +311,8 @@ BEGIN
         );
     END IF;
 
-    SELECT conname, conrelid::REGCLASS AS referencing, format('%I.%I', nspname, relname) AS qualified_referencing
-    INTO reference
-    FROM pg_constraint
-    JOIN pg_class ON pg_class.oid = conrelid
-    JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    -- Those that a partition has from its table go with that one.
-    WHERE confrelid = relation AND contype = 'f' AND conparentid = 0
-    ORDER BY conname
-    LIMIT 1;
-    IF FOUND THEN
-        PERFORM refuse(
-            'diesel_timescale:referenced_by_foreign_key', 'object_not_in_prerequisite_state',
-            format('%s is referenced by the foreign key %I of %s', relation, reference.conname, reference.referencing),
-            format('ALTER TABLE %s DROP CONSTRAINT %I, and let references go to a plain table, that is filled by a trigger', reference.qualified_referencing, reference.conname),
-            detail => 'A native foreign key to a hypertable and retention exclude each other: depending on the release, drop_chunks is refused, or drops the foreign key without asking; before 2.21.1 rows that are right are refused as well.',
-            relation => relation, column_name => reference.conname
-        );
-    END IF;
-
-    SELECT
-        class.relname,
-        constr.conname,
-        constr.contype,
-        index.indexprs IS NOT NULL OR index.indpred IS NOT NULL OR index.indisexclusion AS is_special,
-        (
-            SELECT string_agg(quote_ident(attname), ', ' ORDER BY position)
-            FROM unnest(index.indkey[:index.indnkeyatts - 1]) WITH ORDINALITY AS key (attnum, position)
-            JOIN pg_attribute ON attrelid = relation AND pg_attribute.attnum = key.attnum
-        ) AS columns
-    INTO lacking
-    FROM pg_index AS index
-    JOIN pg_class AS class ON class.oid = index.indexrelid
-    LEFT JOIN pg_constraint AS constr ON constr.conindid = index.indexrelid AND constr.contype IN ('p', 'u', 'x')
-    WHERE index.indrelid = relation
-        AND (index.indisunique OR index.indisexclusion)
-        AND time_attribute.attnum <> ALL (index.indkey[:index.indnkeyatts - 1])
-    ORDER BY index.indisprimary DESC, class.relname
-    LIMIT 1;
-    IF FOUND THEN
-        remedy := CASE
-            WHEN lacking.is_special THEN
-                format('Drop it, or add %I to it', time_column)
-            WHEN lacking.contype = 'p' THEN
-                format('ALTER TABLE %s DROP CONSTRAINT %I, ADD PRIMARY KEY (%s, %I)', qualified, lacking.conname, lacking.columns, time_column)
-            WHEN lacking.contype = 'u' THEN
-                format('ALTER TABLE %s DROP CONSTRAINT %I, ADD UNIQUE (%s, %I)', qualified, lacking.conname, lacking.columns, time_column)
-            ELSE
-                format(
-                    'DROP INDEX %s; CREATE UNIQUE INDEX %I ON %s (%s, %I)',
-                    format('%I.%I', (SELECT nspname FROM pg_namespace JOIN pg_class ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation), lacking.relname),
-                    lacking.relname, qualified, lacking.columns, time_column
-                )
-        END;
-        PERFORM refuse(
-            'diesel_timescale:unique_index_lacks_time', 'object_not_in_prerequisite_state',
-            format('the unique index %I of %s lacks the partition column %I', lacking.relname, relation, time_column),
-            remedy,
-            detail => 'A hypertable can only keep a key unique that contains the partition column.',
-            relation => relation, column_name => lacking.relname
-        );
-    END IF;
-
+    PERFORM refuse_native_foreign_key(relation);
+    PERFORM refuse_unique_index_without(time_column, relation);
     IF NOT migrate_data THEN
         EXECUTE format('SELECT EXISTS (SELECT FROM %s)', relation) INTO has_rows;
         IF has_rows THEN
@@ -264,12 +345,12 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_chunk_interval(REGCLASS, INTERVAL) IS 'Raises an error if a chunk cannot cover the interval.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.make_hypertable(
+CREATE OR REPLACE FUNCTION diesel_timescale.convert_to_hypertable(
     relation REGCLASS,
     time_column NAME,
     chunk_interval INTERVAL,
-    migrate_data BOOLEAN,
-    default_indexes BOOLEAN
+    default_indexes BOOLEAN,
+    migrate_data BOOLEAN
 ) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -300,7 +381,7 @@ BEGIN
     BEGIN
         EXECUTE format(
             'SELECT %1$I.create_hypertable($1, %1$I.by_range($2, $3), create_default_indexes => $4, migrate_data => $5)',
-            (SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb')
+            timescaledb_schema()
         ) USING relation, time_column, chunk_interval, default_indexes, migrate_data;
     EXCEPTION WHEN SQLSTATE 'TS110' THEN
         -- The table is a hypertable already, and this snapshot is too old to see it.
@@ -314,7 +395,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.make_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN) IS 'Makes a table a hypertable, without doing what its TRUNCATE triggers do. The caller has checked that it can become one, and holds it locked.';
+COMMENT ON FUNCTION diesel_timescale.convert_to_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN) IS 'Makes a table that has been checked and is locked a hypertable. Its TRUNCATE triggers do not fire when rows are moved.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.setup_hypertable(
     relation REGCLASS,
@@ -357,7 +438,7 @@ BEGIN
 
     IF present.time_column IS NULL THEN
         PERFORM check_hypertable_candidate(relation, time_column, migrate_data);
-        PERFORM make_hypertable(relation, time_column, chunk_interval, migrate_data, default_indexes);
+        PERFORM convert_to_hypertable(relation, time_column, chunk_interval, default_indexes, migrate_data);
         outcome := 'created';
         present := hypertable_report(relation);
     ELSIF present.time_column <> time_column THEN

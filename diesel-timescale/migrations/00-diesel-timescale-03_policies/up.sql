@@ -4,17 +4,6 @@
 -- same on all of them. The extension may be in any schema, so its functions are called with it. The functions are
 -- installed on every server; what a server does not have, it says when it is asked.
 
-CREATE OR REPLACE FUNCTION diesel_timescale.timescaledb_schema() RETURNS NAME
-LANGUAGE plpgsql STABLE
-SET search_path TO pg_catalog, diesel_timescale, pg_temp
-AS $$
-BEGIN
-    PERFORM require_timescaledb();
-    RETURN (SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb');
-END
-$$;
-COMMENT ON FUNCTION diesel_timescale.timescaledb_schema() IS 'The schema of the functions of TimescaleDB. An error where this database has none.';
-
 CREATE OR REPLACE FUNCTION diesel_timescale.timescaledb_names_columnstore() RETURNS BOOLEAN
 LANGUAGE sql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -52,16 +41,12 @@ BEGIN
     END IF;
     -- Nobody adds a foreign key between this look and the end of the transaction; writes go on.
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
-    SELECT conname, conrelid::REGCLASS AS referencing INTO reference
-    FROM pg_constraint
-    WHERE confrelid = relation AND contype = 'f' AND conparentid = 0
-    ORDER BY conname
-    LIMIT 1;
-    IF FOUND THEN
+    SELECT * INTO reference FROM native_foreign_key(relation);
+    IF reference.constraint_name IS NOT NULL THEN
         PERFORM refuse(
             'diesel_timescale:loss_of_referenced_rows', 'object_not_in_prerequisite_state',
-            format('%s of %s does not go with the foreign key %I of %s', operation, relation, reference.conname, reference.referencing),
-            format('Depending on the release it fails for ever, or the foreign key is dropped without asking: ALTER TABLE %s DROP CONSTRAINT %I first.', reference.referencing, reference.conname),
+            format('%s of %s does not go with the foreign key %I of %s', operation, relation, reference.constraint_name, reference.referencing),
+            format('Depending on the release it fails for ever, or the foreign key is dropped without asking: ALTER TABLE %s DROP CONSTRAINT %I first.', reference.referencing, reference.constraint_name),
             relation => relation
         );
     END IF;
@@ -169,7 +154,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.convert_chunk(REGCLASS, BOOLEAN) IS 'Converts a chunk to the columnstore, or back to the rowstore. Does nothing if it is there already.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.columnstore_policy_job(relation REGCLASS) RETURNS INT
+CREATE OR REPLACE FUNCTION diesel_timescale.policy_job(relation REGCLASS, VARIADIC procedures NAME[]) RETURNS INT
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -179,13 +164,13 @@ BEGIN
         FROM timescaledb_information.jobs
         JOIN pg_namespace ON nspname = hypertable_schema
         JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = hypertable_name
-        WHERE pg_class.oid = relation AND proc_name IN ('policy_compression', 'policy_columnstore')
+        WHERE pg_class.oid = relation AND proc_name = ANY (procedures)
         ORDER BY job_id
         LIMIT 1
     );
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.columnstore_policy_job(REGCLASS) IS 'The job of the columnstore policy of a hypertable, or null.';
+COMMENT ON FUNCTION diesel_timescale.policy_job(REGCLASS, NAME[]) IS 'The job of a policy of a hypertable, by the names of its procedure, or null.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.set_columnstore_policy(relation REGCLASS, convert_after INTERVAL) RETURNS INT
 LANGUAGE plpgsql
@@ -198,7 +183,7 @@ BEGIN
     ELSE
         EXECUTE format('SELECT %I.add_compression_policy($1, $2)', timescaledb_schema()) USING relation, convert_after;
     END IF;
-    RETURN columnstore_policy_job(relation);
+    RETURN policy_job(relation, 'policy_compression', 'policy_columnstore');
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.set_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they are this old, and returns the job. Takes the place of a policy that is there.';
@@ -208,7 +193,7 @@ LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
-    present CONSTANT INT := columnstore_policy_job(relation);
+    present CONSTANT INT := policy_job(relation, 'policy_compression', 'policy_columnstore');
 BEGIN
     IF present IS NULL THEN
         RETURN false;
@@ -261,15 +246,8 @@ LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
-    present BOOLEAN;
+    present CONSTANT BOOLEAN := policy_job(relation, 'policy_retention') IS NOT NULL;
 BEGIN
-    present := EXISTS (
-        SELECT
-        FROM timescaledb_information.jobs
-        JOIN pg_namespace ON nspname = hypertable_schema
-        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = hypertable_name
-        WHERE pg_class.oid = relation AND proc_name = 'policy_retention'
-    );
     IF present THEN
         EXECUTE format('SELECT %I.remove_retention_policy($1)', timescaledb_schema()) USING relation;
     END IF;

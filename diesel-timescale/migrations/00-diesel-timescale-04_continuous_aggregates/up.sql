@@ -26,7 +26,8 @@ COMMENT ON FUNCTION diesel_timescale.is_continuous_aggregate(NAME, NAME) IS 'Whe
 CREATE OR REPLACE FUNCTION diesel_timescale.create_continuous_aggregate(
     view_name NAME,
     definition TEXT,
-    is_plain_view BOOLEAN,
+    plain_definition TEXT,
+    plain_view_will_do BOOLEAN,
     materialized_only BOOLEAN,
     view_schema NAME DEFAULT current_schema(),
     -- What the names in the definition mean.
@@ -38,8 +39,12 @@ AS $$
 DECLARE
     qualified CONSTANT TEXT := format('%I.%I', view_schema, view_name);
     present CONSTANT REGCLASS := to_regclass(qualified);
-    marked CONSTANT TEXT := CASE WHEN is_plain_view THEN 'View: ' ELSE 'Continuous aggregate: ' END || definition;
+    is_plain_view CONSTANT BOOLEAN := plain_view_will_do AND NOT has_feature('ContinuousAggregates');
+    marked CONSTANT TEXT := CASE WHEN is_plain_view THEN 'View: ' || plain_definition ELSE 'Continuous aggregate: ' || definition END;
 BEGIN
+    IF NOT is_plain_view THEN
+        PERFORM require_feature('ContinuousAggregates');
+    END IF;
     IF present IS NOT NULL THEN
         IF obj_description(present, 'pg_class') IS DISTINCT FROM marked THEN
             PERFORM refuse(
@@ -63,7 +68,7 @@ BEGIN
     END IF;
     IF is_plain_view THEN
         PERFORM set_config('search_path', definition_search_path, true);
-        EXECUTE format('CREATE VIEW %s WITH (security_invoker = true) AS %s', qualified, definition);
+        EXECUTE format('CREATE VIEW %s WITH (security_invoker = true) AS %s', qualified, plain_definition);
     ELSE
         -- With the schema of time_bucket. Both hold until this function ends.
         PERFORM set_config('search_path', format('%s, %I', definition_search_path, timescaledb_schema()), true);
@@ -76,7 +81,7 @@ BEGIN
     RETURN CASE WHEN is_plain_view THEN 'plain_view' ELSE 'created' END;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.create_continuous_aggregate(NAME, TEXT, BOOLEAN, BOOLEAN, NAME, TEXT) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there; what it shows of rows that are not materialized is set all the same. The outcome is created, already_there or plain_view.';
+COMMENT ON FUNCTION diesel_timescale.create_continuous_aggregate(NAME, TEXT, TEXT, BOOLEAN, BOOLEAN, NAME, TEXT) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there; what it shows of rows that are not materialized is set all the same. The outcome is created, already_there or plain_view.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.alter_continuous_aggregate(
     view_name NAME,
