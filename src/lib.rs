@@ -7,6 +7,7 @@ pub mod aggregates;
 pub mod asynchronous;
 pub mod bulk;
 pub mod migrations;
+pub mod prelude;
 pub mod query;
 pub mod reference;
 #[allow(missing_docs, reason = "the comments in the database are its documentation")]
@@ -40,3 +41,12 @@ pub use retention::{
 };
 pub use sensor_event::{NewSensorEvent, SensorEvent, SensorEventChanges, SensorEventKey};
 pub use verify::{Fault, FaultKind, Verify, verify};
+
+/// What both preludes have.
+mod models_prelude {
+    pub use crate::open_set::{ModelType, SensorState, SensorType};
+    pub use crate::prediction::{NewPrediction, Prediction, PredictionChanges, PredictionOutcome, TransitionType};
+    pub use crate::schema::{predictions, referenced_events, sensor_events};
+    pub use crate::sensor_event::{NewSensorEvent, SensorEvent, SensorEventChanges, SensorEventKey};
+    pub use crate::verify::verify;
+}
