@@ -9,6 +9,14 @@ pub use diesel_timescale::asynchronous::*;
 
 use crate::error::Result;
 
+/// What code on diesel-async imports, beside `diesel::prelude` and `diesel_async::RunQueryDsl`;
+/// [`occupancy_models::prelude`](crate::prelude) otherwise.
+pub mod prelude {
+    pub use diesel_timescale::asynchronous::prelude::*;
+
+    pub use crate::models_prelude::*;
+}
+
 /// Runs the migrations that have not run yet, and gives their versions; the asynchronous
 /// [`run_migrations`](crate::run_migrations).
 ///

@@ -7,6 +7,7 @@ pub mod aggregates;
 pub mod asynchronous;
 pub mod bulk;
 pub mod migrations;
+pub mod prelude;
 pub mod query;
 pub mod reference;
 #[doc = include_str!("rights.md")]
@@ -48,3 +49,15 @@ pub use retention::{
 };
 pub use sensor_event::{SensorEvent, SensorEventKey};
 pub use verify::{Fault, FaultKind, Verify, verify};
+
+/// What both preludes have.
+mod models_prelude {
+    pub use crate::changes::{PredictionChanges, SensorEventChanges};
+    pub use crate::new_prediction::NewPrediction;
+    pub use crate::new_sensor_event::NewSensorEvent;
+    pub use crate::open_set::{ModelType, SensorState, SensorType};
+    pub use crate::prediction::{Prediction, PredictionOutcome, TransitionType};
+    pub use crate::schema::{predictions, referenced_events, sensor_events};
+    pub use crate::sensor_event::{SensorEvent, SensorEventKey};
+    pub use crate::verify::verify;
+}

@@ -14,6 +14,16 @@
 
 pub mod migrations;
 
+/// What code on diesel-async imports, beside `diesel::prelude` and `diesel_async::RunQueryDsl`;
+/// [`diesel_timescale::prelude`](crate::prelude) otherwise.
+pub mod prelude {
+    pub use super::Call;
+    pub use crate::feature::Feature;
+    pub use crate::hypertable::hypertable;
+    pub use crate::server::Server;
+    pub use crate::transaction::{Retry, Transient};
+}
+
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::result::Error as DieselError;

@@ -13,8 +13,8 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Interval, Text, Timestamptz};
 
 use crate::chunks::interval;
-use crate::hypertable::TimeColumn;
 use crate::micros;
+use crate::time_column::TimeColumn;
 
 /// Buckets of time to group by, on any table, where the server has TimescaleDB: Diesel's own `group_by` does not take a function.
 ///

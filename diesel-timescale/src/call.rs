@@ -105,6 +105,7 @@ impl<S: Statement> QueryFragment<Pg> for Sql<S> {
 
 impl<S, C> RunQueryDsl<C> for Sql<S> {}
 
+#[diagnostic::do_not_recommend]
 impl<S, ST> Call for S
 where
     S: Statement,

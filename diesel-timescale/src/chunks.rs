@@ -10,8 +10,8 @@ use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Text, Timesta
 use crate::call::{Call, Relation, relation_name, value};
 use crate::error::Error;
 use crate::function_call;
-use crate::hypertable::TimeColumn;
 use crate::micros;
+use crate::time_column::TimeColumn;
 use crate::timestamp::TimestampOrInfinity;
 
 type NullableTimestamptz = Nullable<Timestamptz>;

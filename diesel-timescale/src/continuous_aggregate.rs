@@ -16,8 +16,8 @@ use crate::chunks::interval;
 use crate::error::Error;
 use crate::feature::Feature;
 use crate::function_call;
-use crate::hypertable::TimeColumn;
 use crate::micros;
+use crate::time_column::TimeColumn;
 
 type NullableInterval = Nullable<Interval>;
 

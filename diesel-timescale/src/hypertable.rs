@@ -8,21 +8,12 @@ use diesel::pg::data_types::PgInterval;
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Interval, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Interval, Nullable, Text};
 
 use crate::call::{Statement, push_relation, relation_name, single};
 use crate::error::{Error, Result};
 use crate::server::{Edition, TimescaleVersion};
-
-/// A column that a hypertable can be partitioned on: a `timestamptz` that is not null.
-#[diagnostic::on_unimplemented(
-    message = "a hypertable cannot be partitioned on `{Self}`",
-    label = "not a `Timestamptz` column",
-    note = "declare the column `Timestamptz`, and not nullable"
-)]
-pub trait TimeColumn: Column {}
-
-impl<C> TimeColumn for C where C: Column + Expression<SqlType = Timestamptz> {}
+use crate::time_column::TimeColumn;
 
 /// Makes the table of a column a hypertable that is partitioned on that column, or finds that it is one.
 ///

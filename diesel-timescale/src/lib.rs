@@ -8,6 +8,7 @@ pub mod call;
 pub mod catalog;
 pub mod micros;
 pub mod migrations;
+pub mod prelude;
 pub mod transaction;
 
 mod buckets;
@@ -25,6 +26,7 @@ mod known_issues;
 mod policies;
 mod server;
 mod size;
+mod time_column;
 mod timestamp;
 
 pub use buckets::{BucketRow, BucketRowBy, BucketStart, Bucketed, BucketedBy, bucketed};
@@ -45,11 +47,12 @@ pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_e
 pub use feature::{Feature, Unsupported};
 pub use functions::*;
 pub use gapfill::{Interpolate, InterpolatedType, Locf, NoLookup, interpolate, locf};
-pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, TimeColumn, hypertable};
+pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, hypertable};
 pub use jobs::{AlterJob, Job, alter_job, delete_job, jobs, run_job};
 pub use known_issues::{IssueSubject, KNOWN_ISSUES, KnownIssue, issues_of, known_issues};
 pub use migrations::MIGRATIONS;
 pub use policies::{add_retention_policy, remove_retention_policy};
 pub use server::{Edition, Server, ServerQuery, TimescaleVersion, UnknownVersion};
 pub use size::{ChunkSize, Size, approximate_row_count, chunk_sizes, size};
+pub use time_column::{TimeColumn, TimeType};
 pub use timestamp::TimestampOrInfinity;
