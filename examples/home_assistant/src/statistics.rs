@@ -121,10 +121,7 @@ fn save_place(
 }
 
 /// The numbers of a row, or why there are none to store.
-fn numbers_of(
-    import: &mut Import<'_>,
-    row: &Statistic,
-) -> Result<std::result::Result<(Key, Numbers), Fault>> {
+fn numbers_of(import: &mut Import<'_>, row: &Statistic) -> Result<std::result::Result<(Key, Numbers), Fault>> {
     let sensor = match reading::entity_id(&row.name, None) {
         Ok(name) => import.sensor(name)?,
         Err(fault) => return Ok(Err(fault)),

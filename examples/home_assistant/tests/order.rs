@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use recorder::{File, TEMPERATURE, assert_linked, command, database, import};
-use support::{TestDb, sql, value, values};
+use support::{TestDb, needs, sql, value, values};
 
 fn events(db: &TestDb) -> Vec<String> {
     values(
@@ -163,6 +163,38 @@ fn two_imports_at_once_store_each_event_once() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     assert_eq!(events(&db), events(&whole));
+    assert_linked(&db);
+}
+
+#[test]
+fn an_import_waits_for_the_batch_of_another_one() {
+    needs!(TwoConnections);
+    let (db, file) = (database(), File::current());
+    let id = "sensor.hall_temperature";
+    file.add(id, 1_700_000_000.0, "0", TEMPERATURE);
+    import(&db, &file, &[]);
+    file.add(id, 1_700_000_009.0, "9", TEMPERATURE);
+    // Another import has stored an event, and has not ended its transaction.
+    let mut other = db.connect();
+    sql(
+        &mut other,
+        "BEGIN;
+         LOCK TABLE home_assistant_imports IN SHARE ROW EXCLUSIVE MODE;
+         INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state, previous_state)
+         VALUES (to_timestamp(1700000005), 'hall', 'sensor.hall_temperature', 'temperature', '5', '0')",
+    );
+    let child = command(Some(&db), &file.path(), &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut conn = db.connect();
+    for _ in 0..500 {
+        if value(&mut conn, waits) != "0" {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    sql(&mut other, "COMMIT");
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "3");
     assert_linked(&db);
 }
 
