@@ -145,14 +145,13 @@ fn an_import_that_is_killed_again_and_again_ends_as_any_other() {
 }
 
 #[test]
-fn two_imports_at_once_store_each_event_once() {
+fn three_imports_at_once_store_each_event_once() {
     let file = shuffled(20);
     let whole = database();
     import(&whole, &file, &[]);
     let db = database();
-    // The tables, so that both have something to do at once.
-    import(&db, &file, &["--batch", "1", "--batches", "1"]);
-    let children: Vec<_> = ["11", "7"]
+    // They make the tables at once as well.
+    let children: Vec<_> = ["11", "7", "5"]
         .map(|batch| {
             let mut command = command(Some(&db), &file.path(), &["--batch", batch]);
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
