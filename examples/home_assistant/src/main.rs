@@ -55,14 +55,15 @@ struct Options {
     /// Such as home-assistant_v2.db, or postgres://user@host/homeassistant
     file: PathBuf,
 
-    /// Which entities are which sensors in which rooms (TOML; see rooms.toml); without it all that has an area of
-    /// Home Assistant's, or else a room in its name, is imported
+    /// Which entities are which sensors in which rooms (TOML; see rooms.toml)
+    ///
+    /// Default: every sensor of a known type, in the room that is its area in Home Assistant.
     #[arg(long, value_name = "TOML")]
     mapping: Option<PathBuf>,
 
     /// Home Assistant's folder .storage, whose registries know the area of each entity
     ///
-    /// Default: the one beside FILE; without it rooms are guessed from names.
+    /// Default: the one beside FILE. Where there is none, rooms are guessed from names.
     #[arg(long, value_name = "FOLDER")]
     storage: Option<PathBuf>,
 

@@ -40,8 +40,11 @@ impl Registry {
         let devices: Devices = read(folder, "core.device_registry")?.unwrap_or_default();
         let areas: Areas = read(folder, "core.area_registry")?.unwrap_or_default();
 
-        let rooms: HashMap<String, String> =
-            areas.areas.into_iter().map(|area| (area.room(), area.id)).map(|(room, id)| (id, room)).collect();
+        let named = |area: Area| {
+            let room = area.room();
+            (area.id, room)
+        };
+        let rooms: HashMap<String, String> = areas.areas.into_iter().map(named).collect();
         let devices: HashMap<String, String> =
             devices.devices.into_iter().filter_map(|device| Some((device.id, device.area_id?))).collect();
         let registered = |entity: Entity| {
@@ -99,6 +102,7 @@ struct Areas {
 #[derive(Deserialize)]
 struct Area {
     id: String,
+    #[serde(default)]
     name: String,
 }
 

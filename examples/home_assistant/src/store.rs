@@ -79,8 +79,17 @@ pub fn connect(url: &str) -> Result<(PgConnection, String)> {
     run_migrations(&mut conn)?;
     let hypertable =
         SensorEvent::hypertable().chunk_interval(TimeDelta::days(7)).plain_table_will_do(true).call(&mut conn)?;
-    conn.run_pending_migrations(MIGRATIONS).map_err(|error| format!("migration failed: {error}"))?;
+    migrate(&mut conn)?;
     Ok((conn, hypertable.to_string()))
+}
+
+/// Runs the application's own migrations, one import at a time. The lock holds up neither reads nor writes.
+fn migrate(conn: &mut PgConnection) -> Result<()> {
+    conn.transaction(|conn| {
+        diesel::sql_query("LOCK TABLE ONLY sensor_events IN SHARE UPDATE EXCLUSIVE MODE").execute(conn)?;
+        conn.run_pending_migrations(MIGRATIONS).map_err(|error| format!("migration failed: {error}"))?;
+        Ok(())
+    })
 }
 
 /// The unit that the database has the numbers of each type in.

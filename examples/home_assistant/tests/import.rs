@@ -369,3 +369,16 @@ fn a_file_that_is_imported_after_its_upgrade_is_taken_as_it_is() {
     assert_eq!(again.counts(), [5, 0, 0, 5, 0], "{}", again.stdout);
     assert!(!again.stdout.contains("moved"), "{}", again.stdout);
 }
+
+#[test]
+fn a_row_with_both_times_has_that_of_its_text() {
+    let (db, file) = (database(), before_the_upgrade());
+    file.sql(SINCE_11);
+    // Numbers are made of all texts before the texts are removed.
+    file.sql(
+        "UPDATE states SET last_updated_ts = strftime('%s', substr(last_updated, 1, 19)) + 1.9996 WHERE state_id = 1",
+    );
+    let mapping = file.beside("m.toml", "[entities.\"light.hall\"]\nroom = \"hall\"\ntype = \"lamp\"");
+    import(&db, &file, &["--mapping", mapping.to_str().unwrap()]);
+    assert_eq!(events(&db)[0], "2021-02-01 10:00:00.999600 light.hall hall lamp 0 0 - f");
+}

@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use recorder::{File, TEMPERATURE, assert_linked, command, database, import};
-use support::{TestDb, sql, value, values};
+use support::{TestDb, needs, sql, value, values};
 
 fn events(db: &TestDb) -> Vec<String> {
     values(
@@ -108,50 +108,50 @@ fn every_order_and_every_place_to_go_on_from_give_the_same_events() {
 
 #[test]
 fn an_import_that_is_killed_again_and_again_ends_as_any_other() {
+    needs!(TwoConnections);
     let file = shuffled(60);
     let whole = database();
     import(&whole, &file, &[]);
     let expected = events(&whole);
     let db = database();
-    let mut stored = Vec::new();
-    for kill in 0..6 {
-        let mut child = command(Some(&db), &file.path(), &["--batch", "9"])
+    import(&db, &file, &["--batch", "1", "--batches", "1"]);
+    let mut conn = db.connect();
+    let mut stored = 0;
+    for kill_at in [60, 150, 151, 400, 700, 950] {
+        let mut child = command(Some(&db), &file.path(), &["--batch", "3"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Long enough for the first run to make the tables.
-        std::thread::sleep(Duration::from_millis(if kill == 0 { 1_500 } else { 150 + 70 * kill }));
+        let reached = format!("SELECT last_state_id >= {kill_at} FROM home_assistant_imports");
+        while value(&mut conn, &reached) != "true" && child.try_wait().unwrap().is_none() {}
         child.kill().unwrap();
         child.wait().unwrap();
         // The server may still be at what it was sent last.
         let others = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
-        let mut conn = db.connect();
         while value(&mut conn, others) != "0" {
             std::thread::sleep(Duration::from_millis(10));
         }
-        if value(&mut conn, "SELECT to_regclass('home_assistant_imports') IS NOT NULL") == "true" {
-            stored.push(value(&mut conn, "SELECT count(*) FROM sensor_events").parse::<usize>().unwrap());
-            drop(conn);
-            assert_linked(&db);
-        }
+        let now: usize = value(&mut conn, "SELECT count(*) FROM sensor_events").parse().unwrap();
+        assert!((stored..expected.len()).contains(&now), "{now} events after {stored}, of {}", expected.len());
+        stored = now;
+        assert_linked(&db);
     }
-    assert!(stored.iter().any(|&stored| (1..expected.len()).contains(&stored)), "killed in the middle: {stored:?}");
+    drop(conn);
     import(&db, &file, &["--batch", "9"]);
     assert_eq!(events(&db), expected);
     assert_linked(&db);
 }
 
 #[test]
-fn two_imports_at_once_store_each_event_once() {
+fn three_imports_at_once_store_each_event_once() {
     let file = shuffled(20);
     let whole = database();
     import(&whole, &file, &[]);
     let db = database();
-    // The tables, so that both have something to do at once.
-    import(&db, &file, &["--batch", "1", "--batches", "1"]);
-    let children: Vec<_> = ["11", "7"]
+    // They make the tables at once as well.
+    let children: Vec<_> = ["11", "7", "5"]
         .map(|batch| {
             let mut command = command(Some(&db), &file.path(), &["--batch", batch]);
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
@@ -163,6 +163,38 @@ fn two_imports_at_once_store_each_event_once() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     assert_eq!(events(&db), events(&whole));
+    assert_linked(&db);
+}
+
+#[test]
+fn an_import_waits_for_the_batch_of_another_one() {
+    needs!(TwoConnections);
+    let (db, file) = (database(), File::current());
+    let id = "sensor.hall_temperature";
+    file.add(id, 1_700_000_000.0, "0", TEMPERATURE);
+    import(&db, &file, &[]);
+    file.add(id, 1_700_000_009.0, "9", TEMPERATURE);
+    // Another import has stored an event, and has not ended its transaction.
+    let mut other = db.connect();
+    sql(
+        &mut other,
+        "BEGIN;
+         LOCK TABLE home_assistant_imports IN SHARE ROW EXCLUSIVE MODE;
+         INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state, previous_state)
+         VALUES (to_timestamp(1700000005), 'hall', 'sensor.hall_temperature', 'temperature', '5', '0')",
+    );
+    let child = command(Some(&db), &file.path(), &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut conn = db.connect();
+    for _ in 0..500 {
+        if value(&mut conn, waits) != "0" {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    sql(&mut other, "COMMIT");
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "3");
     assert_linked(&db);
 }
 

@@ -148,20 +148,24 @@ impl Layout {
         sql
     }
 
-    /// The queries for the last row of the entity `$1` that has a state, each by an index of its own.
+    /// The queries for the last row of the entity `$1` that has a state, to be tried in this order.
+    ///
+    /// The first ones find it at the end of an index; rows without a number for their time are few and soon moved.
     pub fn select_last_of_entity(&self) -> Vec<String> {
-        let time = if self.has("states", "last_updated_ts") { "last_updated_ts" } else { "last_updated" };
         let meta = "s.metadata_id = (SELECT metadata_id FROM states_meta WHERE entity_id = $1)";
-        [(self.has_meta(), meta), (self.has_entities_in_states(), "s.entity_id = $1")]
-            .into_iter()
-            .filter(|(is_there, _)| *is_there)
-            .map(|(_, is_of_entity)| {
-                format!(
-                    "{} WHERE {is_of_entity} AND s.state <> '' ORDER BY s.{time} DESC NULLS LAST LIMIT 1",
-                    self.select()
-                )
-            })
-            .collect()
+        let mut queries = Vec::new();
+        for (has_entity, is_of_entity) in [(self.has_meta(), meta), (self.has_entities_in_states(), "s.entity_id = $1")]
+        {
+            for time in ["last_updated_ts", "last_updated"] {
+                if has_entity && self.has("states", time) {
+                    queries.push(format!(
+                        "{} WHERE {is_of_entity} AND s.state <> '' AND s.{time} IS NOT NULL ORDER BY s.{time} DESC LIMIT 1",
+                        self.select()
+                    ));
+                }
+            }
+        }
+        queries
     }
 
     /// A query for the names of all entities, each once.
