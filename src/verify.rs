@@ -23,7 +23,7 @@ use crate::timescale::{TimescaleVersion, issues_of};
 /// ```
 /// # include!("doctest_setup.rs");
 /// # fn main() { run(|conn| {
-/// let faults = verify().plain_table_will_do(true).call(conn)?;
+/// let faults = verify().allow_plain_table().call(conn)?;
 /// for fault in &faults {
 ///     eprintln!("{fault}");
 /// }
@@ -31,25 +31,25 @@ use crate::timescale::{TimescaleVersion, issues_of};
 /// # Ok(()) }) }
 /// ```
 pub fn verify() -> Verify {
-    Verify { plain_table_will_do: false, scan_events: true }
+    Verify { allow_plain_table: false, scan_events: true }
 }
 
 /// The call that [`verify()`] makes.
 #[derive(Debug, Clone, Copy, QueryId)]
 #[must_use = "a call does nothing until it runs"]
 pub struct Verify {
-    plain_table_will_do: bool,
+    allow_plain_table: bool,
     scan_events: bool,
 }
 
 impl Verify {
-    /// Whether a plain table is as good as a hypertable. `false` unless told.
-    pub fn plain_table_will_do(mut self, will_do: bool) -> Self {
-        self.plain_table_will_do = will_do;
+    /// Accepts a plain table in place of a hypertable. Default: that is reported.
+    pub fn allow_plain_table(mut self) -> Self {
+        self.allow_plain_table = true;
         self
     }
 
-    /// Whether to look for duplicate ids, which reads every event. `true` unless told.
+    /// Whether to look for duplicate ids, which reads every event. Default: `true`.
     pub fn scan_events(mut self, scan: bool) -> Self {
         self.scan_events = scan;
         self
@@ -72,7 +72,7 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} Mend: {}", self.object, self.detail, self.remedy)
+        write!(f, "{}: {} Fix: {}", self.object, self.detail, self.remedy)
     }
 }
 
@@ -157,7 +157,7 @@ impl Statement for Verify {
             "SELECT fault, object, detail, remedy, (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') \
              FROM verify_sensor_events(",
         );
-        out.push_bind_param::<Bool, _>(&self.plain_table_will_do)?;
+        out.push_bind_param::<Bool, _>(&self.allow_plain_table)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&self.scan_events)?;
         out.push_sql(")");

@@ -124,7 +124,7 @@ fn faults(conn: &mut PgConnection) -> Vec<Fault> {
         .attempts(50)
         .transaction(conn, |conn| {
             conn.batch_execute("LOCK TABLE referenced_events IN SHARE MODE")?;
-            verify().plain_table_will_do(true).call(conn)
+            verify().allow_plain_table().call(conn)
         })
         .unwrap()
 }

@@ -1,4 +1,4 @@
-//! Hypertable set-up, for this crate's table and anyone's.
+//! Hypertable set-up.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ use crate::time_column::TimeColumn;
 /// )?;
 /// let setup = hypertable(door_openings::opened_at)
 ///     .chunk_interval(TimeDelta::days(1))
-///     .plain_table_will_do(true);
+///     .allow_plain_table();
 /// let report = setup.clone().call(conn)?;
 /// println!("{report}");
 ///
@@ -67,7 +67,7 @@ where
         if_not_exists: true,
         migrate_data: false,
         default_indexes: true,
-        plain_table_will_do: false,
+        allow_plain_table: false,
     }
 }
 
@@ -81,11 +81,11 @@ pub struct HypertableSetup {
     if_not_exists: bool,
     migrate_data: bool,
     default_indexes: bool,
-    plain_table_will_do: bool,
+    allow_plain_table: bool,
 }
 
 impl HypertableSetup {
-    /// How much time a chunk covers. The server's default, seven days, unless told.
+    /// How much time a chunk covers. Default: the server's, seven days.
     ///
     /// Applies to a hypertable that is created; one that is there already keeps its own, which the report gives.
     pub fn chunk_interval(mut self, interval: TimeDelta) -> Self {
@@ -94,28 +94,28 @@ impl HypertableSetup {
         self
     }
 
-    /// Whether a table that is a hypertable on the same column already is fine. `true` unless told.
+    /// Whether a table that is a hypertable on the same column already is accepted. Default: `true`.
     pub fn if_not_exists(mut self, if_not_exists: bool) -> Self {
         self.if_not_exists = if_not_exists;
         self
     }
 
-    /// Whether to move the rows that are there already into chunks; locks the table meanwhile. `false` unless told.
+    /// Whether to move the rows that are there already into chunks; locks the table meanwhile. Default: `false`.
     pub fn migrate_data(mut self, migrate_data: bool) -> Self {
         self.migrate_data = migrate_data;
         self
     }
 
-    /// Whether to add the server's default index on the time column. `true` unless told.
+    /// Whether to add the server's default index on the time column. Default: `true`.
     pub fn default_indexes(mut self, default_indexes: bool) -> Self {
         self.default_indexes = default_indexes;
         self
     }
 
-    /// Whether, on a server that has no TimescaleDB, the plain table will do; the report then says so. `false`
-    /// unless told.
-    pub fn plain_table_will_do(mut self, will_do: bool) -> Self {
-        self.plain_table_will_do = will_do;
+    /// Leaves the table as it is on a server that has no TimescaleDB; the report then says so. Default: that is an
+    /// error.
+    pub fn allow_plain_table(mut self) -> Self {
+        self.allow_plain_table = true;
         self
     }
 }
@@ -127,7 +127,7 @@ pub enum HypertableOutcome {
     Created,
     /// The table was a hypertable on the same column.
     AlreadyThere,
-    /// The server has no TimescaleDB, and the caller said that a plain table will do.
+    /// The server has no TimescaleDB, and the caller [allows a plain table](HypertableSetup::allow_plain_table).
     PlainTable,
 }
 
@@ -197,8 +197,8 @@ impl Statement for HypertableSetup {
         out.push_bind_param::<Bool, _>(&self.migrate_data)?;
         out.push_sql(", default_indexes => ");
         out.push_bind_param::<Bool, _>(&self.default_indexes)?;
-        out.push_sql(", plain_table_will_do => ");
-        out.push_bind_param::<Bool, _>(&self.plain_table_will_do)?;
+        out.push_sql(", allow_plain_table => ");
+        out.push_bind_param::<Bool, _>(&self.allow_plain_table)?;
         out.push_sql(")");
         Ok(())
     }
