@@ -17,7 +17,7 @@
 //! # fn main() { run(|conn| {
 //! # an_event(conn);
 //! let server = Server::query().call(conn)?;
-//! aggregates::hourly_activity().plain_view_will_do(true).create().call(conn)?;
+//! aggregates::hourly_activity().allow_plain_view().create().call(conn)?;
 //! if server.has(Feature::ContinuousAggregates) {
 //!     refresh("hourly_activity", ..).call(conn)?;
 //! }
@@ -188,7 +188,7 @@ pub fn hourly_activity() -> ContinuousAggregate<sensor_events::timestamp> {
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
-/// hourly_statistics().plain_view_will_do(true).create().call(conn)?;
+/// hourly_statistics().allow_plain_view().create().call(conn)?;
 /// assert!(HourlyStatistics::query().load(conn)?.is_empty());
 /// # occupancy_models::timescale::drop_continuous_aggregate("hourly_statistics").call(conn)?;
 /// # Ok(()) }) }

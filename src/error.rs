@@ -100,7 +100,7 @@ pub enum KeyError {
 #[non_exhaustive]
 pub enum AdoptionError {
     /// The schema has no old tables, or their adoption was not started.
-    #[error("{message}. Mend: {remedy}")]
+    #[error("{message}. Fix: {remedy}")]
     NothingToAdopt {
         /// Names the schema.
         message: String,

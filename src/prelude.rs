@@ -9,7 +9,7 @@
 //! # fn main() { run(|conn| {
 //! let event = NewSensorEvent::new(Utc::now(), "office", "office.motion", SensorType::MOTION, "on");
 //! diesel::insert_into(sensor_events::table).values(event).execute(conn)?;
-//! assert!(verify().plain_table_will_do(true).call(conn)?.is_empty());
+//! assert!(verify().allow_plain_table().call(conn)?.is_empty());
 //! # Ok(()) }) }
 //! ```
 

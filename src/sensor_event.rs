@@ -122,7 +122,7 @@ impl SensorEvent {
     /// # fn main() { run(|conn| {
     /// let report = SensorEvent::hypertable()
     ///     .chunk_interval(TimeDelta::days(1))
-    ///     .plain_table_will_do(true)
+    ///     .allow_plain_table()
     ///     .call(conn)?;
     /// println!("{report}");
     /// # Ok(()) }) }

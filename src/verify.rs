@@ -28,7 +28,7 @@ use crate::timescale::{IssueSubject, TimescaleVersion, issues_of};
 /// ```
 /// # include!("doctest_setup.rs");
 /// # fn main() { run(|conn| {
-/// let faults = verify().plain_table_will_do(true).call(conn)?;
+/// let faults = verify().allow_plain_table().call(conn)?;
 /// for fault in &faults {
 ///     eprintln!("{fault}");
 /// }
@@ -36,21 +36,21 @@ use crate::timescale::{IssueSubject, TimescaleVersion, issues_of};
 /// # Ok(()) }) }
 /// ```
 pub fn verify() -> Verify {
-    Verify { plain_table_will_do: false, scan_events: true }
+    Verify { allow_plain_table: false, scan_events: true }
 }
 
 /// The call that [`verify()`] makes.
 #[derive(Debug, Clone, Copy, QueryId)]
 #[must_use = "a call does nothing until it runs"]
 pub struct Verify {
-    plain_table_will_do: bool,
+    allow_plain_table: bool,
     scan_events: bool,
 }
 
 impl Verify {
-    /// Whether `sensor_events` may be a plain table. Default: `false`, which reports one as a fault.
-    pub fn plain_table_will_do(mut self, will_do: bool) -> Self {
-        self.plain_table_will_do = will_do;
+    /// Accepts a plain table in place of a hypertable. Default: that is reported.
+    pub fn allow_plain_table(mut self) -> Self {
+        self.allow_plain_table = true;
         self
     }
 
@@ -188,7 +188,7 @@ impl Statement for Verify {
             "SELECT fault, object, detail, remedy, (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), \
              current_setting('server_version_num')::int FROM (SELECT * FROM verify_sensor_events(",
         );
-        out.push_bind_param::<Bool, _>(&self.plain_table_will_do)?;
+        out.push_bind_param::<Bool, _>(&self.allow_plain_table)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&self.scan_events)?;
         out.push_sql(

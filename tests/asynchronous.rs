@@ -37,7 +37,7 @@ async fn runs_and_reverts(db: &TestDb) {
     assert!(!versions.is_empty());
     assert!(asynchronous::run_migrations(db.connect_async().await).await.unwrap().is_empty());
     let mut conn = db.connect_async().await;
-    assert_eq!(verify().plain_table_will_do(true).call(&mut conn).await.unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(&mut conn).await.unwrap(), []);
     let mut reverted = asynchronous::revert_migrations(conn).await.unwrap();
     reverted.reverse();
     assert_eq!(reverted, versions);

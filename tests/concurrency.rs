@@ -267,7 +267,7 @@ fn nothing_dangles_after_chaos() {
         chaos.references_refused, chaos.retries,
     );
     assert_eq!(found, [""; 0]);
-    assert_eq!(verify().plain_table_will_do(true).call(&mut conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
     for kind in [INSERT, REFERENCE, DELETE, RETENTION, BULK] {
         assert!(done[kind] > 0, "the chaos had no chance: {done:?}");
     }

@@ -57,7 +57,7 @@ fn filled() -> (TestDb, PgConnection, Server) {
 }
 
 fn create(conn: &mut PgConnection) -> AggregateOutcome {
-    aggregates::hourly_activity().plain_view_will_do(true).create().call(conn).unwrap()
+    aggregates::hourly_activity().allow_plain_view().create().call(conn).unwrap()
 }
 
 /// Bucket, room, sensor type, events, state changes, human triggered.
@@ -102,7 +102,7 @@ fn activity_and_statistics_are_those_of_the_events_on_every_server() {
         assert_eq!(activity(conn), expected());
     }
 
-    aggregates::hourly_statistics().plain_view_will_do(true).create().call(conn).unwrap();
+    aggregates::hourly_statistics().allow_plain_view().create().call(conn).unwrap();
     let numbers: Vec<HourlyStatistics> =
         HourlyStatistics::query().filter(hourly_statistics::readings.gt(0)).load(conn).unwrap();
     assert_eq!(
@@ -117,7 +117,7 @@ fn activity_and_statistics_are_those_of_the_events_on_every_server() {
             standard_deviation: Some(20_000_f64.sqrt()),
         }]
     );
-    assert_eq!(verify().plain_table_will_do(true).call(conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(conn).unwrap(), []);
     // The ready ones do not keep the migrations from being reverted.
     revert_migrations(conn).unwrap();
 }
@@ -169,7 +169,7 @@ fn the_set_up_is_repeatable_and_refuses_another_definition() {
 
     let other = continuous_aggregate("hourly_activity", TimeDelta::hours(2), sensor_events::timestamp)
         .aggregate("events", count_star())
-        .plain_view_will_do(true);
+        .allow_plain_view();
     let refused = other.create().call(conn).unwrap_err();
     let Error::OtherAggregate { view, .. } = &refused else { panic!("{refused}") };
     assert_eq!(view.split('.').next_back(), Some("hourly_activity"), "{view}");
@@ -185,7 +185,7 @@ fn an_aggregate_with_values_of_its_own_is_refused() {
     let (_db, mut conn, _) = filled();
     let with_value = continuous_aggregate("with_value", TimeDelta::hours(1), sensor_events::timestamp)
         .aggregate("lit", count(sensor_events::id).aggregate_filter(sensor_events::state.eq("on")))
-        .plain_view_will_do(true);
+        .allow_plain_view();
     let refused = with_value.create().call(&mut conn).unwrap_err();
     assert!(refused.to_string().contains("a view cannot have values of its own"), "{refused}");
     assert!(!drop_continuous_aggregate("with_value").call(&mut conn).unwrap());
@@ -243,7 +243,7 @@ fn an_aggregate_builds_on_an_aggregate() {
     let daily = continuous_aggregate("daily_activity", TimeDelta::days(1), hourly_activity::bucket)
         .by(hourly_activity::room_id)
         .aggregate("busiest_hour", max(hourly_activity::events))
-        .plain_view_will_do(true);
+        .allow_plain_view();
     daily.create().call(conn).unwrap();
     if server.has(Feature::ContinuousAggregates) {
         refresh("hourly_activity", ..).call(conn).unwrap();
@@ -321,7 +321,7 @@ fn every_aggregate_of_diesel_does() {
         .aggregate("a", count_star())
         .aggregate("b", avg(sensor_events::numeric_value))
         .aggregate("odd \"name\"", min(sensor_events::timestamp))
-        .plain_view_will_do(true);
+        .allow_plain_view();
     all.create().call(&mut conn).unwrap();
     assert_eq!(
         support::value(&mut conn, "SELECT min(\"odd \"\"name\"\"\") = min(timestamp) FROM all_of_them, sensor_events"),

@@ -135,7 +135,7 @@ fn a_second_set_up_of_sensor_events_reports_what_is_there_and_changes_nothing() 
         // What applies to a hypertable that is created.
         SensorEvent::hypertable().default_indexes(true),
         SensorEvent::hypertable().migrate_data(true),
-        SensorEvent::hypertable().plain_table_will_do(true),
+        SensorEvent::hypertable().allow_plain_table(),
     ] {
         let report = setup.clone().call(&mut conn).unwrap();
         assert_eq!(report.outcome, HypertableOutcome::AlreadyThere, "{setup:?}");
@@ -391,11 +391,8 @@ fn a_server_without_timescaledb_is_reported_and_never_passed_over() {
 
     let before = Catalog::new(&mut conn);
     for _ in 0..2 {
-        let report = SensorEvent::hypertable()
-            .chunk_interval(TimeDelta::days(1))
-            .plain_table_will_do(true)
-            .call(&mut conn)
-            .unwrap();
+        let report =
+            SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).allow_plain_table().call(&mut conn).unwrap();
         assert_eq!(report.outcome, HypertableOutcome::PlainTable);
         assert_eq!((report.timescaledb, report.edition), (None, None));
         assert_eq!((report.chunk_interval, report.chunks), (None, None));
@@ -416,7 +413,7 @@ fn an_extension_that_is_not_created_is_reported_with_the_statement_that_creates_
     needs!(Timescale, TwoConnections);
     let (_db, mut conn) = migrated_without_extension();
     // That a plain table would do does not hide that the server has more to give.
-    for setup in [SensorEvent::hypertable(), SensorEvent::hypertable().plain_table_will_do(true)] {
+    for setup in [SensorEvent::hypertable(), SensorEvent::hypertable().allow_plain_table()] {
         let error = refusal(&mut conn, setup.clone());
         let HypertableError::ExtensionNotCreated { message, remedy } = &error else {
             panic!("not ExtensionNotCreated: {error:?}")
@@ -441,10 +438,8 @@ fn the_first_code_works_in_a_fresh_database() {
             conn.begin_test_transaction().unwrap();
         }
         occupancy_models::run_migrations(&mut conn).unwrap();
-        let setup = SensorEvent::hypertable()
-            .create_extension(true)
-            .chunk_interval(TimeDelta::days(1))
-            .plain_table_will_do(true);
+        let setup =
+            SensorEvent::hypertable().create_extension(true).chunk_interval(TimeDelta::days(1)).allow_plain_table();
         let report = setup.clone().call(&mut conn).unwrap();
         if server().available.is_none() {
             assert_eq!(report.outcome, HypertableOutcome::PlainTable);
@@ -456,7 +451,7 @@ fn the_first_code_works_in_a_fresh_database() {
             assert_eq!(setup.call(&mut conn).unwrap().outcome, HypertableOutcome::AlreadyThere);
         }
         insert_events(&mut conn, 3);
-        assert_eq!(verify().plain_table_will_do(true).call(&mut conn).unwrap(), []);
+        assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
     }
 }
 
@@ -615,7 +610,7 @@ fn a_unique_index_without_the_time_column_is_refused_and_the_remedy_mends_it() {
         let readings = format!("{}.readings", db.schema());
         assert_eq!((table, index.as_str()), (&readings, name), "{lacking}");
         assert!(message.contains(name) && message.contains("readings") && message.contains("at"), "{message}");
-        assert!(error.to_string().ends_with(&format!("Mend: {remedy}")), "{error}");
+        assert!(error.to_string().ends_with(&format!("Fix: {remedy}")), "{error}");
 
         sql(&mut conn, remedy);
         let report = setup().default_indexes(false).call(&mut conn).unwrap_or_else(|error| panic!("{remedy}: {error}"));
@@ -881,7 +876,7 @@ fn a_time_column_that_is_not_in_the_database_as_it_is_declared_is_refused() {
 #[test]
 fn a_table_that_does_not_exist_is_the_error_of_the_database() {
     let (_db, mut conn) = TestDb::migrated();
-    match setup().plain_table_will_do(true).call(&mut conn) {
+    match setup().allow_plain_table().call(&mut conn) {
         Err(Error::Database(error)) => assert_eq!(error.to_string(), "relation \"readings\" does not exist"),
         other => panic!("{other:?}"),
     }

@@ -125,7 +125,7 @@ fn a_hypertable_with_chunks_and_references_is_reverted_without_a_trace() {
     let mut catalogs = Vec::new();
     for _ in 0..2 {
         assert_eq!(run_migrations(&mut conn).unwrap(), ours());
-        SensorEvent::hypertable().plain_table_will_do(true).call(&mut conn).unwrap();
+        SensorEvent::hypertable().allow_plain_table().call(&mut conn).unwrap();
         catalogs.push(Catalog::new(&mut conn));
         let id = insert_event(&mut conn);
         sql(&mut conn, &event_into("sensor_events").replace("2026-01-05", "2026-06-05"));
@@ -434,7 +434,7 @@ fn in_a_schema_of_its_own_everything_lands_there_and_works_whatever_the_search_p
         assert_works(&mut conn, &quoted);
     }
     let outcome = format!(
-        "SELECT outcome FROM diesel_timescale.setup_hypertable('{quoted}.sensor_events', 'timestamp', plain_table_will_do => true)"
+        "SELECT outcome FROM diesel_timescale.setup_hypertable('{quoted}.sensor_events', 'timestamp', allow_plain_table => true)"
     );
     value(&mut conn, &outcome);
     assert_works(&mut conn, &quoted);
@@ -706,7 +706,7 @@ fn a_role_without_special_rights_can_run_set_up_and_revert() {
             ),
         );
         assert_eq!(run_migrations(conn)?, ours());
-        let report = SensorEvent::hypertable().plain_table_will_do(true).call(conn)?;
+        let report = SensorEvent::hypertable().allow_plain_table().call(conn)?;
         assert_ne!(report.outcome, HypertableOutcome::AlreadyThere);
         assert_works(conn, db.schema());
         assert_eq!(revert_migrations(conn)?, ours_reversed());

@@ -55,7 +55,7 @@ fn references(conn: &mut PgConnection) -> Vec<Option<i64>> {
 }
 
 fn assert_healthy(conn: &mut PgConnection) {
-    let faults = verify().plain_table_will_do(true).call(conn).unwrap();
+    let faults = verify().allow_plain_table().call(conn).unwrap();
     assert!(faults.is_empty(), "{faults:#?}");
 }
 

@@ -24,7 +24,7 @@ const EVENTS: &str = "INSERT INTO sensor_events (timestamp, room_id, sensor_id, 
      SELECT 'room', now(), 'state_change', 0.5, 'hmm', '1', id FROM sensor_events";
 
 fn faults(conn: &mut PgConnection) -> Vec<Fault> {
-    verify().plain_table_will_do(true).call(conn).unwrap()
+    verify().allow_plain_table().call(conn).unwrap()
 }
 
 fn kinds(found: &[Fault]) -> Vec<(FaultKind, &str)> {
@@ -526,7 +526,7 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
             assert_eq!(DailyPredictionAccuracy::query().load(conn)?.len(), 1);
         }
         "Verify" => {
-            let found = verify().plain_table_will_do(true).call(conn)?;
+            let found = verify().allow_plain_table().call(conn)?;
             if let Some(fault) = found.first() {
                 assert_eq!(fault.kind, Unchecked, "{fault}");
                 return Err(timescale::Error::Migration(fault.to_string().into()).into());

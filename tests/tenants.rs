@@ -25,7 +25,7 @@ impl Tenants {
             sql(conn, &format!("CREATE SCHEMA {}", tenants.names[tenant]));
             tenants.switch_to(tenant, conn);
             assert!(!run_migrations(conn).unwrap().is_empty());
-            SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).plain_table_will_do(true).call(conn).unwrap();
+            SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).allow_plain_table().call(conn).unwrap();
         }
         tenants
     }
@@ -91,13 +91,13 @@ fn each_tenant_has_tables_references_and_retention_of_its_own_on_one_installatio
             let chunks = chunks(sensor_events::table, None, None).call(conn).unwrap();
             assert_eq!(chunks.len(), expected, "chunks of tenant {tenant}");
         }
-        assert_eq!(verify().plain_table_will_do(true).call(conn).unwrap(), []);
+        assert_eq!(verify().allow_plain_table().call(conn).unwrap(), []);
     }
 
     // What is named by its name alone is the tenant's as well.
     for tenant in 0..2 {
         tenants.switch_to(tenant, conn);
-        let aggregate = aggregates::hourly_activity().plain_view_will_do(true).create();
+        let aggregate = aggregates::hourly_activity().allow_plain_view().create();
         aggregate.clone().call(conn).unwrap();
         aggregate.call(conn).unwrap();
     }

@@ -400,7 +400,7 @@ fn faults_of_jobs(server: &Server) -> Vec<FaultKind> {
 }
 
 fn fault_kinds(conn: &mut PgConnection) -> Vec<FaultKind> {
-    verify().plain_table_will_do(true).call(conn).unwrap().iter().map(|fault| fault.kind).collect()
+    verify().allow_plain_table().call(conn).unwrap().iter().map(|fault| fault.kind).collect()
 }
 
 #[test]

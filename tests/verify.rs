@@ -32,7 +32,7 @@ fn healthy() -> (TestDb, PgConnection) {
 
 /// What is wrong with the database; that a server reports each job as failed is not of interest here.
 fn faults(conn: &mut PgConnection) -> Vec<Fault> {
-    let found = verify().plain_table_will_do(true).call(conn).unwrap();
+    let found = verify().allow_plain_table().call(conn).unwrap();
     found.into_iter().filter(|fault| fault.kind != JobsReportedFailed).collect()
 }
 
@@ -408,7 +408,7 @@ fn an_id_forced_in_twice_is_mended_without_losing_an_event_or_a_reference() {
         "INSERT INTO sensor_events (id, timestamp, room_id, sensor_id, sensor_type, state)
          OVERRIDING SYSTEM VALUE VALUES (2, '2025-02-01', 'room', 'sensor', 'motion', 'on')",
     );
-    assert_eq!(verify().plain_table_will_do(true).scan_events(false).call(&mut conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().scan_events(false).call(&mut conn).unwrap(), []);
     let found = faults(&mut conn);
     run_fix(&mut conn, &found[0]);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "4");

@@ -86,7 +86,7 @@ impl Retry {
     /// # let mut conn = _db.connect_async().await;
     /// # { use diesel_async::SimpleAsyncConnection; conn.batch_execute("CREATE TABLE readings (time TIMESTAMPTZ)").await.unwrap(); }
     /// let report = Retry::default()
-    ///     .transaction_async(&mut conn, async |conn| hypertable(readings::time).plain_table_will_do(true).call(conn).await)
+    ///     .transaction_async(&mut conn, async |conn| hypertable(readings::time).allow_plain_table().call(conn).await)
     ///     .await
     ///     .unwrap();
     /// println!("{report}");

@@ -54,7 +54,7 @@ type NullableInterval = Nullable<Interval>;
 ///     .by(readings::sensor)
 ///     .aggregate("readings", count_star())
 ///     .aggregate("peak", max(readings::value))
-///     .plain_view_will_do(true);
+///     .allow_plain_view();
 /// daily_peaks.create().call(conn)?;
 /// // Also where it was there already: whoever made it may not have come to fill it.
 /// if server.has(Feature::ContinuousAggregates) {
@@ -76,7 +76,7 @@ where
         columns: Vec::new(),
         aggregates: Vec::new(),
         materialized_only: false,
-        plain_view_will_do: false,
+        allow_plain_view: false,
     }
 }
 
@@ -91,7 +91,7 @@ pub struct ContinuousAggregate<C> {
     columns: Vec<Rendered>,
     aggregates: Vec<Rendered>,
     materialized_only: bool,
-    plain_view_will_do: bool,
+    allow_plain_view: bool,
 }
 
 /// An expression as SQL, or why it is none.
@@ -127,17 +127,17 @@ where
         self
     }
 
-    /// Whether a plain view of the same columns will do where the server has no continuous aggregates; the outcome
-    /// then says so. Default: `false`.
-    pub fn plain_view_will_do(mut self, will_do: bool) -> Self {
-        self.plain_view_will_do = will_do;
+    /// Makes a plain view of the same columns where the server has no continuous aggregates; the outcome then says so.
+    /// Default: that is an error.
+    pub fn allow_plain_view(mut self) -> Self {
+        self.allow_plain_view = true;
         self
     }
 
     /// Makes it, without data, or finds that it is there.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where the server has no continuous aggregates and a plain view will not do. When it runs:
+    /// [`Error::Unsupported`] where the server has no continuous aggregates and a plain view is not allowed;
     /// [`Error::OtherAggregate`](crate::Error::OtherAggregate) if something else of that name is there, and a query
     /// builder error of Diesel's if an aggregate has values of its own.
     pub fn create(&self) -> impl Call<Output = AggregateOutcome, Error = Error> + Clone + use<C> {
@@ -146,7 +146,7 @@ where
             definition: self.definition("time_bucket(", ""),
             // Both start days at midnight UTC and weeks on a Monday.
             plain_definition: self.definition("date_bin(", ", TIMESTAMPTZ '2000-01-03 00:00+00'"),
-            plain_view_will_do: self.plain_view_will_do,
+            allow_plain_view: self.allow_plain_view,
             materialized_only: self.materialized_only,
         }
     }
@@ -193,7 +193,8 @@ pub enum AggregateOutcome {
     Created,
     /// It was there already, of this definition, filled or not: [`refresh`] it, or see that a policy does.
     AlreadyThere,
-    /// There is a plain view, because the server has no continuous aggregates and the caller said that one will do.
+    /// There is a plain view, because the server has no continuous aggregates and the caller
+    /// [allows one](ContinuousAggregate::allow_plain_view).
     PlainView,
 }
 
@@ -217,7 +218,7 @@ struct CreateContinuousAggregate {
     name: &'static str,
     definition: Rendered,
     plain_definition: Rendered,
-    plain_view_will_do: bool,
+    allow_plain_view: bool,
     materialized_only: bool,
 }
 
@@ -238,7 +239,7 @@ impl Statement for CreateContinuousAggregate {
         out.push_sql(", ");
         out.push_bind_param::<Text, _>(sql(&self.plain_definition)?)?;
         out.push_sql(", ");
-        out.push_bind_param::<Bool, _>(&self.plain_view_will_do)?;
+        out.push_bind_param::<Bool, _>(&self.allow_plain_view)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&self.materialized_only)?;
         out.push_sql(")");

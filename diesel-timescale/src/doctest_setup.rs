@@ -32,7 +32,7 @@ fn run(example: impl FnOnce(&mut PgConnection) -> diesel_timescale::Result<()>) 
          )",
     )
     .unwrap();
-    let setup = diesel_timescale::hypertable(readings::time).chunk_interval(TimeDelta::days(1)).plain_table_will_do(true);
+    let setup = diesel_timescale::hypertable(readings::time).chunk_interval(TimeDelta::days(1)).allow_plain_table();
     diesel_timescale::Call::call(setup, &mut conn).unwrap();
     if let Err(error) = example(&mut conn) {
         panic!("{error}");

@@ -85,7 +85,7 @@ pub enum HypertableError {
         remedy: String,
     },
     /// The server has TimescaleDB, and this database does not.
-    #[error("{message}. Mend: {remedy}")]
+    #[error("{message}. Fix: {remedy}")]
     ExtensionNotCreated {
         /// Names the database.
         message: String,
@@ -101,7 +101,7 @@ pub enum HypertableError {
         remedy: String,
     },
     /// TimescaleDB is older than this crate supports.
-    #[error("{message}. Mend: {remedy}")]
+    #[error("{message}. Fix: {remedy}")]
     ServerTooOld {
         /// Names what was found and what is needed.
         message: String,
@@ -141,7 +141,7 @@ pub enum HypertableError {
         remedy: String,
     },
     /// A unique index or primary key lacks the partition column.
-    #[error("{message}. Mend: {remedy}")]
+    #[error("{message}. Fix: {remedy}")]
     UniqueIndexLacksTime {
         /// Names the index, the table and the column.
         message: String,
@@ -185,7 +185,7 @@ pub enum HypertableError {
         remedy: String,
     },
     /// A foreign key references the table.
-    #[error("{message}. {breaks} Mend: {remedy}")]
+    #[error("{message}. {breaks} Fix: {remedy}")]
     ReferencedByForeignKey {
         /// Names the table, the foreign key and where it is.
         message: String,

@@ -1,4 +1,4 @@
-//! Hypertable set-up, for this crate's table and anyone's.
+//! Hypertable set-up.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ use crate::time_column::TimeColumn;
 /// )?;
 /// let setup = hypertable(door_openings::opened_at)
 ///     .chunk_interval(TimeDelta::days(1))
-///     .plain_table_will_do(true);
+///     .allow_plain_table();
 /// let report = setup.clone().call(conn)?;
 /// println!("{report}");
 ///
@@ -67,7 +67,7 @@ where
         if_not_exists: true,
         migrate_data: false,
         default_indexes: true,
-        plain_table_will_do: false,
+        allow_plain_table: false,
         create_extension: false,
     }
 }
@@ -82,7 +82,7 @@ pub struct HypertableSetup {
     if_not_exists: bool,
     migrate_data: bool,
     default_indexes: bool,
-    plain_table_will_do: bool,
+    allow_plain_table: bool,
     create_extension: bool,
 }
 
@@ -97,7 +97,7 @@ impl HypertableSetup {
         self
     }
 
-    /// Whether a table that is a hypertable on the same column already is fine. Default: `true`.
+    /// Whether a table that is a hypertable on the same column already is accepted. Default: `true`.
     pub fn if_not_exists(mut self, if_not_exists: bool) -> Self {
         self.if_not_exists = if_not_exists;
         self
@@ -115,10 +115,10 @@ impl HypertableSetup {
         self
     }
 
-    /// Whether, on a server that has no TimescaleDB, the plain table will do; the report then says so.
-    /// Default: `false`.
-    pub fn plain_table_will_do(mut self, will_do: bool) -> Self {
-        self.plain_table_will_do = will_do;
+    /// Leaves the table as it is on a server that has no TimescaleDB; the report then says so. Default: that is an
+    /// error.
+    pub fn allow_plain_table(mut self) -> Self {
+        self.allow_plain_table = true;
         self
     }
 
@@ -137,7 +137,7 @@ pub enum HypertableOutcome {
     Created,
     /// The table was a hypertable on the same column.
     AlreadyThere,
-    /// The server has no TimescaleDB, and the caller said that a plain table will do.
+    /// The server has no TimescaleDB, and the caller [allows a plain table](HypertableSetup::allow_plain_table).
     PlainTable,
 }
 
@@ -220,8 +220,8 @@ impl Statement for HypertableSetup {
         out.push_bind_param::<Bool, _>(&self.migrate_data)?;
         out.push_sql(", default_indexes => ");
         out.push_bind_param::<Bool, _>(&self.default_indexes)?;
-        out.push_sql(", plain_table_will_do => ");
-        out.push_bind_param::<Bool, _>(&self.plain_table_will_do)?;
+        out.push_sql(", allow_plain_table => ");
+        out.push_bind_param::<Bool, _>(&self.allow_plain_table)?;
         out.push_sql(", create_extension => ");
         out.push_bind_param::<Bool, _>(&self.create_extension)?;
         out.push_sql(")");

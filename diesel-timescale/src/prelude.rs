@@ -6,7 +6,7 @@
 //! use diesel_timescale::prelude::*;
 //!
 //! # fn main() { run(|conn| {
-//! let report = hypertable(readings::time).plain_table_will_do(true).call(conn)?;
+//! let report = hypertable(readings::time).allow_plain_table().call(conn)?;
 //! println!("{report}");
 //! # Ok(()) }) }
 //! ```

@@ -97,7 +97,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION fix_unreadable(REGCLASS[]) IS 'What lets the caller read the first of these relations that he cannot read.';
 
-CREATE FUNCTION verify_hypertable(plain_table_will_do BOOLEAN) RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+CREATE FUNCTION verify_hypertable(allow_plain_table BOOLEAN) RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -106,7 +106,7 @@ DECLARE
     hypertable CONSTANT RECORD := diesel_timescale.hypertable_report('sensor_events');
 BEGIN
     IF hypertable.time_column IS NULL THEN
-        IF NOT plain_table_will_do THEN
+        IF NOT allow_plain_table THEN
             RETURN QUERY SELECT
                 'not_a_hypertable', 'sensor_events',
                 'The table is not a hypertable.',
@@ -585,14 +585,14 @@ $$;
 COMMENT ON FUNCTION verify_sequence(REGCLASS) IS 'Part of verify_sensor_events(): whether the sequence is ahead of the ids of a table.';
 
 CREATE FUNCTION verify_sensor_events(
-    plain_table_will_do BOOLEAN DEFAULT false,
+    allow_plain_table BOOLEAN DEFAULT false,
     scan_events BOOLEAN DEFAULT true
 ) RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    RETURN QUERY SELECT * FROM verify_hypertable(plain_table_will_do);
+    RETURN QUERY SELECT * FROM verify_hypertable(allow_plain_table);
     RETURN QUERY SELECT * FROM verify_event_keys();
     RETURN QUERY SELECT * FROM verify_event_triggers();
     -- In the order to fix them in: no foreign key can be added over a reference that dangles.

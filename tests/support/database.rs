@@ -177,7 +177,7 @@ impl TestDb {
         let (db, mut conn) = Self::migrated();
         SensorEvent::hypertable()
             .chunk_interval(chrono::TimeDelta::days(1))
-            .plain_table_will_do(true)
+            .allow_plain_table()
             .call(&mut conn)
             .unwrap();
         (db, conn)
@@ -270,7 +270,7 @@ impl OwnedDb {
             occupancy_models::run_migrations(conn).unwrap();
             SensorEvent::hypertable()
                 .chunk_interval(chrono::TimeDelta::days(1))
-                .plain_table_will_do(true)
+                .allow_plain_table()
                 .call(conn)
                 .unwrap();
         });

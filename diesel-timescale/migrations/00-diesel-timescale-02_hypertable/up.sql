@@ -16,7 +16,7 @@ BEGIN
         PERFORM refuse(
             'diesel_timescale:extension_unavailable', 'feature_not_supported',
             format('this server is plain PostgreSQL %s: it has no TimescaleDB', current_setting('server_version')),
-            'Install TimescaleDB on the server, or say that a plain table will do.'
+            'Install TimescaleDB on the server, or allow a plain table (allow_plain_table).'
         );
     ELSIF (CASE
         -- The library defines the first setting when the server starts, the second when a session uses the extension.
@@ -404,7 +404,7 @@ CREATE OR REPLACE FUNCTION diesel_timescale.setup_hypertable(
     if_not_exists BOOLEAN DEFAULT true,
     migrate_data BOOLEAN DEFAULT false,
     default_indexes BOOLEAN DEFAULT true,
-    plain_table_will_do BOOLEAN DEFAULT false,
+    allow_plain_table BOOLEAN DEFAULT false,
     create_extension BOOLEAN DEFAULT false,
     OUT outcome TEXT,
     OUT timescaledb_version TEXT,
@@ -420,7 +420,7 @@ DECLARE
     present RECORD;
 BEGIN
     PERFORM refuse_chunk_interval(relation, chunk_interval);
-    IF plain_table_will_do AND NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') THEN
+    IF allow_plain_table AND NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') THEN
         outcome := 'plain_table';
         RETURN;
     END IF;

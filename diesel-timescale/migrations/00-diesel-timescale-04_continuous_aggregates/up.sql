@@ -27,7 +27,7 @@ CREATE OR REPLACE FUNCTION diesel_timescale.create_continuous_aggregate(
     view_name NAME,
     definition TEXT,
     plain_definition TEXT,
-    plain_view_will_do BOOLEAN,
+    allow_plain_view BOOLEAN,
     materialized_only BOOLEAN,
     view_schema NAME DEFAULT current_schema(),
     -- What the names in the definition mean.
@@ -39,7 +39,7 @@ AS $$
 DECLARE
     qualified CONSTANT TEXT := format('%I.%I', view_schema, view_name);
     present CONSTANT REGCLASS := to_regclass(qualified);
-    is_plain_view CONSTANT BOOLEAN := plain_view_will_do AND NOT has_feature('ContinuousAggregates');
+    is_plain_view CONSTANT BOOLEAN := allow_plain_view AND NOT has_feature('ContinuousAggregates');
     marked CONSTANT TEXT := CASE WHEN is_plain_view THEN 'View: ' || plain_definition ELSE 'Continuous aggregate: ' || definition END;
 BEGIN
     IF NOT is_plain_view THEN

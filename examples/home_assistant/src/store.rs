@@ -78,7 +78,7 @@ pub fn connect(url: &str) -> Result<(PgConnection, String)> {
     let mut conn = PgConnection::establish(url)?;
     run_migrations(&mut conn)?;
     let hypertable =
-        SensorEvent::hypertable().chunk_interval(TimeDelta::days(7)).plain_table_will_do(true).call(&mut conn)?;
+        SensorEvent::hypertable().chunk_interval(TimeDelta::days(7)).allow_plain_table().call(&mut conn)?;
     migrate(&mut conn)?;
     Ok((conn, hypertable.to_string()))
 }
