@@ -26,11 +26,6 @@ impl Measurements {
         self.0.entry(name).or_default().push(rows as f64 / elapsed.as_secs_f64());
     }
 
-    /// The median rate of a candidate, if it ran.
-    pub fn median(&self, name: &str) -> Option<f64> {
-        self.0.get(name).map(|rates| median(rates.clone()))
-    }
-
     pub fn print(&self) {
         for (name, rates) in &self.0 {
             println!("  {name:<24} {:>9.0} rows/s", median(rates.clone()));

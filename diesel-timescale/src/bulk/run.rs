@@ -96,7 +96,7 @@ impl Writing {
     async fn upsert_at_once<D: Driver>(&mut self, driver: &mut D) -> Result<Counts, BulkError> {
         duplicates::resolve(&mut self.batch, &self.key, true, self.settings.on_duplicate)?;
         let plan = self.plan(None);
-        match self.counts(driver, &plan, plan.upsert()).await {
+        match self.upsert_few(driver, &plan).await {
             Err(error) if is_unknown(&error) => {
                 let facts = self.facts(driver).await?;
                 if facts.key.is_exact {
@@ -125,8 +125,11 @@ impl Writing {
             duplicates::resolve_by_rank(&mut self.batch, key, facts.key.nulls_distinct, &ranks, policy)?;
         }
         let table = &facts.table;
+        if self.batch.len() < FEW {
+            return self.upsert_few(driver, &plan).await;
+        }
         // Looks and plain inserts are for tables where they find and do what ON CONFLICT would.
-        if self.batch.len() < FEW || !facts.key.is_exact || table.has_rules || table.is_inherited {
+        if !facts.key.is_exact || table.has_rules || table.is_inherited {
             return self.counts(driver, &plan, plan.upsert()).await;
         }
         let probe = self.batch.statement::<(Bool, BigInt, Bool)>(&plan, plan.probe(&self.batch));
@@ -144,6 +147,14 @@ impl Writing {
             plan.upsert()
         };
         self.counts(driver, &plan, sql).await
+    }
+
+    async fn upsert_few<D: Driver>(&self, driver: &mut D, plan: &Plan) -> Result<Counts, BulkError> {
+        let statement = self.batch.statement::<(Bool,)>(plan, plan.upsert_few(self.batch.len()));
+        let written: Vec<(bool,)> = driver.load(statement).await.map_err(|error| self.told(error))?;
+        let inserted = written.iter().filter(|(is_new,)| *is_new).count();
+        let count = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
+        Ok((count(inserted), count(written.len() - inserted)))
     }
 
     async fn counts<D: Driver>(&self, driver: &mut D, plan: &Plan, sql: Sql) -> Result<Counts, BulkError> {

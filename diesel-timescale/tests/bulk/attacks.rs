@@ -167,6 +167,7 @@ fn a_row_of_nothing_but_nulls_is_a_row() {
         bulk::upsert([row(), row()]).on_conflict((pairs::a, pairs::b)).call(&mut conn).unwrap(),
         report(1, 0, 0, 1)
     );
+    sql(&mut conn, "TRUNCATE pairs");
     assert_eq!(
         bulk::insert_into(pairs::table).values([(pairs::note.eq(None::<String>),)]).call(&mut conn).unwrap(),
         report(1, 0, 0, 0)

@@ -248,7 +248,7 @@ fn each_statement_is_prepared_once_for_any_number_of_rows() {
     for count in [1, 2, 7, 499] {
         call(&mut conn, &rows(1, count));
     }
-    assert_eq!(prepared.lock().unwrap().len(), 1, "{prepared:?}");
+    assert_eq!(prepared.lock().unwrap().len(), 2, "one for a row, one for several: {prepared:?}");
     for round in 0..3 {
         for count in [500, 1000, 3000] {
             let mut batch = rows(2, count);

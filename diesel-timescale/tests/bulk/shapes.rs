@@ -301,6 +301,8 @@ fn tuples_of_assignments_are_rows_too() {
     assert_eq!(done, report(2, 0, 0, 0));
 }
 
+type Returned = (i32, Option<i32>, DateTime<Utc>);
+
 #[test]
 fn stored_rows_are_returned_in_the_order_of_the_input() {
     for count in [20, 700] {
@@ -308,11 +310,10 @@ fn stored_rows_are_returned_in_the_order_of_the_input() {
         let mut rows = all_things(count);
         rows.swap(3, 11);
         rows.push(rows[2].clone());
-        let call =
-            |conn: &mut PgConnection, rows: &[NewThing<'_>]| -> (Report, Vec<(i32, Option<i32>, DateTime<Utc>)>) {
-                let call = bulk::upsert(rows).on_conflict((things::id, things::at));
-                call.returning((things::id, things::generated, things::made_at)).call(conn).unwrap()
-            };
+        let call = |conn: &mut PgConnection, rows: &[NewThing<'_>]| -> (Report, Vec<Returned>) {
+            let call = bulk::upsert(rows).on_conflict((things::id, things::at));
+            call.returning((things::id, things::generated, things::made_at)).call(conn).unwrap()
+        };
         let expected: Vec<_> =
             rows.iter().map(|row| (row.id, Some(row.id * 2), "2020-01-01T00:00:00Z".parse().unwrap())).collect();
         let total = u64::try_from(count).unwrap();
