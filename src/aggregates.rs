@@ -12,14 +12,14 @@
 //! ```
 //! # include!("doctest_setup.rs");
 //! use occupancy_models::aggregates::{self, HourlyActivity, hourly_activity};
-//! use occupancy_models::timescale::{Feature, OutsideTransaction, Server, refresh};
+//! use occupancy_models::timescale::{Feature, Server, refresh};
 //!
 //! # fn main() { run(|conn| {
 //! # an_event(conn);
 //! let server = Server::query().call(conn)?;
-//! aggregates::hourly_activity().plain_view_will_do(true).create(&server)?.call(conn)?;
+//! aggregates::hourly_activity().allow_plain_view().create().call(conn)?;
 //! if server.has(Feature::ContinuousAggregates) {
-//!     refresh("hourly_activity", .., &server)?.run(conn)?;
+//!     refresh("hourly_activity", ..).call(conn)?;
 //! }
 //! let busiest: HourlyActivity = HourlyActivity::query().order(hourly_activity::events.desc()).first(conn)?;
 //! assert_eq!((&*busiest.room_id, busiest.events), ("office", 1));
@@ -188,7 +188,7 @@ pub fn hourly_activity() -> ContinuousAggregate<sensor_events::timestamp> {
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
-/// hourly_statistics().plain_view_will_do(true).create(&server)?.call(conn)?;
+/// hourly_statistics().allow_plain_view().create().call(conn)?;
 /// assert!(HourlyStatistics::query().load(conn)?.is_empty());
 /// # occupancy_models::timescale::drop_continuous_aggregate("hourly_statistics").call(conn)?;
 /// # Ok(()) }) }

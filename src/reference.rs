@@ -8,11 +8,11 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Call, relation_name, single};
+use crate::call::{Statement, relation_name, single};
 use crate::error::Result;
 use crate::schema::referenced_events;
 use crate::sensor_event::SensorEventKey;
@@ -55,7 +55,7 @@ impl<C> ReferenceColumn for C where C: Column + Expression<SqlType = Nullable<Bi
 /// [`allow_in_same_query!`](crate::allow_in_same_query).
 ///
 /// # Errors
-/// [`ReferenceError::Column`](crate::ReferenceError::Column) if the table in the database is not as its Diesel
+/// [`ReferenceError::Column`](crate::timescale::ReferenceError::Column) if the table in the database is not as its Diesel
 /// declaration says; a foreign key violation if a row refers to an event that does not exist.
 ///
 /// ```
@@ -94,11 +94,12 @@ pub struct Attach {
     column: &'static str,
 }
 
-impl Query for Attach {
+impl Statement for Attach {
     type SqlType = (Bool,);
-}
+    type Row = (bool,);
+    type Output = ();
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for Attach {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         // `void` has no type in Diesel.
         out.push_sql("SELECT reference_sensor_events(");
@@ -108,13 +109,6 @@ impl QueryFragment<Pg> for Attach {
         out.push_sql(") IS NOT NULL");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for Attach {}
-
-impl Call for Attach {
-    type Row = (bool,);
-    type Output = ();
 
     fn output(_: Vec<Self::Row>) -> Result<()> {
         Ok(())
@@ -126,7 +120,7 @@ impl Call for Attach {
 /// The remedy after something dropped chunks without [`drop_sensor_events_before`](crate::drop_sensor_events_before).
 ///
 /// # Errors
-/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED.
+/// [`ReferenceError::IsolationTooHigh`](crate::timescale::ReferenceError::IsolationTooHigh) above READ COMMITTED.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -143,22 +137,16 @@ pub fn release_missing() -> ReleaseMissing {
 #[must_use = "a call does nothing until it runs"]
 pub struct ReleaseMissing;
 
-impl Query for ReleaseMissing {
+impl Statement for ReleaseMissing {
     type SqlType = (BigInt,);
-}
+    type Row = (i64,);
+    type Output = i64;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for ReleaseMissing {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT release_missing_events()");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for ReleaseMissing {}
-
-impl Call for ReleaseMissing {
-    type Row = (i64,);
-    type Output = i64;
 
     fn output(rows: Vec<Self::Row>) -> Result<i64> {
         Ok(single(rows)?.0)

@@ -1,12 +1,15 @@
 //! Retention: dropping old events without leaving references to them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
+use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Nullable, Timestamptz};
+use diesel::query_builder::{AstPass, QueryId};
+use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Timestamptz};
+use diesel_timescale::call::value;
+use diesel_timescale::{Call, function_call, interval};
 
-use crate::call::{Call, single};
+use crate::call::{Statement, single};
 use crate::error::Result;
 use crate::micros;
 
@@ -19,7 +22,7 @@ use crate::micros;
 /// Registrations of new references wait meanwhile. Runs under READ COMMITTED only.
 ///
 /// # Errors
-/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED.
+/// [`ReferenceError::IsolationTooHigh`](crate::timescale::ReferenceError::IsolationTooHigh) above READ COMMITTED.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -54,11 +57,12 @@ pub struct RetentionReport {
     pub dropped_before: Option<DateTime<Utc>>,
 }
 
-impl Query for DropSensorEventsBefore {
+impl Statement for DropSensorEventsBefore {
     type SqlType = (BigInt, BigInt, BigInt, Nullable<Timestamptz>);
-}
+    type Row = RetentionReport;
+    type Output = RetentionReport;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for DropSensorEventsBefore {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "SELECT chunks_dropped, rows_deleted, events_released, dropped_before FROM drop_sensor_events_before(",
@@ -67,15 +71,63 @@ impl QueryFragment<Pg> for DropSensorEventsBefore {
         out.push_sql(")");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for DropSensorEventsBefore {}
-
-impl Call for DropSensorEventsBefore {
-    type Row = RetentionReport;
-    type Output = RetentionReport;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         single(rows)
     }
+}
+
+/// Drops sensor events in the background once they are this old, every `schedule`, and gives the job.
+///
+/// The job is this crate's own: like [`drop_sensor_events_before`](crate::drop_sensor_events_before), it clears the
+/// references in the same transaction. Takes the place of such a job that is there. Where the edition has no jobs, call
+/// [`drop_sensor_events_before`](crate::drop_sensor_events_before) now and then.
+///
+/// # Errors
+/// [`timescale::Error::Unsupported`](crate::timescale::Error::Unsupported) in the Apache edition and without TimescaleDB. When it runs:
+/// [`ReferenceError::RetentionInterval`](crate::timescale::ReferenceError::RetentionInterval) if nothing would be kept.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use occupancy_models::timescale::{Feature, Server, run_job};
+/// use occupancy_models::{add_sensor_events_retention, remove_sensor_events_retention};
+///
+/// # fn main() { run(|conn| {
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Jobs) { return Ok(()); }
+/// let job = add_sensor_events_retention(TimeDelta::days(730), TimeDelta::days(1)).call(conn)?;
+/// // At once, rather than when it is due.
+/// run_job(job).call(conn)?;
+/// assert!(remove_sensor_events_retention().call(conn)?);
+/// # Ok(()) }) }
+/// ```
+pub fn add_sensor_events_retention(
+    drop_after: TimeDelta,
+    schedule: TimeDelta,
+) -> impl Call<Output = i32, Error = diesel_timescale::Error> + Clone {
+    AddSensorEventsRetention { drop_after: interval(drop_after), schedule: interval(schedule) }
+}
+
+function_call! {
+    /// The call that [`add_sensor_events_retention`] makes.
+    AddSensorEventsRetention { drop_after: PgInterval = Interval, schedule: PgInterval = Interval },
+    "SELECT set_sensor_events_retention(", ")",
+    (Integer,) => (i32,) => i32, value,
+    requires Jobs,
+}
+
+/// Removes the retention job of sensor events. Gives `false` if there is none.
+///
+/// # Errors
+/// [`timescale::Error::Unsupported`](crate::timescale::Error::Unsupported) in the Apache edition and without TimescaleDB. For an example see [`add_sensor_events_retention`].
+pub fn remove_sensor_events_retention() -> impl Call<Output = bool, Error = diesel_timescale::Error> + Clone {
+    RemoveSensorEventsRetention {}
+}
+
+function_call! {
+    /// The call that [`remove_sensor_events_retention`] makes.
+    RemoveSensorEventsRetention {},
+    "SELECT unset_sensor_events_retention(", ")",
+    (Bool,) => (bool,) => bool, value,
+    requires Jobs,
 }

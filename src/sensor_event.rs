@@ -121,7 +121,7 @@ impl SensorEvent {
     /// # fn main() { run(|conn| {
     /// let report = SensorEvent::hypertable()
     ///     .chunk_interval(TimeDelta::days(1))
-    ///     .plain_table_will_do(true)
+    ///     .allow_plain_table()
     ///     .call(conn)?;
     /// println!("{report}");
     /// # Ok(()) }) }
@@ -141,7 +141,7 @@ impl SensorEvent {
     /// # fn main() { run(|conn| {
     /// let server = Server::query().call(conn)?;
     /// # if !server.has(Feature::Columnstore) { return Ok(()); }
-    /// SensorEvent::columnstore().enable(&server)?.call(conn)?;
+    /// SensorEvent::columnstore().enable().call(conn)?;
     /// # Ok(()) }) }
     /// ```
     pub fn columnstore() -> Columnstore<sensor_events::table> {

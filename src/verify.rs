@@ -5,10 +5,10 @@ use std::fmt;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Bool, Nullable, Text};
 
-use crate::call::Call;
+use crate::call::Statement;
 use crate::error::Result;
 use crate::timescale::{TimescaleVersion, issues_of};
 
@@ -23,7 +23,7 @@ use crate::timescale::{TimescaleVersion, issues_of};
 /// ```
 /// # include!("doctest_setup.rs");
 /// # fn main() { run(|conn| {
-/// let faults = verify().plain_table_will_do(true).call(conn)?;
+/// let faults = verify().allow_plain_table().call(conn)?;
 /// for fault in &faults {
 ///     eprintln!("{fault}");
 /// }
@@ -31,25 +31,25 @@ use crate::timescale::{TimescaleVersion, issues_of};
 /// # Ok(()) }) }
 /// ```
 pub fn verify() -> Verify {
-    Verify { plain_table_will_do: false, scan_events: true }
+    Verify { allow_plain_table: false, scan_events: true }
 }
 
 /// The call that [`verify()`] makes.
 #[derive(Debug, Clone, Copy, QueryId)]
 #[must_use = "a call does nothing until it runs"]
 pub struct Verify {
-    plain_table_will_do: bool,
+    allow_plain_table: bool,
     scan_events: bool,
 }
 
 impl Verify {
-    /// Whether a plain table is as good as a hypertable. `false` unless told.
-    pub fn plain_table_will_do(mut self, will_do: bool) -> Self {
-        self.plain_table_will_do = will_do;
+    /// Accepts a plain table in place of a hypertable. Default: that is reported.
+    pub fn allow_plain_table(mut self) -> Self {
+        self.allow_plain_table = true;
         self
     }
 
-    /// Whether to look for duplicate ids, which reads every event. `true` unless told.
+    /// Whether to look for duplicate ids, which reads every event. Default: `true`.
     pub fn scan_events(mut self, scan: bool) -> Self {
         self.scan_events = scan;
         self
@@ -72,7 +72,7 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} Mend: {}", self.object, self.detail, self.remedy)
+        write!(f, "{}: {} Fix: {}", self.object, self.detail, self.remedy)
     }
 }
 
@@ -146,29 +146,23 @@ fn with_known_issues(mut fault: Fault, version: Option<TimescaleVersion>) -> Fau
     fault
 }
 
-impl Query for Verify {
+impl Statement for Verify {
     type SqlType = ((Text, Text, Text, Text), Nullable<Text>);
-}
+    type Row = (Fault, Option<TimescaleVersion>);
+    type Output = Vec<Fault>;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for Verify {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "SELECT fault, object, detail, remedy, (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') \
              FROM verify_sensor_events(",
         );
-        out.push_bind_param::<Bool, _>(&self.plain_table_will_do)?;
+        out.push_bind_param::<Bool, _>(&self.allow_plain_table)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&self.scan_events)?;
         out.push_sql(")");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for Verify {}
-
-impl Call for Verify {
-    type Row = (Fault, Option<TimescaleVersion>);
-    type Output = Vec<Fault>;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows.into_iter().map(|(fault, version)| with_known_issues(fault, version)).collect())

@@ -11,8 +11,9 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use occupancy_models::asynchronous::{self, Call};
-use occupancy_models::retry::Retry;
 use occupancy_models::schema::sensor_events;
+use occupancy_models::timescale;
+use occupancy_models::transaction::Retry;
 use occupancy_models::{Error, NewSensorEvent, Result, SensorType, verify};
 use support::TestDb;
 
@@ -35,7 +36,7 @@ async fn runs_and_reverts(db: &TestDb) {
     assert!(!versions.is_empty());
     assert!(asynchronous::run_migrations(db.connect_async().await).await.unwrap().is_empty());
     let mut conn = db.connect_async().await;
-    assert_eq!(verify().plain_table_will_do(true).call(&mut conn).await.unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(&mut conn).await.unwrap(), []);
     let mut reverted = asynchronous::revert_migrations(conn).await.unwrap();
     reverted.reverse();
     assert_eq!(reverted, versions);
@@ -62,7 +63,7 @@ async fn a_migration_that_fails_is_an_error() {
     let mut conn = db.connect_async().await;
     conn.batch_execute("CREATE TABLE sensor_events (id INT)").await.unwrap();
     let error = asynchronous::run_migrations(conn).await.unwrap_err();
-    assert!(matches!(error, Error::Migration(_)), "{error:?}");
+    assert!(matches!(error, Error::Timescale(timescale::Error::Migration(_))), "{error:?}");
 }
 
 fn deadlock() -> Error {

@@ -133,17 +133,6 @@ async fn predictions_are_inserted_and_upserted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_is_an_ordinary_query_as_well() {
-    let (_db, mut conn) = ready().await;
-    let rows = events(3);
-    let call = bulk::upsert_events(&rows, Repeats::Error).unwrap();
-    let report: (i64, i64, i64, i64, Vec<i64>, Vec<DateTime<Utc>>) = call.clone().get_result(&mut conn).await.unwrap();
-    assert_eq!(report, (3, 0, 0, 0, vec![], vec![]));
-    call.execute(&mut conn).await.unwrap();
-    assert_eq!(states(&mut conn).await, expected_states(3));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_is_upserted_in_batches() {
     let (_db, mut conn) = ready().await;
     for (size, rows, expected) in [

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use occupancy_models::retry::{Retry, Transient};
 use occupancy_models::schema::{predictions, sensor_events};
+use occupancy_models::transaction::{Retry, Transient};
 use occupancy_models::{
     Call, Error, Fault, ModelType, NewPrediction, NewSensorEvent, SensorType, TransitionType,
     drop_sensor_events_before, verify,
@@ -124,7 +124,7 @@ fn faults(conn: &mut PgConnection) -> Vec<Fault> {
         .attempts(50)
         .transaction(conn, |conn| {
             conn.batch_execute("LOCK TABLE referenced_events IN SHARE MODE")?;
-            verify().plain_table_will_do(true).call(conn)
+            verify().allow_plain_table().call(conn)
         })
         .unwrap()
 }

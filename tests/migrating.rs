@@ -33,7 +33,7 @@ fn adopt_all(conn: &mut PgConnection) -> Result<()> {
     conn.transaction(|conn| {
         conn.batch_execute(adopt::MOVE_ASIDE)?;
         run_migrations(conn)?;
-        SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).plain_table_will_do(true).call(conn)?;
+        SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).allow_plain_table().call(conn)?;
         adopt::start().duplicates(Duplicates::KeepFirst).call(conn)
     })?;
 
@@ -91,7 +91,7 @@ fn begin(conn: &mut PgConnection, duplicates: Duplicates) -> Result<()> {
     conn.transaction(|conn| {
         conn.batch_execute(adopt::MOVE_ASIDE)?;
         run_migrations(conn)?;
-        SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).plain_table_will_do(true).call(conn)?;
+        SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).allow_plain_table().call(conn)?;
         adopt::start().duplicates(duplicates).call(conn)
     })
 }
@@ -142,7 +142,7 @@ fn assert_adopted(conn: &mut PgConnection) {
     );
     assert_eq!(counted, "0");
     assert_eq!(adopt::compare().call(conn).unwrap(), []);
-    assert_eq!(verify().plain_table_will_do(true).call(conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(conn).unwrap(), []);
 
     let handed_out = value(conn, "SELECT last_value FROM legacy.sensor_events_id_seq").parse::<i64>().unwrap();
     let next = value(conn, "SELECT * FROM reserve_sensor_event_ids(1)").parse::<i64>().unwrap();
@@ -157,7 +157,7 @@ fn assert_retention_works(conn: &mut PgConnection) {
     drop_sensor_events_before("2026-01-06T00:00:00Z".parse().unwrap()).call(conn).unwrap();
     let left = value(conn, "SELECT count(triggering_event_id) FROM predictions").parse::<i64>().unwrap();
     assert!(0 < left && left < referenced, "{left} of {referenced}");
-    assert_eq!(verify().plain_table_will_do(true).call(conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(conn).unwrap(), []);
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn the_application_goes_on_meanwhile() {
     );
     copy(&mut conn, 300).unwrap();
     assert_eq!(adopt::compare().call(&mut conn).unwrap(), []);
-    assert_eq!(verify().plain_table_will_do(true).call(&mut conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM legacy.changes WHERE change = 'stored_anew'"), "3");
     // Event 3 had a duplicate, which goes to the new one as well; so do the predictions of all of them.
     assert_eq!(
@@ -333,7 +333,7 @@ fn an_event_is_removed_meanwhile() {
     // That the event is gone is all that differs.
     let differences = adopt::compare().call(&mut conn).unwrap();
     assert_eq!(differences.iter().map(|d| (d.relation.as_str(), d.id)).collect::<Vec<_>>(), [("sensor_events", 13)]);
-    assert_eq!(verify().plain_table_will_do(true).call(&mut conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -482,7 +482,7 @@ fn whatever_would_not_come_over_is_found_and_mended() {
     assert!(left.call(&mut conn).unwrap().iter().all(|f| f.severity == LegacySeverity::Note));
     copy(&mut conn, 3).unwrap();
     assert_eq!(adopt::compare().call(&mut conn).unwrap(), []);
-    assert_eq!(verify().plain_table_will_do(true).call(&mut conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
     assert_eq!(
         values(
             &mut conn,

@@ -425,11 +425,11 @@ fn events_are_found_by_key_and_by_id() {
     keys.push(keys[0]);
     keys.push(SensorEventKey::new(1_000_000, start()));
     keys.push(SensorEventKey::new(keys[1].id(), keys[1].timestamp() + TimeDelta::microseconds(1)));
-    let looked_up = SensorEvent::lookup(&keys).call(&mut conn).unwrap();
+    let looked_up = SensorEvent::lookup(&keys).load::<Option<SensorEvent>>(&mut conn).unwrap();
     let expected: Vec<_> =
         wanted.iter().map(|event| Some((*event).clone())).chain([Some(wanted[0].clone()), None, None]).collect();
     assert_eq!(looked_up, expected);
-    assert_eq!(SensorEvent::lookup(&[]).call(&mut conn).unwrap(), []);
+    assert_eq!(SensorEvent::lookup(&[]).load::<Option<SensorEvent>>(&mut conn).unwrap(), []);
     let none: Vec<SensorEvent> = SensorEvent::by_keys(&[]).load(&mut conn).unwrap();
     assert_eq!(none, []);
 
@@ -485,7 +485,7 @@ fn predictions_come_with_their_events_and_events_with_their_predictions() {
     };
     let expected: Vec<_> = predictions.iter().map(|prediction| event_of(&events, prediction)).collect();
     assert_eq!(expected.iter().filter(|event| event.is_none()).count(), 1);
-    assert_eq!(Prediction::triggering_events(&predictions).call(&mut conn).unwrap(), expected);
+    assert_eq!(Prediction::triggering_events(&predictions).load::<Option<SensorEvent>>(&mut conn).unwrap(), expected);
 
     // Of a query, in its order.
     let query = Prediction::in_room("office", range())
@@ -496,10 +496,10 @@ fn predictions_come_with_their_events_and_events_with_their_predictions() {
     assert_eq!(found.len(), 9);
     let pairs: Vec<_> =
         found.into_iter().map(|prediction| (prediction.clone(), event_of(&events, &prediction))).collect();
-    assert_eq!(query::with_events(query).call(&mut conn).unwrap(), pairs);
+    assert_eq!(query::with_events(query).load::<(Prediction, Option<SensorEvent>)>(&mut conn).unwrap(), pairs);
     let boxed = Prediction::query().order(predictions::id).into_boxed();
     let pairs: Vec<_> = predictions.iter().cloned().zip(expected).collect();
-    assert_eq!(query::with_events(boxed).call(&mut conn).unwrap(), pairs);
+    assert_eq!(query::with_events(boxed).load::<(Prediction, Option<SensorEvent>)>(&mut conn).unwrap(), pairs);
 
     // The other way round, for a whole slice.
     let loaded: Vec<Prediction> = Prediction::triggered_by(&events).load(&mut conn).unwrap();
@@ -513,14 +513,14 @@ fn predictions_come_with_their_events_and_events_with_their_predictions() {
 
     // Retention takes the events of the first days: they are gone, which is no error.
     drop_sensor_events_before(start() + TimeDelta::days(3)).call(&mut conn).unwrap();
-    let now = Prediction::triggering_events(&predictions).call(&mut conn).unwrap();
+    let now = Prediction::triggering_events(&predictions).load::<Option<SensorEvent>>(&mut conn).unwrap();
     for (prediction, event) in predictions.iter().zip(now) {
         let is_kept =
             prediction.triggering_event_id.is_some() && prediction.prediction_time >= start() + TimeDelta::days(3);
         assert_eq!(event.is_some(), is_kept, "{prediction:?}");
     }
     let keys: Vec<_> = events.iter().map(SensorEvent::key).collect();
-    let found = SensorEvent::lookup(&keys).call(&mut conn).unwrap();
+    let found = SensorEvent::lookup(&keys).load::<Option<SensorEvent>>(&mut conn).unwrap();
     assert!(found[0].is_none() && found.last().unwrap().is_some());
 }
 

@@ -66,7 +66,7 @@ async fn every_query_gives_the_same_on_an_async_connection() {
     let found_sequences = expected!(sequences(), TransitionSequence);
     let keys: Vec<_> = events.iter().map(SensorEvent::key).collect();
     let outcomes: Vec<_> = expected!(predicted(), Prediction).iter().map(|prediction| (prediction.id, None)).collect();
-    let pairs = occupancy_models::Call::call(query::with_events(predicted()), &mut conn).unwrap();
+    let pairs = expected!(query::with_events(predicted()), (Prediction, Option<SensorEvent>));
     assert!(!events.is_empty() && !found_sequences.is_empty() && !pairs.is_empty());
     drop(conn);
 
@@ -77,9 +77,12 @@ async fn every_query_gives_the_same_on_an_async_connection() {
         assert_eq!(timeline().load::<SensorEvent>(&mut conn).await.unwrap(), events);
         assert_eq!(sequences().load::<TransitionSequence>(&mut conn).await.unwrap(), found_sequences);
         assert_eq!(SensorEvent::by_id(events[0].id).first::<SensorEvent>(&mut conn).await.unwrap(), events[0]);
-        let looked_up = SensorEvent::lookup(&keys).call(&mut conn).await.unwrap();
+        let looked_up = SensorEvent::lookup(&keys).load::<Option<SensorEvent>>(&mut conn).await.unwrap();
         assert_eq!(looked_up, events.iter().cloned().map(Some).collect::<Vec<_>>());
-        assert_eq!(query::with_events(predicted()).call(&mut conn).await.unwrap(), pairs);
+        assert_eq!(
+            query::with_events(predicted()).load::<(Prediction, Option<SensorEvent>)>(&mut conn).await.unwrap(),
+            pairs
+        );
         let report = bulk::record_outcomes(&outcomes, TimeDelta::minutes(5)).unwrap().call(&mut conn).await.unwrap();
         assert_eq!(
             (report.recorded, report.accurate, report.missed),

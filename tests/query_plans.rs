@@ -114,13 +114,21 @@ fn only_the_chunks_of_the_range_are_planned() {
 
     // Far apart: only those days.
     let apart = [keys(conn, day(2)), keys(conn, day(50))].concat();
-    let found = chunks(conn, |conn| assert_eq!(SensorEvent::lookup(&apart).call(conn).unwrap().len(), 48));
+    let found = chunks(conn, |conn| {
+        assert_eq!(SensorEvent::lookup(&apart).load::<Option<SensorEvent>>(conn).unwrap().len(), 48)
+    });
     assert_eq!(found, "2");
     let recent = || Prediction::in_room("office", day(40)).order(predictions::id);
     let predicted: Vec<Prediction> = recent().load(conn).unwrap();
-    assert_eq!(chunks(conn, |conn| assert!(query::with_events(recent()).call(conn).unwrap()[0].1.is_some())), "1");
-    let found =
-        chunks(conn, |conn| assert!(Prediction::triggering_events(&predicted).call(conn).unwrap()[0].is_some()));
+    assert_eq!(
+        chunks(conn, |conn| assert!(
+            query::with_events(recent()).load::<(Prediction, Option<SensorEvent>)>(conn).unwrap()[0].1.is_some()
+        )),
+        "1"
+    );
+    let found = chunks(conn, |conn| {
+        assert!(Prediction::triggering_events(&predicted).load::<Option<SensorEvent>>(conn).unwrap()[0].is_some())
+    });
     assert_eq!(found, "1");
     // And this is what they are compared with.
     let all = chunks(conn, |conn| {
@@ -189,12 +197,16 @@ fn a_statement_is_prepared_once_for_different_arguments() {
         drop(query::by_day_of_week(events, zones[n as usize % 2]).load::<TemporalPattern>(conn).unwrap());
     });
     assert_once("keys", &|conn, n| drop(SensorEvent::by_keys(some(n)).load::<SensorEvent>(conn).unwrap()));
-    assert_once("lookup", &|conn, n| drop(SensorEvent::lookup(some(n)).call(conn).unwrap()));
+    assert_once("lookup", &|conn, n| drop(SensorEvent::lookup(some(n)).load::<Option<SensorEvent>>(conn).unwrap()));
     assert_once("id", &|conn, n| drop(SensorEvent::by_id(n).load::<SensorEvent>(conn).unwrap()));
     assert_once("predictions", &|conn, n| drop(Prediction::in_room(room(n), day(n)).load::<Prediction>(conn).unwrap()));
     assert_once("pending", &|conn, n| drop(Prediction::pending(day(n)).load::<Prediction>(conn).unwrap()));
     assert_once("with events", &|conn, n| {
-        drop(query::with_events(Prediction::in_room(room(n), day(n)).limit(n)).call(conn).unwrap());
+        drop(
+            query::with_events(Prediction::in_room(room(n), day(n)).limit(n))
+                .load::<(Prediction, Option<SensorEvent>)>(conn)
+                .unwrap(),
+        );
     });
     assert_once("accuracy", &|conn, n| {
         drop(query::accuracy(Prediction::in_room(room(n), day(n))).load::<ModelAccuracy>(conn).unwrap());

@@ -6,9 +6,8 @@ mod support;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::{
-    Call, Error, FaultKind, ReferenceError, SensorEvent, drop_sensor_events_before, reference, verify,
-};
+use occupancy_models::timescale::{self, ReferenceError};
+use occupancy_models::{Call, Error, FaultKind, SensorEvent, drop_sensor_events_before, reference, verify};
 use support::{TestDb, needs, sql, value, values};
 
 fn midnight() -> DateTime<Utc> {
@@ -48,7 +47,7 @@ fn assert_constraints_in_place(conn: &mut PgConnection) {
             "sensor_events: PRIMARY KEY (id, \"timestamp\")",
         ]
     );
-    assert_eq!(verify().plain_table_will_do(true).call(conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(conn).unwrap(), []);
 }
 
 #[test]
@@ -102,7 +101,7 @@ fn every_referring_table_is_cleared() {
     sql(&mut conn, "INSERT INTO alerts (sensor_event_id) SELECT id FROM sensor_events ORDER BY timestamp LIMIT 48");
     drop_sensor_events_before(midnight() + TimeDelta::days(1)).call(&mut conn).unwrap();
     assert_eq!(value(&mut conn, "SELECT count(sensor_event_id) FROM alerts"), "24");
-    assert_eq!(verify().plain_table_will_do(true).call(&mut conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
 }
 
 #[test]
@@ -129,7 +128,9 @@ fn retention_above_read_committed_is_refused() {
         .serializable()
         .run(|conn| drop_sensor_events_before(midnight() + TimeDelta::days(5)).call(conn))
         .unwrap_err();
-    let Error::Reference(ReferenceError::IsolationTooHigh { message, .. }) = error else { panic!("{error}") };
+    let Error::Timescale(timescale::Error::Reference(ReferenceError::IsolationTooHigh { message, .. })) = error else {
+        panic!("{error}")
+    };
     assert_eq!(message, "drop_sensor_events_before() cannot run under SERIALIZABLE");
     assert_eq!(counts(&mut conn), (240, 240));
 }

@@ -13,7 +13,7 @@ use support::{TestDb, needs, value, values};
 fn before_and_after_the_set_up(check: impl Fn(&mut PgConnection, &str)) {
     let (_db, mut conn) = TestDb::migrated();
     check(&mut conn, "before the hypertable is set up");
-    SensorEvent::hypertable().plain_table_will_do(true).call(&mut conn).unwrap();
+    SensorEvent::hypertable().allow_plain_table().call(&mut conn).unwrap();
     check(&mut conn, "after the hypertable is set up");
 }
 

@@ -11,18 +11,18 @@ use diesel::prelude::*;
 use occupancy_models::aggregates;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{
-    self, Feature, OutsideTransaction, Server, Unsupported, add_columnstore_policy, add_hash_dimension,
-    add_refresh_policy, add_retention_policy, add_sensor_events_retention, alter_job, approximate_row_count, bucketed,
-    chunk_sizes, chunks, columnstore_stats, delete_job, disable_columnstore, drop_chunks, hypertable, jobs, refresh,
-    remove_columnstore_policy, remove_refresh_policy, remove_retention_policy, remove_sensor_events_retention, run_job,
-    set_chunk_interval, set_materialized_only, size, to_columnstore, to_rowstore,
+    self, Error, Feature, HypertableError, ReferenceError, Server, add_columnstore_policy, add_hash_dimension,
+    add_refresh_policy, add_retention_policy, alter_job, approximate_row_count, chunk_sizes, chunks, columnstore_stats,
+    delete_job, disable_columnstore, drop_chunks, hypertable, jobs, refresh, remove_columnstore_policy,
+    remove_refresh_policy, remove_retention_policy, run_job, set_chunk_interval, set_materialized_only, size,
+    to_columnstore, to_rowstore,
 };
 use occupancy_models::{
-    Call, Error, HypertableError, ModelType, NewPrediction, NewSensorEvent, ReferenceError, SensorEvent, SensorType,
-    TransitionType, verify,
+    Call, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType,
+    add_sensor_events_retention, remove_sensor_events_retention, verify,
 };
 use serde_json::json;
-use support::{TestDb, needs, sql, value};
+use support::{Catalog, TestDb, needs, sql, value};
 
 diesel::table! {
     meters (meter_id, read_at) {
@@ -79,87 +79,99 @@ fn count_statements(conn: &mut PgConnection) -> Arc<Mutex<u32>> {
     count
 }
 
+/// Runs a call.
+type Run = Box<dyn FnOnce(&mut PgConnection) -> Result<(), Error>>;
+
 /// Every call that the Apache edition cannot serve, by its feature.
-fn community_calls(server: &Server) -> Vec<(&'static str, Feature, Result<(), Unsupported>)> {
+fn community_calls() -> Vec<(&'static str, Feature, Run)> {
     let week = TimeDelta::days(7);
     let events = sensor_events::table;
     macro_rules! calls {
         ($($feature:ident $name:literal: $call:expr;)+) => {
-            vec![$(($name, Feature::$feature, $call.map(|_| ())),)+]
+            vec![$(($name, Feature::$feature, Box::new(move |conn| $call.call(conn).map(|_| ()))),)+]
         };
     }
     calls! {
-        Columnstore "enable the columnstore": SensorEvent::columnstore().enable(server);
-        Columnstore "disable the columnstore": disable_columnstore(events, server);
-        Columnstore "columnstore stats": columnstore_stats(events, server);
-        Columnstore "add a columnstore policy": add_columnstore_policy(events, week, server);
-        Columnstore "remove a columnstore policy": remove_columnstore_policy(events, server);
-        Jobs "add retention of sensor events": add_sensor_events_retention(week, week, server);
-        Jobs "remove retention of sensor events": remove_sensor_events_retention(server);
-        Jobs "add a retention policy": add_retention_policy(meters::table, week, server);
-        Jobs "remove a retention policy": remove_retention_policy(meters::table, server);
-        Jobs "list jobs": jobs(server);
-        Jobs "run a job": run_job(1, server);
-        Jobs "alter a job": alter_job(1, server);
-        Jobs "delete a job": delete_job(1, server);
-        ContinuousAggregates "create a continuous aggregate": aggregates::hourly_activity().create(server);
-        ContinuousAggregates "refresh": refresh("hourly_activity", .., server);
-        ContinuousAggregates "add a refresh policy": add_refresh_policy("hourly_activity", None, week, week, server);
-        ContinuousAggregates "remove a refresh policy": remove_refresh_policy("hourly_activity", server);
-        ContinuousAggregates "materialized only": set_materialized_only("hourly_activity", true, server);
+        Columnstore "enable the columnstore": SensorEvent::columnstore().enable();
+        Columnstore "disable the columnstore": disable_columnstore(events);
+        Columnstore "columnstore stats": columnstore_stats(events);
+        Columnstore "add a columnstore policy": add_columnstore_policy(events, week);
+        Columnstore "remove a columnstore policy": remove_columnstore_policy(events);
+        Jobs "add retention of sensor events": add_sensor_events_retention(week, week);
+        Jobs "remove retention of sensor events": remove_sensor_events_retention();
+        Jobs "add a retention policy": add_retention_policy(meters::table, week);
+        Jobs "remove a retention policy": remove_retention_policy(meters::table);
+        Jobs "list jobs": jobs();
+        Jobs "run a job": run_job(1);
+        Jobs "alter a job": alter_job(1);
+        Jobs "delete a job": delete_job(1);
+        ContinuousAggregates "create a continuous aggregate": aggregates::hourly_activity().create();
+        ContinuousAggregates "refresh": refresh("hourly_activity", ..);
+        ContinuousAggregates "add a refresh policy": add_refresh_policy("hourly_activity", None, week, week);
+        ContinuousAggregates "remove a refresh policy": remove_refresh_policy("hourly_activity");
+        ContinuousAggregates "materialized only": set_materialized_only("hourly_activity", true);
+    }
+}
+
+/// The one error for a feature that the server does not have.
+fn assert_refused(server: &Server, feature: Feature, result: Result<(), Error>, call: &str) {
+    let error = result.expect_err(call);
+    if server.timescaledb.is_none() {
+        let unavailable = matches!(error, Error::Hypertable(HypertableError::ExtensionUnavailable { .. }));
+        assert!(unavailable, "{call} on {server}: {error:?}");
+        return;
+    }
+    let Error::Unsupported(error) = error else { panic!("{call}: {error:?}") };
+    assert_eq!(error.feature, feature, "{call}");
+    assert_eq!(server.require(feature).unwrap_err().message, error.message, "{call}: what Rust says, then the server");
+    for part in [feature.as_str(), &server.to_string(), "TimescaleDB 2.17 or later, Community edition"] {
+        assert!(error.message.contains(part), "{call}: {error:?} does not name {part:?}");
     }
 }
 
 #[test]
-fn what_the_server_cannot_serve_is_an_error_before_anything_is_sent() {
+fn what_the_server_cannot_serve_is_an_error_and_changes_nothing() {
     let (_db, mut conn) = TestDb::ready();
     let server = server(&mut conn);
-    let chunk = server.has(Feature::Hypertables).then(|| {
-        an_event_and_its_prediction(&mut conn, 1);
-        chunks(sensor_events::table, None, None, &server).unwrap().call(&mut conn).unwrap().remove(0)
-    });
-    let sent = count_statements(&mut conn);
-    let mut calls = community_calls(&server);
+    let mut calls = community_calls();
     if server.has(Feature::Hypertables) {
-        let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap();
-        calls.push(("fill gaps", Feature::Gapfill, hourly.gapfill(&server).map(|_| ())));
+        an_event_and_its_prediction(&mut conn, 1);
+        let chunk = chunks(sensor_events::table, None, None).call(&mut conn).unwrap().remove(0);
+        let same = chunk.clone();
+        calls.push((
+            "to the columnstore",
+            Feature::Columnstore,
+            Box::new(move |conn| to_columnstore(&chunk).call(conn)),
+        ));
+        calls.push(("to the rowstore", Feature::Columnstore, Box::new(move |conn| to_rowstore(&same).call(conn))));
     }
-    if let Some(chunk) = chunk {
-        calls.push(("to the columnstore", Feature::Columnstore, to_columnstore(&chunk, &server).map(|_| ())));
-        calls.push(("to the rowstore", Feature::Columnstore, to_rowstore(&chunk, &server).map(|_| ())));
-    }
-    for (call, feature, result) in calls {
-        if server.has(feature) {
-            assert_eq!(result, Ok(()), "{call} on {server}");
-            continue;
-        }
-        let error = result.expect_err(call);
-        assert_eq!((error.feature, &*error.found), (feature, &server), "{call}");
-        let message = Error::from(error).to_string();
-        for part in [feature.as_str(), &server.to_string(), "TimescaleDB 2.17 or later, Community edition"] {
-            assert!(message.contains(part), "{call}: {message:?} does not name {part:?}");
+    let before = Catalog::new(&mut conn);
+    for (call, feature, run) in calls {
+        if !server.has(feature) {
+            assert_refused(&server, feature, run(&mut conn), call);
         }
     }
-    assert_eq!(*sent.lock().unwrap(), 0);
+    Catalog::new(&mut conn).assert_is(&before, "when every call was refused");
 }
 
 #[test]
 fn the_features_of_a_hypertable_are_an_error_on_plain_postgres() {
     needs!(PlainPostgres);
     let (_db, mut conn) = TestDb::ready();
-    let server = server(&mut conn);
+    let conn = &mut conn;
+    let server = server(conn);
     let now = Utc::now();
     let results = [
-        set_chunk_interval(sensor_events::timestamp, TimeDelta::days(1), &server).map(|_| ()),
-        add_hash_dimension(sensor_events::sensor_id, 2, &server).map(|_| ()),
-        chunks(sensor_events::table, None, None, &server).map(|_| ()),
-        drop_chunks(sensor_events::table, now, &server).map(|_| ()),
-        size(sensor_events::table, &server).map(|_| ()),
-        chunk_sizes(sensor_events::table, &server).map(|_| ()),
-        approximate_row_count(sensor_events::table, &server).map(|_| ()),
+        set_chunk_interval(sensor_events::timestamp, TimeDelta::days(1)).call(conn).map(|_| ()),
+        add_hash_dimension(sensor_events::sensor_id, 2).call(conn).map(|_| ()),
+        chunks(sensor_events::table, None, None).call(conn).map(|_| ()),
+        drop_chunks(sensor_events::table, now).call(conn).map(|_| ()),
+        size(sensor_events::table).call(conn).map(|_| ()),
+        chunk_sizes(sensor_events::table).call(conn).map(|_| ()),
+        approximate_row_count(sensor_events::table).call(conn).map(|_| ()),
     ];
     for result in results {
-        assert_eq!(result.unwrap_err().feature, Feature::Hypertables);
+        assert_refused(&server, Feature::Hypertables, result, "a feature of hypertables");
     }
     assert_eq!(server.capabilities().count(), 0);
 }
@@ -169,16 +181,14 @@ fn new_chunks_cover_the_interval_that_was_set() {
     needs!(Timescale);
     let (_db, mut conn) = TestDb::ready();
     let conn = &mut conn;
-    let server = server(conn);
     an_event_and_its_prediction(conn, 10);
-    set_chunk_interval(sensor_events::timestamp, TimeDelta::hours(6), &server).unwrap().call(conn).unwrap();
+    set_chunk_interval(sensor_events::timestamp, TimeDelta::hours(6)).call(conn).unwrap();
     an_event_and_its_prediction(conn, 0);
-    let all = chunks(sensor_events::table, None, None, &server).unwrap().call(conn).unwrap();
+    let all = chunks(sensor_events::table, None, None).call(conn).unwrap();
     let lengths: Vec<_> = all.iter().map(|chunk| chunk.range_end.unwrap() - chunk.range_start.unwrap()).collect();
     assert_eq!(lengths, [TimeDelta::days(1), TimeDelta::hours(6)]);
 
-    let refused =
-        set_chunk_interval(sensor_events::timestamp, TimeDelta::zero(), &server).unwrap().call(conn).unwrap_err();
+    let refused = set_chunk_interval(sensor_events::timestamp, TimeDelta::zero()).call(conn).unwrap_err();
     assert!(matches!(refused, Error::Hypertable(HypertableError::ChunkInterval { .. })), "{refused}");
 }
 
@@ -187,21 +197,18 @@ fn chunks_are_listed_and_dropped_by_age() {
     needs!(Timescale);
     let (_db, mut conn) = TestDb::ready();
     let conn = &mut conn;
-    let server = server(conn);
     make_meters(conn);
     sql(
         conn,
         "INSERT INTO meters SELECT 1, TIMESTAMPTZ '2026-01-01 12:00+00' + n * INTERVAL '1 day' FROM generate_series(0, 9) AS n",
     );
     let day = |n: i64| "2026-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::days(n);
-    let count = |conn: &mut PgConnection, older, newer| {
-        chunks(meters::table, older, newer, &server).unwrap().call(conn).unwrap().len()
-    };
+    let count = |conn: &mut PgConnection, older, newer| chunks(meters::table, older, newer).call(conn).unwrap().len();
     assert_eq!(count(conn, None, None), 10);
     assert_eq!(count(conn, Some(day(4)), None), 4);
     assert_eq!(count(conn, None, Some(day(4))), 6);
     assert_eq!(count(conn, Some(day(6)), Some(day(4))), 2);
-    assert_eq!(drop_chunks(meters::table, day(3), &server).unwrap().call(conn).unwrap(), 3);
+    assert_eq!(drop_chunks(meters::table, day(3)).call(conn).unwrap(), 3);
     assert_eq!(count(conn, None, None), 7);
     assert_eq!(meters::table.count().get_result::<i64>(conn).unwrap(), 7);
 }
@@ -211,11 +218,10 @@ fn chunks_whose_rows_are_referenced_are_not_dropped() {
     needs!(Timescale);
     let (_db, mut conn) = TestDb::ready();
     let conn = &mut conn;
-    let server = server(conn);
     let (event, prediction) = an_event_and_its_prediction(conn, 100);
-    let refused = drop_chunks(sensor_events::table, Utc::now(), &server).unwrap().call(conn).unwrap_err();
+    let refused = drop_chunks(sensor_events::table, Utc::now()).call(conn).unwrap_err();
     let Error::Reference(ReferenceError::LossOfReferencedRows { remedy, .. }) = &refused else { panic!("{refused}") };
-    assert!(remedy.contains("drop_sensor_events_before()"), "{remedy}");
+    assert!(remedy.contains("clears the references"), "{remedy}");
     assert_eq!(reference(conn, prediction), Some(event.id));
 
     // A table that a native foreign key references.
@@ -225,7 +231,7 @@ fn chunks_whose_rows_are_referenced_are_not_dropped() {
         "CREATE TABLE bills (meter_id BIGINT, read_at TIMESTAMPTZ,
          CONSTRAINT bill_of_reading FOREIGN KEY (meter_id, read_at) REFERENCES meters)",
     );
-    let refused = drop_chunks(meters::table, Utc::now(), &server).unwrap().call(conn).unwrap_err();
+    let refused = drop_chunks(meters::table, Utc::now()).call(conn).unwrap_err();
     let Error::Reference(ReferenceError::LossOfReferencedRows { message, .. }) = &refused else { panic!("{refused}") };
     assert!(message.contains("bill_of_reading"), "{message}");
 }
@@ -235,16 +241,15 @@ fn sizes_add_up() {
     needs!(Timescale);
     let (_db, mut conn) = TestDb::ready();
     let conn = &mut conn;
-    let server = server(conn);
     for days_ago in 0..3 {
         an_event_and_its_prediction(conn, days_ago);
     }
-    let whole = size(sensor_events::table, &server).unwrap().call(conn).unwrap();
-    let parts = chunk_sizes(sensor_events::table, &server).unwrap().call(conn).unwrap();
+    let whole = size(sensor_events::table).call(conn).unwrap();
+    let parts = chunk_sizes(sensor_events::table).call(conn).unwrap();
     assert_eq!(parts.len(), 3);
     assert!(whole.total_bytes >= parts.iter().map(|chunk| chunk.total_bytes).sum());
     sql(conn, "ANALYZE sensor_events");
-    assert_eq!(approximate_row_count(sensor_events::table, &server).unwrap().call(conn).unwrap(), 3);
+    assert_eq!(approximate_row_count(sensor_events::table).call(conn).unwrap(), 3);
 }
 
 #[test]
@@ -252,10 +257,9 @@ fn a_hash_dimension_is_added_once() {
     needs!(Timescale);
     let (_db, mut conn) = TestDb::ready();
     let conn = &mut conn;
-    let server = server(conn);
     make_meters(conn);
     for expected in [true, false] {
-        assert_eq!(add_hash_dimension(meters::meter_id, 4, &server).unwrap().call(conn).unwrap(), expected);
+        assert_eq!(add_hash_dimension(meters::meter_id, 4).call(conn).unwrap(), expected);
     }
     assert_eq!(
         value(
@@ -271,9 +275,8 @@ fn a_chunk_goes_to_the_columnstore_and_back() {
     needs!(Community);
     let (_db, mut conn) = TestDb::ready();
     let conn = &mut conn;
-    let server = server(conn);
     let (event, _) = an_event_and_its_prediction(conn, 3);
-    SensorEvent::columnstore().enable(&server).unwrap().call(conn).unwrap();
+    SensorEvent::columnstore().enable().call(conn).unwrap();
     assert_eq!(
         value(
             conn,
@@ -281,22 +284,22 @@ fn a_chunk_goes_to_the_columnstore_and_back() {
         ),
         r#"sensor_id / "timestamp",id"#
     );
-    let all = chunks(sensor_events::table, None, None, &server).unwrap();
+    let all = chunks(sensor_events::table, None, None);
     let chunk = all.clone().call(conn).unwrap().remove(0);
     // Twice, because it may have happened already.
     for _ in 0..2 {
-        to_columnstore(&chunk, &server).unwrap().call(conn).unwrap();
+        to_columnstore(&chunk).call(conn).unwrap();
         assert!(all.clone().call(conn).unwrap()[0].is_columnstore);
     }
-    let stats = columnstore_stats(sensor_events::table, &server).unwrap().call(conn).unwrap();
+    let stats = columnstore_stats(sensor_events::table).call(conn).unwrap();
     assert_eq!((stats.chunks, stats.columnstore_chunks), (1, 1));
     assert!(stats.before_bytes > Some(0) && stats.after_bytes > Some(0));
     assert_eq!(SensorEvent::query().find((event.id, event.timestamp)).first(conn).ok(), Some(event));
     for _ in 0..2 {
-        to_rowstore(&chunk, &server).unwrap().call(conn).unwrap();
+        to_rowstore(&chunk).call(conn).unwrap();
         assert!(!all.clone().call(conn).unwrap()[0].is_columnstore);
     }
-    disable_columnstore(sensor_events::table, &server).unwrap().call(conn).unwrap();
+    disable_columnstore(sensor_events::table).call(conn).unwrap();
 }
 
 #[test]
@@ -304,19 +307,16 @@ fn a_policy_takes_the_place_of_the_one_before() {
     needs!(Community);
     let (_db, mut conn) = TestDb::ready();
     let conn = &mut conn;
-    let server = server(conn);
     make_meters(conn);
     timescale::columnstore(meters::table)
         .segment_by(meters::meter_id)
         .order_by_desc(meters::read_at)
-        .enable(&server)
-        .unwrap()
+        .enable()
         .call(conn)
         .unwrap();
     let policies = |conn: &mut PgConnection| {
         let of_meters = |job: &timescale::Job| job.hypertable.as_deref() == Some("meters");
-        jobs(&server)
-            .unwrap()
+        jobs()
             .call(conn)
             .unwrap()
             .into_iter()
@@ -327,19 +327,19 @@ fn a_policy_takes_the_place_of_the_one_before() {
     let before = policies(conn).len();
     for days in [7, 8] {
         let after = TimeDelta::days(days);
-        let id = add_columnstore_policy(meters::table, after, &server).unwrap().call(conn).unwrap();
+        let id = add_columnstore_policy(meters::table, after).call(conn).unwrap();
         assert_eq!(policies(conn).len(), before + 1);
         assert!(policies(conn).iter().any(|policy| policy.0 == id));
     }
-    assert!(remove_columnstore_policy(meters::table, &server).unwrap().call(conn).unwrap());
-    assert!(!remove_columnstore_policy(meters::table, &server).unwrap().call(conn).unwrap());
+    assert!(remove_columnstore_policy(meters::table).call(conn).unwrap());
+    assert!(!remove_columnstore_policy(meters::table).call(conn).unwrap());
 
     for days in [700, 800] {
-        add_retention_policy(meters::table, TimeDelta::days(days), &server).unwrap().call(conn).unwrap();
+        add_retention_policy(meters::table, TimeDelta::days(days)).call(conn).unwrap();
         assert_eq!(policies(conn).len(), before + 1);
     }
-    assert!(remove_retention_policy(meters::table, &server).unwrap().call(conn).unwrap());
-    assert!(!remove_retention_policy(meters::table, &server).unwrap().call(conn).unwrap());
+    assert!(remove_retention_policy(meters::table).call(conn).unwrap());
+    assert!(!remove_retention_policy(meters::table).call(conn).unwrap());
     assert_eq!(policies(conn).len(), before);
 }
 
@@ -348,32 +348,31 @@ fn the_retention_job_clears_references_in_compressed_chunks_too() {
     needs!(Community);
     let (_db, mut conn) = TestDb::ready();
     let conn = &mut conn;
-    let server = server(conn);
     let (_, old) = an_event_and_its_prediction(conn, 100);
     let (_, compressed) = an_event_and_its_prediction(conn, 99);
     let (young_event, young) = an_event_and_its_prediction(conn, 1);
-    SensorEvent::columnstore().enable(&server).unwrap().call(conn).unwrap();
-    let second = chunks(sensor_events::table, None, None, &server).unwrap().call(conn).unwrap().remove(1);
-    to_columnstore(&second, &server).unwrap().call(conn).unwrap();
+    SensorEvent::columnstore().enable().call(conn).unwrap();
+    let second = chunks(sensor_events::table, None, None).call(conn).unwrap().remove(1);
+    to_columnstore(&second).call(conn).unwrap();
 
-    let add = add_sensor_events_retention(TimeDelta::days(30), TimeDelta::hours(12), &server).unwrap();
+    let add = add_sensor_events_retention(TimeDelta::days(30), TimeDelta::hours(12));
     let first = add.clone().call(conn).unwrap();
     let job = add.call(conn).unwrap();
     assert_ne!(first, job);
     let ours = |job: &timescale::Job| job.procedure == "sensor_events_retention";
-    let listed: Vec<_> = jobs(&server).unwrap().call(conn).unwrap().into_iter().filter(ours).collect();
+    let listed: Vec<_> = jobs().call(conn).unwrap().into_iter().filter(ours).collect();
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!((listed[0].id, listed[0].schedule_interval, listed[0].is_scheduled), (job, TimeDelta::hours(12), true));
     assert_eq!(verify().call(conn).unwrap(), []);
 
-    run_job(job, &server).unwrap().run(conn).unwrap();
+    run_job(job).call(conn).unwrap();
     assert_eq!((reference(conn, old), reference(conn, compressed)), (None, None));
     assert_eq!(reference(conn, young), Some(young_event.id));
     assert_eq!(sensor_events::table.select(sensor_events::id).load::<i64>(conn).unwrap(), [young_event.id]);
     assert_eq!(verify().call(conn).unwrap(), []);
 
-    assert!(remove_sensor_events_retention(&server).unwrap().call(conn).unwrap());
-    assert!(!remove_sensor_events_retention(&server).unwrap().call(conn).unwrap());
+    assert!(remove_sensor_events_retention().call(conn).unwrap());
+    assert!(!remove_sensor_events_retention().call(conn).unwrap());
 }
 
 #[test]
@@ -381,11 +380,10 @@ fn retention_that_keeps_nothing_or_loses_references_is_refused() {
     needs!(Community);
     let (_db, mut conn) = TestDb::ready();
     let conn = &mut conn;
-    let server = server(conn);
     let day = TimeDelta::days(1);
-    let refused = add_sensor_events_retention(TimeDelta::zero(), day, &server).unwrap().call(conn).unwrap_err();
+    let refused = add_sensor_events_retention(TimeDelta::zero(), day).call(conn).unwrap_err();
     assert!(matches!(refused, Error::Reference(ReferenceError::RetentionInterval { .. })), "{refused}");
-    let refused = add_retention_policy(sensor_events::table, day, &server).unwrap().call(conn).unwrap_err();
+    let refused = add_retention_policy(sensor_events::table, day).call(conn).unwrap_err();
     assert!(matches!(refused, Error::Reference(ReferenceError::LossOfReferencedRows { .. })), "{refused}");
     assert_eq!(verify().call(conn).unwrap(), []);
 }
@@ -395,38 +393,35 @@ fn a_job_is_altered_run_and_deleted() {
     needs!(Community);
     let (_db, mut conn) = TestDb::ready();
     let conn = &mut conn;
-    let server = server(conn);
-    let id = add_sensor_events_retention(TimeDelta::days(30), TimeDelta::days(1), &server).unwrap().call(conn).unwrap();
+    let id = add_sensor_events_retention(TimeDelta::days(30), TimeDelta::days(1)).call(conn).unwrap();
     let due = "2030-01-01T00:00:00Z".parse().unwrap();
-    alter_job(id, &server)
-        .unwrap()
+    alter_job(id)
         .with_schedule_interval(TimeDelta::hours(3))
         .with_scheduled(false)
         .with_config(json!({ "drop_after": "60 days" }))
         .with_next_start(due)
         .call(conn)
         .unwrap();
-    let find =
-        |conn: &mut PgConnection| jobs(&server).unwrap().call(conn).unwrap().into_iter().find(|job| job.id == id);
+    let find = |conn: &mut PgConnection| jobs().call(conn).unwrap().into_iter().find(|job| job.id == id);
     let job = find(conn).unwrap();
     assert_eq!((job.schedule_interval, job.is_scheduled), (TimeDelta::hours(3), false));
     assert_eq!(job.config, Some(json!({ "drop_after": "60 days" })));
     // What is not named stays.
-    alter_job(id, &server).unwrap().with_scheduled(true).call(conn).unwrap();
+    alter_job(id).with_scheduled(true).call(conn).unwrap();
     let job = find(conn).unwrap();
     assert_eq!((job.schedule_interval, job.is_scheduled), (TimeDelta::hours(3), true));
 
     let sent = count_statements(conn);
     let refused = conn.transaction(|conn| {
         let before = *sent.lock().unwrap();
-        let refused = run_job(id, &server).unwrap().run(conn);
+        let refused = run_job(id).call(conn);
         assert_eq!(*sent.lock().unwrap(), before);
         refused
     });
     assert!(matches!(refused, Err(Error::InsideTransaction { statement: "run_job" })), "{refused:?}");
-    run_job(id, &server).unwrap().run(conn).unwrap();
+    run_job(id).call(conn).unwrap();
 
-    delete_job(id, &server).unwrap().call(conn).unwrap();
+    delete_job(id).call(conn).unwrap();
     assert_eq!(find(conn), None);
-    assert!(matches!(delete_job(id, &server).unwrap().call(conn), Err(Error::Database(_))));
+    assert!(matches!(delete_job(id).call(conn), Err(Error::Database(_))));
 }

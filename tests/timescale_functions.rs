@@ -43,7 +43,7 @@ fn filled() -> (TestDb, PgConnection, Server) {
 
 /// Every function that is declared, by its Rust name, with whether only the Community edition has it.
 fn declared() -> BTreeSet<&'static str> {
-    include_str!("../src/timescale/function.rs")
+    include_str!("../diesel-timescale/src/functions.rs")
         .lines()
         .filter_map(|line| line.trim().strip_prefix("fn "))
         .filter_map(|line| line.split(['(', '<']).next())
@@ -97,8 +97,7 @@ fn every_function_that_is_declared_runs() {
     if server.has(Feature::Gapfill) {
         for (name, filled) in [("locf", [30.0, 30.0, 60.0]), ("interpolate", [37.5, 52.5, 60.0])] {
             let gapfilled = |conn: &mut PgConnection| -> Vec<(DateTime<Utc>, Option<f64>)> {
-                let buckets =
-                    bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap().gapfill(&server).unwrap();
+                let buckets = bucketed(TimeDelta::hours(1), sensor_events::timestamp).gapfill();
                 let query = sensor_events::table
                     .filter(sensor_events::room_id.eq("office"))
                     .filter(sensor_events::timestamp.ge(at(1, 0)))
@@ -123,8 +122,7 @@ fn every_function_that_is_declared_runs() {
         }
         ran.insert("time_bucket_gapfill");
     } else {
-        let buckets = bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap();
-        assert_eq!(buckets.gapfill(&server).unwrap_err().feature, Feature::Gapfill);
+        assert_eq!(server.require(Feature::Gapfill).unwrap_err().feature, Feature::Gapfill);
         ran.extend(["locf", "interpolate", "time_bucket_gapfill"]);
     }
     assert_eq!(ran, declared(), "a function that is declared was not run");
@@ -133,9 +131,9 @@ fn every_function_that_is_declared_runs() {
 #[test]
 fn buckets_group_as_a_plain_count_does() {
     needs!(Timescale);
-    let (_db, mut conn, server) = filled();
+    let (_db, mut conn, _) = filled();
     let conn = &mut conn;
-    let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap().by(sensor_events::room_id);
+    let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp).by(sensor_events::room_id);
     for _ in 0..8 {
         type Row = (DateTime<Utc>, String, (i64, Option<f64>));
         let rows: Vec<Row> = sensor_events::table
@@ -159,7 +157,7 @@ fn buckets_group_as_a_plain_count_does() {
 #[test]
 fn buckets_start_where_they_are_told() {
     needs!(Timescale);
-    let (_db, mut conn, server) = filled();
+    let (_db, mut conn, _) = filled();
     let conn = &mut conn;
     let mut counts = |buckets: timescale::Bucketed<sensor_events::timestamp>| -> BTreeMap<DateTime<Utc>, i64> {
         sensor_events::table
@@ -170,7 +168,7 @@ fn buckets_start_where_they_are_told() {
             .into_iter()
             .collect()
     };
-    let hours = |hours| bucketed(TimeDelta::hours(hours), sensor_events::timestamp, &server).unwrap();
+    let hours = |hours| bucketed(TimeDelta::hours(hours), sensor_events::timestamp);
     assert_eq!(counts(hours(4)), BTreeMap::from([(at(0, 0), 4), (at(4, 0), 1)]));
     assert_eq!(
         counts(hours(4).with_origin(at(2, 0))),
@@ -186,10 +184,10 @@ async fn buckets_group_on_async_connections() {
     use diesel_async::RunQueryDsl;
 
     needs!(Timescale);
-    let (db, conn, server) = filled();
+    let (db, conn, _) = filled();
     drop(conn);
     let mut conn = db.connect_async().await;
-    let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp, &server).unwrap();
+    let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp);
     let query =
         sensor_events::table.group_by(hourly.clone()).select(hourly.clone().row(count_star())).order(hourly.start());
     let rows: Vec<(DateTime<Utc>, i64)> = RunQueryDsl::load(query, &mut conn).await.unwrap();

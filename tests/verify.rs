@@ -29,7 +29,7 @@ fn healthy() -> (TestDb, PgConnection) {
 }
 
 fn faults(conn: &mut PgConnection) -> Vec<Fault> {
-    verify().plain_table_will_do(true).call(conn).unwrap()
+    verify().allow_plain_table().call(conn).unwrap()
 }
 
 /// A fault to be seeded into a healthy database.
@@ -313,7 +313,7 @@ fn an_id_forced_in_twice_is_mended_without_losing_an_event_or_a_reference() {
         "INSERT INTO sensor_events (id, timestamp, room_id, sensor_id, sensor_type, state)
          OVERRIDING SYSTEM VALUE VALUES (2, '2025-02-01', 'room', 'sensor', 'motion', 'on')",
     );
-    assert_eq!(verify().plain_table_will_do(true).scan_events(false).call(&mut conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().scan_events(false).call(&mut conn).unwrap(), []);
     let found = faults(&mut conn);
     sql(&mut conn, &found[0].remedy);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "4");

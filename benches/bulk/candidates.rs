@@ -105,7 +105,7 @@ impl Bench {
     /// With `sensor_events` as a hypertable of weekly chunks.
     pub fn new() -> Self {
         let (db, mut conn) = TestDb::migrated();
-        SensorEvent::hypertable().chunk_interval(TimeDelta::days(7)).plain_table_will_do(true).call(&mut conn).unwrap();
+        SensorEvent::hypertable().chunk_interval(TimeDelta::days(7)).allow_plain_table().call(&mut conn).unwrap();
         Self::over(db, conn, "sensor_events")
     }
 

@@ -25,7 +25,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Timestamptz};
 use measure::{Measurements, env};
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::{Call, Prediction, SensorEvent, SensorEventKey, query};
+use occupancy_models::{Prediction, SensorEvent, SensorEventKey, query};
 use support::{sql, value};
 
 fn main() {
@@ -96,7 +96,7 @@ fn lookups(home: &mut Home, rounds: usize) {
             assert_eq!(found.len(), week.len());
         });
         measured.time("lookup_in_order", 1_000, || {
-            let found = SensorEvent::lookup(&week).call(conn).unwrap();
+            let found = SensorEvent::lookup(&week).load::<Option<SensorEvent>>(conn).unwrap();
             assert!(found.iter().all(Option::is_some));
         });
         measured.time("where_id_any", 1_000, || {
@@ -105,12 +105,12 @@ fn lookups(home: &mut Home, rounds: usize) {
             assert_eq!(found.len(), week.len());
         });
         measured.time("predictions_with_events", 1_000, || {
-            let found = query::with_events(predicted()).call(conn).unwrap();
+            let found = query::with_events(predicted()).load::<(Prediction, Option<SensorEvent>)>(conn).unwrap();
             assert!(found.len() == 1_000 && found.iter().all(|(_, event)| event.is_some()));
         });
         measured.time("triggering_events", 1_000, || {
             let found: Vec<Prediction> = predicted().load(conn).unwrap();
-            let events = Prediction::triggering_events(&found).call(conn).unwrap();
+            let events = Prediction::triggering_events(&found).load::<Option<SensorEvent>>(conn).unwrap();
             assert!(events.len() == 1_000 && events.iter().all(Option::is_some));
         });
         measured.time("plain_join", 1_000, || {

@@ -9,7 +9,7 @@ use occupancy_models::query::{
     TransitionSequence, newest_first, oldest_first,
 };
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::{Call, Prediction, SensorEvent, SensorType};
+use occupancy_models::{Prediction, SensorEvent, SensorType};
 
 use crate::data::{Home, end};
 
@@ -77,7 +77,10 @@ const EVENTS: [Read; 10] = [
 /// Reads of predictions, whose indexes are the same.
 const PREDICTIONS: [Read; 5] = [
     ("predictions with events, 30 days", |conn| {
-        query::with_events(Prediction::in_room(ROOM, last(30))).call(conn).unwrap().len()
+        query::with_events(Prediction::in_room(ROOM, last(30)))
+            .load::<(Prediction, Option<SensorEvent>)>(conn)
+            .unwrap()
+            .len()
     }),
     ("an event's predictions", |conn| {
         let ids =

@@ -18,9 +18,7 @@ use measure::{Measurements, env};
 use occupancy_models::aggregates;
 use occupancy_models::bulk::{self, Repeats};
 use occupancy_models::schema::sensor_events;
-use occupancy_models::timescale::{
-    Feature, OutsideTransaction, Server, chunks, columnstore_stats, refresh, to_columnstore,
-};
+use occupancy_models::timescale::{Feature, chunks, columnstore_stats, refresh, to_columnstore};
 use occupancy_models::{Call, NewSensorEvent, SensorEvent, SensorType};
 use support::{TestDb, server, sql, value};
 
@@ -63,7 +61,7 @@ fn last_values(rounds: usize, sensors: usize, days: usize) {
             assert_eq!(last.len(), sensors);
         });
         measured.time("last_value", 1, || {
-            assert_eq!(SensorEvent::last_of(&names).call(&mut conn).unwrap().len(), sensors);
+            assert_eq!(SensorEvent::last_of(&names).load::<SensorEvent>(&mut conn).unwrap().len(), sensors);
         });
     }
     // Rates, so the other way round for a ratio of times.
@@ -81,7 +79,6 @@ fn start() -> DateTime<Utc> {
 fn aggregate_and_columnstore(rounds: usize) {
     let (_db, mut conn) = TestDb::ready();
     let conn = &mut conn;
-    let server: &Server = server();
     for day in 0..30 {
         sql(
             conn,
@@ -96,8 +93,8 @@ fn aggregate_and_columnstore(rounds: usize) {
             ),
         );
     }
-    aggregates::hourly_statistics().materialized_only(true).create(server).unwrap().call(conn).unwrap();
-    refresh("hourly_statistics", .., server).unwrap().run(conn).unwrap();
+    aggregates::hourly_statistics().materialized_only(true).create().call(conn).unwrap();
+    refresh("hourly_statistics", ..).call(conn).unwrap();
     sql(conn, "ANALYZE");
 
     println!("\n{} events of {SENSORS} sensors in 30 days", value(conn, "SELECT count(*) FROM sensor_events"));
@@ -119,12 +116,12 @@ fn aggregate_and_columnstore(rounds: usize) {
     }
     measured.ratio_as("raw_hourly/aggregate_hourly", "aggregate_hourly", "raw_hourly");
 
-    SensorEvent::columnstore().enable(server).unwrap().call(conn).unwrap();
+    SensorEvent::columnstore().enable().call(conn).unwrap();
     // Half of the days, to compare the two with late rows.
-    for chunk in chunks(sensor_events::table, None, None, server).unwrap().call(conn).unwrap().iter().take(15) {
-        to_columnstore(chunk, server).unwrap().call(conn).unwrap();
+    for chunk in chunks(sensor_events::table, None, None).call(conn).unwrap().iter().take(15) {
+        to_columnstore(chunk).call(conn).unwrap();
     }
-    let stats = columnstore_stats(sensor_events::table, server).unwrap().call(conn).unwrap();
+    let stats = columnstore_stats(sensor_events::table).call(conn).unwrap();
     let (before, after) = (stats.before_bytes.unwrap(), stats.after_bytes.unwrap());
     println!("{} chunks: {before} bytes before, {after} after", stats.columnstore_chunks);
     println!("RATIO rowstore_bytes/columnstore_bytes {:.2}", before as f64 / after as f64);

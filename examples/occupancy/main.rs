@@ -115,7 +115,11 @@ fn run(options: &Options) -> Result<bool> {
     }
     report::retention(out, &retention::apply(conn, &scope, options.keep_retention)?)?;
 
-    let faults = verify().plain_table_will_do(is_plain).call(conn)?;
+    let mut check = verify();
+    if is_plain {
+        check = check.allow_plain_table();
+    }
+    let faults = check.call(conn)?;
     report::faults(out, &faults)?;
     Ok(faults.is_empty())
 }
@@ -143,8 +147,7 @@ fn room(path: &Path, id: Option<&str>) -> Result<Room> {
 fn set_up(conn: &mut PgConnection, out: &mut impl Write) -> Result<HypertableReport> {
     let server = Server::query().call(conn)?;
     let migrations = run_migrations(conn)?;
-    let hypertable =
-        SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).plain_table_will_do(true).call(conn)?;
+    let hypertable = SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).allow_plain_table().call(conn)?;
     report::set_up(out, &server, &migrations, &hypertable)?;
     Ok(hypertable)
 }

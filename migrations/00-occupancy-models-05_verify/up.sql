@@ -52,7 +52,7 @@ COMMENT ON COLUMN sensor_event_references.sets_null IS 'Whether the foreign key 
 COMMENT ON COLUMN sensor_event_references.validated IS 'Whether the foreign key is validated.';
 
 CREATE FUNCTION verify_sensor_events(
-    plain_table_will_do BOOLEAN DEFAULT false,
+    allow_plain_table BOOLEAN DEFAULT false,
     scan_events BOOLEAN DEFAULT true
 ) RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
@@ -65,17 +65,17 @@ AS $$
 DECLARE
     events CONSTANT REGCLASS := 'sensor_events';
     events_schema CONSTANT NAME := (SELECT nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = events);
-    hypertable RECORD := hypertable_report(events);
+    hypertable RECORD := diesel_timescale.hypertable_report(events);
     reference RECORD;
     dangling BIGINT;
 BEGIN
     -- The hypertable and its dimension.
     IF hypertable.time_column IS NULL THEN
-        IF NOT plain_table_will_do THEN
+        IF NOT allow_plain_table THEN
             RETURN QUERY SELECT
                 'not_a_hypertable', 'sensor_events',
                 'The table is not a hypertable.',
-                $r$SELECT * FROM setup_hypertable('sensor_events', 'timestamp')$r$;
+                $r$SELECT * FROM diesel_timescale.setup_hypertable('sensor_events', 'timestamp')$r$;
         END IF;
     ELSE
         IF hypertable.time_column <> 'timestamp' THEN

@@ -332,7 +332,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 DECLARE
-    chunk_interval CONSTANT INTERVAL := coalesce((hypertable_report('sensor_events')).chunk_interval, INTERVAL '36500 days');
+    chunk_interval CONSTANT INTERVAL := coalesce((diesel_timescale.hypertable_report('sensor_events')).chunk_interval, INTERVAL '36500 days');
     missing RECORD;
 BEGIN
     IF NOT EXISTS (

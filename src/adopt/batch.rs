@@ -3,10 +3,10 @@
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{BigInt, Text};
 
-use crate::call::{Call, single};
+use crate::call::{Statement, single};
 use crate::error::Result;
 
 /// Takes the next step of the adoption that [`start`](super::start()) began: the check, or a batch of at most `size`
@@ -94,11 +94,12 @@ impl AdoptProgress {
     }
 }
 
-impl Query for AdoptBatch {
+impl Statement for AdoptBatch {
     type SqlType = (Text, BigInt, BigInt, BigInt);
-}
+    type Row = AdoptProgress;
+    type Output = AdoptProgress;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for AdoptBatch {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT phase, copied, changed, copied_in_all FROM adopt_batch(CAST(");
         out.push_bind_param::<Text, _>(&self.schema)?;
@@ -107,13 +108,6 @@ impl QueryFragment<Pg> for AdoptBatch {
         out.push_sql(")");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for AdoptBatch {}
-
-impl Call for AdoptBatch {
-    type Row = AdoptProgress;
-    type Output = AdoptProgress;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         single(rows)

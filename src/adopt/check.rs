@@ -5,11 +5,11 @@ use std::fmt;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
 use super::Duplicates;
-use crate::call::Call;
+use crate::call::Statement;
 use crate::error::Result;
 
 /// Finds what would not come over as it is from an old table of events, and one of predictions.
@@ -131,11 +131,12 @@ impl fmt::Display for LegacyFinding {
     }
 }
 
-impl Query for CheckLegacy {
+impl Statement for CheckLegacy {
     type SqlType = (Text, Text, Text, Nullable<BigInt>, Nullable<Text>, Text);
-}
+    type Row = LegacyFinding;
+    type Output = Vec<LegacyFinding>;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for CheckLegacy {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT severity, problem, object, row_count, example, remedy FROM check_legacy(CAST(");
         out.push_bind_param::<Text, _>(&self.events)?;
@@ -150,13 +151,6 @@ impl QueryFragment<Pg> for CheckLegacy {
         out.push_sql(")");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for CheckLegacy {}
-
-impl Call for CheckLegacy {
-    type Row = LegacyFinding;
-    type Output = Vec<LegacyFinding>;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows)

@@ -2,10 +2,10 @@
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{BigInt, Text};
 
-use crate::call::Call;
+use crate::call::Statement;
 use crate::error::Result;
 
 /// Compares every old row, and every reference, with the new one. Gives the differences, at most a hundred of each
@@ -58,24 +58,18 @@ pub struct Difference {
     pub difference: String,
 }
 
-impl Query for CompareAdoption {
+impl Statement for CompareAdoption {
     type SqlType = (Text, BigInt, Text);
-}
+    type Row = Difference;
+    type Output = Vec<Difference>;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for CompareAdoption {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT relation, id, difference FROM compare_adoption(CAST(");
         out.push_bind_param::<Text, _>(&self.schema)?;
         out.push_sql(" AS name))");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for CompareAdoption {}
-
-impl Call for CompareAdoption {
-    type Row = Difference;
-    type Output = Vec<Difference>;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows)

@@ -2,10 +2,10 @@
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Array, Bool, Nullable, Text};
 
-use crate::call::Call;
+use crate::call::Statement;
 use crate::error::Result;
 
 /// What becomes of old events of the same sensor at the same instant, of which this crate's key allows one.
@@ -98,11 +98,12 @@ impl StartAdoption {
     }
 }
 
-impl Query for StartAdoption {
+impl Statement for StartAdoption {
     type SqlType = (Bool,);
-}
+    type Row = (bool,);
+    type Output = ();
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for StartAdoption {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         // `void` has no type in Diesel.
         out.push_sql("SELECT start_adoption(CAST(");
@@ -116,13 +117,6 @@ impl QueryFragment<Pg> for StartAdoption {
         out.push_sql(") IS NOT NULL");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for StartAdoption {}
-
-impl Call for StartAdoption {
-    type Row = (bool,);
-    type Output = ();
 
     fn output(_: Vec<Self::Row>) -> Result<()> {
         Ok(())

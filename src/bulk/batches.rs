@@ -8,7 +8,7 @@ use diesel::pg::Pg;
 use super::check::{InvalidRow, Problem};
 use super::repeats::Repeats;
 use super::upsert::{UpsertReport, upsert_events};
-use crate::call::Call;
+use crate::Call;
 use crate::error::{Error, Result};
 use crate::sensor_event::NewSensorEvent;
 
@@ -94,7 +94,7 @@ impl<'p> Batches<'p> {
         rows: impl IntoIterator<Item = NewSensorEvent<'a>>,
     ) -> Result<UpsertReport, BatchError>
     where
-        C: LoadConnection<Backend = Pg>,
+        C: LoadConnection<Backend = Pg> + 'static,
     {
         let repeats = self.repeats;
         self.run(rows, |batch| upsert_events(batch, repeats)?.call(conn))
@@ -160,7 +160,7 @@ impl<'p> Batches<'p> {
         rows: impl futures_core::Stream<Item = NewSensorEvent<'a>> + Send,
     ) -> Result<UpsertReport, BatchError>
     where
-        C: diesel_async::AsyncConnectionCore<Backend = Pg> + Send,
+        C: diesel_async::AsyncConnection<Backend = Pg>,
     {
         let mut rows = std::pin::pin!(rows);
         let mut batch = Vec::new();

@@ -3,11 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz};
 
 use super::repeats::Repeats;
-use crate::call::{Call, single};
+use crate::call::{Statement, single};
 use crate::error::Result;
 use crate::micros;
 
@@ -62,11 +62,12 @@ pub struct RecordOutcomes {
     tolerance_microseconds: i64,
 }
 
-impl Query for RecordOutcomes {
+impl Statement for RecordOutcomes {
     type SqlType = (BigInt, BigInt, BigInt, Array<BigInt>);
-}
+    type Row = OutcomeReport;
+    type Output = OutcomeReport;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for RecordOutcomes {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT recorded, accurate, missed, unknown_ids FROM record_prediction_outcomes(");
         out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
@@ -77,13 +78,6 @@ impl QueryFragment<Pg> for RecordOutcomes {
         out.push_sql(")");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for RecordOutcomes {}
-
-impl Call for RecordOutcomes {
-    type Row = OutcomeReport;
-    type Output = OutcomeReport;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         single(rows)

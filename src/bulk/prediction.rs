@@ -3,14 +3,14 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Array, BigInt, Double, Jsonb, Nullable, Text, Timestamptz};
 use serde_json::Value;
 
 use super::check;
 use super::repeats::Repeats;
 use super::upsert::{ReportRow, ReportSqlType, UpsertReport, count, nullable, report};
-use crate::call::{Call, single};
+use crate::call::{Statement, single};
 use crate::error::Result;
 use crate::prediction::{NewPrediction, TransitionType};
 
@@ -124,24 +124,18 @@ impl QueryId for InsertPredictions<'_> {
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl Query for InsertPredictions<'_> {
+impl Statement for InsertPredictions<'_> {
     type SqlType = (BigInt,);
-}
+    type Row = (i64,);
+    type Output = Vec<i64>;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for InsertPredictions<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT id FROM insert_predictions(");
         self.columns.push_binds(&mut out)?;
         out.push_sql(") AS stored (id)");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for InsertPredictions<'_> {}
-
-impl Call for InsertPredictions<'_> {
-    type Row = (i64,);
-    type Output = Vec<i64>;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows.into_iter().map(|row| row.0).collect())
@@ -203,11 +197,12 @@ impl QueryId for UpsertPredictions<'_> {
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl Query for UpsertPredictions<'_> {
+impl Statement for UpsertPredictions<'_> {
     type SqlType = ReportSqlType;
-}
+    type Row = ReportRow;
+    type Output = UpsertReport;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for UpsertPredictions<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT inserted, updated, unchanged, ");
         out.push_bind_param::<BigInt, _>(&self.merged)?;
@@ -218,13 +213,6 @@ impl QueryFragment<Pg> for UpsertPredictions<'_> {
         out.push_sql(")");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for UpsertPredictions<'_> {}
-
-impl Call for UpsertPredictions<'_> {
-    type Row = ReportRow;
-    type Output = UpsertReport;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(report(single(rows)?))

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Array, BigInt, Timestamptz};
 
-use crate::call::Call;
+use crate::call::Statement;
 use crate::error::Result;
 use crate::micros;
 use crate::sensor_event::SensorEventKey;
@@ -42,11 +42,12 @@ pub struct ReserveKeys {
     timestamps: Vec<DateTime<Utc>>,
 }
 
-impl Query for ReserveKeys {
+impl Statement for ReserveKeys {
     type SqlType = (BigInt, Timestamptz);
-}
+    type Row = SensorEventKey;
+    type Output = Vec<SensorEventKey>;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for ReserveKeys {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT id, timestamp FROM ROWS FROM (reserve_sensor_event_ids(cardinality(");
         out.push_bind_param::<Array<Timestamptz>, _>(&self.timestamps)?;
@@ -55,13 +56,6 @@ impl QueryFragment<Pg> for ReserveKeys {
         out.push_sql(")) AS reserved (id, timestamp)");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for ReserveKeys {}
-
-impl Call for ReserveKeys {
-    type Row = SensorEventKey;
-    type Output = Vec<SensorEventKey>;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows)
@@ -88,24 +82,18 @@ pub struct ReservePredictionIds {
     how_many: i64,
 }
 
-impl Query for ReservePredictionIds {
+impl Statement for ReservePredictionIds {
     type SqlType = (BigInt,);
-}
+    type Row = (i64,);
+    type Output = Vec<i64>;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for ReservePredictionIds {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT id FROM reserve_prediction_ids(");
         out.push_bind_param::<BigInt, _>(&self.how_many)?;
         out.push_sql(") AS reserved (id)");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for ReservePredictionIds {}
-
-impl Call for ReservePredictionIds {
-    type Row = (i64,);
-    type Output = Vec<i64>;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows.into_iter().map(|row| row.0).collect())

@@ -6,14 +6,14 @@ use std::ops::AddAssign;
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Jsonb, Nullable, Text, Timestamptz};
 use foldhash::{HashMap, HashMapExt};
 use serde_json::Value;
 
 use super::check;
 use super::repeats::Repeats;
-use crate::call::{Call, single};
+use crate::call::{Statement, single};
 use crate::error::Result;
 use crate::sensor_event::{NewSensorEvent, SensorEventKey};
 
@@ -233,11 +233,12 @@ impl QueryId for UpsertEvents<'_> {
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl Query for UpsertEvents<'_> {
+impl Statement for UpsertEvents<'_> {
     type SqlType = ReportSqlType;
-}
+    type Row = ReportRow;
+    type Output = UpsertReport;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for UpsertEvents<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         // SELECT inserted, updated, unchanged, $1, ids, $18 FROM upsert_sensor_events($2, …, $16) AS written, and the
         // ids of $17 and $18.
@@ -259,13 +260,6 @@ impl QueryFragment<Pg> for UpsertEvents<'_> {
         out.push_sql(" AS t) AS asked) AS stored");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for UpsertEvents<'_> {}
-
-impl Call for UpsertEvents<'_> {
-    type Row = ReportRow;
-    type Output = UpsertReport;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(report(single(rows)?))
@@ -339,11 +333,12 @@ impl QueryId for UpsertEventsByKey<'_> {
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl Query for UpsertEventsByKey<'_> {
+impl Statement for UpsertEventsByKey<'_> {
     type SqlType = ReportSqlType;
-}
+    type Row = ReportRow;
+    type Output = UpsertReport;
+    type Error = crate::error::Error;
 
-impl QueryFragment<Pg> for UpsertEventsByKey<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT inserted, updated, unchanged, ");
         out.push_bind_param::<BigInt, _>(&self.merged)?;
@@ -354,13 +349,6 @@ impl QueryFragment<Pg> for UpsertEventsByKey<'_> {
         out.push_sql(")");
         Ok(())
     }
-}
-
-impl<C> RunQueryDsl<C> for UpsertEventsByKey<'_> {}
-
-impl Call for UpsertEventsByKey<'_> {
-    type Row = ReportRow;
-    type Output = UpsertReport;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(report(single(rows)?))

@@ -9,8 +9,6 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable};
 
 use super::keys::push_event_columns;
-use crate::call::Call;
-use crate::error::Result;
 use crate::prediction::Prediction;
 use crate::schema::{predictions, sensor_events};
 use crate::sensor_event::SensorEvent;
@@ -65,7 +63,7 @@ impl Prediction {
     /// #     .set(predictions::triggering_event_id.eq(event.id))
     /// #     .returning(Prediction::as_returning())
     /// #     .get_result(conn)?;
-    /// assert_eq!(Prediction::triggering_events(&[without, with]).call(conn)?, [None, Some(event)]);
+    /// assert_eq!(Prediction::triggering_events(&[without, with]).load::<Option<SensorEvent>>(conn)?, [None, Some(event)]);
     /// # Ok(()) }) }
     /// ```
     pub fn triggering_events<'p>(predictions: impl IntoIterator<Item = &'p Self>) -> TriggeringEvents {
@@ -90,9 +88,9 @@ impl SensorEvent {
     }
 }
 
-/// The call that [`Prediction::triggering_events`] makes.
+/// The query that [`Prediction::triggering_events`] makes.
 #[derive(Debug, Clone, QueryId)]
-#[must_use = "a call does nothing until it runs"]
+#[must_use = "a query does nothing until it runs"]
 pub struct TriggeringEvents {
     ids: Vec<Option<i64>>,
 }
@@ -115,15 +113,6 @@ impl QueryFragment<Pg> for TriggeringEvents {
 }
 
 impl<C> RunQueryDsl<C> for TriggeringEvents {}
-
-impl Call for TriggeringEvents {
-    type Row = Option<SensorEvent>;
-    type Output = Vec<Option<SensorEvent>>;
-
-    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        Ok(rows)
-    }
-}
 
 /// A query of whole [`Prediction`]s, with any clauses.
 #[diagnostic::on_unimplemented(
@@ -149,7 +138,7 @@ impl<Q> PredictionsQuery for Q where Q: Query<SqlType = PredictionSqlType> + Que
 /// let recent = Prediction::in_room("office", Utc::now() - TimeDelta::hours(24)..)
 ///     .order(predictions::prediction_time.desc())
 ///     .limit(100);
-/// for (prediction, event) in query::with_events(recent).call(conn)? {
+/// for (prediction, event) in query::with_events(recent).load::<(Prediction, Option<SensorEvent>)>(conn)? {
 ///     println!("{}: {:?}", prediction.predicted_transition_time, event.map(|event| event.state));
 /// }
 /// # Ok(()) }) }
@@ -158,9 +147,9 @@ pub fn with_events<Q: PredictionsQuery>(predictions: Q) -> WithEvents<Q> {
     WithEvents { predictions }
 }
 
-/// The call that [`with_events`] makes.
+/// The query that [`with_events`] makes.
 #[derive(Debug, Clone, Copy, QueryId)]
-#[must_use = "a call does nothing until it runs"]
+#[must_use = "a query does nothing until it runs"]
 pub struct WithEvents<Q> {
     predictions: Q,
 }
@@ -210,12 +199,3 @@ const PREDICTION_COLUMNS: [&str; 19] = [
 ];
 
 impl<Q, C> RunQueryDsl<C> for WithEvents<Q> {}
-
-impl<Q> Call for WithEvents<Q> {
-    type Row = (Prediction, Option<SensorEvent>);
-    type Output = Vec<(Prediction, Option<SensorEvent>)>;
-
-    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        Ok(rows)
-    }
-}

@@ -9,8 +9,6 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz};
 
 use super::derived::{DerivedQuery, derivable, derived};
 use super::range::{Within, within};
-use crate::call::Call;
-use crate::error::Result;
 use crate::schema::sensor_events;
 use crate::sensor_event::{SensorEvent, SensorEventKey};
 use chrono::{DateTime, Utc};
@@ -72,7 +70,7 @@ impl SensorEvent {
     /// # fn main() { run(|conn| {
     /// # let (first, second) = (an_event(conn), an_event(conn));
     /// diesel::delete(&first).execute(conn)?;
-    /// assert_eq!(SensorEvent::lookup(&[second.key(), first.key()]).call(conn)?, [Some(second), None]);
+    /// assert_eq!(SensorEvent::lookup(&[second.key(), first.key()]).load::<Option<SensorEvent>>(conn)?, [Some(second), None]);
     /// # Ok(()) }) }
     /// ```
     pub fn lookup(keys: &[SensorEventKey]) -> Lookup {
@@ -148,9 +146,9 @@ impl QueryFragment<Pg> for ById {
     }
 }
 
-/// The call that [`SensorEvent::lookup`] makes.
+/// The query that [`SensorEvent::lookup`] makes.
 #[derive(Debug, Clone, QueryId)]
-#[must_use = "a call does nothing until it runs"]
+#[must_use = "a query does nothing until it runs"]
 pub struct Lookup {
     ids: Vec<i64>,
     timestamps: Vec<DateTime<Utc>>,
@@ -212,12 +210,3 @@ const EVENT_COLUMNS: [&str; 13] = [
 ];
 
 impl<C> RunQueryDsl<C> for Lookup {}
-
-impl Call for Lookup {
-    type Row = Option<SensorEvent>;
-    type Output = Vec<Option<SensorEvent>>;
-
-    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        Ok(rows)
-    }
-}

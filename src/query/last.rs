@@ -6,8 +6,6 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, Nullable, Text, Timestamptz};
 
-use crate::call::Call;
-use crate::error::Result;
 use crate::micros;
 use crate::schema::sensor_events;
 use crate::sensor_event::SensorEvent;
@@ -22,12 +20,12 @@ impl SensorEvent {
     /// # include!("../doctest_setup.rs");
     /// # fn main() { run(|conn| {
     /// # let event = an_event(conn);
-    /// let last = SensorEvent::last_of(["office.motion", "office.door"]).call(conn)?;
+    /// let last = SensorEvent::last_of(["office.motion", "office.door"]).load::<SensorEvent>(conn)?;
     /// assert_eq!(last, [event]);
     ///
     /// // What held an hour ago, if it was reported in the day before that.
     /// let at = Utc::now() - TimeDelta::hours(1);
-    /// let then = SensorEvent::last_of(["office.motion"]).as_of(at).since(at - TimeDelta::days(1)).call(conn)?;
+    /// let then = SensorEvent::last_of(["office.motion"]).as_of(at).since(at - TimeDelta::days(1)).load::<SensorEvent>(conn)?;
     /// assert!(then.is_empty());
     /// # Ok(()) }) }
     /// ```
@@ -78,12 +76,3 @@ impl QueryFragment<Pg> for LastOf {
 }
 
 impl<C> RunQueryDsl<C> for LastOf {}
-
-impl Call for LastOf {
-    type Row = SensorEvent;
-    type Output = Vec<SensorEvent>;
-
-    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        Ok(rows)
-    }
-}

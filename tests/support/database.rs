@@ -136,7 +136,7 @@ impl TestDb {
         let (db, mut conn) = Self::migrated();
         SensorEvent::hypertable()
             .chunk_interval(chrono::TimeDelta::days(1))
-            .plain_table_will_do(true)
+            .allow_plain_table()
             .call(&mut conn)
             .unwrap();
         (db, conn)

@@ -46,8 +46,6 @@ pub fn upsert<I: IntoIterator>(rows: I) -> Rows<Iter<I::IntoIter>> {
 /// # let (_db, conn) = database::TestDb::with(TABLE);
 /// # drop(conn);
 /// # let mut conn = _db.connect_async().await;
-/// # #[allow(unused_imports)]
-/// # use diesel_timescale::asynchronous::Call;
 /// use diesel_timescale::bulk;
 ///
 /// // Any stream.

@@ -1,6 +1,7 @@
 //! Tables that are not what they seem.
 
 use diesel::prelude::*;
+use diesel_timescale::Call;
 use diesel_timescale::bulk::{self, BulkError, OnDuplicate, Report};
 
 use super::database::{TestDb, sql, value};

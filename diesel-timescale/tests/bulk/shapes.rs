@@ -9,6 +9,7 @@ use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::serialize::{IsNull, Output, ToSql};
+use diesel_timescale::Call;
 use diesel_timescale::bulk::{self, BulkError, Problem, Report};
 
 use super::database::{TestDb, sql, value};
@@ -196,9 +197,11 @@ async fn every_shape_async() {
         let rows = all_things(count);
         let total = u64::try_from(count).unwrap();
         let before = if count == 20 { 0 } else { 20 };
-        let done = bulk::upsert(&rows).on_conflict((things::id, things::at)).call_async(&mut conn).await.unwrap();
+        let call = bulk::upsert(&rows).on_conflict((things::id, things::at));
+        let done = diesel_timescale::asynchronous::Call::call(call, &mut conn).await.unwrap();
         assert_eq!(done, report(total - before, 0, before, 0));
-        let done = bulk::upsert(&rows).on_conflict((things::id, things::at)).call_async(&mut conn).await.unwrap();
+        let call = bulk::upsert(&rows).on_conflict((things::id, things::at));
+        let done = diesel_timescale::asynchronous::Call::call(call, &mut conn).await.unwrap();
         assert_eq!(done, report(0, 0, total, 0));
         sync = tokio::task::spawn_blocking(move || {
             assert_stored(&mut sync, count);

@@ -90,8 +90,7 @@ fn run(options: &Options) -> Result<()> {
         .map_err(|_| "DATABASE_URL is not set: run this as `dev/db cargo run -p home-assistant-import -- FILE`")?;
     let conn = &mut PgConnection::establish(&url)?;
     run_migrations(conn)?;
-    let hypertable =
-        SensorEvent::hypertable().chunk_interval(TimeDelta::days(7)).plain_table_will_do(true).call(conn)?;
+    let hypertable = SensorEvent::hypertable().chunk_interval(TimeDelta::days(7)).allow_plain_table().call(conn)?;
     cursor::migrate(conn)?;
 
     let cursor = Cursor::new(&recorder, &mapping)?;

@@ -19,7 +19,10 @@ pub enum Error {
     /// There is no connection.
     #[error(transparent)]
     Pool(#[from] RunError),
-    /// The tables and hypertables of occupancy-models.
+    /// The hypertables.
+    #[error(transparent)]
+    Timescale(#[from] occupancy_models::timescale::Error),
+    /// The tables of occupancy-models.
     #[error(transparent)]
     OccupancyModels(#[from] occupancy_models::Error),
     /// The migrations of this crate.
@@ -36,7 +39,7 @@ pub async fn run(pool: &Pool<AsyncPgConnection>) -> Result<(), Error> {
     AsyncMigrationHarness::new(pool.get_owned().await?).run_pending_migrations(MIGRATIONS).map_err(Error::Migration)?;
 
     let mut conn = pool.get().await?;
-    SensorEvent::hypertable().plain_table_will_do(true).call(&mut conn).await?;
-    EnergyReading::hypertable().plain_table_will_do(true).call(&mut conn).await?;
+    SensorEvent::hypertable().allow_plain_table().call(&mut conn).await?;
+    EnergyReading::hypertable().allow_plain_table().call(&mut conn).await?;
     Ok(())
 }

@@ -27,7 +27,7 @@ fn start() -> DateTime<Utc> {
 fn ready() -> (TestDb, PgConnection) {
     let (db, mut conn) = TestDb::ready();
     conn.run_pending_migrations(MIGRATIONS).unwrap();
-    EnergyReading::hypertable().plain_table_will_do(true).call(&mut conn).unwrap();
+    EnergyReading::hypertable().allow_plain_table().call(&mut conn).unwrap();
     (db, conn)
 }
 
@@ -57,7 +57,7 @@ fn registered(conn: &mut PgConnection) -> Vec<i64> {
 
 #[track_caller]
 fn assert_whole(conn: &mut PgConnection) {
-    assert_eq!(verify().plain_table_will_do(true).call(conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(conn).unwrap(), []);
 }
 
 #[test]
@@ -70,10 +70,10 @@ fn both_sets_of_migrations_run_and_revert_side_by_side() {
     let ours = ["alerts", "energy_readings"];
     for _ in 0..2 {
         assert!(!run_migrations(&mut conn).unwrap().is_empty());
-        SensorEvent::hypertable().plain_table_will_do(true).call(&mut conn).unwrap();
+        SensorEvent::hypertable().allow_plain_table().call(&mut conn).unwrap();
         let before = values(&mut conn, &tables);
         assert_eq!(conn.run_pending_migrations(MIGRATIONS).unwrap().len(), 2);
-        EnergyReading::hypertable().plain_table_will_do(true).call(&mut conn).unwrap();
+        EnergyReading::hypertable().allow_plain_table().call(&mut conn).unwrap();
         let all = values(&mut conn, &tables);
         assert!(ours.iter().all(|table| all.iter().any(|name| name == table)), "{all:?}");
         assert_whole(&mut conn);
@@ -159,12 +159,12 @@ fn alerts_join_their_events_and_predictions() {
 #[test]
 fn meters_have_a_hypertable_of_their_own() {
     let (_db, mut conn) = ready();
-    let again = EnergyReading::hypertable().plain_table_will_do(true).call(&mut conn).unwrap();
+    let again = EnergyReading::hypertable().allow_plain_table().call(&mut conn).unwrap();
     let readings: Vec<_> = (0..3).map(|week| reading(start() + TimeDelta::weeks(week))).collect();
     diesel::insert_into(energy_readings::table).values(&readings).execute(&mut conn).unwrap();
     assert_eq!(EnergyReading::query().order(energy_readings::read_at).load(&mut conn), Ok(readings));
 
-    let report = EnergyReading::hypertable().plain_table_will_do(true).call(&mut conn).unwrap();
+    let report = EnergyReading::hypertable().allow_plain_table().call(&mut conn).unwrap();
     if server().available.is_some() {
         assert_eq!((again.outcome, again.chunks), (HypertableOutcome::AlreadyThere, Some(0)));
         assert_eq!((report.chunk_interval, report.chunks), (Some(TimeDelta::days(7)), Some(3)));

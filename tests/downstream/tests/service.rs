@@ -77,7 +77,7 @@ impl Served {
         self.stop.send(()).unwrap();
         self.server.await.unwrap();
         let mut conn = self.pool.get().await.unwrap();
-        assert_eq!(verify().plain_table_will_do(true).call(&mut conn).await.unwrap(), []);
+        assert_eq!(verify().allow_plain_table().call(&mut conn).await.unwrap(), []);
         drop(conn);
         drop(self.pool);
         tokio::task::spawn_blocking(|| drop(self.db)).await.unwrap();
@@ -270,7 +270,7 @@ async fn a_deadpool_does_as_well() {
         deadpool::Pool::builder(manager(&db)).max_size(connections() as usize).build().unwrap();
     assert!(!asynchronous::run_migrations(pool.get().await.unwrap()).await.unwrap().is_empty());
     let mut conn = pool.get().await.unwrap();
-    SensorEvent::hypertable().plain_table_will_do(true).call(&mut conn).await.unwrap();
+    SensorEvent::hypertable().allow_plain_table().call(&mut conn).await.unwrap();
     let stored = events();
     let report = bulk::upsert_events(&stored, Repeats::Error).unwrap().call(&mut conn).await.unwrap();
     assert_eq!(report.inserted, 40);

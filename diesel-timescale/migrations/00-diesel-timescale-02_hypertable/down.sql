@@ -1,0 +1,12 @@
+DROP FUNCTION diesel_timescale.setup_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN);
+DROP FUNCTION diesel_timescale.convert_to_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN);
+DROP FUNCTION diesel_timescale.refuse_chunk_interval(REGCLASS, INTERVAL);
+DROP FUNCTION diesel_timescale.check_hypertable_candidate(REGCLASS, NAME, BOOLEAN);
+DROP FUNCTION diesel_timescale.refuse_unique_index_without(NAME, REGCLASS);
+DROP FUNCTION diesel_timescale.refuse_native_foreign_key(REGCLASS);
+DROP FUNCTION diesel_timescale.native_foreign_key(REGCLASS);
+DROP FUNCTION diesel_timescale.hypertable_report(REGCLASS);
+DROP FUNCTION diesel_timescale.timescaledb_schema();
+DROP FUNCTION diesel_timescale.has_feature(TEXT);
+DROP FUNCTION diesel_timescale.require_feature(TEXT);
+DROP FUNCTION diesel_timescale.require_timescaledb();

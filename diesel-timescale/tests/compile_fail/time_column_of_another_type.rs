@@ -1,0 +1,12 @@
+//! What a hypertable is partitioned on is a time.
+use diesel_timescale::{hypertable, set_chunk_interval};
+
+diesel::table! {
+    readings (time) { time -> Timestamptz, seen -> Nullable<Timestamptz>, state -> Text }
+}
+
+fn main() {
+    let _ = hypertable(readings::state);
+    let _ = hypertable(readings::seen);
+    let _ = set_chunk_interval(readings::state, chrono::TimeDelta::days(1));
+}
