@@ -3,6 +3,7 @@
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::{BigInt, Bool};
 
+use super::alike;
 use super::batch::Batch;
 use super::binds::SAMPLE;
 use super::driver::Driver;
@@ -74,6 +75,7 @@ impl Writing {
             || self.batch.columns.iter().any(super::batch::Column::has_defaults)
             || !self.key.iter().all(is_exact)
             || self.key.iter().any(|index| self.batch.columns[*index].bytes.has_nulls())
+            || alike::has_keys_alike(&self.batch, &self.key)
     }
 
     /// Rows that are new, as the caller knows.
@@ -102,7 +104,7 @@ impl Writing {
                 if facts.key.is_exact {
                     return Err(error);
                 }
-                // Keys of the batch that the index calls equal.
+                // Keys of the batch that the index calls the same.
                 self.upsert_knowing(driver, &facts).await
             }
             result => result,

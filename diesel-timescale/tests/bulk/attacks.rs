@@ -84,6 +84,54 @@ fn equal_is_not_identical() {
     }
 }
 
+/// In a batch of few rows, which is one statement if it can be: what is stored already as one of two keys has it, and what
+/// is not updated at all, must not hide that the two are the same.
+#[test]
+fn few_keys_that_are_the_same_are_found() {
+    for column in ["citext", "text COLLATE nocase"] {
+        let (_db, mut conn) = TestDb::with(&format!(
+            "CREATE EXTENSION IF NOT EXISTS citext;
+            CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+            CREATE TABLE people (name {column} PRIMARY KEY, note text); INSERT INTO people VALUES ('ann', 'c')"
+        ));
+        let conn = &mut conn;
+        // The last one says what is stored; by its bytes it comes first.
+        let batch = [person("Ann", "d"), person("ANN", "c")];
+        assert_eq!(upsert(conn, &batch).unwrap(), report(0, 0, 1, 1), "{column}");
+        let first = bulk::upsert(batch.clone()).on_conflict(people::name).on_duplicate(OnDuplicate::KeepFirst);
+        assert_eq!(first.call(conn).unwrap(), report(0, 1, 0, 1), "{column}");
+        let call = bulk::upsert([person("Élan", "1"), person("élan", "2")]).on_conflict(people::name).update_nothing();
+        assert_eq!(call.call(conn).unwrap(), report(1, 0, 0, 1), "{column}");
+        assert_eq!(value(conn, "SELECT string_agg(note, '' ORDER BY note) FROM people"), "2d", "{column}");
+        let call = bulk::upsert([person("bo", "1"), person("BO", "2")]).on_conflict(people::name).update_nothing();
+        assert!(call.on_duplicate(OnDuplicate::Fail).call(conn).is_err(), "{column}");
+    }
+}
+
+diesel::table! {
+    ticks (at) {
+        at -> Timestamptz,
+        note -> Nullable<Text>,
+    }
+}
+
+#[test]
+fn instants_that_are_rounded_to_one_are_the_same() {
+    let (_db, mut conn) = TestDb::with("CREATE TABLE ticks (at timestamptz(0) PRIMARY KEY, note text)");
+    for count in [0, 600] {
+        sql(&mut conn, "TRUNCATE ticks");
+        let tick = |milliseconds: i64, note: &'static str| {
+            (ticks::at.eq(chrono::DateTime::from_timestamp_millis(milliseconds).unwrap()), ticks::note.eq(note))
+        };
+        let others: Vec<_> = (10..10 + count).map(|n| tick(n * 1000, "n")).collect();
+        let total = u64::try_from(count).unwrap();
+        let batch = [vec![tick(1600, "a"), tick(2400, "b"), tick(3000, "c")], others].concat();
+        let mut upsert = || bulk::upsert(batch.clone()).on_conflict(ticks::at).call(&mut conn).unwrap();
+        assert_eq!(upsert(), report(2 + total, 0, 0, 1));
+        assert_eq!(upsert(), report(0, 0, 2 + total, 1));
+    }
+}
+
 /// An index with another collation than its column: the index says what is the same.
 #[test]
 fn the_index_says_what_is_equal() {

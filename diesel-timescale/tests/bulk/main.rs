@@ -6,7 +6,6 @@ mod attacks;
 mod calls;
 mod columns;
 mod columnstore;
-mod compile_fail;
 mod database;
 mod model;
 mod races;
