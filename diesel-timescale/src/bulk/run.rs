@@ -65,7 +65,7 @@ impl Writing {
     }
 
     pub(super) async fn facts<D: Driver>(&self, driver: &mut D) -> Result<Facts, BulkError> {
-        facts::read(driver, &self.target.table, &self.batch, &self.key).await
+        facts::read(driver, &self.target.table, &self.batch, &self.key, &self.settings).await
     }
 
     /// Whether one statement is not enough, or cannot be made of the rows alone.
@@ -91,7 +91,7 @@ impl Writing {
     }
 
     pub(super) fn plan(&self, facts: Option<&Facts>) -> Plan {
-        Plan::new(self.target.table.clone(), &self.batch, &self.key, &self.settings.update, facts)
+        Plan::new(self.target.table.clone(), &self.batch, &self.key, &self.settings, facts)
     }
 
     /// One statement; the catalogs are asked only if it fails.

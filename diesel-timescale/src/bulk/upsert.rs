@@ -162,6 +162,14 @@ where
         self
     }
 
+    /// Stores the values that the rows have for a column that is `GENERATED ALWAYS AS IDENTITY`, as SQL's
+    /// `OVERRIDING SYSTEM VALUE`: for ids that were taken from its sequence before. Default: such rows are refused with
+    /// [`BulkError::GeneratedColumn`](super::BulkError::GeneratedColumn).
+    pub fn overriding_system_value(mut self) -> Self {
+        self.0.settings.overriding_system_value = true;
+        self
+    }
+
     /// Runs the checks of the row type before anything is sent: [`Validate`].
     ///
     /// ```

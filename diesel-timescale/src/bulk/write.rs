@@ -68,6 +68,9 @@ impl Plan {
     pub(super) fn insert_into(&self, sql: &mut Sql) {
         sql.push(format!("INSERT INTO {} AS t (", self.table));
         sql.list(&self.columns, |sql, column| _ = sql.push(&column.name)).push(") ");
+        if self.overriding_system_value {
+            sql.push("OVERRIDING SYSTEM VALUE ");
+        }
     }
 
     /// Rows that are known to be new.
