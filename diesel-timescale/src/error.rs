@@ -1,5 +1,6 @@
 //! What can go wrong, typed.
 
+use crate::bulk::BulkError;
 use crate::feature::{Feature, Unsupported};
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
 
@@ -67,6 +68,9 @@ pub enum Error {
     /// A migration failed.
     #[error("migration failed: {0}")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A bulk write was refused, or failed.
+    #[error(transparent)]
+    Bulk(#[from] BulkError),
     /// The database, or the way to it.
     #[error(transparent)]
     Database(DieselError),

@@ -14,6 +14,7 @@ use std::time::Duration;
 use diesel::connection::{Connection, TransactionManager};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
+use crate::bulk::BulkError;
 use crate::error::{Error, ReferenceError};
 
 /// An error that can tell whether running the same transaction again may help.
@@ -41,8 +42,19 @@ impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => error.is_transient(),
+            Self::Bulk(error) => error.is_transient(),
             Self::Reference(error) => matches!(error, ReferenceError::LockTimeout { .. }),
             Self::Migration(error) => error.downcast_ref::<DieselError>().is_some_and(Transient::is_transient),
+            _ => false,
+        }
+    }
+}
+
+impl Transient for BulkError {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(error) => error.is_transient(),
+            Self::Batch(error) => error.source.is_transient(),
             _ => false,
         }
     }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
+use diesel_timescale::Call;
 use diesel_timescale::bulk;
 
 use crate::raw_copy::Buffer;
@@ -86,7 +87,7 @@ impl WideOrNarrow for Reading {
 pub async fn upsert_async(rows: &Rows<Reading>, conn: &mut diesel_async::AsyncPgConnection) {
     for batch in &rows.batches {
         let call = bulk::upsert(batch).on_conflict((readings::device_id, readings::measured_at));
-        call.call_async(conn).await.unwrap();
+        diesel_timescale::asynchronous::Call::call(call, conn).await.unwrap();
     }
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
+use diesel_timescale::Call;
 use diesel_timescale::bulk;
 use serde_json::{Value, json};
 

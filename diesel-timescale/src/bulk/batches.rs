@@ -18,12 +18,12 @@ use super::work::Work;
 /// Writes rows in batches.
 #[must_use = "does nothing until it is called"]
 pub struct Batches<'p, Src: Source, Tab> {
-    work: Work<Src, Tab>,
-    size: usize,
-    progress: Option<Progress<'p>>,
+    pub(super) work: Work<Src, Tab>,
+    pub(super) size: usize,
+    pub(super) progress: Option<Progress<'p>>,
 }
 
-type Progress<'p> = Box<dyn FnMut(&Report) + Send + 'p>;
+pub(super) type Progress<'p> = Box<dyn FnMut(&Report) + Send + 'p>;
 
 impl<'p, Src: Source, Tab> Batches<'p, Src, Tab> {
     pub(super) fn new(work: Work<Src, Tab>, size: usize) -> Self {
@@ -38,14 +38,20 @@ impl<'p, Src: Source, Tab> Batches<'p, Src, Tab> {
 }
 
 /// Writes batch after batch.
-pub(super) async fn write<D, Src, Tab>(mut driver: D, batches: Batches<'_, Src, Tab>) -> Result<Report, BulkError>
+///
+/// Takes [`Batches`] apart: with its lifetime, the compiler cannot prove that the future is `Send`.
+pub(super) async fn write<D, Src, Tab>(
+    mut driver: D,
+    mut work: Work<Src, Tab>,
+    size: usize,
+    mut progress: Option<Progress<'_>>,
+) -> Result<Report, BulkError>
 where
     D: Driver,
     Src: Source<Row: Insertable<Tab, Values: Values<Tab>>>,
     Tab: Table<SqlType: SqlType> + Default,
     Tab::FromClause: QueryFragment<Pg>,
 {
-    let Batches { mut work, size, mut progress } = batches;
     let mut done = Report::default();
     let mut first_row = 0;
     loop {

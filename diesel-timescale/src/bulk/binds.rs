@@ -88,7 +88,7 @@ impl Batch {
             let int =
                 |at: usize| value.get(at..at + 4).and_then(|int| int.try_into().ok()).map_or(0, i32::from_be_bytes);
             if value.len() >= 12 {
-                elements.oid = int(8).cast_unsigned();
+                elements.oid = u32::from_be_bytes(int(8).to_be_bytes());
             }
             // Arrays of more than one dimension have been refused.
             if int(0) == 1 {

@@ -22,25 +22,25 @@ use super::source::Streamed;
 use super::upsert::Upsert;
 use super::values::Values;
 use super::work;
+use crate::call::Call;
 
-/// Implements the verb for a call, by its steps on a driver.
+/// Implements [`Call`] for a type, by its steps on a driver.
 macro_rules! call {
     (
         [$($generics:tt)*] $call:ty => $output:ty
-        where [$($bounds:tt)*] send [$($send:tt)*]
-        { |$this:ident, $driver:ident| $steps:expr }
+        where [$($bounds:tt)*]
+        |$this:ident, $driver:ident| $steps:expr
     ) => {
-        impl<$($generics)*> $call
+        impl<$($generics)*> Call for $call
         where
             $($bounds)*
             Tab: Table<SqlType: SqlType> + Default,
             Tab::FromClause: QueryFragment<Pg>,
         {
-            /// Runs the call.
-            ///
-            /// # Errors
-            /// [`BulkError`].
-            pub fn call<Conn>(self, conn: &mut Conn) -> Result<$output, BulkError>
+            type Output = $output;
+            type Error = BulkError;
+
+            fn call<Conn>(self, conn: &mut Conn) -> Result<$output, BulkError>
             where
                 Conn: LoadConnection<Backend = Pg> + 'static,
             {
@@ -48,42 +48,35 @@ macro_rules! call {
                 driver::run($steps)
             }
 
-            call!(@asynchronous $output, [$($send)*], |$this, $driver| $steps);
-        }
-    };
-    (@asynchronous $output:ty, [$($send:tt)*], |$this:ident, $driver:ident| $steps:expr) => {
-        /// Runs the call on an asynchronous connection.
-        ///
-        /// # Errors
-        /// [`BulkError`].
-        #[cfg(feature = "async")]
-        pub fn call_async<Conn>(self, conn: &mut Conn) -> impl Future<Output = Result<$output, BulkError>> + Send
-        where
-            Conn: diesel_async::AsyncConnection<Backend = Pg>,
-            $($send)*
-        {
-            let ($this, $driver) = (self, driver::Asynchronous(conn));
-            $steps
+            #[cfg(feature = "async")]
+            fn call_async<Conn>(self, conn: &mut Conn) -> impl Future<Output = Result<$output, BulkError>> + Send
+            where
+                Conn: diesel_async::AsyncConnection<Backend = Pg>,
+                Self: Send,
+            {
+                let ($this, $driver) = (self, driver::Asynchronous(conn));
+                $steps
+            }
         }
     };
 }
 
 call! {
     [I, Tab] Upsert<Iter<I>, Tab> => Report
-    where [I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,] send []
-    { |this, driver| {
+    where [I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,]
+    |this, driver| {
         let writing = this.0.batch_of_all();
         work::write(driver, writing)
-    } }
+    }
 }
 
 call! {
     [I, Tab] Insert<Iter<I>, Tab> => Report
-    where [I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,] send []
-    { |this, driver| {
+    where [I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,]
+    |this, driver| {
         let writing = this.0.batch_of_all();
         work::write(driver, writing)
-    } }
+    }
 }
 
 call! {
@@ -94,26 +87,35 @@ call! {
         S: QueryFragment<Pg> + Clone + Send + 'static,
         Out: FromSqlRow<<S::SqlType as CompatibleType<Out, Pg>>::SqlType, Pg> + Send + 'static,
         Pg: QueryMetadata<S::SqlType>,
-    ] send []
-    { |this, driver| {
+    ]
+    |this, driver| {
         let Returning { work, selection, .. } = this;
         let writing = work.batch_of_all();
         returning::write(driver, writing, selection)
-    } }
+    }
 }
 
 call! {
-    [I, Tab] Batches<'_, Iter<I>, Tab> => Report
-    where [I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,] send [I: Send, I::Item: Send,]
-    { |this, driver| batches::write(driver, this) }
+    ['p, I, Tab] Batches<'p, Iter<I>, Tab> => Report
+    where [I: Iterator<Item: Insertable<Tab, Values: Values<Tab>> + Send> + Send,]
+    |this, driver| batches::write(driver, this.work, this.size, this.progress)
 }
 
 #[cfg(feature = "async")]
 impl<S, Tab> Batches<'_, Streamed<S>, Tab>
 where
-    S: futures_core::Stream<Item: Insertable<Tab, Values: Values<Tab>>>,
+    S: futures_core::Stream<Item: Insertable<Tab, Values: Values<Tab>> + Send> + Send,
     Tab: Table<SqlType: SqlType> + Default,
     Tab::FromClause: QueryFragment<Pg>,
 {
-    call!(@asynchronous Report, [S: Send, S::Item: Send,], |this, driver| batches::write(driver, this));
+    /// Runs the call. (It is no [`Call`]: a stream cannot be waited for on a synchronous connection.)
+    ///
+    /// # Errors
+    /// [`BulkError::Batch`].
+    pub fn call<Conn>(self, conn: &mut Conn) -> impl Future<Output = Result<Report, BulkError>> + Send
+    where
+        Conn: diesel_async::AsyncConnection<Backend = Pg>,
+    {
+        batches::write(driver::Asynchronous(conn), self.work, self.size, self.progress)
+    }
 }

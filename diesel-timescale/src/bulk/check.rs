@@ -19,18 +19,11 @@ pub(super) fn values(column: &Column, problems: &mut Problems) {
             }
         }
     };
+    // One look at all values together: hardly any batch has such a value.
+    let has = |byte: u8| column.bytes.all().contains(&byte);
     match column.info.oid {
-        oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON => {
-            // One look at all values together: hardly any batch has such a value.
-            if column.bytes.all().contains(&0) {
-                each(&text);
-            }
-        }
-        oid::JSONB => {
-            if column.bytes.all().contains(&b'\\') || column.bytes.all().contains(&0) {
-                each(&jsonb);
-            }
-        }
+        oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON if has(0) => each(&text),
+        oid::JSONB if has(b'\\') || has(0) => each(&jsonb),
         oid::TIMESTAMP | oid::TIMESTAMPTZ => each(&|value| {
             let at = i64::from_be_bytes(value.try_into().ok()?);
             let is_infinite = at == i64::MIN || at == i64::MAX;

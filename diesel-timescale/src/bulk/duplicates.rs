@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use foldhash::HashMap;
+
 use super::batch::Batch;
 use super::bytes::ColumnBytes;
 use super::validation::{InvalidRows, Problem, Problems};
@@ -31,20 +33,29 @@ pub(super) fn resolve(
     policy: OnDuplicate,
 ) -> Result<(), InvalidRows> {
     let columns: Vec<&ColumnBytes> = key.iter().map(|index| &batch.columns[*index].bytes).collect();
-    let compare = |a: u32, b: u32| {
-        let mut orders = columns.iter().map(|column| column.get(a as usize).cmp(&column.get(b as usize)));
-        orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
-    };
-    let is_null = |row: u32| nulls_distinct && columns.iter().any(|column| column.get(row as usize).is_none());
     let mut order = std::mem::take(&mut batch.order);
-    if !order.windows(2).all(|pair| compare(pair[0], pair[1]).is_lt()) {
-        // Stable: of rows with the same key, the first one comes first.
-        match SortKeys::new(&columns, batch.rows) {
-            Some(keys) => order.sort_by(|a, b| keys.get(*a).cmp(keys.get(*b))),
-            None => order.sort_by(|a, b| compare(*a, *b)),
+    let kept = match codes(&columns, batch.rows) {
+        Some(codes) => {
+            let code = |row: u32| codes[row as usize];
+            if !order.is_sorted_by(|a, b| code(*a) < code(*b)) {
+                let mut coded: Vec<_> = order.iter().map(|row| (code(*row), *row)).collect();
+                coded.sort_unstable();
+                order = coded.into_iter().map(|(_, row)| row).collect();
+            }
+            keep(order, |a, b| code(a) == code(b), policy, || names(batch, key))?
         }
-    }
-    batch.order = keep(order, |a, b| compare(a, b).is_eq() && !is_null(a), policy, || names(batch, key))?;
+        None => {
+            let compare = |a: &u32, b: &u32| {
+                let mut orders = columns.iter().map(|column| column.get(*a as usize).cmp(&column.get(*b as usize)));
+                orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+            };
+            let is_null = |row: u32| nulls_distinct && batch.is_null_in(key, row);
+            // Stable: of rows with the same key, the first one comes first.
+            order.sort_by(compare);
+            keep(order, |a, b| compare(&a, &b).is_eq() && !is_null(a), policy, || names(batch, key))?
+        }
+    };
+    batch.order = kept;
     Ok(())
 }
 
@@ -92,38 +103,70 @@ fn keep(
     Ok(kept)
 }
 
-/// The key of each row as one string of bytes that sorts as its columns do.
-struct SortKeys {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
+/// A number for the key of each row that compares as its bytes do; `None` if that takes more than 16 bytes, or does not
+/// pay off.
+fn codes(columns: &[&ColumnBytes], rows: usize) -> Option<Vec<u128>> {
+    if columns.len() > 2 || columns.iter().any(|column| column.has_nulls()) {
+        return None;
+    }
+    let mut codes = vec![0; rows];
+    for column in columns {
+        if column.is_fixed() && column.all().len() <= 8 * rows {
+            for (code, value) in codes.iter_mut().zip(column.iter().flatten()) {
+                let value = value.iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
+                *code = *code << 64 | u128::from(value);
+            }
+        } else {
+            let ranks = ranks(column, rows)?;
+            for (code, rank) in codes.iter_mut().zip(ranks) {
+                *code = *code << 64 | u128::from(rank);
+            }
+        }
+    }
+    Some(codes)
 }
 
-impl SortKeys {
-    /// `None` where it could not be told where a value ends.
-    fn new(columns: &[&ColumnBytes], rows: usize) -> Option<Self> {
-        let fixed: Vec<bool> = columns.iter().map(|column| column.is_fixed()).collect();
-        let capacity = columns.iter().map(|column| column.all().len() + rows).sum();
-        let mut keys = Self { bytes: Vec::with_capacity(capacity), ends: Vec::with_capacity(rows) };
-        for row in 0..rows {
-            for (column, fixed) in columns.iter().zip(&fixed) {
-                let value = column.get(row)?;
-                keys.bytes.extend_from_slice(value);
-                if !fixed {
-                    if value.contains(&0) {
-                        return None;
-                    }
-                    keys.bytes.push(0);
-                }
-            }
-            keys.ends.push(keys.bytes.len());
+/// The rank of each value among the different ones, if most values are there several times.
+fn ranks(column: &ColumnBytes, rows: usize) -> Option<Vec<u64>> {
+    let mut places: HashMap<&[u8], usize> = HashMap::default();
+    let mut of_rows = Vec::with_capacity(rows);
+    for value in column.iter().flatten() {
+        let place = places.len();
+        of_rows.push(*places.entry(value).or_insert(place));
+        if places.len() > rows / 4 + 16 {
+            return None;
         }
-        Some(keys)
+    }
+    let mut values: Vec<_> = places.into_iter().collect();
+    values.sort_unstable();
+    let mut ranks = vec![0; values.len()];
+    for (rank, (_, place)) in (0..).zip(values) {
+        ranks[place] = rank;
+    }
+    Some(of_rows.into_iter().map(|place| ranks[place]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(values: &[&[u8]]) -> ColumnBytes {
+        let mut column = ColumnBytes::with_capacity(values.len());
+        values.iter().for_each(|value| column.push(Some(value)));
+        column
     }
 
-    #[inline]
-    fn get(&self, row: u32) -> &[u8] {
-        let row = row as usize;
-        let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        &self.bytes[start..self.ends[row]]
+    /// Whatever the way, the order is that of the bytes, column by column: writers must agree on it.
+    #[test]
+    fn codes_compare_as_the_bytes_do() {
+        let texts = column(&[b"b", b"ab", b"a", b"", b"a\xff", b"ab", b"a\0", b"b"]);
+        let numbers = column(&[&[0, 9], &[0, 1], &[9, 0], &[1, 1], &[0, 0], &[0, 2], &[255, 0], &[0, 9]]);
+        for columns in [vec![&texts], vec![&numbers], vec![&texts, &numbers], vec![&numbers, &texts]] {
+            let codes = codes(&columns, 8).unwrap();
+            let bytes = |row: usize| columns.iter().map(|column| column.get(row)).collect::<Vec<_>>();
+            for (a, b) in (0..8).flat_map(|a| (0..8).map(move |b| (a, b))) {
+                assert_eq!(codes[a].cmp(&codes[b]), bytes(a).cmp(&bytes(b)), "{a} {b}");
+            }
+        }
     }
 }

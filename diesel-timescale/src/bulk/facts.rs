@@ -6,6 +6,7 @@ use super::batch::Batch;
 use super::driver::Driver;
 use super::error::{BulkError, NoUniqueIndex};
 use super::oid;
+use super::settings::Settings;
 use super::statement::{Bind, Statement};
 
 /// A table, its columns that are written, and its unique indexes.
@@ -50,6 +51,7 @@ pub(super) async fn read<D: Driver>(
     table: &str,
     batch: &Batch,
     key: &[usize],
+    settings: &Settings,
 ) -> Result<Facts, BulkError> {
     let names: Vec<_> = batch.columns.iter().map(|column| column.info.name).collect();
     let key_names: Vec<_> = key.iter().map(|index| names[*index]).collect();
@@ -61,8 +63,10 @@ pub(super) async fn read<D: Driver>(
     if let Some(kind) = not_a_table(&kind) {
         return Err(BulkError::NotATable { table: table.to_owned(), kind });
     }
-    let (types, defaults, generated) = columns;
-    refuse(table, &names, &types, &generated)?;
+    let (types, defaults, is_generated, is_identity) = columns;
+    let is_identity = is_identity.into_iter().map(|is_identity| is_identity && !settings.overriding_system_value);
+    let is_computed: Vec<_> = is_generated.into_iter().zip(is_identity).map(|(a, b)| a || b).collect();
+    refuse(table, &names, &types, &is_computed)?;
     let (key_types, collations, base_types, exact) = key_columns;
     let (unique_indexes, has_target, nulls_distinct) = indexes;
     if !key.is_empty() && !has_target {
@@ -109,13 +113,13 @@ fn not_a_table(kind: &str) -> Option<&'static str> {
     }
 }
 
-fn refuse(table: &str, names: &[&str], types: &[Option<String>], generated: &[bool]) -> Result<(), BulkError> {
+fn refuse(table: &str, names: &[&str], types: &[Option<String>], is_computed: &[bool]) -> Result<(), BulkError> {
     let (table, names) = (table.to_owned(), || names.iter().map(|&name| name.to_owned()));
     let columns: Vec<_> = names().zip(types).filter(|(_, found)| found.is_none()).map(|(name, _)| name).collect();
     if !columns.is_empty() {
         return Err(BulkError::NoColumn { table, columns });
     }
-    let columns: Vec<_> = names().zip(generated).filter(|(_, is)| **is).map(|(name, _)| name).collect();
+    let columns: Vec<_> = names().zip(is_computed).filter(|(_, is)| **is).map(|(name, _)| name).collect();
     if !columns.is_empty() {
         return Err(BulkError::GeneratedColumn { table, columns });
     }
@@ -138,14 +142,14 @@ async fn is_hypertable<D: Driver>(driver: &mut D, table: &str) -> Result<bool, B
 
 type SqlTypes = (
     (Text, Bool, Bool, Bool, Bool, Bool),
-    (Array<Nullable<Text>>, Array<Nullable<Text>>, Array<Bool>),
+    (Array<Nullable<Text>>, Array<Nullable<Text>>, Array<Bool>, Array<Bool>),
     (Array<Nullable<Text>>, Array<Nullable<Text>>, Array<Oid>, Array<Bool>),
     (Array<Text>, Bool, Bool),
 );
 
 type Row = (
     (String, bool, bool, bool, bool, bool),
-    (Vec<Option<String>>, Vec<Option<String>>, Vec<bool>),
+    (Vec<Option<String>>, Vec<Option<String>>, Vec<bool>, Vec<bool>),
     (Vec<Option<String>>, Vec<Option<String>>, Vec<u32>, Vec<bool>),
     (Vec<String>, bool, bool),
 );

@@ -58,6 +58,13 @@ impl<Tab> Into<Tab> {
 pub struct Insert<Src: Source, Tab>(pub(super) Work<Src, Tab>);
 
 impl<Src: Source, Tab> Insert<Src, Tab> {
+    /// Stores the values that the rows have for a column that is `GENERATED ALWAYS AS IDENTITY`, as
+    /// [`Upsert::overriding_system_value`](super::Upsert::overriding_system_value) does.
+    pub fn overriding_system_value(mut self) -> Self {
+        self.0.settings.overriding_system_value = true;
+        self
+    }
+
     /// Runs the checks of the row type before anything is sent: [`Validate`].
     pub fn validate(mut self) -> Self
     where

@@ -39,6 +39,8 @@
 //! same is what that index says, also for types and collations that call values equal which are not identical, and for
 //! `NULLS NOT DISTINCT`. Values have changed if any of their bits have: `1.0` and `1.00`, `0.0` and `-0.0` are two.
 //!
+//! The role needs the rights to INSERT, UPDATE and SELECT.
+//!
 //! # Writers side by side
 //! Rows are written in the order of their keys, whatever the order of the batch, so that several writers do not deadlock.
 //! An upsert of up to 499 rows is one statement. A larger one looks first at what is stored: a batch of new rows is
@@ -57,6 +59,7 @@
 //! them under its feature `i-implement-a-third-party-backend-and-opt-into-breaking-changes`, and may change them with each
 //! minor release: this crate requires `diesel = "~2.3"`, as diesel-async does.
 
+mod alike;
 mod array;
 mod batch;
 mod batches;

@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::facts::Facts;
 use super::oid;
-use super::settings::Update;
+use super::settings::Settings;
 use super::sql::{Piece, quote};
 
 /// How the values of a column are sent.
@@ -52,13 +52,14 @@ pub(super) struct Plan {
     pub(super) set: Vec<Set>,
     /// The column of the key that bounds a look at the table.
     pub(super) range: Option<usize>,
+    pub(super) overriding_system_value: bool,
 }
 
 /// Dictionaries are short, as an array finds an element by walking to it.
 const LONGEST_DICTIONARY: usize = 256;
 
 impl Plan {
-    pub(super) fn new(table: String, batch: &Batch, key: &[usize], update: &Update, facts: Option<&Facts>) -> Self {
+    pub(super) fn new(table: String, batch: &Batch, key: &[usize], settings: &Settings, facts: Option<&Facts>) -> Self {
         let names: Vec<_> = batch.columns.iter().map(|column| quote(column.info.name)).collect();
         let mut columns = Vec::with_capacity(names.len());
         for (index, column) in batch.columns.iter().enumerate() {
@@ -79,6 +80,7 @@ impl Plan {
                 default: default.filter(|_| column.has_defaults()),
             });
         }
+        let update = &settings.update;
         let keep = |index: usize| update.keep_if_null.contains(&batch.columns[index].info.name);
         let set = (0..batch.columns.len())
             .filter(|index| update.is_updated(batch.columns[*index].info.name, key.contains(index)))
@@ -86,7 +88,8 @@ impl Plan {
             .collect();
         let range =
             oid::RANGES.iter().find_map(|oid| key.iter().copied().find(|index| batch.columns[*index].info.oid == *oid));
-        Self { table, columns, names, key: key.to_vec(), set, range }
+        let overriding_system_value = settings.overriding_system_value;
+        Self { table, columns, names, key: key.to_vec(), set, range, overriding_system_value }
     }
 
     /// The columns of the key that do not bound a look.

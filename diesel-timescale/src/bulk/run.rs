@@ -3,6 +3,7 @@
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::{BigInt, Bool};
 
+use super::alike;
 use super::batch::Batch;
 use super::binds::SAMPLE;
 use super::driver::Driver;
@@ -64,7 +65,7 @@ impl Writing {
     }
 
     pub(super) async fn facts<D: Driver>(&self, driver: &mut D) -> Result<Facts, BulkError> {
-        facts::read(driver, &self.target.table, &self.batch, &self.key).await
+        facts::read(driver, &self.target.table, &self.batch, &self.key, &self.settings).await
     }
 
     /// Whether one statement is not enough, or cannot be made of the rows alone.
@@ -74,6 +75,7 @@ impl Writing {
             || self.batch.columns.iter().any(super::batch::Column::has_defaults)
             || !self.key.iter().all(is_exact)
             || self.key.iter().any(|index| self.batch.columns[*index].bytes.has_nulls())
+            || alike::has_keys_alike(&self.batch, &self.key)
     }
 
     /// Rows that are new, as the caller knows.
@@ -89,20 +91,20 @@ impl Writing {
     }
 
     pub(super) fn plan(&self, facts: Option<&Facts>) -> Plan {
-        Plan::new(self.target.table.clone(), &self.batch, &self.key, &self.settings.update, facts)
+        Plan::new(self.target.table.clone(), &self.batch, &self.key, &self.settings, facts)
     }
 
     /// One statement; the catalogs are asked only if it fails.
     async fn upsert_at_once<D: Driver>(&mut self, driver: &mut D) -> Result<Counts, BulkError> {
         duplicates::resolve(&mut self.batch, &self.key, true, self.settings.on_duplicate)?;
         let plan = self.plan(None);
-        match self.counts(driver, &plan, plan.upsert()).await {
+        match self.upsert_few(driver, &plan).await {
             Err(error) if is_unknown(&error) => {
                 let facts = self.facts(driver).await?;
                 if facts.key.is_exact {
                     return Err(error);
                 }
-                // Keys of the batch that the index calls equal.
+                // Keys of the batch that the index calls the same.
                 self.upsert_knowing(driver, &facts).await
             }
             result => result,
@@ -125,8 +127,11 @@ impl Writing {
             duplicates::resolve_by_rank(&mut self.batch, key, facts.key.nulls_distinct, &ranks, policy)?;
         }
         let table = &facts.table;
+        if self.batch.len() < FEW {
+            return self.upsert_few(driver, &plan).await;
+        }
         // Looks and plain inserts are for tables where they find and do what ON CONFLICT would.
-        if self.batch.len() < FEW || !facts.key.is_exact || table.has_rules || table.is_inherited {
+        if !facts.key.is_exact || table.has_rules || table.is_inherited {
             return self.counts(driver, &plan, plan.upsert()).await;
         }
         let probe = self.batch.statement::<(Bool, BigInt, Bool)>(&plan, plan.probe(&self.batch));
@@ -144,6 +149,14 @@ impl Writing {
             plan.upsert()
         };
         self.counts(driver, &plan, sql).await
+    }
+
+    async fn upsert_few<D: Driver>(&self, driver: &mut D, plan: &Plan) -> Result<Counts, BulkError> {
+        let statement = self.batch.statement::<(Bool,)>(plan, plan.upsert_few(self.batch.len()));
+        let written: Vec<(bool,)> = driver.load(statement).await.map_err(|error| self.told(error))?;
+        let inserted = written.iter().filter(|(is_new,)| *is_new).count();
+        let count = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
+        Ok((count(inserted), count(written.len() - inserted)))
     }
 
     async fn counts<D: Driver>(&self, driver: &mut D, plan: &Plan, sql: Sql) -> Result<Counts, BulkError> {

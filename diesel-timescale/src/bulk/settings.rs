@@ -35,4 +35,6 @@ pub(super) struct Settings {
     pub(super) key: Vec<&'static str>,
     pub(super) update: Update,
     pub(super) on_duplicate: OnDuplicate,
+    /// Whether the rows bring ids for a column that is `GENERATED ALWAYS AS IDENTITY`.
+    pub(super) overriding_system_value: bool,
 }

@@ -46,8 +46,6 @@ pub fn upsert<I: IntoIterator>(rows: I) -> Rows<Iter<I::IntoIter>> {
 /// # let (_db, conn) = database::TestDb::with(TABLE);
 /// # drop(conn);
 /// # let mut conn = _db.connect_async().await;
-/// # #[allow(unused_imports)]
-/// # use diesel_timescale::asynchronous::Call;
 /// use diesel_timescale::bulk;
 ///
 /// // Any stream.
@@ -161,6 +159,14 @@ where
     /// ```
     pub fn on_duplicate(mut self, on_duplicate: OnDuplicate) -> Self {
         self.0.settings.on_duplicate = on_duplicate;
+        self
+    }
+
+    /// Stores the values that the rows have for a column that is `GENERATED ALWAYS AS IDENTITY`, as SQL's
+    /// `OVERRIDING SYSTEM VALUE`: for ids that were taken from its sequence before. Default: such rows are refused with
+    /// [`BulkError::GeneratedColumn`](super::BulkError::GeneratedColumn).
+    pub fn overriding_system_value(mut self) -> Self {
+        self.0.settings.overriding_system_value = true;
         self
     }
 

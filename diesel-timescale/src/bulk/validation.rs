@@ -27,6 +27,11 @@ use std::fmt;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no checks of its own",
+    label = "needs `impl Validate for` the row type",
+    note = "without `.validate()`, rows are checked for what PostgreSQL would refuse"
+)]
 pub trait Validate {
     /// Adds what is wrong with this row. Default: nothing is.
     fn validate(&self, problems: &mut Problems) {

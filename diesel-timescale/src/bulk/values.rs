@@ -146,7 +146,7 @@ where
     }
 }
 
-impl<'v, C, ST, U, Tab> ColumnValues<Tab> for ColumnInsertValue<C, &'v Bound<ST, U>>
+impl<C, ST, U, Tab> ColumnValues<Tab> for ColumnInsertValue<C, &Bound<ST, U>>
 where
     C: Column<Table = Tab> + Expression<SqlType = ST> + 'static,
     Pg: HasSqlType<ST>,

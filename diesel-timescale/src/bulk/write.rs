@@ -68,6 +68,9 @@ impl Plan {
     pub(super) fn insert_into(&self, sql: &mut Sql) {
         sql.push(format!("INSERT INTO {} AS t (", self.table));
         sql.list(&self.columns, |sql, column| _ = sql.push(&column.name)).push(") ");
+        if self.overriding_system_value {
+            sql.push("OVERRIDING SYSTEM VALUE ");
+        }
     }
 
     /// Rows that are known to be new.
@@ -105,6 +108,23 @@ impl Plan {
         self.rows(&mut sql, false);
         self.on_conflict(&mut sql);
         sql.push(COUNTS);
+        sql
+    }
+
+    /// The same for few rows: gives for each row that was written whether it is new, which the client counts faster.
+    pub(super) fn upsert_few(&self, rows: usize) -> Sql {
+        let mut sql = Sql::default();
+        self.insert_into(&mut sql);
+        let is_plain = |column: &PlannedColumn| column.encoding == Encoding::Plain && column.default.is_none();
+        if rows == 1 && self.columns.iter().all(is_plain) {
+            // The plan of a row of values is kept; one of arrays is made anew, as PostgreSQL sees how short they are.
+            sql.push("VALUES (").list(&self.columns, |sql, column| _ = sql.bind(Piece::First(column.index)));
+            sql.push(")");
+        } else {
+            self.rows(&mut sql, false);
+        }
+        self.on_conflict(&mut sql);
+        sql.push(" RETURNING t.xmax = 0");
         sql
     }
 }

@@ -1,6 +1,7 @@
 //! As many columns as Diesel has tuples for.
 
 use diesel::prelude::*;
+use diesel_timescale::Call;
 use diesel_timescale::bulk;
 
 use super::database::{TestDb, value};

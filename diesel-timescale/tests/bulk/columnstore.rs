@@ -1,5 +1,6 @@
 //! Chunks in the columnstore.
 
+use diesel_timescale::Call;
 use diesel_timescale::bulk::{self, Report};
 
 use super::database::{has_columnstore, sql, value};

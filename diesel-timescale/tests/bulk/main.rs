@@ -1,11 +1,11 @@
 //! Bulk writes of tables that the crate has never seen.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod asynchronous;
 mod attacks;
 mod calls;
 mod columns;
 mod columnstore;
-mod compile_fail;
 mod database;
 mod model;
 mod races;

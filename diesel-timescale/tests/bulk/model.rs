@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel_timescale::Call;
 use diesel_timescale::bulk::{self, OnDuplicate, Report};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier};
 
 use diesel::prelude::*;
+use diesel_timescale::Call;
 use diesel_timescale::bulk::{self, BulkError, Report};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;

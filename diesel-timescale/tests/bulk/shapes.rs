@@ -9,6 +9,7 @@ use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::serialize::{IsNull, Output, ToSql};
+use diesel_timescale::Call;
 use diesel_timescale::bulk::{self, BulkError, Problem, Report};
 
 use super::database::{TestDb, sql, value};
@@ -196,9 +197,11 @@ async fn every_shape_async() {
         let rows = all_things(count);
         let total = u64::try_from(count).unwrap();
         let before = if count == 20 { 0 } else { 20 };
-        let done = bulk::upsert(&rows).on_conflict((things::id, things::at)).call_async(&mut conn).await.unwrap();
+        let call = bulk::upsert(&rows).on_conflict((things::id, things::at));
+        let done = diesel_timescale::asynchronous::Call::call(call, &mut conn).await.unwrap();
         assert_eq!(done, report(total - before, 0, before, 0));
-        let done = bulk::upsert(&rows).on_conflict((things::id, things::at)).call_async(&mut conn).await.unwrap();
+        let call = bulk::upsert(&rows).on_conflict((things::id, things::at));
+        let done = diesel_timescale::asynchronous::Call::call(call, &mut conn).await.unwrap();
         assert_eq!(done, report(0, 0, total, 0));
         sync = tokio::task::spawn_blocking(move || {
             assert_stored(&mut sync, count);
@@ -301,6 +304,8 @@ fn tuples_of_assignments_are_rows_too() {
     assert_eq!(done, report(2, 0, 0, 0));
 }
 
+type Returned = (i32, Option<i32>, DateTime<Utc>);
+
 #[test]
 fn stored_rows_are_returned_in_the_order_of_the_input() {
     for count in [20, 700] {
@@ -308,11 +313,10 @@ fn stored_rows_are_returned_in_the_order_of_the_input() {
         let mut rows = all_things(count);
         rows.swap(3, 11);
         rows.push(rows[2].clone());
-        let call =
-            |conn: &mut PgConnection, rows: &[NewThing<'_>]| -> (Report, Vec<(i32, Option<i32>, DateTime<Utc>)>) {
-                let call = bulk::upsert(rows).on_conflict((things::id, things::at));
-                call.returning((things::id, things::generated, things::made_at)).call(conn).unwrap()
-            };
+        let call = |conn: &mut PgConnection, rows: &[NewThing<'_>]| -> (Report, Vec<Returned>) {
+            let call = bulk::upsert(rows).on_conflict((things::id, things::at));
+            call.returning((things::id, things::generated, things::made_at)).call(conn).unwrap()
+        };
         let expected: Vec<_> =
             rows.iter().map(|row| (row.id, Some(row.id * 2), "2020-01-01T00:00:00Z".parse().unwrap())).collect();
         let total = u64::try_from(count).unwrap();
