@@ -51,7 +51,7 @@ const fn release(minor: u32, patch: u32) -> TimescaleVersion {
 }
 
 /// The faults that this crate knows of. All of them are about native foreign keys to a hypertable, which are
-/// possible since 2.16, and which [`verify`](crate::verify()) therefore reports.
+/// possible since 2.16.
 pub const KNOWN_ISSUES: &[KnownIssue] = &[
     KnownIssue {
         id: "false_foreign_key_violations",
