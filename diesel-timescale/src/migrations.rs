@@ -27,7 +27,7 @@ use diesel::connection::{LoadConnection, TransactionManager};
 use diesel::migration::{self, Migration, MigrationSource, MigrationVersion};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{Bool, Nullable, Text};
 use diesel_migrations::MigrationHarness;
 pub use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
@@ -53,7 +53,21 @@ pub fn install<C>(conn: &mut C) -> Result<Vec<String>>
 where
     C: LoadConnection<Backend = Pg> + 'static,
 {
-    own_history().run(conn, MIGRATIONS)
+    atomically(conn, |conn| {
+        let history = own_history();
+        // Diesel's harness may have reverted them: that of another application, say, in a schema of its own.
+        let forgotten: bool = diesel::select(diesel::dsl::sql::<Bool>(
+            "to_regclass('diesel_timescale.diesel_timescale_migrations') IS NOT NULL \
+             AND to_regproc('diesel_timescale.refuse') IS NULL",
+        ))
+        .get_result(conn)?;
+        if forgotten {
+            let mut applied = Applied { table: history.table(conn)?, conn };
+            applied.lock(&history)?;
+            applied.forget()?;
+        }
+        history.run(conn, MIGRATIONS)
+    })
 }
 
 /// Drops the functions of this crate. What calls them must be gone.

@@ -61,6 +61,11 @@ where
         Ok(())
     }
 
+    /// Clears the table: nothing of what it says is there any more.
+    pub(super) fn forget(&mut self) -> QueryResult<()> {
+        self.conn.batch_execute(&format!("DELETE FROM {}", self.table))
+    }
+
     pub(super) fn refuse_if_migrated_elsewhere(&mut self, migrations: &impl MigrationSource<Pg>) -> Result<()> {
         let schema: Option<String> =
             diesel::select(diesel::dsl::sql::<Nullable<Text>>("current_schema()::text")).get_result(self.conn)?;
