@@ -89,7 +89,7 @@ const fn release(minor: u32, patch: u32) -> TimescaleVersion {
     TimescaleVersion::new(2, minor, patch)
 }
 
-/// The faults that this crate knows of. [`verify`](crate::verify()) reports those about native foreign keys to a
+/// The faults that this crate knows of. `verify` of occupancy-models reports those about native foreign keys to a
 /// hypertable (possible since 2.16) where there is one, and those about jobs where there are jobs.
 pub const KNOWN_ISSUES: &[KnownIssue] = &[
     KnownIssue {

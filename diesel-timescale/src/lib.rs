@@ -1,4 +1,4 @@
-//! TimescaleDB for any Diesel table.
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
 #[cfg(feature = "async")]
@@ -24,6 +24,7 @@ mod hypertable;
 mod jobs;
 mod known_issues;
 mod policies;
+mod refresh;
 mod server;
 mod size;
 mod time_column;
@@ -38,10 +39,7 @@ pub use columnstore::{
     Columnstore, ColumnstoreStats, add_columnstore_policy, columnstore, columnstore_stats, disable_columnstore,
     remove_columnstore_policy, to_columnstore, to_rowstore,
 };
-pub use continuous_aggregate::{
-    AggregateOutcome, ContinuousAggregate, add_refresh_policy, continuous_aggregate, drop_continuous_aggregate,
-    refresh, remove_refresh_policy, set_materialized_only,
-};
+pub use continuous_aggregate::{AggregateOutcome, ContinuousAggregate, continuous_aggregate};
 pub use error::{Error, HypertableError, ReferenceError, Result};
 pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_extension};
 pub use feature::{Feature, Unsupported};
@@ -52,6 +50,9 @@ pub use jobs::{AlterJob, Job, alter_job, delete_job, jobs, run_job};
 pub use known_issues::{IssueSubject, KNOWN_ISSUES, KnownIssue, issues_of, known_issues};
 pub use migrations::MIGRATIONS;
 pub use policies::{add_retention_policy, remove_retention_policy};
+pub use refresh::{
+    add_refresh_policy, drop_continuous_aggregate, refresh, remove_refresh_policy, set_materialized_only,
+};
 pub use server::{Edition, Server, ServerQuery, TimescaleVersion, UnknownVersion};
 pub use size::{ChunkSize, Size, approximate_row_count, chunk_sizes, size};
 pub use time_column::{TimeColumn, TimeType};

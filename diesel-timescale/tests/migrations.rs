@@ -180,6 +180,18 @@ fn a_schema_of_that_name_that_somebody_else_has_made_is_refused() {
     drop(db);
 }
 
+#[test]
+fn functions_that_diesels_harness_has_reverted_are_installed_again() {
+    use diesel_migrations::MigrationHarness;
+
+    let (_db, mut conn) = TestDb::installed();
+    conn.run_pending_migrations(diesel_timescale::MIGRATIONS).unwrap();
+    conn.revert_all_migrations(diesel_timescale::MIGRATIONS).unwrap();
+    assert!(sql_error(&mut conn, "SELECT diesel_timescale.require_timescaledb()").contains("does not exist"));
+    assert!(!migrations::install(&mut conn).unwrap().is_empty());
+    assert_eq!(migrations::run(&mut conn, "application", APPLICATION).unwrap(), VERSIONS);
+}
+
 #[cfg(feature = "async")]
 #[tokio::test]
 async fn an_application_on_diesel_async_runs_its_migrations_the_same_way() {
