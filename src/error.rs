@@ -1,8 +1,9 @@
 //! What can go wrong, typed.
 
-use crate::bulk::{BatchError, InvalidRow};
-use crate::timescale::Unsupported;
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
+use diesel_timescale::transaction::Transient;
+
+use crate::bulk::{BatchError, InvalidRow};
 
 /// The result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -14,31 +15,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A hypertable could not be set up.
+    /// Hypertables, references to their rows, or migrations: what the crate below refuses for any table.
     #[error(transparent)]
-    Hypertable(#[from] HypertableError),
-    /// The server does not have the feature. Nothing was sent.
-    #[error(transparent)]
-    Unsupported(#[from] Unsupported),
-    /// A view of that name is there already, and defined otherwise. Nothing has changed.
-    #[error("{message}. {remedy}")]
-    OtherAggregate {
-        /// Names the view.
-        message: String,
-        /// The view.
-        view: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The statement cannot run inside a transaction. Nothing was sent.
-    #[error("{statement} cannot run inside a transaction: run it on the connection itself")]
-    InsideTransaction {
-        /// The statement.
-        statement: &'static str,
-    },
-    /// A reference to sensor events, or what removes events, was refused.
-    #[error(transparent)]
-    Reference(#[from] ReferenceError),
+    Timescale(diesel_timescale::Error),
     /// An id that came with a row was refused.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -51,209 +30,9 @@ pub enum Error {
     /// A batch of many failed. It has left nothing, and those before it stay.
     #[error(transparent)]
     Batch(#[from] BatchError),
-    /// The migrations were run through Diesel's own bookkeeping before.
-    #[error(
-        "these migrations are in __diesel_schema_migrations already: go on with run_pending_migrations(MIGRATIONS), \
-         or move their rows to {table}"
-    )]
-    MigratedElsewhere {
-        /// This crate's own bookkeeping table.
-        table: &'static str,
-    },
-    /// A migration failed.
-    #[error("migration failed: {0}")]
-    Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The database, or the way to it.
     #[error(transparent)]
     Database(DieselError),
-}
-
-/// Why a table was not made a hypertable. Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum HypertableError {
-    /// The server has no TimescaleDB.
-    #[error("{message}. {remedy}")]
-    ExtensionUnavailable {
-        /// Names the server.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The server has TimescaleDB, and this database does not.
-    #[error("{message}. Mend: {remedy}")]
-    ExtensionNotCreated {
-        /// Names the database.
-        message: String,
-        /// The statement that creates it.
-        remedy: String,
-    },
-    /// The extension is created, and its library is not in `shared_preload_libraries`.
-    #[error("{message}. {remedy}")]
-    ExtensionNotLoaded {
-        /// Says so.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// TimescaleDB is older than this crate supports.
-    #[error("{message}. Mend: {remedy}")]
-    ServerTooOld {
-        /// Names what was found and what is needed.
-        message: String,
-        /// The release that was found.
-        found: String,
-        /// The statement that updates it.
-        remedy: String,
-    },
-    /// The chunk interval is shorter than a microsecond.
-    #[error("{message}. {remedy}")]
-    ChunkInterval {
-        /// Names the interval.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The table has no such column of type `timestamptz`.
-    #[error("{message}. {remedy}")]
-    NoTimeColumn {
-        /// Names the table and the column.
-        message: String,
-        /// The table.
-        table: String,
-        /// The column.
-        column: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// A view, or a partitioned, inherited, temporary or unlogged table.
-    #[error("{message}. {remedy}")]
-    NotATable {
-        /// Names the relation.
-        message: String,
-        /// The relation.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// A unique index or primary key lacks the partition column.
-    #[error("{message}. Mend: {remedy}")]
-    UniqueIndexLacksTime {
-        /// Names the index, the table and the column.
-        message: String,
-        /// The table.
-        table: String,
-        /// The index.
-        index: String,
-        /// The statement that mends it.
-        remedy: String,
-    },
-    /// The table has rows, and their migration was not asked for.
-    #[error("{message}. {remedy}")]
-    TableNotEmpty {
-        /// Names the table.
-        message: String,
-        /// The table.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The table is a hypertable on another column.
-    #[error("{message}. {remedy}")]
-    OtherTimeColumn {
-        /// Names the table and both columns.
-        message: String,
-        /// The table.
-        table: String,
-        /// The column that it is partitioned on.
-        column: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The table is a hypertable, and the caller did not allow that.
-    #[error("{message}. {remedy}")]
-    AlreadyAHypertable {
-        /// Names the table.
-        message: String,
-        /// The table.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// A foreign key references the table.
-    #[error("{message}. {breaks} Mend: {remedy}")]
-    ReferencedByForeignKey {
-        /// Names the table, the foreign key and where it is.
-        message: String,
-        /// The table.
-        table: String,
-        /// The foreign key.
-        constraint: String,
-        /// What would break.
-        breaks: String,
-        /// What to do.
-        remedy: String,
-    },
-}
-
-/// Why a reference to sensor events, or a change of events, was refused. Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReferenceError {
-    /// Retention and `TRUNCATE` could not see all references above READ COMMITTED.
-    #[error("{message}. {remedy}")]
-    IsolationTooHigh {
-        /// Names the operation and the isolation level.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The id or the timestamp of an event was to change.
-    #[error("{message}. {remedy}")]
-    KeyChange {
-        /// Names the old key and the new one.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// Dropping chunks, or a retention policy of the server's own, would leave references to rows that are gone.
-    #[error("{message}. {remedy}")]
-    LossOfReferencedRows {
-        /// Names the operation and the table.
-        message: String,
-        /// The table.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// Retention would keep nothing.
-    #[error("{message}. {remedy}")]
-    RetentionInterval {
-        /// Names the interval.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// Retention could not lock what it drops for as long as it was allowed to try. Running it again may help.
-    #[error("{message}. {remedy}")]
-    LockTimeout {
-        /// Names the time.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The column cannot refer to sensor events: it is no `bigint` column of a table, or is `NOT NULL`.
-    #[error("{message}. {remedy}")]
-    Column {
-        /// Names the column.
-        message: String,
-        /// The table.
-        table: String,
-        /// The column.
-        column: String,
-        /// What to do.
-        remedy: String,
-    },
 }
 
 /// Why an id that came with a row was refused. Nothing has changed.
@@ -317,8 +96,40 @@ pub enum AdoptionError {
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         match &error {
-            DieselError::DatabaseError(_, information) => refusal(&**information).unwrap_or(Self::Database(error)),
+            DieselError::DatabaseError(_, information) => match refusal(&**information) {
+                Some(refusal) => refusal,
+                None => diesel_timescale::Error::from(error).into(),
+            },
             _ => Self::Database(error),
+        }
+    }
+}
+
+impl From<diesel_timescale::Error> for Error {
+    fn from(error: diesel_timescale::Error) -> Self {
+        match error {
+            diesel_timescale::Error::Database(DieselError::DatabaseError(kind, information)) => {
+                refusal(&*information).unwrap_or(Self::Database(DieselError::DatabaseError(kind, information)))
+            }
+            diesel_timescale::Error::Database(error) => Self::Database(error),
+            error => Self::Timescale(error),
+        }
+    }
+}
+
+impl From<diesel_timescale::Unsupported> for Error {
+    fn from(error: diesel_timescale::Unsupported) -> Self {
+        Self::Timescale(error.into())
+    }
+}
+
+impl Transient for Error {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Timescale(error) => error.is_transient(),
+            Self::Database(error) => error.is_transient(),
+            Self::Batch(error) => error.source.is_transient(),
+            _ => false,
         }
     }
 }
@@ -329,39 +140,14 @@ fn refusal(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option
     let message = information.message().to_owned();
     let text = |field: Option<&str>| field.unwrap_or_default().to_owned();
     let remedy = text(information.hint());
-    let table = text(information.table_name());
     let column = text(information.column_name());
     let details = text(information.details());
     Some(match code {
-        "extension_unavailable" => HypertableError::ExtensionUnavailable { message, remedy }.into(),
-        "extension_not_created" => HypertableError::ExtensionNotCreated { message, remedy }.into(),
-        "extension_not_loaded" => HypertableError::ExtensionNotLoaded { message, remedy }.into(),
-        "server_too_old" => HypertableError::ServerTooOld { message, found: details, remedy }.into(),
-        "chunk_interval" => HypertableError::ChunkInterval { message, remedy }.into(),
-        "no_time_column" => HypertableError::NoTimeColumn { message, table, column, remedy }.into(),
-        "not_a_table" => HypertableError::NotATable { message, table, remedy }.into(),
-        "unique_index_lacks_time" => {
-            HypertableError::UniqueIndexLacksTime { message, table, index: column, remedy }.into()
-        }
-        "table_not_empty" => HypertableError::TableNotEmpty { message, table, remedy }.into(),
-        "other_time_column" => HypertableError::OtherTimeColumn { message, table, column, remedy }.into(),
-        "already_a_hypertable" => HypertableError::AlreadyAHypertable { message, table, remedy }.into(),
-        "referenced_by_foreign_key" => {
-            HypertableError::ReferencedByForeignKey { message, table, constraint: column, breaks: details, remedy }
-                .into()
-        }
         "id_taken" => KeyError::Taken { message, id: column.parse().ok()?, remedy }.into(),
         "id_not_handed_out" => KeyError::NotHandedOut { message, id: column.parse().ok()?, remedy }.into(),
         "adoption_nothing" => AdoptionError::NothingToAdopt { message, remedy }.into(),
         "adoption_choice" => AdoptionError::Choice { message, remedy }.into(),
         "adoption_blocked" => AdoptionError::Blocked { message, findings: details, remedy }.into(),
-        "isolation_too_high" => ReferenceError::IsolationTooHigh { message, remedy }.into(),
-        "event_key_change" => ReferenceError::KeyChange { message, remedy }.into(),
-        "other_aggregate" => Error::OtherAggregate { message, view: table, remedy },
-        "loss_of_referenced_rows" => ReferenceError::LossOfReferencedRows { message, table, remedy }.into(),
-        "retention_interval" => ReferenceError::RetentionInterval { message, remedy }.into(),
-        "lock_timeout" => ReferenceError::LockTimeout { message, remedy }.into(),
-        "reference_column" => ReferenceError::Column { message, table, column, remedy }.into(),
-        _ => return None,
+        _ => return diesel_timescale::Error::from_refusal(code, information).map(Error::Timescale),
     })
 }

@@ -12,7 +12,10 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Call, Relation, function_call, relation_name, single, value};
+use diesel_timescale::call::{Relation, value};
+use diesel_timescale::function_call;
+
+use crate::call::{Call, relation_name, single};
 use crate::error::Result;
 use crate::schema::referenced_events;
 use crate::sensor_event::SensorEventKey;
@@ -64,7 +67,7 @@ impl<C> ReferenceColumn for C where C: Column + Expression<SqlType = Nullable<Bi
 /// table needs no rights on events.
 ///
 /// # Errors
-/// [`ReferenceError::Column`](crate::ReferenceError::Column) if the table in the database is not as its Diesel
+/// [`ReferenceError::Column`](crate::timescale::ReferenceError::Column) if the table in the database is not as its Diesel
 /// declaration says; a foreign key violation if a row refers to an event that does not exist.
 ///
 /// ```
@@ -124,6 +127,7 @@ impl<C> RunQueryDsl<C> for Attach {}
 impl Call for Attach {
     type Row = (bool,);
     type Output = ();
+    type Error = crate::error::Error;
 
     fn output(_: Vec<Self::Row>) -> Result<()> {
         Ok(())
@@ -174,7 +178,7 @@ function_call! {
 /// The remedy after something dropped chunks without [`drop_sensor_events_before`](crate::drop_sensor_events_before).
 ///
 /// # Errors
-/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED.
+/// [`ReferenceError::IsolationTooHigh`](crate::timescale::ReferenceError::IsolationTooHigh) above READ COMMITTED.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -207,6 +211,7 @@ impl<C> RunQueryDsl<C> for ReleaseMissing {}
 impl Call for ReleaseMissing {
     type Row = (i64,);
     type Output = i64;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<i64> {
         Ok(single(rows)?.0)

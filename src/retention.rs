@@ -5,7 +5,9 @@ use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Interval, Nullable, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Timestamptz};
+use diesel_timescale::call::value;
+use diesel_timescale::{Feature, Server, Unsupported, function_call, interval};
 
 use crate::call::{Call, single};
 use crate::error::Result;
@@ -24,9 +26,10 @@ use crate::micros;
 /// own, since whatever the transaction did before stays locked while the call waits.
 ///
 /// # Errors
-/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED;
-/// [`ReferenceError::LockTimeout`](crate::ReferenceError::LockTimeout), which is
-/// [transient](crate::retry::Transient), if long transactions were in the way all the time. Nothing has changed then.
+/// [`ReferenceError::IsolationTooHigh`](crate::timescale::ReferenceError::IsolationTooHigh) above READ COMMITTED;
+/// [`ReferenceError::LockTimeout`](crate::timescale::ReferenceError::LockTimeout), which is
+/// [transient](crate::transaction::Transient), if long transactions were in the way all the time. Nothing has changed
+/// then.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -100,8 +103,69 @@ impl<C> RunQueryDsl<C> for DropSensorEventsBefore {}
 impl Call for DropSensorEventsBefore {
     type Row = RetentionReport;
     type Output = RetentionReport;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         single(rows)
     }
+}
+
+/// Drops sensor events in the background once they are this old, every `schedule`, and gives the job.
+///
+/// The job is this crate's own: like [`drop_sensor_events_before`](crate::drop_sensor_events_before), it clears the
+/// references in the same transaction. Takes the place of such a job that is there. Where the edition has no jobs, call
+/// [`drop_sensor_events_before`](crate::drop_sensor_events_before) now and then.
+///
+/// A run for which long transactions leave no moment within 30 seconds fails and changes nothing. The server counts it
+/// as failed (`total_failures` in `timescaledb_information.job_stats`) and runs the job again after its retry period.
+///
+/// # Errors
+/// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
+/// [`ReferenceError::RetentionInterval`](crate::timescale::ReferenceError::RetentionInterval) if nothing would be kept.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use occupancy_models::timescale::{
+///     Feature, OutsideTransaction, Server, add_sensor_events_retention, remove_sensor_events_retention, run_job,
+/// };
+///
+/// # fn main() { run(|conn| {
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Jobs) { return Ok(()); }
+/// let job = add_sensor_events_retention(TimeDelta::days(730), TimeDelta::days(1), &server)?.call(conn)?;
+/// // At once, rather than when it is due.
+/// run_job(job, &server)?.run(conn)?;
+/// assert!(remove_sensor_events_retention(&server)?.call(conn)?);
+/// # Ok(()) }) }
+/// ```
+pub fn add_sensor_events_retention(
+    drop_after: TimeDelta,
+    schedule: TimeDelta,
+    server: &Server,
+) -> Result<AddSensorEventsRetention, Unsupported> {
+    server.require(Feature::Jobs)?;
+    Ok(AddSensorEventsRetention { drop_after: interval(drop_after), schedule: interval(schedule) })
+}
+
+function_call! {
+    /// The call that [`add_sensor_events_retention`] makes.
+    AddSensorEventsRetention { drop_after: PgInterval = Interval, schedule: PgInterval = Interval },
+    "SELECT set_sensor_events_retention(", ")",
+    (Integer,) => (i32,) => i32, value,
+}
+
+/// Removes the retention job of sensor events. Gives `false` if there is none.
+///
+/// # Errors
+/// [`Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`add_sensor_events_retention`].
+pub fn remove_sensor_events_retention(server: &Server) -> Result<RemoveSensorEventsRetention, Unsupported> {
+    server.require(Feature::Jobs)?;
+    Ok(RemoveSensorEventsRetention {})
+}
+
+function_call! {
+    /// The call that [`remove_sensor_events_retention`] makes.
+    RemoveSensorEventsRetention {},
+    "SELECT unset_sensor_events_retention(", ")",
+    (Bool,) => (bool,) => bool, value,
 }

@@ -169,6 +169,7 @@ impl<C> RunQueryDsl<C> for Verify {}
 impl Call for Verify {
     type Row = (Fault, Option<TimescaleVersion>);
     type Output = Vec<Fault>;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows.into_iter().map(|(fault, version)| with_known_issues(fault, version)).collect())

@@ -11,8 +11,9 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use occupancy_models::asynchronous::{self, Call};
-use occupancy_models::retry::Retry;
 use occupancy_models::schema::sensor_events;
+use occupancy_models::timescale;
+use occupancy_models::transaction::Retry;
 use occupancy_models::{Error, NewSensorEvent, Result, SensorType, verify};
 use support::TestDb;
 
@@ -62,7 +63,7 @@ async fn a_migration_that_fails_is_an_error() {
     let mut conn = db.connect_async().await;
     conn.batch_execute("CREATE TABLE sensor_events (id INT)").await.unwrap();
     let error = asynchronous::run_migrations(conn).await.unwrap_err();
-    assert!(matches!(error, Error::Migration(_)), "{error:?}");
+    assert!(matches!(error, Error::Timescale(timescale::Error::Migration(_))), "{error:?}");
 }
 
 fn deadlock() -> Error {

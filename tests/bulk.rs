@@ -15,11 +15,12 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use occupancy_models::bulk::{
     self, Batches, InvalidRow, KeyedPrediction, KeyedSensorEvent, Problem, Repeats, UpsertReport,
 };
-use occupancy_models::retry::Retry;
 use occupancy_models::schema::{predictions, referenced_events, sensor_events};
+use occupancy_models::timescale::{self, ReferenceError};
+use occupancy_models::transaction::Retry;
 use occupancy_models::{
-    Call, Error, KeyError, ModelType, NewPrediction, NewSensorEvent, Prediction, ReferenceError, SensorEvent,
-    SensorEventKey, SensorType, TransitionType,
+    Call, Error, KeyError, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorEventKey,
+    SensorType, TransitionType,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -899,7 +900,9 @@ fn an_upsert_by_key_runs_under_read_committed_only() {
     for isolation in ["REPEATABLE READ", "SERIALIZABLE"] {
         sql(&mut conn, &format!("BEGIN ISOLATION LEVEL {isolation}"));
         match upsert_by_key(&mut conn, &rows) {
-            Err(Error::Reference(ReferenceError::IsolationTooHigh { message, .. })) => {
+            Err(Error::Timescale(timescale::Error::Reference(ReferenceError::IsolationTooHigh {
+                message, ..
+            }))) => {
                 assert_eq!(message, format!("upsert_sensor_events_by_key() cannot run under {isolation}"));
             }
             other => panic!("{other:?}"),

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use occupancy_models::retry::{Retry, Transient};
 use occupancy_models::schema::{predictions, sensor_events};
+use occupancy_models::transaction::{Retry, Transient};
 use occupancy_models::{
     Call, Error, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorEventKey, SensorType, TransitionType,
     bulk, drop_sensor_events_before, verify,

@@ -12,12 +12,11 @@ use occupancy_models::aggregates::{
 };
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{
-    AggregateOutcome, Feature, OutsideTransaction, Server, add_refresh_policy, continuous_aggregate,
+    AggregateOutcome, Error, Feature, OutsideTransaction, Server, add_refresh_policy, continuous_aggregate,
     drop_continuous_aggregate, jobs, refresh, remove_refresh_policy, set_materialized_only,
 };
 use occupancy_models::{
-    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorType, TransitionType, revert_migrations,
-    verify,
+    Call, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorType, TransitionType, revert_migrations, verify,
 };
 use support::{TestDb, needs};
 
@@ -169,7 +168,7 @@ fn the_set_up_is_repeatable_and_refuses_another_definition() {
         .plain_view_will_do(true);
     let refused = other.create(&server).unwrap().call(conn).unwrap_err();
     let Error::OtherAggregate { view, .. } = &refused else { panic!("{refused}") };
-    assert_eq!(view, "hourly_activity");
+    assert_eq!(view.split('.').next_back(), Some("hourly_activity"), "{view}");
     assert_eq!(activity(conn), expected());
 
     assert!(drop_continuous_aggregate("hourly_activity").call(conn).unwrap());

@@ -10,7 +10,7 @@ use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use occupancy_models::timescale::HypertableOutcome;
+use occupancy_models::timescale::{self, HypertableOutcome};
 use occupancy_models::{
     Call, Error, MIGRATIONS, ModelType, NewPrediction, SensorEvent, TransitionType, bulk, revert_migrations,
     run_migrations,
@@ -31,8 +31,13 @@ fn versions(source: &impl MigrationSource<Pg>) -> Vec<String> {
     versions
 }
 
-fn ours() -> Vec<String> {
+/// All that Diesel's harness runs: those of the crate below come first.
+fn all() -> Vec<String> {
     versions(&MIGRATIONS)
+}
+
+fn ours() -> Vec<String> {
+    all().into_iter().filter(|version| version.starts_with("00occupancymodels")).collect()
 }
 
 fn ours_reversed() -> Vec<String> {
@@ -80,11 +85,10 @@ fn role(conn: &mut PgConnection) -> String {
 #[test]
 fn the_versions_start_with_what_no_other_crate_has() {
     assert!(!ours().is_empty());
-    for version in ours() {
-        assert!(version.starts_with("00occupancymodels"), "{version}");
-    }
+    let below: Vec<_> = all().into_iter().filter(|version| version.starts_with("00dieseltimescale")).collect();
+    assert_eq!([below, ours()].concat(), all());
     let app = versions(&APP_MIGRATIONS);
-    assert!(app[0] < ours()[0] && *ours().last().unwrap() < app[1], "{app:?} are before and after {:?}", ours());
+    assert!(app[0] < all()[0] && *ours().last().unwrap() < app[1], "{app:?} are before and after {:?}", ours());
 }
 
 #[test]
@@ -249,7 +253,7 @@ fn an_applications_own_migrations_run_and_revert_before_and_after_without_a_care
 
 #[test]
 fn diesels_own_harness_runs_and_reverts_them_and_then_run_migrations_refuses() {
-    let (_db, mut conn) = TestDb::new();
+    let (db, mut conn) = TestDb::new();
     let empty = Catalog::new(&mut conn);
     run_migrations(&mut conn).unwrap();
     let up = Catalog::new(&mut conn);
@@ -257,12 +261,14 @@ fn diesels_own_harness_runs_and_reverts_them_and_then_run_migrations_refuses() {
     sql(&mut conn, &format!("DROP TABLE {BOOKS}"));
 
     conn.run_pending_migrations(MIGRATIONS).unwrap();
-    assert_eq!(booked(&mut conn, DIESELS_BOOKS), ours());
+    assert_eq!(booked(&mut conn, DIESELS_BOOKS), all());
     let by_diesel = Catalog::new(&mut conn);
     by_diesel.without(DIESELS_BOOKS).assert_is(&up.without(BOOKS), "when Diesel's harness has run them");
 
     match run_migrations(&mut conn) {
-        Err(Error::MigratedElsewhere { table }) => assert_eq!(table, BOOKS),
+        Err(Error::Timescale(timescale::Error::MigratedElsewhere { table })) => {
+            assert_eq!(table, format!(r#""{}"."{BOOKS}""#, db.schema()))
+        }
         other => panic!("run_migrations after Diesel's harness: {other:?}"),
     }
     Catalog::new(&mut conn).assert_is(&by_diesel, "after run_migrations was refused");
@@ -279,7 +285,10 @@ fn revert_migrations_does_not_pass_over_what_diesels_harness_ran() {
     conn.run_pending_migrations(MIGRATIONS).unwrap();
     let before = Catalog::new(&mut conn);
     let result = revert_migrations(&mut conn);
-    assert!(matches!(result, Err(Error::MigratedElsewhere { .. })), "the tables are there, and it says {result:?}");
+    assert!(
+        matches!(result, Err(Error::Timescale(timescale::Error::MigratedElsewhere { .. }))),
+        "the tables are there, and it says {result:?}"
+    );
     Catalog::new(&mut conn).assert_is(&before, "after revert_migrations was refused");
 }
 
@@ -301,9 +310,9 @@ fn composed_with_an_applications_own_they_run_in_the_order_of_the_versions() {
     let app = versions(&APP_MIGRATIONS);
     let ran: Vec<_> =
         conn.run_pending_migrations(Composed).unwrap().iter().map(|version| version.to_string()).collect();
-    assert_eq!(ran, [&app[..1], &ours(), &app[1..]].concat());
+    assert_eq!(ran, [&app[..1], &all(), &app[1..]].concat());
     assert_eq!(booked(&mut conn, DIESELS_BOOKS), ran);
-    assert!(matches!(run_migrations(&mut conn), Err(Error::MigratedElsewhere { .. })));
+    assert!(matches!(run_migrations(&mut conn), Err(Error::Timescale(timescale::Error::MigratedElsewhere { .. }))));
     conn.revert_all_migrations(Composed).unwrap();
     Catalog::new(&mut conn).without(DIESELS_BOOKS).assert_is(&empty, "when all are reverted");
 }
@@ -315,7 +324,7 @@ fn a_migration_that_fails_leaves_nothing() {
     sql(&mut conn, "CREATE TABLE predictions (of_the_weather TEXT)");
     let before = Catalog::new(&mut conn);
     let assert_fails = |conn: &mut PgConnection| match run_migrations(conn) {
-        Err(error @ Error::Migration(_)) => {
+        Err(error @ Error::Timescale(timescale::Error::Migration(_))) => {
             assert!(error.to_string().contains(r#"relation "predictions" already exists"#), "{error}");
         }
         other => panic!("run_migrations must fail: {other:?}"),
@@ -351,7 +360,7 @@ fn revert_is_refused_while_a_table_of_the_application_refers_to_events() {
     );
     let before = Catalog::new(&mut conn);
     match revert_migrations(&mut conn) {
-        Err(Error::Migration(_)) => {}
+        Err(Error::Timescale(timescale::Error::Migration(_))) => {}
         other => panic!("alerts refers to events, and revert_migrations says {other:?}"),
     }
     Catalog::new(&mut conn).assert_is(&before, "after revert_migrations was refused");
@@ -405,7 +414,7 @@ fn in_a_schema_of_its_own_everything_lands_there_and_works_whatever_the_search_p
         assert_works(&mut conn, &quoted);
     }
     let outcome = format!(
-        "SELECT outcome FROM {quoted}.setup_hypertable('{quoted}.sensor_events', 'timestamp', plain_table_will_do => true)"
+        "SELECT outcome FROM diesel_timescale.setup_hypertable('{quoted}.sensor_events', 'timestamp', plain_table_will_do => true)"
     );
     value(&mut conn, &outcome);
     assert_works(&mut conn, &quoted);
@@ -673,12 +682,17 @@ fn a_role_that_may_only_write_events_clears_the_references_to_those_it_removes()
 fn a_role_without_special_rights_can_run_set_up_and_revert() {
     let (db, mut conn) = TestDb::new();
     let role = role(&mut conn);
+    let database = value(&mut conn, "SELECT quote_ident(current_database())");
     // Rolled back, because a role belongs to the whole server.
     conn.test_transaction::<_, Error, _>(|conn| {
         sql(
             conn,
             &format!(
-                "CREATE ROLE {role}; GRANT USAGE, CREATE ON SCHEMA {} TO {role}; SET LOCAL ROLE {role}",
+                "CREATE ROLE {role};
+                 GRANT CREATE ON DATABASE {} TO {role};
+                 GRANT USAGE, CREATE ON SCHEMA {} TO {role};
+                 SET LOCAL ROLE {role}",
+                database,
                 db.schema()
             ),
         );

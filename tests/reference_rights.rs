@@ -5,7 +5,7 @@ mod support;
 
 use diesel::prelude::*;
 use occupancy_models::schema::sensor_events;
-use occupancy_models::{Call, Error, NewSensorEvent, SensorType, reference};
+use occupancy_models::{Call, Error, NewSensorEvent, SensorType, reference, timescale};
 use support::{TestDb, needs, sql, value, values};
 
 diesel::table! {
@@ -178,7 +178,7 @@ fn attaching_reads_no_view_and_obeys_no_policy_of_another_role() {
         sql(conn, "CREATE VIEW attacker.alerts AS SELECT 1::BIGINT AS id, 1::BIGINT AS event_id WHERE attacker.f()");
         sql(conn, "RESET SESSION AUTHORIZATION");
         let error = conn.transaction(|conn| reference::attach(alerts::event_id).call(conn)).unwrap_err();
-        assert!(matches!(error, Error::Reference(_)), "{error}");
+        assert!(matches!(error, Error::Timescale(timescale::Error::Reference(_))), "{error}");
         assert_only_ran_as_the_attacker(conn, "attaching to a view");
 
         // The owner of the functions is no superuser here, who would not be asked.

@@ -7,9 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use occupancy_models::schema::{predictions, referenced_events, sensor_events};
+use occupancy_models::timescale::{self, ReferenceError};
 use occupancy_models::{
-    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, ReferenceError, ReferencedEvent, SensorEvent,
-    SensorType, TransitionType, reference, verify,
+    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, ReferencedEvent, SensorEvent, SensorType,
+    TransitionType, reference, verify,
 };
 use support::{TestDb, sql, sql_error, value, values};
 
@@ -193,7 +194,10 @@ fn truncate_above_read_committed_is_refused() {
         .repeatable_read()
         .run(|conn| diesel::sql_query("TRUNCATE sensor_events").execute(conn).map_err(Error::from))
         .unwrap_err();
-    let Error::Reference(ReferenceError::IsolationTooHigh { message, remedy }) = error else { panic!("{error}") };
+    let Error::Timescale(timescale::Error::Reference(ReferenceError::IsolationTooHigh { message, remedy })) = error
+    else {
+        panic!("{error}")
+    };
     assert_eq!(message, "TRUNCATE of sensor_events cannot run under REPEATABLE READ");
     assert_eq!(remedy, "Run it under READ COMMITTED.");
     assert_eq!(references(&mut conn), [Some(event.id)]);
@@ -210,7 +214,9 @@ fn the_key_of_an_event_cannot_change() {
         .execute(&mut conn)
         .unwrap_err()
         .into();
-    let Error::Reference(ReferenceError::KeyChange { message, .. }) = &error else { panic!("{error}") };
+    let Error::Timescale(timescale::Error::Reference(ReferenceError::KeyChange { message, .. })) = &error else {
+        panic!("{error}")
+    };
     assert!(message.contains(&format!("({}, ", event.id)), "{message}");
     assert!(sql_error(&mut conn, "UPDATE sensor_events SET id = DEFAULT").contains("cannot change"));
     // The same value is no change.
@@ -292,7 +298,9 @@ fn attaching_refuses_columns_that_cannot_refer() {
     ] {
         sql(&mut conn, &format!("CREATE TABLE alerts (id BIGINT PRIMARY KEY, {columns})"));
         let error = reference::attach(alerts::sensor_event_id).call(&mut conn).unwrap_err();
-        let Error::Reference(ReferenceError::Column { message, table, column, remedy }) = error else {
+        let Error::Timescale(timescale::Error::Reference(ReferenceError::Column { message, table, column, remedy })) =
+            error
+        else {
             panic!("{error}")
         };
         assert_eq!((message.as_str(), table.as_str(), column.as_str()), (expected, "alerts", "sensor_event_id"));

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use occupancy_models::retry::Transient;
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::{
-    Call, Error, FaultKind, ReferenceError, SensorEvent, drop_sensor_events_before, reference, verify,
-};
+use occupancy_models::timescale::{self, ReferenceError};
+use occupancy_models::transaction::Transient;
+use occupancy_models::{Call, Error, FaultKind, SensorEvent, drop_sensor_events_before, reference, verify};
 use support::{TestDb, needs, sql, value, values};
 
 fn midnight() -> DateTime<Utc> {
@@ -132,7 +131,9 @@ fn retention_above_read_committed_is_refused() {
         .serializable()
         .run(|conn| drop_sensor_events_before(midnight() + TimeDelta::days(5)).call(conn))
         .unwrap_err();
-    let Error::Reference(ReferenceError::IsolationTooHigh { message, .. }) = error else { panic!("{error}") };
+    let Error::Timescale(timescale::Error::Reference(ReferenceError::IsolationTooHigh { message, .. })) = error else {
+        panic!("{error}")
+    };
     assert_eq!(message, "drop_sensor_events_before() cannot run under SERIALIZABLE");
     assert_eq!(counts(&mut conn), (240, 240));
 }
@@ -164,7 +165,9 @@ fn retention_that_waits_holds_up_no_read_and_gives_up() {
         (error, slowest)
     });
     assert!(error.is_transient(), "{error}");
-    let Error::Reference(ReferenceError::LockTimeout { message, .. }) = error else { panic!("{error}") };
+    let Error::Timescale(timescale::Error::Reference(ReferenceError::LockTimeout { message, .. })) = error else {
+        panic!("{error}")
+    };
     assert_eq!(message, "retention of sensor_events could not lock within 00:00:02.5 what it drops");
     assert!(slowest < Duration::from_millis(1_500), "a read took {slowest:?}");
     assert_eq!(counts(&mut conn), (240, 240), "nothing has changed");
@@ -205,7 +208,10 @@ fn the_lock_timeout_counts_on_a_plain_table_too() {
         .lock_timeout(TimeDelta::milliseconds(300))
         .call(&mut conn)
         .unwrap_err();
-    assert!(matches!(error, Error::Reference(ReferenceError::LockTimeout { .. })), "{error}");
+    assert!(
+        matches!(error, Error::Timescale(timescale::Error::Reference(ReferenceError::LockTimeout { .. }))),
+        "{error}"
+    );
     assert_eq!(counts(&mut conn), (240, 240));
 }
 

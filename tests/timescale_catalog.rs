@@ -11,7 +11,7 @@ use occupancy_models::timescale::Edition;
 use occupancy_models::timescale::catalog::{self, *};
 use support::{TestDb, needs, server, sql};
 
-const SOURCE: &str = include_str!("../src/timescale/catalog.rs");
+const SOURCE: &str = include_str!("../diesel-timescale/src/catalog.rs");
 
 fn is_community() -> bool {
     server().edition == Some(Edition::Community)

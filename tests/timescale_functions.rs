@@ -43,7 +43,7 @@ fn filled() -> (TestDb, PgConnection, Server) {
 
 /// Every function that is declared, by its Rust name, with whether only the Community edition has it.
 fn declared() -> BTreeSet<&'static str> {
-    include_str!("../src/timescale/function.rs")
+    include_str!("../diesel-timescale/src/functions.rs")
         .lines()
         .filter_map(|line| line.trim().strip_prefix("fn "))
         .filter_map(|line| line.split(['(', '<']).next())

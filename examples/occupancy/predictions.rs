@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use occupancy_models::retry::Retry;
 use occupancy_models::schema::{predictions, referenced_events, sensor_events};
+use occupancy_models::transaction::Retry;
 use occupancy_models::{Error, ModelType, NewPrediction, Prediction, PredictionChanges, SensorEvent};
 use serde_json::json;
 

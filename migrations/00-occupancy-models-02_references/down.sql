@@ -13,8 +13,6 @@ BEGIN
     END LOOP;
 END
 $$;
-DROP FUNCTION drop_sensor_events_before(TIMESTAMPTZ, INTERVAL);
-DROP FUNCTION drop_sensor_event_chunks(TIMESTAMPTZ, INTERVAL);
 DROP FUNCTION unreference_sensor_events(REGCLASS, NAME);
 DROP FUNCTION reference_sensor_events(REGCLASS, NAME);
 DROP FUNCTION register_present_references(REGCLASS, NAME);

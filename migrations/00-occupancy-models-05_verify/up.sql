@@ -65,7 +65,7 @@ AS $$
 DECLARE
     events CONSTANT REGCLASS := 'sensor_events';
     events_schema CONSTANT NAME := (SELECT nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = events);
-    hypertable RECORD := hypertable_report(events);
+    hypertable RECORD := diesel_timescale.hypertable_report(events);
     reference RECORD;
     dangling BIGINT;
 BEGIN
@@ -75,7 +75,7 @@ BEGIN
             RETURN QUERY SELECT
                 'not_a_hypertable', 'sensor_events',
                 'The table is not a hypertable.',
-                $r$SELECT * FROM setup_hypertable('sensor_events', 'timestamp')$r$;
+                $r$SELECT * FROM diesel_timescale.setup_hypertable('sensor_events', 'timestamp')$r$;
         END IF;
     ELSE
         IF hypertable.time_column <> 'timestamp' THEN

@@ -114,6 +114,7 @@ impl<C> RunQueryDsl<C> for AdoptBatch {}
 impl Call for AdoptBatch {
     type Row = AdoptProgress;
     type Output = AdoptProgress;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         single(rows)

@@ -157,6 +157,7 @@ impl<C> RunQueryDsl<C> for CheckLegacy {}
 impl Call for CheckLegacy {
     type Row = LegacyFinding;
     type Output = Vec<LegacyFinding>;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows)

@@ -76,6 +76,7 @@ impl<C> RunQueryDsl<C> for CompareAdoption {}
 impl Call for CompareAdoption {
     type Row = Difference;
     type Output = Vec<Difference>;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows)

@@ -123,6 +123,7 @@ impl<C> RunQueryDsl<C> for StartAdoption {}
 impl Call for StartAdoption {
     type Row = (bool,);
     type Output = ();
+    type Error = crate::error::Error;
 
     fn output(_: Vec<Self::Row>) -> Result<()> {
         Ok(())

@@ -84,6 +84,7 @@ impl<C> RunQueryDsl<C> for RecordOutcomes {}
 impl Call for RecordOutcomes {
     type Row = OutcomeReport;
     type Output = OutcomeReport;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         single(rows)

@@ -142,6 +142,7 @@ impl<C> RunQueryDsl<C> for InsertPredictions<'_> {}
 impl Call for InsertPredictions<'_> {
     type Row = (i64,);
     type Output = Vec<i64>;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows.into_iter().map(|row| row.0).collect())
@@ -225,6 +226,7 @@ impl<C> RunQueryDsl<C> for UpsertPredictions<'_> {}
 impl Call for UpsertPredictions<'_> {
     type Row = ReportRow;
     type Output = UpsertReport;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(report(single(rows)?))

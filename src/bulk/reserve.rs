@@ -62,6 +62,7 @@ impl<C> RunQueryDsl<C> for ReserveKeys {}
 impl Call for ReserveKeys {
     type Row = SensorEventKey;
     type Output = Vec<SensorEventKey>;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows)
@@ -106,6 +107,7 @@ impl<C> RunQueryDsl<C> for ReservePredictionIds {}
 impl Call for ReservePredictionIds {
     type Row = (i64,);
     type Output = Vec<i64>;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows.into_iter().map(|row| row.0).collect())

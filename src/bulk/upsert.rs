@@ -266,6 +266,7 @@ impl<C> RunQueryDsl<C> for UpsertEvents<'_> {}
 impl Call for UpsertEvents<'_> {
     type Row = ReportRow;
     type Output = UpsertReport;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(report(single(rows)?))
@@ -361,6 +362,7 @@ impl<C> RunQueryDsl<C> for UpsertEventsByKey<'_> {}
 impl Call for UpsertEventsByKey<'_> {
     type Row = ReportRow;
     type Output = UpsertReport;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(report(single(rows)?))

@@ -119,6 +119,7 @@ impl<C> RunQueryDsl<C> for TriggeringEvents {}
 impl Call for TriggeringEvents {
     type Row = Option<SensorEvent>;
     type Output = Vec<Option<SensorEvent>>;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows)
@@ -214,6 +215,7 @@ impl<Q, C> RunQueryDsl<C> for WithEvents<Q> {}
 impl<Q> Call for WithEvents<Q> {
     type Row = (Prediction, Option<SensorEvent>);
     type Output = Vec<(Prediction, Option<SensorEvent>)>;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows)

@@ -216,6 +216,7 @@ impl<C> RunQueryDsl<C> for Lookup {}
 impl Call for Lookup {
     type Row = Option<SensorEvent>;
     type Output = Vec<Option<SensorEvent>>;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows)

@@ -82,6 +82,7 @@ impl<C> RunQueryDsl<C> for LastOf {}
 impl Call for LastOf {
     type Row = SensorEvent;
     type Output = Vec<SensorEvent>;
+    type Error = crate::error::Error;
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows)

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use occupancy_models::bulk::{self, InvalidRow, Repeats};
-use occupancy_models::retry::Retry;
 use occupancy_models::schema::sensor_events;
+use occupancy_models::transaction::Retry;
 use occupancy_models::{Call, Error, NewSensorEvent};
 use serde_json::Value;
 

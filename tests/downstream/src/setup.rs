@@ -19,7 +19,10 @@ pub enum Error {
     /// There is no connection.
     #[error(transparent)]
     Pool(#[from] RunError),
-    /// The tables and hypertables of occupancy-models.
+    /// The hypertables.
+    #[error(transparent)]
+    Timescale(#[from] occupancy_models::timescale::Error),
+    /// The tables of occupancy-models.
     #[error(transparent)]
     OccupancyModels(#[from] occupancy_models::Error),
     /// The migrations of this crate.

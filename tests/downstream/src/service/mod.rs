@@ -19,7 +19,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use occupancy_models::SensorEvent;
 use occupancy_models::asynchronous::Call;
 use occupancy_models::bulk::{self, Repeats};
-use occupancy_models::retry::Retry;
+use occupancy_models::transaction::Retry;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{self, Alert};

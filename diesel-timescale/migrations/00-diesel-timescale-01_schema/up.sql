@@ -1,0 +1,56 @@
+-- The schema of these functions: one for the database, whatever schemas its tables are in.
+--
+-- The functions run with the rights of whoever calls them, fix their search_path, and take tables as REGCLASS, so they
+-- work the same under any search_path. A refusal is an error before anything has changed; its CONSTRAINT field carries
+-- a code (diesel_timescale:...) that clients can go by, and its HINT the remedy. Tables are named with their schema.
+--
+-- CREATE OR REPLACE, because Diesel's harness runs this once for each schema that it keeps a history in.
+
+DO $$
+DECLARE
+    schema_owner OID := (SELECT nspowner FROM pg_namespace WHERE nspname = 'diesel_timescale');
+BEGIN
+    -- Not IF NOT EXISTS, which would tell the client each time that it does.
+    IF schema_owner IS NULL THEN
+        CREATE SCHEMA diesel_timescale;
+    -- Whoever owns the schema can replace what is in it, and others call that.
+    ELSIF schema_owner <> current_user::REGROLE
+        AND schema_owner <> (SELECT datdba FROM pg_database WHERE datname = current_database())
+        AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = schema_owner)
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            CONSTRAINT = 'diesel_timescale:foreign_schema',
+            MESSAGE = format('the schema diesel_timescale belongs to %s, who could replace the functions in it', schema_owner::REGROLE),
+            HINT = 'ALTER SCHEMA diesel_timescale OWNER TO CURRENT_USER, or drop it.';
+    END IF;
+END
+$$;
+COMMENT ON SCHEMA diesel_timescale IS 'The functions of the crate diesel-timescale: hypertables, policies and continuous aggregates for any table.';
+GRANT USAGE ON SCHEMA diesel_timescale TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse(
+    code TEXT,
+    condition TEXT,
+    message TEXT,
+    hint TEXT,
+    detail TEXT DEFAULT NULL,
+    relation REGCLASS DEFAULT NULL,
+    column_name TEXT DEFAULT NULL
+) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    -- No option of RAISE may be null, and an empty DETAIL would show.
+    IF detail IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = condition, CONSTRAINT = code, MESSAGE = message, HINT = hint,
+            TABLE = coalesce(relation::TEXT, ''), COLUMN = coalesce(column_name, '');
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = condition, CONSTRAINT = code, MESSAGE = message, HINT = hint, DETAIL = detail,
+        TABLE = coalesce(relation::TEXT, ''), COLUMN = coalesce(column_name, '');
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse(TEXT, TEXT, TEXT, TEXT, TEXT, REGCLASS, TEXT) IS 'Raises an error with a code that clients can go by. Every refusal is a call of this.';

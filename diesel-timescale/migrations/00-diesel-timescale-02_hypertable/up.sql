@@ -1,0 +1,304 @@
+-- Hypertables: set-up for any table.
+--
+-- The functions run on plain PostgreSQL too: what needs TimescaleDB is behind EXECUTE or in a branch that is not
+-- reached there.
+
+CREATE OR REPLACE FUNCTION diesel_timescale.require_timescaledb() RETURNS VOID
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    -- The oldest release that this crate is tested with understands is 2.17.
+    oldest CONSTANT INT[] := ARRAY[2, 17];
+    installed TEXT := (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb');
+BEGIN
+    IF installed IS NULL AND NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') THEN
+        PERFORM refuse(
+            'diesel_timescale:extension_unavailable', 'feature_not_supported',
+            format('this server is plain PostgreSQL %s: it has no TimescaleDB', current_setting('server_version')),
+            'Install TimescaleDB on the server, or say that a plain table will do.'
+        );
+    ELSIF installed IS NULL THEN
+        PERFORM refuse(
+            'diesel_timescale:extension_not_created', 'object_not_in_prerequisite_state',
+            format('the extension timescaledb is not created in database %I', current_database()),
+            'CREATE EXTENSION timescaledb'
+        );
+    ELSIF current_setting('timescaledb.license', true) IS NULL THEN
+        -- The library defines this setting when it is loaded.
+        PERFORM refuse(
+            'diesel_timescale:extension_not_loaded', 'object_not_in_prerequisite_state',
+            'the extension timescaledb is created, but its library is not loaded',
+            'Add timescaledb to shared_preload_libraries and restart the server.'
+        );
+    ELSIF (regexp_match(installed, '^(\d+)\.(\d+)'))::INT[] < oldest THEN
+        PERFORM refuse(
+            'diesel_timescale:server_too_old', 'feature_not_supported',
+            format('TimescaleDB %s is too old: %s or later is needed', installed, array_to_string(oldest, '.')),
+            'ALTER EXTENSION timescaledb UPDATE',
+            detail => installed
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.require_timescaledb() IS 'Raises an error unless this database has a TimescaleDB that is loaded and new enough.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.hypertable_report(
+    relation REGCLASS,
+    OUT timescaledb_version TEXT,
+    OUT timescaledb_license TEXT,
+    OUT time_column NAME,
+    OUT chunk_interval INTERVAL,
+    OUT chunks BIGINT
+)
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    timescaledb_version := (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb');
+    timescaledb_license := current_setting('timescaledb.license', true);
+    IF timescaledb_version IS NOT NULL THEN
+        SELECT d.column_name, d.time_interval, h.num_chunks
+        INTO time_column, chunk_interval, chunks
+        FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        JOIN timescaledb_information.hypertables AS h
+            ON h.hypertable_schema = n.nspname AND h.hypertable_name = c.relname
+        JOIN timescaledb_information.dimensions AS d
+            ON d.hypertable_schema = n.nspname AND d.hypertable_name = c.relname AND d.dimension_number = 1
+        WHERE c.oid = relation;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.hypertable_report(REGCLASS) IS 'The release and edition of TimescaleDB in this database (null without it), and the time dimension of a table (null where it is no hypertable).';
+
+-- Everything that create_hypertable would refuse, or accept and break later, found before anything changes.
+CREATE OR REPLACE FUNCTION diesel_timescale.check_hypertable_candidate(relation REGCLASS, time_column NAME, migrate_data BOOLEAN) RETURNS VOID
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    time_attribute pg_attribute;
+    reference RECORD;
+    lacking RECORD;
+    remedy TEXT;
+    has_rows BOOLEAN;
+    -- For statements that the caller runs, under whatever search_path.
+    qualified CONSTANT TEXT := (SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation);
+BEGIN
+    SELECT * INTO time_attribute
+    FROM pg_attribute
+    WHERE attrelid = relation AND attname = time_column AND attnum > 0 AND NOT attisdropped;
+    IF time_attribute IS NULL OR time_attribute.atttypid <> 'timestamptz'::REGTYPE THEN
+        PERFORM refuse(
+            'diesel_timescale:no_time_column', 'undefined_column',
+            format('%s has no column %I of type timestamp with time zone', relation, time_column),
+            'Partition on a timestamptz column.',
+            relation => relation, column_name => time_column
+        );
+    END IF;
+
+    IF (SELECT relkind <> 'r' OR relpersistence <> 'p' FROM pg_class WHERE oid = relation)
+        OR EXISTS (SELECT FROM pg_inherits WHERE relation IN (inhparent, inhrelid))
+    THEN
+        PERFORM refuse(
+            'diesel_timescale:not_a_table', 'wrong_object_type',
+            format('%s is not an ordinary table: a view, or partitioned, inherited, temporary or unlogged', relation),
+            'Create an ordinary table, and move the rows there.',
+            relation => relation
+        );
+    END IF;
+
+    SELECT conname, conrelid::REGCLASS AS referencing, format('%I.%I', nspname, relname) AS qualified_referencing
+    INTO reference
+    FROM pg_constraint
+    JOIN pg_class ON pg_class.oid = conrelid
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    -- Those that a partition has from its table go with that one.
+    WHERE confrelid = relation AND contype = 'f' AND conparentid = 0
+    ORDER BY conname
+    LIMIT 1;
+    IF FOUND THEN
+        PERFORM refuse(
+            'diesel_timescale:referenced_by_foreign_key', 'object_not_in_prerequisite_state',
+            format('%s is referenced by the foreign key %I of %s', relation, reference.conname, reference.referencing),
+            format('ALTER TABLE %s DROP CONSTRAINT %I, and let references go to a plain table, that is filled by a trigger', reference.qualified_referencing, reference.conname),
+            detail => 'A native foreign key to a hypertable and retention exclude each other: depending on the release, drop_chunks is refused, or drops the foreign key without asking; before 2.21.1 rows that are right are refused as well.',
+            relation => relation, column_name => reference.conname
+        );
+    END IF;
+
+    SELECT
+        class.relname,
+        constr.conname,
+        constr.contype,
+        index.indexprs IS NOT NULL OR index.indpred IS NOT NULL OR index.indisexclusion AS is_special,
+        (
+            SELECT string_agg(quote_ident(attname), ', ' ORDER BY position)
+            FROM unnest(index.indkey[:index.indnkeyatts - 1]) WITH ORDINALITY AS key (attnum, position)
+            JOIN pg_attribute ON attrelid = relation AND pg_attribute.attnum = key.attnum
+        ) AS columns
+    INTO lacking
+    FROM pg_index AS index
+    JOIN pg_class AS class ON class.oid = index.indexrelid
+    LEFT JOIN pg_constraint AS constr ON constr.conindid = index.indexrelid AND constr.contype IN ('p', 'u', 'x')
+    WHERE index.indrelid = relation
+        AND (index.indisunique OR index.indisexclusion)
+        AND time_attribute.attnum <> ALL (index.indkey[:index.indnkeyatts - 1])
+    ORDER BY index.indisprimary DESC, class.relname
+    LIMIT 1;
+    IF FOUND THEN
+        remedy := CASE
+            WHEN lacking.is_special THEN
+                format('Drop it, or add %I to it', time_column)
+            WHEN lacking.contype = 'p' THEN
+                format('ALTER TABLE %s DROP CONSTRAINT %I, ADD PRIMARY KEY (%s, %I)', qualified, lacking.conname, lacking.columns, time_column)
+            WHEN lacking.contype = 'u' THEN
+                format('ALTER TABLE %s DROP CONSTRAINT %I, ADD UNIQUE (%s, %I)', qualified, lacking.conname, lacking.columns, time_column)
+            ELSE
+                format(
+                    'DROP INDEX %s; CREATE UNIQUE INDEX %I ON %s (%s, %I)',
+                    format('%I.%I', (SELECT nspname FROM pg_namespace JOIN pg_class ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation), lacking.relname),
+                    lacking.relname, qualified, lacking.columns, time_column
+                )
+        END;
+        PERFORM refuse(
+            'diesel_timescale:unique_index_lacks_time', 'object_not_in_prerequisite_state',
+            format('the unique index %I of %s lacks the partition column %I', lacking.relname, relation, time_column),
+            remedy,
+            detail => 'A hypertable can only keep a key unique that contains the partition column.',
+            relation => relation, column_name => lacking.relname
+        );
+    END IF;
+
+    IF NOT migrate_data THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', relation) INTO has_rows;
+        IF has_rows THEN
+            PERFORM refuse(
+                'diesel_timescale:table_not_empty', 'object_not_in_prerequisite_state',
+                format('%s is not empty', relation),
+                'Ask for its rows to be migrated; the table is locked meanwhile.',
+                relation => relation
+            );
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.check_hypertable_candidate(REGCLASS, NAME, BOOLEAN) IS 'Raises an error that names the obstacle and the remedy if the table cannot become a hypertable on the column.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF chunk_interval <= INTERVAL '0' THEN
+        PERFORM refuse(
+            'diesel_timescale:chunk_interval', 'invalid_parameter_value',
+            format('a chunk cannot cover %s', chunk_interval),
+            'Give an interval of a microsecond or more; hours to weeks do well.',
+            relation => relation
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_chunk_interval(REGCLASS, INTERVAL) IS 'Raises an error if a chunk cannot cover the interval.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.setup_hypertable(
+    relation REGCLASS,
+    time_column NAME,
+    chunk_interval INTERVAL DEFAULT NULL,
+    if_not_exists BOOLEAN DEFAULT true,
+    migrate_data BOOLEAN DEFAULT false,
+    default_indexes BOOLEAN DEFAULT true,
+    plain_table_will_do BOOLEAN DEFAULT false,
+    OUT outcome TEXT,
+    OUT timescaledb_version TEXT,
+    OUT timescaledb_license TEXT,
+    OUT current_chunk_interval INTERVAL,
+    OUT chunks BIGINT
+)
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present RECORD;
+    truncate_trigger RECORD;
+    truncate_triggers TEXT[] := '{}';
+    definition TEXT;
+BEGIN
+    PERFORM refuse_chunk_interval(relation, chunk_interval);
+    IF plain_table_will_do AND NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') THEN
+        outcome := 'plain_table';
+        RETURN;
+    END IF;
+    PERFORM require_timescaledb();
+
+    present := hypertable_report(relation);
+    IF present.time_column IS NULL AND (SELECT relkind = 'r' FROM pg_class WHERE oid = relation) THEN
+        -- Two that set up the same table take turns: the second one finds a hypertable.
+        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
+        present := hypertable_report(relation);
+    END IF;
+
+    IF present.time_column IS NULL THEN
+        PERFORM check_hypertable_candidate(relation, time_column, migrate_data);
+        -- Moving rows truncates the table, which is no reason to do what TRUNCATE triggers do: those of a
+        -- table whose rows are referenced would clear every reference. The transaction that this is in holds the table locked.
+        FOR truncate_trigger IN
+            SELECT
+                tgname,
+                concat_ws(
+                    '; ',
+                    pg_get_triggerdef(oid),
+                    format('COMMENT ON TRIGGER %I ON %s IS %L', tgname, relation, obj_description(oid, 'pg_trigger'))
+                ) AS definition
+            FROM pg_trigger
+            WHERE migrate_data AND tgrelid = relation AND NOT tgisinternal AND tgtype & 32 <> 0
+                -- One that is disabled does nothing, and no hypertable could disable it again.
+                AND tgenabled IN ('O', 'A')
+        LOOP
+            truncate_triggers := truncate_triggers || truncate_trigger.definition;
+            EXECUTE format('DROP TRIGGER %I ON %s', truncate_trigger.tgname, relation);
+        END LOOP;
+        BEGIN
+            EXECUTE format(
+                'SELECT %1$I.create_hypertable($1, %1$I.by_range($2, $3), create_default_indexes => $4, migrate_data => $5)',
+                (SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb')
+            ) USING relation, time_column, chunk_interval, default_indexes, migrate_data;
+        EXCEPTION WHEN SQLSTATE 'TS110' THEN
+            -- The table is a hypertable already, and this snapshot is too old to see it.
+            RAISE EXCEPTION USING
+                ERRCODE = 'serialization_failure',
+                MESSAGE = format('%s was made a hypertable by another transaction meanwhile', relation),
+                HINT = 'Run the transaction again.';
+        END;
+        FOREACH definition IN ARRAY truncate_triggers LOOP
+            EXECUTE definition;
+        END LOOP;
+        outcome := 'created';
+        present := hypertable_report(relation);
+    ELSIF present.time_column <> time_column THEN
+        PERFORM refuse(
+            'diesel_timescale:other_time_column', 'object_not_in_prerequisite_state',
+            format('%s is a hypertable on %I already, not on %I', relation, present.time_column, time_column),
+            format('Set it up on %I, or create the table anew.', present.time_column),
+            relation => relation, column_name => present.time_column
+        );
+    ELSIF NOT if_not_exists THEN
+        PERFORM refuse(
+            'diesel_timescale:already_a_hypertable', 'duplicate_object',
+            format('%s is a hypertable already', relation),
+            'Allow it to exist.',
+            relation => relation
+        );
+    ELSE
+        outcome := 'already_there';
+    END IF;
+
+    timescaledb_version := present.timescaledb_version;
+    timescaledb_license := present.timescaledb_license;
+    current_chunk_interval := present.chunk_interval;
+    chunks := present.chunks;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.setup_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN) IS 'Makes a table a hypertable on a timestamptz column, or finds that it is one. The outcome is created, already_there, or plain_table where the caller accepts one on plain PostgreSQL.';

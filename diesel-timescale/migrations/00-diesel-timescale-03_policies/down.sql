@@ -1,0 +1,16 @@
+DROP FUNCTION diesel_timescale.unset_retention_policy(REGCLASS);
+DROP FUNCTION diesel_timescale.set_retention_policy(REGCLASS, INTERVAL);
+DROP FUNCTION diesel_timescale.refuse_retention_of_nothing(INTERVAL);
+DROP FUNCTION diesel_timescale.unset_columnstore_policy(REGCLASS);
+DROP FUNCTION diesel_timescale.set_columnstore_policy(REGCLASS, INTERVAL);
+DROP FUNCTION diesel_timescale.columnstore_policy_job(REGCLASS);
+DROP FUNCTION diesel_timescale.convert_chunk(REGCLASS, BOOLEAN);
+DROP FUNCTION diesel_timescale.disable_columnstore(REGCLASS);
+DROP FUNCTION diesel_timescale.enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[]);
+DROP FUNCTION diesel_timescale.drop_chunks_before(REGCLASS, TIMESTAMPTZ);
+DROP FUNCTION diesel_timescale.add_hash_dimension(REGCLASS, NAME, INT);
+DROP FUNCTION diesel_timescale.change_chunk_interval(REGCLASS, INTERVAL);
+DROP FUNCTION diesel_timescale.refuse_loss_of_referenced_rows(REGCLASS, TEXT);
+DROP FUNCTION diesel_timescale.is_reference_target(REGCLASS);
+DROP FUNCTION diesel_timescale.timescaledb_names_columnstore();
+DROP FUNCTION diesel_timescale.timescaledb_schema();

@@ -1,0 +1,279 @@
+-- Chunks, the columnstore, retention and jobs, for any hypertable.
+--
+-- What TimescaleDB names otherwise from release to release is called through here, so that a client's statement is the
+-- same on all of them. The extension may be in any schema, so its functions are called with it. The functions are
+-- installed on every server; what a server does not have, it says when it is asked.
+
+CREATE OR REPLACE FUNCTION diesel_timescale.timescaledb_schema() RETURNS NAME
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_timescaledb();
+    RETURN (SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb');
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.timescaledb_schema() IS 'The schema of the functions of TimescaleDB. An error where this database has none.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.timescaledb_names_columnstore() RETURNS BOOLEAN
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN EXISTS (
+    SELECT FROM pg_proc
+    WHERE proname = 'convert_to_columnstore' AND pronamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'timescaledb')
+);
+COMMENT ON FUNCTION diesel_timescale.timescaledb_names_columnstore() IS 'Whether this release calls it columnstore (2.18 and later) rather than compression.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.is_reference_target(relation REGCLASS) RETURNS BOOLEAN
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN EXISTS (
+    SELECT FROM pg_trigger
+    -- AFTER DELETE, for each row.
+    WHERE tgrelid = relation AND NOT tgisinternal AND tgname LIKE '%\_release\_references' AND tgtype & 75 = 9
+);
+COMMENT ON FUNCTION diesel_timescale.is_reference_target(REGCLASS) IS 'Whether references to the rows of the table are kept by triggers on it, which drop_chunks does not fire.';
+
+-- drop_chunks fires no trigger. What refers to rows of a table must be cleared, or the table must not lose chunks.
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_loss_of_referenced_rows(relation REGCLASS, operation TEXT) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    reference RECORD;
+BEGIN
+    IF is_reference_target(relation) THEN
+        PERFORM refuse(
+            'diesel_timescale:loss_of_referenced_rows', 'object_not_in_prerequisite_state',
+            format('%s of %s would leave references to rows that are gone', operation, relation),
+            'Use the retention of that table, or its job, which clears the references in the same transaction.',
+            relation => relation
+        );
+    END IF;
+    -- Nobody adds a foreign key between this look and the end of the transaction; writes go on.
+    EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
+    SELECT conname, conrelid::REGCLASS AS referencing INTO reference
+    FROM pg_constraint
+    WHERE confrelid = relation AND contype = 'f' AND conparentid = 0
+    ORDER BY conname
+    LIMIT 1;
+    IF FOUND THEN
+        PERFORM refuse(
+            'diesel_timescale:loss_of_referenced_rows', 'object_not_in_prerequisite_state',
+            format('%s of %s does not go with the foreign key %I of %s', operation, relation, reference.conname, reference.referencing),
+            format('Depending on the release it fails for ever, or the foreign key is dropped without asking: ALTER TABLE %s DROP CONSTRAINT %I first.', reference.referencing, reference.conname),
+            relation => relation
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_loss_of_referenced_rows(REGCLASS, TEXT) IS 'Raises an error if something references the rows of the table, so that dropping its chunks would leave references to nothing.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.change_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS INTERVAL
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM refuse_chunk_interval(relation, chunk_interval);
+    EXECUTE format('SELECT %I.set_chunk_time_interval($1, $2)', timescaledb_schema()) USING relation, chunk_interval;
+    RETURN (hypertable_report(relation)).chunk_interval;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.change_chunk_interval(REGCLASS, INTERVAL) IS 'Sets how much time new chunks of a hypertable cover. Chunks that are there stay as they are.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.add_hash_dimension(relation REGCLASS, column_name NAME, partitions INT) RETURNS BOOLEAN
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    was_created BOOLEAN;
+BEGIN
+    EXECUTE format('SELECT created FROM %1$I.add_dimension($1, %1$I.by_hash($2, $3), if_not_exists => true)', timescaledb_schema())
+        INTO was_created USING relation, column_name, partitions;
+    RETURN was_created;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.add_hash_dimension(REGCLASS, NAME, INT) IS 'Spreads the chunks of a hypertable that is empty by the hash of a column as well. False if it is so already.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.drop_chunks_before(relation REGCLASS, older_than TIMESTAMPTZ) RETURNS BIGINT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    dropped BIGINT;
+BEGIN
+    PERFORM refuse_loss_of_referenced_rows(relation, 'dropping chunks');
+    EXECUTE format('SELECT count(*) FROM %I.drop_chunks($1, older_than => $2)', timescaledb_schema())
+        INTO dropped USING relation, older_than;
+    RETURN dropped;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.drop_chunks_before(REGCLASS, TIMESTAMPTZ) IS 'Drops the chunks that end by the instant, and returns how many. Refused where something references the rows.';
+
+-- The columnstore.
+CREATE OR REPLACE FUNCTION diesel_timescale.enable_columnstore(relation REGCLASS, segment_by NAME[], order_by NAME[], descending BOOLEAN[]) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    names CONSTANT TEXT[] := CASE WHEN timescaledb_names_columnstore()
+        THEN ARRAY['enable_columnstore', 'segmentby', 'orderby']
+        ELSE ARRAY['compress', 'compress_segmentby', 'compress_orderby']
+    END;
+BEGIN
+    PERFORM require_timescaledb();
+    EXECUTE format(
+        'ALTER TABLE %s SET (timescaledb.%I = true, timescaledb.%I = %L, timescaledb.%I = %L)',
+        relation,
+        names[1],
+        names[2],
+        (SELECT coalesce(string_agg(quote_ident(c), ', ' ORDER BY n), '') FROM unnest(segment_by) WITH ORDINALITY AS s (c, n)),
+        names[3],
+        (
+            SELECT coalesce(string_agg(quote_ident(c) || CASE WHEN d THEN ' DESC' ELSE '' END, ', ' ORDER BY n), '')
+            FROM unnest(order_by, descending) WITH ORDINALITY AS o (c, d, n)
+        )
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[]) IS 'Lets chunks of a hypertable be kept by columns: rows with the same segment_by together, in the order of order_by.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.disable_columnstore(relation REGCLASS) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_timescaledb();
+    EXECUTE format(
+        'ALTER TABLE %s SET (timescaledb.%I = false)',
+        relation, CASE WHEN timescaledb_names_columnstore() THEN 'enable_columnstore' ELSE 'compress' END
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.disable_columnstore(REGCLASS) IS 'Takes back enable_columnstore. Chunks must be in the rowstore.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.convert_chunk(chunk REGCLASS, to_columnstore BOOLEAN) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    statement CONSTANT TEXT := CASE
+        WHEN NOT timescaledb_names_columnstore() AND to_columnstore THEN 'SELECT %I.compress_chunk($1, true)'
+        WHEN NOT timescaledb_names_columnstore() THEN 'SELECT %I.decompress_chunk($1, true)'
+        WHEN to_columnstore THEN 'CALL %I.convert_to_columnstore($1, true)'
+        ELSE 'CALL %I.convert_to_rowstore($1, true)'
+    END;
+BEGIN
+    EXECUTE format(statement, timescaledb_schema()) USING chunk;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.convert_chunk(REGCLASS, BOOLEAN) IS 'Converts a chunk to the columnstore, or back to the rowstore. Does nothing if it is there already.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.columnstore_policy_job(relation REGCLASS) RETURNS INT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT job_id
+        FROM timescaledb_information.jobs
+        JOIN pg_namespace ON nspname = hypertable_schema
+        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = hypertable_name
+        WHERE pg_class.oid = relation AND proc_name IN ('policy_compression', 'policy_columnstore')
+        ORDER BY job_id
+        LIMIT 1
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.columnstore_policy_job(REGCLASS) IS 'The job of the columnstore policy of a hypertable, or null.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.set_columnstore_policy(relation REGCLASS, convert_after INTERVAL) RETURNS INT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM unset_columnstore_policy(relation);
+    IF timescaledb_names_columnstore() THEN
+        EXECUTE format('CALL %I.add_columnstore_policy($1, $2)', timescaledb_schema()) USING relation, convert_after;
+    ELSE
+        EXECUTE format('SELECT %I.add_compression_policy($1, $2)', timescaledb_schema()) USING relation, convert_after;
+    END IF;
+    RETURN columnstore_policy_job(relation);
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.set_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they are this old, and returns the job. Takes the place of a policy that is there.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.unset_columnstore_policy(relation REGCLASS) RETURNS BOOLEAN
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present CONSTANT INT := columnstore_policy_job(relation);
+BEGIN
+    IF present IS NULL THEN
+        RETURN false;
+    END IF;
+    IF timescaledb_names_columnstore() THEN
+        EXECUTE format('CALL %I.remove_columnstore_policy($1)', timescaledb_schema()) USING relation;
+    ELSE
+        EXECUTE format('SELECT %I.remove_compression_policy($1)', timescaledb_schema()) USING relation;
+    END IF;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.unset_columnstore_policy(REGCLASS) IS 'Removes the columnstore policy of a hypertable. False if there is none.';
+
+-- Retention, where nothing references the rows.
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_retention_of_nothing(drop_after INTERVAL) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF drop_after <= INTERVAL '0' THEN
+        PERFORM refuse(
+            'diesel_timescale:retention_interval', 'invalid_parameter_value',
+            format('retention cannot keep %s of data', drop_after),
+            'Give an interval above zero.'
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_retention_of_nothing(INTERVAL) IS 'Raises an error if retention would keep nothing.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.set_retention_policy(relation REGCLASS, drop_after INTERVAL) RETURNS INT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    job INT;
+BEGIN
+    PERFORM refuse_retention_of_nothing(drop_after);
+    PERFORM refuse_loss_of_referenced_rows(relation, 'a retention policy');
+    EXECUTE format('SELECT %I.remove_retention_policy($1, if_exists => true)', timescaledb_schema()) USING relation;
+    EXECUTE format('SELECT %I.add_retention_policy($1, $2)', timescaledb_schema()) INTO job USING relation, drop_after;
+    RETURN job;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.set_retention_policy(REGCLASS, INTERVAL) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. Takes the place of one that is there. Refused where something references the rows.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.unset_retention_policy(relation REGCLASS) RETURNS BOOLEAN
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present BOOLEAN;
+BEGIN
+    present := EXISTS (
+        SELECT
+        FROM timescaledb_information.jobs
+        JOIN pg_namespace ON nspname = hypertable_schema
+        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = hypertable_name
+        WHERE pg_class.oid = relation AND proc_name = 'policy_retention'
+    );
+    IF present THEN
+        EXECUTE format('SELECT %I.remove_retention_policy($1)', timescaledb_schema()) USING relation;
+    END IF;
+    RETURN present;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.unset_retention_policy(REGCLASS) IS 'Removes the server''s own retention policy of a hypertable. False if there is none.';

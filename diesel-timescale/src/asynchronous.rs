@@ -1,0 +1,194 @@
+//! The same calls on diesel-async connections, under the same names.
+//!
+//! | sync | async |
+//! |---|---|
+//! | [`Call::call`](crate::Call::call) | [`Call::call`] |
+//! | [`migrations`](crate::migrations) | [`migrations`] |
+//! | [`OutsideTransaction::run`](crate::OutsideTransaction::run) | [`OutsideTransaction::run`] |
+//! | [`Retry::transaction`] | [`Retry::transaction_async`] |
+//! | [`Retry::run`] | [`Retry::run_async`] |
+//! | `diesel::RunQueryDsl` | `diesel_async::RunQueryDsl` |
+//!
+//! Import [`asynchronous::Call`](Call) instead of [`diesel_timescale::Call`](crate::Call). The values that are called
+//! are the same, so nothing else changes. Connections from a pool (bb8, deadpool, mobc) do as they are:
+//! `.call(&mut conn)`.
+
+pub mod migrations;
+
+use diesel::QueryResult;
+use diesel::pg::Pg;
+use diesel::result::Error as DieselError;
+use diesel_async::methods::{ExecuteDsl, LoadQuery};
+use diesel_async::{AsyncConnection, AsyncConnectionCore, RunQueryDsl, TransactionManager};
+
+use crate::error::Result;
+use crate::non_transactional::{Statement, refuse_inside_transaction};
+use crate::transaction::{Retry, Transient};
+
+/// Runs a [call](crate::Call) on an asynchronous connection.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::asynchronous::Call;
+///
+/// # #[tokio::main]
+/// # async fn main() {
+/// # let (_db, conn) = support::TestDb::installed();
+/// # drop(conn);
+/// # let mut conn = _db.connect_async().await;
+/// let server = diesel_timescale::Server::query().call(&mut conn).await.unwrap();
+/// println!("{server}");
+/// # }
+/// ```
+pub trait Call: crate::Call {
+    /// Runs the call.
+    ///
+    /// Dropping the future before it is done leaves the connection as diesel-async leaves it: do not use it again.
+    ///
+    /// # Errors
+    /// As [`diesel_timescale::Call::call`](crate::Call::call).
+    fn call<'query, C>(self, conn: &mut C) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send
+    where
+        C: AsyncConnectionCore<Backend = Pg> + Send,
+        Self: LoadQuery<'query, C, Self::Row> + Send + 'query,
+        Self::Row: Send,
+    {
+        async move { Self::output(self.load(conn).await?) }
+    }
+}
+
+impl<T: crate::Call> Call for T {}
+
+/// Runs a [statement that cannot run inside a transaction](crate::OutsideTransaction) on an asynchronous
+/// connection.
+pub trait OutsideTransaction: crate::OutsideTransaction {
+    /// Runs the statement.
+    ///
+    /// # Errors
+    /// As [`OutsideTransaction::run`](crate::OutsideTransaction::run).
+    fn run<'query, C>(self, conn: &mut C) -> impl Future<Output = Result<()>> + Send
+    where
+        C: AsyncConnection<Backend = Pg>,
+        Self: Send + 'query,
+        Statement<Self>: ExecuteDsl<C> + 'query,
+    {
+        async move {
+            refuse_inside_transaction(Self::NAME, is_nested(conn)?)?;
+            Statement(self).execute(conn).await?;
+            Ok(())
+        }
+    }
+}
+
+impl<T: crate::OutsideTransaction> OutsideTransaction for T {}
+
+impl Retry {
+    /// Runs `work` in a transaction, again for as long as the error is transient and attempts are left; the
+    /// asynchronous [`transaction`](Self::transaction).
+    ///
+    /// Inside a transaction it runs once. Dropping the future leaves the connection in a transaction: a pool throws it
+    /// away.
+    ///
+    /// # Errors
+    /// The last error of `work` or of the commit.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// use diesel_timescale::asynchronous::Call;
+    /// use diesel_timescale::transaction::Retry;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() {
+    /// # let (_db, conn) = support::TestDb::installed();
+    /// # drop(conn);
+    /// # let mut conn = _db.connect_async().await;
+    /// # { use diesel_async::SimpleAsyncConnection; conn.batch_execute("CREATE TABLE readings (time TIMESTAMPTZ)").await.unwrap(); }
+    /// let report = Retry::default()
+    ///     .transaction_async(&mut conn, async |conn| hypertable(readings::time).plain_table_will_do(true).call(conn).await)
+    ///     .await
+    ///     .unwrap();
+    /// println!("{report}");
+    /// # }
+    /// ```
+    #[expect(clippy::manual_async_fn, reason = "callers cannot prove that an `async fn` on any connection is Send")]
+    pub fn transaction_async<'conn, 'work, C, T, E, F>(
+        self,
+        conn: &'conn mut C,
+        work: F,
+    ) -> impl Future<Output = Result<T, E>> + Send + 'conn
+    where
+        C: AsyncConnection,
+        T: Send + 'work,
+        E: From<DieselError> + Transient + Send + 'work,
+        for<'c> F: AsyncFnOnce(&'c mut C) -> Result<T, E> + Attempt<&'c mut C, Result<T, E>> + Clone + Send + 'work,
+        'work: 'conn,
+    {
+        async move {
+            let is_nested = is_nested(conn)?;
+            let mut attempt = 1;
+            loop {
+                let result = conn.transaction(work.clone()).await;
+                if !matches!(&result, Err(error) if self.is_worth_another(error, is_nested, attempt)) {
+                    return result;
+                }
+                tokio::time::sleep(self.pause_after(attempt)).await;
+                attempt += 1;
+            }
+        }
+    }
+
+    /// Runs `work`, which opens its own transaction (such as a serializable one), again for as long as the error is
+    /// transient and attempts are left; the asynchronous [`run`](Self::run).
+    ///
+    /// Inside a transaction it runs once. Waits by tokio's clock.
+    ///
+    /// # Errors
+    /// The last error of `work`.
+    #[expect(clippy::manual_async_fn, reason = "callers cannot prove that an `async fn` on any connection is Send")]
+    pub fn run_async<'conn, 'work, C, T, E, F>(
+        self,
+        conn: &'conn mut C,
+        work: F,
+    ) -> impl Future<Output = Result<T, E>> + Send + 'conn
+    where
+        C: AsyncConnection,
+        T: Send + 'work,
+        E: From<DieselError> + Transient + Send + 'work,
+        for<'c> F: AsyncFnOnce(&'c mut C) -> Result<T, E> + Attempt<&'c mut C, Result<T, E>> + Clone + Send + 'work,
+        'work: 'conn,
+    {
+        async move {
+            let is_nested = is_nested(conn)?;
+            let mut attempt = 1;
+            loop {
+                let result = work.clone()(conn).await;
+                if !matches!(&result, Err(error) if self.is_worth_another(error, is_nested, attempt)) {
+                    return result;
+                }
+                tokio::time::sleep(self.pause_after(attempt)).await;
+                attempt += 1;
+            }
+        }
+    }
+}
+
+fn is_nested<C: AsyncConnection>(conn: &mut C) -> QueryResult<bool> {
+    Ok(C::TransactionManager::transaction_manager_status_mut(conn).transaction_depth()?.is_some())
+}
+
+/// What [`Retry`] can run several times: an async closure on a connection, whose future can go from thread to thread.
+///
+/// Every such closure is one; there is nothing to implement. A closure that owns what it uses (`async move`) is cloned
+/// for each attempt.
+pub trait Attempt<Conn, R>: AsyncFnOnce(Conn) -> R + FnOnce(Conn) -> Self::Running {
+    /// The closure's future.
+    type Running: Future<Output = R> + Send;
+}
+
+impl<Conn, R, F, Running> Attempt<Conn, R> for F
+where
+    F: AsyncFnOnce(Conn) -> R + FnOnce(Conn) -> Running,
+    Running: Future<Output = R> + Send,
+{
+    type Running = Running;
+}

@@ -1,0 +1,362 @@
+//! `GROUP BY` a bucket of time, checked by Diesel.
+
+use std::marker::PhantomData;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::expression::{
+    AppearsOnTable, Expression, IsContainedInGroupBy, SelectableExpression, ValidGrouping, is_aggregate,
+};
+use diesel::pg::Pg;
+use diesel::pg::data_types::PgInterval;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{Interval, Text, Timestamptz};
+
+use crate::chunks::interval;
+use crate::feature::{Feature, Unsupported};
+use crate::hypertable::TimeColumn;
+use crate::micros;
+use crate::server::Server;
+
+/// Buckets of time to group by, on any table: Diesel's own `group_by` does not take a function.
+///
+/// The value goes into `group_by`; its [`row`](Bucketed::row) of aggregates goes into `select`, and loads as the start of
+/// the bucket with the aggregates, or with the columns of [`by`](Bucketed::by) in between. Other clauses are Diesel's own.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use chrono::DateTime;
+/// use diesel::dsl::{avg, count_star};
+/// use diesel_timescale::{Feature, Server, bucketed};
+///
+/// # fn main() { run(|conn| {
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Hypertables) { return Ok(()); }
+/// # a_reading(conn);
+/// let hourly = bucketed(TimeDelta::hours(1), readings::time, &server)?;
+/// let hours: Vec<(DateTime<Utc>, i64)> = readings::table
+///     .filter(readings::time.ge(Utc::now() - TimeDelta::days(7)))
+///     .group_by(hourly.clone())
+///     .select(hourly.clone().row(count_star()))
+///     .order(hourly.start())
+///     .load(conn)?;
+/// assert_eq!(hours[0].1, 1);
+///
+/// // By room as well, with several aggregates.
+/// let by_room = bucketed(TimeDelta::hours(1), readings::time, &server)?.by(readings::room);
+/// let rooms: Vec<(DateTime<Utc>, String, (i64, Option<f64>))> = readings::table
+///     .group_by(by_room.clone())
+///     .select(by_room.row((count_star(), avg(readings::value))))
+///     .load(conn)?;
+/// assert_eq!((&*rooms[0].1, rooms[0].2), ("office", (1, None)));
+/// # Ok(()) }) }
+/// ```
+///
+/// What is no aggregate does not compile:
+///
+/// ```compile_fail,E0271
+/// # use diesel_timescale::{Server, bucketed};
+/// # diesel::table! { readings (time) { time -> Timestamptz, state -> Text } }
+/// # fn f(server: Server) {
+/// let hourly = bucketed(chrono::TimeDelta::hours(1), readings::time, &server).unwrap();
+/// let _ = hourly.row(readings::state);
+/// # }
+/// ```
+///
+/// The start of the bucket is there to order by; it comes with the row, and is not selected by itself:
+///
+/// ```compile_fail,E0277
+/// # use diesel::prelude::*;
+/// # use diesel_timescale::{Server, bucketed};
+/// # diesel::table! { readings (time) { time -> Timestamptz, state -> Text } }
+/// # fn f(server: Server) {
+/// let hourly = bucketed(chrono::TimeDelta::hours(1), readings::time, &server).unwrap();
+/// let _ = readings::table.group_by(hourly.clone()).select(hourly.start());
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Unsupported`] without TimescaleDB.
+pub fn bucketed<C: TimeColumn>(width: TimeDelta, time: C, server: &Server) -> Result<Bucketed<C>, Unsupported> {
+    server.require(Feature::Hypertables)?;
+    Ok(Bucketed { bucket: Bucket { function: "time_bucket(", width: interval(width), time, anchor: None } })
+}
+
+/// Where buckets start, if not at midnight UTC.
+#[derive(Debug, Clone)]
+enum Anchor {
+    Zone(String),
+    Origin(DateTime<Utc>),
+    Offset(PgInterval),
+}
+
+#[derive(Debug, Clone)]
+struct Bucket<C> {
+    function: &'static str,
+    width: PgInterval,
+    time: C,
+    anchor: Option<Anchor>,
+}
+
+/// What [`bucketed()`] makes.
+#[derive(Debug, Clone)]
+#[must_use = "does nothing until a query groups by it"]
+pub struct Bucketed<C> {
+    bucket: Bucket<C>,
+}
+
+impl<C: TimeColumn> Bucketed<C> {
+    /// By the clocks of a time zone such as `Europe/Berlin`: days start at its midnight.
+    pub fn in_time_zone(self, time_zone: impl Into<String>) -> Self {
+        self.anchored(Anchor::Zone(time_zone.into()))
+    }
+
+    /// One bucket starts at this instant.
+    pub fn with_origin(self, origin: DateTime<Utc>) -> Self {
+        self.anchored(Anchor::Origin(micros::truncate(origin)))
+    }
+
+    /// Every bucket starts later by this.
+    pub fn with_offset(self, offset: TimeDelta) -> Self {
+        self.anchored(Anchor::Offset(interval(offset)))
+    }
+
+    fn anchored(mut self, anchor: Anchor) -> Self {
+        self.bucket.anchor = Some(anchor);
+        self
+    }
+
+    /// Buckets without rows are there too; [`locf`](super::locf()) and [`interpolate`](super::interpolate()) fill their
+    /// values. The query needs both ends of the time in its filter.
+    ///
+    /// An origin or an offset does not go with it.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// use chrono::DateTime;
+    /// use diesel::dsl::max;
+    /// use diesel_timescale::{Feature, Server, bucketed, locf};
+    ///
+    /// # fn main() { run(|conn| {
+    /// let server = Server::query().call(conn)?;
+    /// # if !server.has(Feature::Gapfill) { return Ok(()); }
+    /// # let time = a_reading(conn);
+    /// let hourly = bucketed(TimeDelta::hours(1), readings::time, &server)?.gapfill(&server)?;
+    /// let hours: Vec<(DateTime<Utc>, Option<String>)> = readings::table
+    ///     .filter(readings::time.ge(time))
+    ///     .filter(readings::time.lt(time + TimeDelta::hours(3)))
+    ///     .group_by(hourly.clone())
+    ///     .select(hourly.clone().row(locf(max(readings::state))))
+    ///     .order(hourly.start())
+    ///     .load(conn)?;
+    /// assert!(hours.len() >= 3);
+    /// assert!(hours.iter().all(|hour| hour.1.as_deref() == Some("on")));
+    /// # Ok(()) }) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Unsupported`] in the Apache edition.
+    pub fn gapfill(mut self, server: &Server) -> Result<Self, Unsupported> {
+        server.require(Feature::Gapfill)?;
+        self.bucket.function = "time_bucket_gapfill(";
+        Ok(self)
+    }
+
+    /// Groups by these columns as well: one column, or a tuple of several.
+    pub fn by<G: Expression>(self, columns: G) -> BucketedBy<C, G> {
+        BucketedBy { bucket: self.bucket, columns }
+    }
+
+    /// The start of the bucket, to order by.
+    pub fn start(&self) -> BucketStart<C> {
+        BucketStart { time: PhantomData }
+    }
+
+    /// What to select: the start of the bucket, and one aggregate or a tuple of several.
+    pub fn row<A>(self, aggregates: A) -> BucketRow<C, A>
+    where
+        A: Expression + ValidGrouping<(), IsAggregate = is_aggregate::Yes>,
+    {
+        BucketRow { bucket: self.bucket, aggregates }
+    }
+}
+
+/// What [`Bucketed::by`] makes.
+#[derive(Debug, Clone)]
+#[must_use = "does nothing until a query groups by it"]
+pub struct BucketedBy<C, G> {
+    bucket: Bucket<C>,
+    columns: G,
+}
+
+impl<C: TimeColumn, G: Expression> BucketedBy<C, G> {
+    /// The start of the bucket, to order by.
+    pub fn start(&self) -> BucketStart<C> {
+        BucketStart { time: PhantomData }
+    }
+
+    /// What to select: the start of the bucket, the columns, and one aggregate or a tuple of several.
+    pub fn row<A>(self, aggregates: A) -> BucketRowBy<C, G, A>
+    where
+        A: Expression + ValidGrouping<(), IsAggregate = is_aggregate::Yes>,
+    {
+        BucketRowBy { bucket: self.bucket, columns: self.columns, aggregates }
+    }
+}
+
+/// The start of a bucket, to order by: it stands first in the row.
+#[derive(Debug, Clone, Copy)]
+pub struct BucketStart<C> {
+    time: PhantomData<C>,
+}
+
+impl<C> QueryFragment<Pg> for BucketStart<C> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("1");
+        Ok(())
+    }
+}
+
+/// What [`Bucketed::row`] makes.
+#[derive(Debug, Clone)]
+pub struct BucketRow<C, A> {
+    bucket: Bucket<C>,
+    aggregates: A,
+}
+
+/// What [`BucketedBy::row`] makes.
+#[derive(Debug, Clone)]
+pub struct BucketRowBy<C, G, A> {
+    bucket: Bucket<C>,
+    columns: G,
+    aggregates: A,
+}
+
+impl<C: TimeColumn + QueryFragment<Pg>> QueryFragment<Pg> for Bucket<C> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // time_bucket($1, "table"."time", $2)
+        out.push_sql(self.function);
+        out.push_bind_param::<Interval, _>(&self.width)?;
+        out.push_sql(", ");
+        self.time.walk_ast(out.reborrow())?;
+        match &self.anchor {
+            None => {}
+            Some(Anchor::Zone(zone)) => {
+                out.push_sql(", ");
+                out.push_bind_param::<Text, _>(zone)?;
+            }
+            Some(Anchor::Origin(origin)) => {
+                out.push_sql(", ");
+                out.push_bind_param::<Timestamptz, _>(origin)?;
+            }
+            Some(Anchor::Offset(offset)) => {
+                out.push_sql(", ");
+                out.push_bind_param::<Interval, _>(offset)?;
+            }
+        }
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+// Two `$1` that hold the same are not the same to PostgreSQL, so what is grouped and ordered by is named by where it
+// stands in the row: first.
+impl<C> QueryFragment<Pg> for Bucketed<C> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("1");
+        Ok(())
+    }
+}
+
+impl<C, G: QueryFragment<Pg>> QueryFragment<Pg> for BucketedBy<C, G> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("1, ");
+        self.columns.walk_ast(out)
+    }
+}
+
+impl<C: TimeColumn + QueryFragment<Pg>, A: QueryFragment<Pg>> QueryFragment<Pg> for BucketRow<C, A> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.bucket.walk_ast(out.reborrow())?;
+        out.push_sql(", ");
+        self.aggregates.walk_ast(out)
+    }
+}
+
+impl<C, G, A> QueryFragment<Pg> for BucketRowBy<C, G, A>
+where
+    C: TimeColumn + QueryFragment<Pg>,
+    G: QueryFragment<Pg>,
+    A: QueryFragment<Pg>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.bucket.walk_ast(out.reborrow())?;
+        out.push_sql(", ");
+        self.columns.walk_ast(out.reborrow())?;
+        out.push_sql(", ");
+        self.aggregates.walk_ast(out)
+    }
+}
+
+/// Implements what Diesel asks of an expression: its type, where it may appear, and that its SQL depends on its value.
+macro_rules! expression {
+    ($name:ident<$($part:ident),+>, $sql_type:ty, group by $($grouping:tt)+) => {
+        impl<$($part: Expression),+> Expression for $name<$($part),+>
+        where
+            $sql_type: diesel::expression::TypedExpressionType,
+        {
+            type SqlType = $sql_type;
+        }
+
+        impl<QS, $($part),+> AppearsOnTable<QS> for $name<$($part),+>
+        where
+            $($part: AppearsOnTable<QS>,)+
+            Self: Expression,
+        {
+        }
+
+        impl<$($part),+> ValidGrouping<$($grouping)+> for $name<$($part),+> {
+            type IsAggregate = is_aggregate::Yes;
+        }
+
+        // The anchor and gap filling change the SQL.
+        impl<$($part),+> QueryId for $name<$($part),+> {
+            type QueryId = ();
+
+            const HAS_STATIC_QUERY_ID: bool = false;
+        }
+    };
+}
+
+expression!(BucketStart<C>, Timestamptz, group by Bucketed<C>);
+expression!(Bucketed<C>, Timestamptz, group by Bucketed<C>);
+expression!(BucketedBy<C, G>, (Timestamptz, G::SqlType), group by BucketedBy<C, G>);
+expression!(BucketRow<C, A>, (Timestamptz, A::SqlType), group by Bucketed<C>);
+expression!(BucketRowBy<C, G, A>, (Timestamptz, G::SqlType, A::SqlType), group by BucketedBy<C, G>);
+
+/// What may be selected: the rows, and nothing that only names a place in them.
+macro_rules! selectable {
+    ($name:ident<$($part:ident),+>) => {
+        impl<QS, $($part),+> SelectableExpression<QS> for $name<$($part),+>
+        where
+            $($part: SelectableExpression<QS>,)+
+            Self: AppearsOnTable<QS>,
+        {
+        }
+    };
+}
+
+selectable!(BucketRow<C, A>);
+selectable!(BucketRowBy<C, G, A>);
+
+impl<C, G> ValidGrouping<BucketedBy<C, G>> for BucketStart<C> {
+    type IsAggregate = is_aggregate::Yes;
+}
+
+// What is grouped by as well may be ordered by.
+impl<C, G, Col> IsContainedInGroupBy<Col> for BucketedBy<C, G>
+where
+    G: IsContainedInGroupBy<Col>,
+{
+    type Output = G::Output;
+}

@@ -1,0 +1,294 @@
+//! The columnstore: chunks kept by columns, compressed.
+
+use chrono::TimeDelta;
+use diesel::pg::Pg;
+use diesel::pg::data_types::PgInterval;
+use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Interval, Nullable, Text};
+
+use crate::call::{Relation, done, relation_name, single, value};
+use crate::chunks::interval;
+use crate::feature::{Feature, Unsupported};
+use crate::function_call;
+use crate::server::Server;
+
+type Texts = Array<Text>;
+type Bools = Array<Bool>;
+type NullableBigInt = Nullable<BigInt>;
+
+/// How a hypertable is kept by columns: which rows together, and in what order.
+///
+/// Rows with the same values in the `segment_by` columns are compressed together, up to a thousand at a time, in the
+/// order of the `order_by` columns. Queries and upserts that name the segment find their rows without
+/// decompressing others.
+///
+/// The releases before 2.18 call it compression; this finds the right name.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, chunks, columnstore, columnstore_stats, to_columnstore};
+///
+/// # fn main() { run(|conn| {
+/// # a_reading(conn);
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Columnstore) { return Ok(()); }
+/// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
+/// layout.enable(&server)?.call(conn)?;
+/// for chunk in chunks(readings::table, None, None, &server)?.call(conn)? {
+///     to_columnstore(&chunk, &server)?.call(conn)?;
+/// }
+/// let stats = columnstore_stats(readings::table, &server)?.call(conn)?;
+/// assert_eq!(stats.columnstore_chunks, 1);
+/// # Ok(()) }) }
+/// ```
+///
+/// A column of another table does not compile:
+///
+/// ```compile_fail,E0271
+/// diesel::table! { readings (time) { time -> Timestamptz } }
+/// diesel::table! { rooms (id) { id -> Int8 } }
+/// diesel_timescale::columnstore(readings::table).segment_by(rooms::id);
+/// ```
+pub fn columnstore<T>(table: T) -> Columnstore<T>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    Columnstore { table, segment_by: Vec::new(), order_by: Vec::new(), descending: Vec::new() }
+}
+
+/// What [`columnstore`] describes.
+#[derive(Debug, Clone)]
+#[must_use = "does nothing until it is enabled"]
+pub struct Columnstore<T> {
+    table: T,
+    segment_by: Vec<&'static str>,
+    order_by: Vec<&'static str>,
+    descending: Vec<bool>,
+}
+
+impl<T> Columnstore<T>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    /// Rows with the same value in this column are kept together; may be called for several columns.
+    pub fn segment_by<C: Column<Table = T>>(mut self, column: C) -> Self {
+        let _ = column;
+        self.segment_by.push(C::NAME);
+        self
+    }
+
+    /// Orders the rows of a segment by this column, ascending; may be called for several columns.
+    pub fn order_by<C: Column<Table = T>>(self, column: C) -> Self {
+        self.ordered(column, false)
+    }
+
+    /// Orders the rows of a segment by this column, descending.
+    pub fn order_by_desc<C: Column<Table = T>>(self, column: C) -> Self {
+        self.ordered(column, true)
+    }
+
+    fn ordered<C: Column<Table = T>>(mut self, column: C, descending: bool) -> Self {
+        let _ = column;
+        self.order_by.push(C::NAME);
+        self.descending.push(descending);
+        self
+    }
+
+    /// Lets chunks be converted so. Chunks that are there stay as they are.
+    ///
+    /// # Errors
+    /// [`Unsupported`] in the Apache edition and without TimescaleDB.
+    pub fn enable(self, server: &Server) -> Result<EnableColumnstore, Unsupported> {
+        server.require(Feature::Columnstore)?;
+        Ok(EnableColumnstore {
+            relation: relation_name(&self.table),
+            segment_by: self.segment_by,
+            order_by: self.order_by,
+            descending: self.descending,
+        })
+    }
+}
+
+function_call! {
+    /// The call that [`Columnstore::enable`] makes.
+    EnableColumnstore {
+        relation: Relation = Relation,
+        segment_by: Vec<&'static str> = Texts,
+        order_by: Vec<&'static str> = Texts,
+        descending: Vec<bool> = Bools,
+    },
+    "SELECT diesel_timescale.enable_columnstore(", ") IS NOT NULL",
+    (Bool,) => (bool,) => (), done,
+}
+
+/// Takes [`Columnstore::enable`] back. Every chunk must be in the rowstore.
+///
+/// # Errors
+/// [`Unsupported`] in the Apache edition and without TimescaleDB.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, columnstore, disable_columnstore};
+///
+/// # fn main() { run(|conn| {
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Columnstore) { return Ok(()); }
+/// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
+/// layout.enable(&server)?.call(conn)?;
+/// disable_columnstore(readings::table, &server)?.call(conn)?;
+/// # Ok(()) }) }
+/// ```
+pub fn disable_columnstore<T>(table: T, server: &Server) -> Result<DisableColumnstore, Unsupported>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    server.require(Feature::Columnstore)?;
+    Ok(DisableColumnstore { relation: relation_name(&table) })
+}
+
+function_call! {
+    /// The call that [`disable_columnstore`] makes.
+    DisableColumnstore { relation: Relation = Relation },
+    "SELECT diesel_timescale.disable_columnstore(", ") IS NOT NULL",
+    (Bool,) => (bool,) => (), done,
+}
+
+/// Converts a chunk to the columnstore; nothing happens if it is there already.
+///
+/// # Errors
+/// [`Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`columnstore`].
+pub fn to_columnstore(chunk: &super::Chunk, server: &Server) -> Result<ConvertChunk, Unsupported> {
+    convert(chunk, true, server)
+}
+
+/// Converts a chunk back to the rowstore; nothing happens if it is there already.
+///
+/// # Errors
+/// [`Unsupported`] in the Apache edition and without TimescaleDB.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, chunks, columnstore, to_columnstore, to_rowstore};
+///
+/// # fn main() { run(|conn| {
+/// # a_reading(conn);
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Columnstore) { return Ok(()); }
+/// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
+/// layout.enable(&server)?.call(conn)?;
+/// let chunks = chunks(readings::table, None, None, &server)?;
+/// let chunk = chunks.clone().call(conn)?.remove(0);
+/// to_columnstore(&chunk, &server)?.call(conn)?;
+/// to_rowstore(&chunk, &server)?.call(conn)?;
+/// assert!(!chunks.call(conn)?[0].is_columnstore);
+/// # Ok(()) }) }
+/// ```
+pub fn to_rowstore(chunk: &super::Chunk, server: &Server) -> Result<ConvertChunk, Unsupported> {
+    convert(chunk, false, server)
+}
+
+fn convert(chunk: &super::Chunk, to_columnstore: bool, server: &Server) -> Result<ConvertChunk, Unsupported> {
+    server.require(Feature::Columnstore)?;
+    Ok(ConvertChunk { chunk: Ok(chunk.name.clone()), to_columnstore })
+}
+
+function_call! {
+    /// The call that [`to_columnstore`] and [`to_rowstore`] make.
+    ConvertChunk { chunk: Relation = Relation, to_columnstore: bool = Bool },
+    "SELECT diesel_timescale.convert_chunk(", ") IS NOT NULL",
+    (Bool,) => (bool,) => (), done,
+}
+
+/// What the columnstore of a hypertable saves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+#[non_exhaustive]
+pub struct ColumnstoreStats {
+    /// How many chunks there are.
+    pub chunks: i64,
+    /// How many of them are in the columnstore.
+    pub columnstore_chunks: i64,
+    /// The bytes of those before they were converted; `None` if there are none.
+    pub before_bytes: Option<i64>,
+    /// The bytes of those now; `None` if there are none.
+    pub after_bytes: Option<i64>,
+}
+
+/// What the columnstore of a hypertable saves; it must be enabled.
+///
+/// # Errors
+/// [`Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`columnstore`].
+pub fn columnstore_stats<T>(table: T, server: &Server) -> Result<QueryColumnstoreStats, Unsupported>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    server.require(Feature::Columnstore)?;
+    Ok(QueryColumnstoreStats { relation: relation_name(&table) })
+}
+
+function_call! {
+    /// The query that [`columnstore_stats`] makes.
+    QueryColumnstoreStats { relation: Relation = Relation },
+    // The older name, which later releases have as well.
+    "SELECT total_chunks, number_compressed_chunks, before_compression_total_bytes, after_compression_total_bytes \
+     FROM hypertable_compression_stats(", ")",
+    (BigInt, BigInt, NullableBigInt, NullableBigInt) => ColumnstoreStats => ColumnstoreStats, single,
+}
+
+/// Converts the chunks of a hypertable to the columnstore in the background once they are this old, and gives the
+/// job. Takes the place of such a policy that is there.
+///
+/// # Errors
+/// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs, the server's error if the columnstore
+/// is not enabled.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, add_columnstore_policy, columnstore, remove_columnstore_policy};
+///
+/// # fn main() { run(|conn| {
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Jobs) { return Ok(()); }
+/// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
+/// layout.enable(&server)?.call(conn)?;
+/// let _job = add_columnstore_policy(readings::table, TimeDelta::days(7), &server)?.call(conn)?;
+/// assert!(remove_columnstore_policy(readings::table, &server)?.call(conn)?);
+/// # Ok(()) }) }
+/// ```
+pub fn add_columnstore_policy<T>(
+    table: T,
+    after: TimeDelta,
+    server: &Server,
+) -> Result<AddColumnstorePolicy, Unsupported>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    server.require(Feature::Columnstore)?;
+    Ok(AddColumnstorePolicy { relation: relation_name(&table), after: interval(after) })
+}
+
+function_call! {
+    /// The call that [`add_columnstore_policy`] makes.
+    AddColumnstorePolicy { relation: Relation = Relation, after: PgInterval = Interval },
+    "SELECT diesel_timescale.set_columnstore_policy(", ")",
+    (Integer,) => (i32,) => i32, value,
+}
+
+/// Removes the columnstore policy of a hypertable. Gives `false` if there is none.
+///
+/// # Errors
+/// [`Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`add_columnstore_policy`].
+pub fn remove_columnstore_policy<T>(table: T, server: &Server) -> Result<RemoveColumnstorePolicy, Unsupported>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    server.require(Feature::Columnstore)?;
+    Ok(RemoveColumnstorePolicy { relation: relation_name(&table) })
+}
+
+function_call! {
+    /// The call that [`remove_columnstore_policy`] makes.
+    RemoveColumnstorePolicy { relation: Relation = Relation },
+    "SELECT diesel_timescale.unset_columnstore_policy(", ")",
+    (Bool,) => (bool,) => bool, value,
+}

@@ -1,0 +1,127 @@
+//! Features: what not every edition and release of TimescaleDB can do.
+
+use std::fmt;
+
+use crate::server::{Edition, Server, TimescaleVersion};
+
+/// What a server needs for a feature.
+struct Needs {
+    edition: Edition,
+    since: TimescaleVersion,
+}
+
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TimescaleDB {}.{} or later", self.since.major, self.since.minor)?;
+        if self.edition == Edition::Community { write!(f, ", Community edition") } else { Ok(()) }
+    }
+}
+
+/// Declares the features with their names and what they need.
+macro_rules! features {
+    ($( $(#[$doc:meta])* $feature:ident = $name:literal, $edition:ident $major:literal, $minor:literal; )+) => {
+        /// Something that not every edition and release of TimescaleDB can do.
+        ///
+        /// Source: TimescaleDB's comparison of its editions, and what the servers themselves refuse.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Feature {
+            $( $(#[$doc])* $feature, )+
+        }
+
+        impl Feature {
+            /// Every feature.
+            pub const ALL: &[Self] = &[$( Self::$feature, )+];
+
+            /// The name, in words.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $( Self::$feature => $name, )+
+                }
+            }
+
+            const fn needs(self) -> Needs {
+                match self {
+                    $( Self::$feature => Needs {
+                        edition: Edition::$edition,
+                        since: TimescaleVersion::new($major, $minor, 0),
+                    }, )+
+                }
+            }
+        }
+    };
+}
+
+features! {
+    /// Tables partitioned by time, with what belongs to them: chunks, sizes, `time_bucket`, `first`, `last`, `histogram`.
+    Hypertables = "hypertables", Apache 2, 17;
+    /// Compression of chunks, by columns.
+    Columnstore = "the columnstore", Community 2, 17;
+    /// Jobs in the background, and with them the policies.
+    Jobs = "jobs and policies", Community 2, 17;
+    /// Views that keep their aggregates up to date.
+    ContinuousAggregates = "continuous aggregates", Community 2, 17;
+    /// `time_bucket_gapfill`, `locf` and `interpolate`.
+    Gapfill = "gap filling", Community 2, 17;
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A feature that the server does not have. Nothing was sent.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server};
+///
+/// # fn main() { run(|conn| {
+/// let server = Server::query().call(conn)?;
+/// if let Err(unsupported) = server.require(Feature::Columnstore) {
+///     println!("{unsupported}");
+/// }
+/// # Ok(()) }) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the server has no {feature}: found {found}, needed {needed}")]
+#[non_exhaustive]
+pub struct Unsupported {
+    /// The feature.
+    pub feature: Feature,
+    /// The server that was found.
+    pub found: Box<Server>,
+    /// What has the feature.
+    pub needed: String,
+}
+
+impl Server {
+    /// Whether the server has a feature.
+    pub fn has(&self, feature: Feature) -> bool {
+        let needs = feature.needs();
+        self.timescaledb.is_some_and(|version| version >= needs.since)
+            && match self.edition {
+                Some(Edition::Community) => true,
+                Some(Edition::Apache) => needs.edition == Edition::Apache,
+                None => false,
+            }
+    }
+
+    /// Every feature that the server has.
+    pub fn capabilities(&self) -> impl Iterator<Item = Feature> + '_ {
+        Feature::ALL.iter().copied().filter(|feature| self.has(*feature))
+    }
+
+    /// Makes sure that the server has a feature.
+    ///
+    /// # Errors
+    /// [`Unsupported`], which names the feature, what was found and what is needed.
+    pub fn require(&self, feature: Feature) -> Result<(), Unsupported> {
+        if self.has(feature) {
+            Ok(())
+        } else {
+            Err(Unsupported { feature, found: Box::new(self.clone()), needed: feature.needs().to_string() })
+        }
+    }
+}

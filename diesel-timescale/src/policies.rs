@@ -1,0 +1,87 @@
+//! Retention in the background: the server's own policy.
+
+use chrono::TimeDelta;
+use diesel::pg::Pg;
+use diesel::pg::data_types::PgInterval;
+use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
+use diesel::sql_types::{Bool, Integer, Interval};
+
+use crate::call::{Relation, relation_name, value};
+use crate::chunks::interval;
+use crate::feature::{Feature, Unsupported};
+use crate::function_call;
+use crate::server::Server;
+
+/// Adds the server's own retention policy to a hypertable whose rows nothing references, and gives the job. Takes the
+/// place of one that is there.
+///
+/// Refused for a table whose rows something references, by a foreign key or by triggers that keep references: the
+/// policy would leave references to rows that are gone, fail for ever, or drop the foreign key,
+/// depending on the release.
+///
+/// # Errors
+/// [`Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
+/// [`ReferenceError::LossOfReferencedRows`](crate::ReferenceError::LossOfReferencedRows), or
+/// [`RetentionInterval`](crate::ReferenceError::RetentionInterval) if nothing would be kept.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, OutsideTransaction, Server, add_retention_policy, run_job};
+///
+/// # fn main() { run(|conn| {
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Jobs) { return Ok(()); }
+/// let job = add_retention_policy(readings::table, TimeDelta::days(730), &server)?.call(conn)?;
+/// // At once, rather than when it is due.
+/// run_job(job, &server)?.run(conn)?;
+/// # Ok(()) }) }
+/// ```
+pub fn add_retention_policy<T>(
+    table: T,
+    drop_after: TimeDelta,
+    server: &Server,
+) -> Result<AddRetentionPolicy, Unsupported>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    server.require(Feature::Jobs)?;
+    Ok(AddRetentionPolicy { relation: relation_name(&table), drop_after: interval(drop_after) })
+}
+
+function_call! {
+    /// The call that [`add_retention_policy`] makes.
+    AddRetentionPolicy { relation: Relation = Relation, drop_after: PgInterval = Interval },
+    "SELECT diesel_timescale.set_retention_policy(", ")",
+    (Integer,) => (i32,) => i32, value,
+}
+
+/// Removes the server's own retention policy of a hypertable. Gives `false` if there is none.
+///
+/// # Errors
+/// [`Unsupported`] in the Apache edition and without TimescaleDB.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, remove_retention_policy};
+///
+/// # fn main() { run(|conn| {
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Jobs) { return Ok(()); }
+/// assert!(!remove_retention_policy(readings::table, &server)?.call(conn)?);
+/// # Ok(()) }) }
+/// ```
+pub fn remove_retention_policy<T>(table: T, server: &Server) -> Result<RemoveRetentionPolicy, Unsupported>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    server.require(Feature::Jobs)?;
+    Ok(RemoveRetentionPolicy { relation: relation_name(&table) })
+}
+
+function_call! {
+    /// The call that [`remove_retention_policy`] makes.
+    RemoveRetentionPolicy { relation: Relation = Relation },
+    "SELECT diesel_timescale.unset_retention_policy(", ")",
+    (Bool,) => (bool,) => bool, value,
+}

@@ -1,0 +1,139 @@
+//! How large a hypertable is.
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
+use diesel::sql_types::{BigInt, Text};
+
+use crate::call::{Relation, relation_name, single, value};
+use crate::feature::{Feature, Unsupported};
+use crate::function_call;
+use crate::server::Server;
+
+/// Bytes on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+#[non_exhaustive]
+pub struct Size {
+    /// Of the rows.
+    pub table_bytes: i64,
+    /// Of the indexes.
+    pub index_bytes: i64,
+    /// Of large values that are kept apart.
+    pub toast_bytes: i64,
+    /// Of all of it.
+    pub total_bytes: i64,
+}
+
+/// How large a hypertable is, with all its chunks.
+///
+/// # Errors
+/// [`Unsupported`] without TimescaleDB.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, size};
+///
+/// # fn main() { run(|conn| {
+/// # a_reading(conn);
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Hypertables) { return Ok(()); }
+/// let size = size(readings::table, &server)?.call(conn)?;
+/// assert!(size.index_bytes > 0 && size.total_bytes >= size.table_bytes + size.index_bytes);
+/// # Ok(()) }) }
+/// ```
+pub fn size<T>(table: T, server: &Server) -> Result<HypertableSize, Unsupported>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    server.require(Feature::Hypertables)?;
+    Ok(HypertableSize { relation: relation_name(&table) })
+}
+
+function_call! {
+    /// The query that [`size`] makes.
+    HypertableSize { relation: Relation = Relation },
+    "SELECT coalesce(sum(table_bytes), 0)::bigint, coalesce(sum(index_bytes), 0)::bigint, \
+     coalesce(sum(toast_bytes), 0)::bigint, coalesce(sum(total_bytes), 0)::bigint FROM hypertable_detailed_size(", ")",
+    (BigInt, BigInt, BigInt, BigInt) => Size => Size, single,
+}
+
+/// How large a chunk is.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[non_exhaustive]
+pub struct ChunkSize {
+    /// Its schema and name, quoted where need be, as [`Chunk::name`](super::Chunk::name).
+    pub chunk: String,
+    /// Of the rows.
+    pub table_bytes: i64,
+    /// Of the indexes.
+    pub index_bytes: i64,
+    /// Of large values that are kept apart.
+    pub toast_bytes: i64,
+    /// Of all of it.
+    pub total_bytes: i64,
+}
+
+/// How large each chunk of a hypertable is.
+///
+/// # Errors
+/// [`Unsupported`] without TimescaleDB.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, chunk_sizes};
+///
+/// # fn main() { run(|conn| {
+/// # a_reading(conn);
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Hypertables) { return Ok(()); }
+/// let sizes = chunk_sizes(readings::table, &server)?.call(conn)?;
+/// assert!(sizes.iter().all(|chunk| chunk.total_bytes > 0));
+/// # Ok(()) }) }
+/// ```
+pub fn chunk_sizes<T>(table: T, server: &Server) -> Result<ChunkSizes, Unsupported>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    server.require(Feature::Hypertables)?;
+    Ok(ChunkSizes { relation: relation_name(&table) })
+}
+
+function_call! {
+    /// The query that [`chunk_sizes`] makes.
+    ChunkSizes { relation: Relation = Relation },
+    "SELECT format('%I.%I', chunk_schema, chunk_name), coalesce(table_bytes, 0), coalesce(index_bytes, 0), \
+     coalesce(toast_bytes, 0), coalesce(total_bytes, 0) FROM chunks_detailed_size(", ") ORDER BY 1",
+    (Text, BigInt, BigInt, BigInt, BigInt) => ChunkSize => Vec<ChunkSize>, Ok,
+}
+
+/// About how many rows a hypertable has, by the server's statistics: at once, and right after an `ANALYZE`.
+///
+/// # Errors
+/// [`Unsupported`] without TimescaleDB.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, approximate_row_count};
+///
+/// # fn main() { run(|conn| {
+/// # a_reading(conn);
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Hypertables) { return Ok(()); }
+/// conn.batch_execute("ANALYZE readings")?;
+/// assert_eq!(approximate_row_count(readings::table, &server)?.call(conn)?, 1);
+/// # Ok(()) }) }
+/// ```
+pub fn approximate_row_count<T>(table: T, server: &Server) -> Result<ApproximateRowCount, Unsupported>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    server.require(Feature::Hypertables)?;
+    Ok(ApproximateRowCount { relation: relation_name(&table) })
+}
+
+function_call! {
+    /// The query that [`approximate_row_count`] makes.
+    ApproximateRowCount { relation: Relation = Relation },
+    "SELECT coalesce(approximate_row_count(", "), 0)",
+    (BigInt,) => (i64,) => i64, value,
+}
