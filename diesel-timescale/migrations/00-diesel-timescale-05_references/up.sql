@@ -165,14 +165,15 @@ DECLARE
     parts TEXT[];
 BEGIN
     FOR name IN SELECT * FROM jsonb_each_text(names) AS n (key, value) LOOP
-        template := replace(template, '{' || name.key || '}', name.value);
+        -- Braces in names mean nothing.
+        template := replace(template, '{' || name.key || '}', translate(name.value, '{}', E'\x01\x02'));
     END LOOP;
     LOOP
         parts := regexp_match(template, '^(.*?)\{\{(.*?)\}\}(.*)$', 's');
         EXIT WHEN parts IS NULL;
         template := parts[1] || quote_literal(parts[2]) || parts[3];
     END LOOP;
-    RETURN template;
+    RETURN translate(template, E'\x01\x02', '{}');
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.fill_template(TEXT, JSONB) IS 'The text of a function, with names in the place of {...}, and quoted SQL in the place of {{...}}.';
