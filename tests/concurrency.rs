@@ -281,35 +281,35 @@ struct Part {
     without: &'static [(&'static str, &'static str)],
 }
 
-const SETTLE: (&str, &str) = ("OR settle_registration(event.chunk, event_id, event.found_at)", "OR true");
+const SETTLE: (&str, &str) = ("OR public.settle_sensor_events", "OR true OR public.settle_sensor_events");
 
 const PARTS: [Part; 6] = [
     Part {
         name: "row_lock",
-        function: "register_sensor_event(bigint)",
-        without: &[("FOR KEY SHARE) AS locked", ") AS locked"), SETTLE],
+        function: "register_sensor_events(bigint)",
+        without: &[(" FOR KEY SHARE) AS locked", ") AS locked"), SETTLE],
     },
-    Part { name: "settle", function: "register_sensor_event(bigint)", without: &[SETTLE] },
+    Part { name: "settle", function: "register_sensor_events(bigint)", without: &[SETTLE] },
     Part {
         name: "tombstone",
-        function: "release_deleted_event()",
-        without: &[("in_columnstore OR snapshot_may_be_old()", "false")],
+        function: "release_sensor_events()",
+        without: &[("in_columnstore OR diesel_timescale.snapshot_may_be_old()", "false")],
     },
     Part {
         name: "do_nothing",
-        function: "release_deleted_event()",
-        without: &[("DO NOTHING", "DO UPDATE SET timestamp = EXCLUDED.timestamp")],
+        function: "release_sensor_events()",
+        without: &[("ON CONFLICT DO NOTHING", "ON CONFLICT (id) DO UPDATE SET timestamp = EXCLUDED.timestamp")],
     },
     // These two need chunks in the columnstore.
     Part {
         name: "second_look",
-        function: "register_in_columnstore(bigint[],timestamptz[])",
-        without: &[("WHERE r.id = i.id AND NOT EXISTS", "WHERE r.id < 0 AND NOT EXISTS")],
+        function: "register_sensor_events_in_columnstore(bigint[],timestamptz[])",
+        without: &[("AND NOT EXISTS (", "AND false AND NOT EXISTS (")],
     },
     Part {
         name: "epoch",
-        function: "register_in_columnstore(bigint[],timestamptz[])",
-        without: &[("IF snapshot_may_be_old()", "IF false")],
+        function: "register_sensor_events_in_columnstore(bigint[],timestamptz[])",
+        without: &[("IF diesel_timescale.snapshot_may_be_old()", "IF false")],
     },
 ];
 

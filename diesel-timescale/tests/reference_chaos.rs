@@ -207,6 +207,7 @@ fn chaos(db: &TestDb, conn: &mut PgConnection, is_hot: bool, duration: Duration)
     if has_columnstore {
         columnstore(readings::table)
             .segment_by(readings::sensor)
+            .order_by(readings::time)
             .enable(support::server())
             .unwrap()
             .call(conn)

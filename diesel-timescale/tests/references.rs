@@ -352,7 +352,13 @@ fn the_columnstore_keeps_references() {
     let (_db, mut conn) = ready();
     let server = support::server();
     attach_orders(&mut conn, OnDelete::SetNull);
-    columnstore(readings::table).segment_by(readings::sensor).enable(server).unwrap().call(&mut conn).unwrap();
+    columnstore(readings::table)
+        .segment_by(readings::sensor)
+        .order_by(readings::time)
+        .enable(server)
+        .unwrap()
+        .call(&mut conn)
+        .unwrap();
     for chunk in diesel_timescale::chunks(readings::table, None, None, server).unwrap().call(&mut conn).unwrap() {
         to_columnstore(&chunk, server).unwrap().call(&mut conn).unwrap();
     }

@@ -11,9 +11,14 @@ WITH triggers AS (
         tgname AS trigger_name,
         tgenabled IN ('O', 'A') AS trigger_enabled
     FROM pg_trigger
+    JOIN pg_proc ON pg_proc.oid = tgfoid
     JOIN pg_attribute ON attrelid = tgrelid AND attnum = tgattr[0]
     -- A hypertable passes its triggers on to its chunks, which are not of interest here.
-    WHERE is_reference_function(tgfoid)
+    WHERE proname LIKE 'reference\_%'
+        AND strpos(prosrc, (
+            SELECT format('PERFORM %I.register_sensor_events(NEW.', nspname)
+            FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = 'sensor_events'::REGCLASS
+        )) > 0
         AND tgrelid::REGCLASS::TEXT NOT LIKE '\_timescaledb\_internal.%'
 ), constraints AS (
     SELECT
@@ -134,22 +139,22 @@ BEGIN
         format('%s: the trigger is missing or disabled%s.', wanted.purpose, format(' on %s chunk(s)', nullif(broken.chunks, 0))),
         format(
             'DROP TRIGGER IF EXISTS %1$I ON sensor_events; CREATE TRIGGER %1$I %2$s EXECUTE FUNCTION %3$s',
-            wanted.trigger_name, wanted.definition, wanted.function_name
+            wanted.trigger_name, wanted.definition, wanted.call
         )
     FROM (VALUES
         (
-            'sensor_events_key_is_fixed', 'refuse_sensor_event_key_change()', 'Keeps the key of an event fixed',
+            'sensor_events_key_is_fixed', 'diesel_timescale.refuse_key_change()', format('diesel_timescale.refuse_key_change(%L, ''id'', ''timestamp'')', diesel_timescale.qualified_name(events)), 'Keeps the key of an event fixed',
             'BEFORE UPDATE OF id, timestamp ON sensor_events FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.timestamp IS DISTINCT FROM NEW.timestamp)'
         ),
         (
-            'sensor_events_release_references', 'release_deleted_event()', 'Clears the references to deleted events',
+            'sensor_events_release_references', 'release_sensor_events()', 'release_sensor_events(''referenced_events."timestamp"'')', 'Clears the references to deleted events',
             'AFTER DELETE ON sensor_events FOR EACH ROW'
         ),
         (
-            'sensor_events_release_all_references', 'release_truncated_events()', 'Clears every reference on TRUNCATE',
+            'sensor_events_release_all_references', 'release_all_sensor_events()', 'release_all_sensor_events()', 'Clears every reference on TRUNCATE',
             'BEFORE TRUNCATE ON sensor_events FOR EACH STATEMENT'
         )
-    ) AS wanted (trigger_name, function_name, purpose, definition)
+    ) AS wanted (trigger_name, function_name, call, purpose, definition)
     LEFT JOIN pg_trigger AS present ON present.tgrelid = events AND present.tgname = wanted.trigger_name
         AND present.tgfoid = wanted.function_name::REGPROCEDURE
     CROSS JOIN LATERAL (

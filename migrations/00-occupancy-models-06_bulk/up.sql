@@ -255,7 +255,7 @@ DECLARE
     unknown_id CONSTANT BIGINT := (SELECT min(id) FROM unnest(ids) AS id WHERE id > handed_out OR id < 1);
     taken RECORD;
 BEGIN
-    PERFORM refuse_old_snapshot('upsert_sensor_events_by_key()');
+    PERFORM diesel_timescale.refuse_old_snapshot('sensor_events', 'an upsert by key');
     IF unknown_id IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_parameter_value',

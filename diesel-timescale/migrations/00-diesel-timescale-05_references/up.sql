@@ -67,17 +67,21 @@ CREATE OR REPLACE FUNCTION diesel_timescale.refuse_key_change() RETURNS TRIGGER
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
+DECLARE
+    columns CONSTANT TEXT[] := (SELECT array_agg(TG_ARGV[i] ORDER BY i) FROM generate_series(1, TG_NARGS - 1) AS i);
+    old_key CONSTANT TEXT := (SELECT string_agg(coalesce(to_jsonb(OLD) ->> c, 'null'), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u (c, n));
+    new_key CONSTANT TEXT := (SELECT string_agg(coalesce(to_jsonb(NEW) ->> c, 'null'), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u (c, n));
 BEGIN
     PERFORM refuse(
         'diesel_timescale:key_change', 'integrity_constraint_violation',
-        format('the key of a row of %s cannot change: references go by it', TG_ARGV[0]),
+        format('the key of a row of %s cannot change: (%s) to (%s)', TG_ARGV[0], old_key, new_key),
         'Delete the row and insert it anew.',
         relation => TG_RELID
     );
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.refuse_key_change() IS 'Trigger: refuses to change the key of a row that something may reference.';
+COMMENT ON FUNCTION diesel_timescale.refuse_key_change() IS 'Trigger: refuses to change the key of a row that something may reference. Its arguments are the table and the columns of the key. It runs with the rights of whoever changes the row.';
 
 -- Names and lists for generated functions.
 CREATE OR REPLACE FUNCTION diesel_timescale.qualified_name(relation REGCLASS) RETURNS TEXT
@@ -195,6 +199,8 @@ BEGIN
         'registry', qualified_name(registry),
         'epoch', format('%I.%I', place.nspname, short_name((SELECT relname FROM pg_class WHERE oid = registry), '_epoch')),
         'register', format('%I.%I', place.nspname, short_name('register_' || place.relname)),
+        -- By the whole key of the target, which is what references go by, unless that is an id.
+        'register_by_key', format('%I.%I', place.nspname, short_name('register_' || place.relname, CASE WHEN n > cardinality(key) THEN '_by_key' ELSE '' END)),
         'rowstore', format('%I.%I', place.nspname, short_name('register_' || place.relname, '_in_rowstore')),
         'columnstore', format('%I.%I', place.nspname, short_name('register_' || place.relname, '_in_columnstore')),
         'settle', format('%I.%I', place.nspname, short_name('settle_' || place.relname)),
@@ -209,6 +215,9 @@ BEGIN
         'from', '$' || n + 1,
         'to', '$' || n + 2,
         'values', CASE WHEN n = cardinality(key) THEN each_column(columns, '$%2$s') ELSE '$1, found.at' END,
+        'param_arrays', each_column(columns, 'ARRAY[$%2$s]'),
+        'key_params', each_column(key, '$%2$s'),
+        'first_of_each', each_column(columns, '$%2$s[1]'),
         'value_arrays', CASE WHEN n = cardinality(key) THEN each_column(columns, 'ARRAY[$%2$s]') ELSE 'ARRAY[$1], ARRAY[found.at]' END,
         'time', quote_ident(time_column),
         'e_is_i', each_column(columns, 'e.%1$I = i.%1$I', ' AND '),
@@ -278,30 +287,13 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.create_target_function(REGCLASS, JSONB, TEXT, TEXT, TEXT, TEXT, TEXT) IS 'Creates one of the functions of a target of references, for the owner of that table alone.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.create_register_function(target REGCLASS, names JSONB, finds_by_id BOOLEAN, has_windows BOOLEAN) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.create_register_function(target REGCLASS, names JSONB, signature TEXT, find TEXT, description TEXT) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
-DECLARE
-    -- An id does not tell the chunk, so every chunk in reach is probed: recent ones first. The plans are kept.
-    -- TimescaleDB leaves out of them the chunks that were before the window when they were made; what is kept of the
-    -- last one has all chunks.
-    by_id CONSTANT TEXT := $t$SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk INTO found FROM {target} AS e WHERE {e_key_is_param}$t$;
-    find CONSTANT TEXT := CASE
-        WHEN NOT finds_by_id THEN $t$EXECUTE {{SELECT e.tableoid::REGCLASS AS chunk FROM {target} AS e WHERE {e_is_param}}} INTO found USING {params};$t$
-        WHEN NOT has_windows THEN by_id || ';'
-        ELSE by_id || $t$ AND e.{time} >= now() - INTERVAL '1 hour';
-        IF found.chunk IS NULL THEN
-            $t$ || by_id || $t$ AND e.{time} >= now() - INTERVAL '30 days';
-        END IF;
-        IF found.chunk IS NULL THEN
-            $t$ || by_id || $t$;
-        END IF;$t$
-    END;
 BEGIN
     PERFORM create_target_function(
-        target, names, '{register}({key_types})', 'VOID',
-        CASE WHEN finds_by_id THEN 'SECURITY DEFINER SET plan_cache_mode TO force_generic_plan' ELSE 'SECURITY DEFINER' END,
+        target, names, signature, 'VOID', 'SECURITY DEFINER',
         replace($t$
 #variable_conflict use_column
 DECLARE
@@ -323,19 +315,54 @@ BEGIN
         -- By chunk, because to lock a row of a hypertable plans, and locks, every chunk. With the lock comes who has the
         -- row locked then: not this transaction, or not it alone, if somebody else has locked or changed the row.
         EXECUTE replace({{SELECT (SELECT latest.xmax FROM ONLY {chunk} AS latest WHERE latest.ctid = locked.dt_row)
-            FROM (SELECT e.ctid AS dt_row FROM ONLY {chunk} AS e WHERE {e_is_param} FOR KEY SHARE) AS locked}}, '{chunk}', found.chunk::TEXT)
-            INTO holder USING {values};
+            FROM (SELECT e.ctid AS dt_row FROM ONLY {chunk} AS e WHERE {e_key_is_param} FOR KEY SHARE) AS locked}}, '{chunk}', found.chunk::TEXT)
+            INTO holder USING {key_params};
         CONTINUE WHEN holder IS NULL;
         INSERT INTO {registry} AS r ({columns}) VALUES ({values}) ON CONFLICT DO NOTHING RETURNING r.xmin INTO registered_by;
         EXIT WHEN registered_by IS NULL OR registered_by = holder OR {settle}(found.chunk, {values});
     END LOOP;
 END
 $t$, '{find}', find),
-        'Makes a row of {target} referable. Does nothing if there is no such row: the foreign key reports that.'
+        description
     );
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.create_register_function(REGCLASS, JSONB, BOOLEAN, BOOLEAN) IS 'Creates the function that makes one row of a target referable.';
+COMMENT ON FUNCTION diesel_timescale.create_register_function(REGCLASS, JSONB, TEXT, TEXT, TEXT) IS 'Creates a function that makes one row of a target referable, with this way to find its chunk.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.create_register_functions(target REGCLASS, names JSONB, goes_by_id BOOLEAN, has_windows BOOLEAN) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    -- An id does not tell the chunk, so every chunk in reach is probed: recent ones first. The plans are kept.
+    -- TimescaleDB leaves out of them the chunks that were before the window when they were made; what is kept of the
+    -- last one has all chunks.
+    by_id CONSTANT TEXT := $t$SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk INTO found FROM {target} AS e WHERE {e_key_is_param}$t$;
+BEGIN
+    IF goes_by_id THEN
+        PERFORM create_register_function(
+            target, names, '{register}({key_types})',
+            CASE WHEN has_windows THEN by_id || $t$ AND e.{time} >= now() - INTERVAL '1 hour';
+        IF found.chunk IS NULL THEN
+            $t$ || by_id || $t$ AND e.{time} >= now() - INTERVAL '30 days';
+        END IF;
+        IF found.chunk IS NULL THEN
+            $t$ || by_id || $t$;
+        END IF;$t$ ELSE by_id || ';' END,
+            'Makes a row of {target} referable by its id. Does nothing if there is no such row: the foreign key reports that.'
+        );
+    END IF;
+    -- A plan made for the key leaves all other chunks out.
+    PERFORM create_register_function(
+        target,
+        names || jsonb_build_object('values', names -> 'params', 'value_arrays', names -> 'param_arrays'),
+        '{register_by_key}({types})',
+        $t$EXECUTE {{SELECT e.tableoid::REGCLASS AS chunk FROM {target} AS e WHERE {e_is_param}}} INTO found USING {params};$t$,
+        'Makes a row of {target} referable by its key. Does nothing if there is no such row: the foreign key reports that.'
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.create_register_functions(REGCLASS, JSONB, BOOLEAN, BOOLEAN) IS 'Creates the functions that make one row of a target referable.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.create_bulk_register_function(target REGCLASS, names JSONB, time_type REGTYPE) RETURNS VOID
 LANGUAGE plpgsql
@@ -359,10 +386,11 @@ DECLARE
     missing RECORD;
     found RECORD;
 BEGIN
-    IF cardinality($1) > 1 THEN
-        width := diesel_timescale.chunk_width({target_literal}::REGCLASS, width);
+    IF cardinality($1) = 1 THEN
+        PERFORM {register_by_key}({first_of_each});
+        RETURN;
     END IF;
-    width := coalesce(width, {default_width});
+    width := coalesce(diesel_timescale.chunk_width({target_literal}::REGCLASS, width), {default_width});
     FOR missing IN
         SELECT {i_arrays}, min(i.{time}) AS dt_from, max(i.{time}) AS dt_to
         FROM unnest({params}) AS i ({columns})
@@ -545,9 +573,9 @@ $t$, 'Trigger: TRUNCATE of {target} clears every registration.');
         short_name(table_name, '_release_all_references'), qualified_name(target), names ->> 'release_all'
     );
     EXECUTE format(
-        'CREATE TRIGGER %I BEFORE UPDATE OF %s ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION diesel_timescale.refuse_key_change(%L)',
+        'CREATE TRIGGER %I BEFORE UPDATE OF %s ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION diesel_timescale.refuse_key_change(%L, %s)',
         short_name(table_name, '_key_is_fixed'), each_column(columns, '%1$I'), qualified_name(target),
-        each_column(columns, 'OLD.%1$I IS DISTINCT FROM NEW.%1$I', ' OR '), qualified_name(target)
+        each_column(columns, 'OLD.%1$I IS DISTINCT FROM NEW.%1$I', ' OR '), qualified_name(target), each_column(columns, '%1$L')
     );
 END
 $$;
@@ -646,13 +674,15 @@ BEGIN
     EXECUTE format('CREATE TABLE %s (stripe INT PRIMARY KEY CHECK (stripe BETWEEN 0 AND 15), last_removal XID8 NOT NULL)', names ->> 'epoch');
     EXECUTE format('INSERT INTO %s SELECT stripe, ''0'' FROM generate_series(0, 15) AS stripe', names ->> 'epoch');
     EXECUTE format('COMMENT ON TABLE %s IS %L', names ->> 'epoch', format('Removing rows of %s from the columnstore changes one of these, so that transactions with an older snapshot notice.', target));
+    EXECUTE format('COMMENT ON COLUMN %s.stripe IS %L', names ->> 'epoch', 'A transaction changes the row of its id modulo 16, so that removals seldom wait for each other.');
+    EXECUTE format('COMMENT ON COLUMN %s.last_removal IS %L', names ->> 'epoch', 'The last transaction that removed rows from the columnstore through this row.');
     IF place.owner <> current_user THEN
         EXECUTE format('ALTER TABLE %s OWNER TO %I', registry, place.owner);
         EXECUTE format('ALTER TABLE %s OWNER TO %I', names ->> 'epoch', place.owner);
     END IF;
 
     PERFORM create_store_functions(target, names);
-    PERFORM create_register_function(target, names, id_column IS NOT NULL, time_type = 'timestamptz'::REGTYPE);
+    PERFORM create_register_functions(target, names, id_column IS NOT NULL, time_type = 'timestamptz'::REGTYPE);
     PERFORM create_bulk_register_function(target, names, time_type);
     PERFORM create_release_triggers(target, names, registry::REGCLASS, time_column);
     RETURN registry::REGCLASS;
@@ -679,7 +709,7 @@ BEGIN
         EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', short_name(table_name, suffix), qualified_name(target));
     END LOOP;
     FOREACH signature IN ARRAY ARRAY[
-        '{register}({key_types})', '{register}({arrays})', '{rowstore}(REGCLASS, {arrays})', '{columnstore}({arrays})',
+        '{register}({key_types})', '{register_by_key}({types})', '{register}({arrays})', '{rowstore}(REGCLASS, {arrays})', '{columnstore}({arrays})',
         '{settle}(REGCLASS, {types})', '{release}()', '{release_all}()'
     ] LOOP
         EXECUTE format('DROP FUNCTION IF EXISTS %s', fill_template(signature, names));
