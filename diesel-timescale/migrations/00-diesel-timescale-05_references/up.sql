@@ -14,12 +14,14 @@
 --                              does the rest; and one for TRUNCATE
 --
 -- Concurrency. No table is locked, so that only those wait for each other who mean the same row:
--- * Rowstore: a first reference locks its row FOR KEY SHARE, as a native foreign key would, then registers it. It and a
---   removal of that row wait for each other at every isolation level.
--- * Columnstore: rows cannot be locked. The registration comes first, and another look at the row after it. A removal
---   inserts the key before it deletes it, so the unique index makes each wait for the other. Above READ COMMITTED that
---   look shows the past: a removal therefore marks a row of the epoch, and a registration that finds one changed since
---   its snapshot gets 40001.
+-- * A removal inserts the key into the registry before it deletes it. The registration of that row comes first and
+--   another look at it after that; or it locks the row. So either the unique index or the lock makes each wait for the
+--   other.
+-- * By id, under READ COMMITTED: the registration comes first, and another look at the row, with a new snapshot.
+-- * Above READ COMMITTED, and by key, in the rowstore: the registration locks its row FOR KEY SHARE, as a native foreign
+--   key would.
+-- * Above READ COMMITTED in the columnstore, where rows cannot be locked, that look shows the past: a removal there
+--   marks a row of the epoch, and a registration that finds one changed since its snapshot gets 40001.
 -- * Chunks: whoever has found a row has its chunk locked to the end of the transaction, so that nobody drops, truncates
 --   or converts it.
 -- * A row that is registered already needs none of this: the foreign key locks its registration.
@@ -116,6 +118,19 @@ RETURN ARRAY(
 );
 COMMENT ON FUNCTION diesel_timescale.column_types(REGCLASS, NAME[]) IS 'The types of columns, with their schema, quoted.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.primary_key_columns(relation REGCLASS) RETURNS NAME[]
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN ARRAY(
+    SELECT attname
+    FROM pg_index
+    CROSS JOIN unnest(indkey) WITH ORDINALITY AS k (attnum, n)
+    JOIN pg_attribute ON attrelid = indrelid AND pg_attribute.attnum = k.attnum
+    WHERE indrelid = relation AND indisprimary
+    ORDER BY n
+);
+COMMENT ON FUNCTION diesel_timescale.primary_key_columns(REGCLASS) IS 'The columns of the primary key of a table, in its order.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.reference_target(
     target REGCLASS, OUT registry REGCLASS, OUT key NAME[], OUT time_column NAME, OUT register TEXT
 )
@@ -146,14 +161,7 @@ BEGIN
     names := parse_ident(present.argument);
     registry := format('%I.%I', present.nspname, names[1])::REGCLASS;
     time_column := names[2];
-    key := ARRAY(
-        SELECT attname
-        FROM pg_index
-        CROSS JOIN unnest(indkey) WITH ORDINALITY AS k (attnum, n)
-        JOIN pg_attribute ON attrelid = indrelid AND pg_attribute.attnum = k.attnum
-        WHERE indrelid = registry AND indisprimary
-        ORDER BY n
-    );
+    key := primary_key_columns(registry);
     register := format('%I.%I', present.nspname, short_name('register_' || present.relname));
 END
 $$;
@@ -214,11 +222,11 @@ BEGIN
         'params_after_chunk', (SELECT string_agg('$' || i + 1, ', ' ORDER BY i) FROM generate_series(1, n) AS i),
         'from', '$' || n + 1,
         'to', '$' || n + 2,
-        'values', CASE WHEN n = cardinality(key) THEN each_column(columns, '$%2$s') ELSE '$1, found.at' END,
+        'values', CASE WHEN n = cardinality(key) THEN each_column(columns, '$%2$s') ELSE '$1, seen.at' END,
         'param_arrays', each_column(columns, 'ARRAY[$%2$s]'),
         'key_params', each_column(key, '$%2$s'),
         'first_of_each', each_column(columns, '$%2$s[1]'),
-        'value_arrays', CASE WHEN n = cardinality(key) THEN each_column(columns, 'ARRAY[$%2$s]') ELSE 'ARRAY[$1], ARRAY[found.at]' END,
+        'value_arrays', CASE WHEN n = cardinality(key) THEN each_column(columns, 'ARRAY[$%2$s]') ELSE 'ARRAY[$1], ARRAY[seen.at]' END,
         'time', quote_ident(time_column),
         'e_is_i', each_column(columns, 'e.%1$I = i.%1$I', ' AND '),
         'e_is_param', each_column(columns, 'e.%1$I = $%2$s', ' AND '),
@@ -287,17 +295,28 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.create_target_function(REGCLASS, JSONB, TEXT, TEXT, TEXT, TEXT, TEXT) IS 'Creates one of the functions of a target of references, for the owner of that table alone.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.create_register_function(target REGCLASS, names JSONB, signature TEXT, find TEXT, description TEXT) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.create_register_function(target REGCLASS, names JSONB, signature TEXT, find TEXT, find_is_cheap BOOLEAN, description TEXT) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
+DECLARE
+    -- Under READ COMMITTED another look, if it is cheap, does instead of a lock on the row, which has to be planned. A
+    -- removal either waits for the registration, or is waited for and seen.
+    look_again CONSTANT TEXT := CASE WHEN find_is_cheap THEN $t$IF NOT diesel_timescale.snapshot_may_be_old() THEN
+            INSERT INTO {registry} AS r ({columns}) VALUES ({values}) ON CONFLICT DO NOTHING;
+            EXIT WHEN NOT FOUND;
+            {find}
+            EXIT WHEN seen.chunk IS NOT NULL;
+            DELETE FROM {registry} AS r WHERE {r_is_param};
+            CONTINUE;
+        END IF;$t$ ELSE '' END;
 BEGIN
     PERFORM create_target_function(
         target, names, signature, 'VOID', 'SECURITY DEFINER',
-        replace($t$
+        replace(replace($t$
 #variable_conflict use_column
 DECLARE
-    found RECORD;
+    seen RECORD;
     holder XID;
     registered_by XID;
 BEGIN
@@ -306,8 +325,9 @@ BEGIN
     END IF;
     LOOP -- again if it is removed, or moves between rowstore and columnstore, meanwhile
         {find}
-        EXIT WHEN found.chunk IS NULL;
-        IF diesel_timescale.is_in_columnstore(found.chunk, {target_literal}::REGCLASS) THEN
+        EXIT WHEN seen.chunk IS NULL;
+        {look_again}
+        IF diesel_timescale.is_in_columnstore(seen.chunk, {target_literal}::REGCLASS) THEN
             PERFORM {columnstore}({value_arrays});
             EXIT WHEN EXISTS (SELECT FROM {registry} AS r WHERE {r_is_param});
             CONTINUE;
@@ -315,19 +335,19 @@ BEGIN
         -- By chunk, because to lock a row of a hypertable plans, and locks, every chunk. With the lock comes who has the
         -- row locked then: not this transaction, or not it alone, if somebody else has locked or changed the row.
         EXECUTE replace({{SELECT (SELECT latest.xmax FROM ONLY {chunk} AS latest WHERE latest.ctid = locked.dt_row)
-            FROM (SELECT e.ctid AS dt_row FROM ONLY {chunk} AS e WHERE {e_key_is_param} FOR KEY SHARE) AS locked}}, '{chunk}', found.chunk::TEXT)
+            FROM (SELECT e.ctid AS dt_row FROM ONLY {chunk} AS e WHERE {e_key_is_param} FOR KEY SHARE) AS locked}}, '{chunk}', seen.chunk::TEXT)
             INTO holder USING {key_params};
         CONTINUE WHEN holder IS NULL;
         INSERT INTO {registry} AS r ({columns}) VALUES ({values}) ON CONFLICT DO NOTHING RETURNING r.xmin INTO registered_by;
-        EXIT WHEN registered_by IS NULL OR registered_by = holder OR {settle}(found.chunk, {values});
+        EXIT WHEN registered_by IS NULL OR registered_by = holder OR {settle}(seen.chunk, {values});
     END LOOP;
 END
-$t$, '{find}', find),
+$t$, '{look_again}', look_again), '{find}', find),
         description
     );
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.create_register_function(REGCLASS, JSONB, TEXT, TEXT, TEXT) IS 'Creates a function that makes one row of a target referable, with this way to find its chunk.';
+COMMENT ON FUNCTION diesel_timescale.create_register_function(REGCLASS, JSONB, TEXT, TEXT, BOOLEAN, TEXT) IS 'Creates a function that makes one row of a target referable, with this way to find its chunk.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.create_register_functions(target REGCLASS, names JSONB, goes_by_id BOOLEAN, has_windows BOOLEAN) RETURNS VOID
 LANGUAGE plpgsql
@@ -337,18 +357,19 @@ DECLARE
     -- An id does not tell the chunk, so every chunk in reach is probed: recent ones first. The plans are kept.
     -- TimescaleDB leaves out of them the chunks that were before the window when they were made; what is kept of the
     -- last one has all chunks.
-    by_id CONSTANT TEXT := $t$SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk INTO found FROM {target} AS e WHERE {e_key_is_param}$t$;
+    by_id CONSTANT TEXT := $t$SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk INTO seen FROM {target} AS e WHERE {e_key_is_param}$t$;
 BEGIN
     IF goes_by_id THEN
         PERFORM create_register_function(
             target, names, '{register}({key_types})',
             CASE WHEN has_windows THEN by_id || $t$ AND e.{time} >= now() - INTERVAL '1 hour';
-        IF found.chunk IS NULL THEN
+        IF seen.chunk IS NULL THEN
             $t$ || by_id || $t$ AND e.{time} >= now() - INTERVAL '30 days';
         END IF;
-        IF found.chunk IS NULL THEN
+        IF seen.chunk IS NULL THEN
             $t$ || by_id || $t$;
         END IF;$t$ ELSE by_id || ';' END,
+            true,
             'Makes a row of {target} referable by its id. Does nothing if there is no such row: the foreign key reports that.'
         );
     END IF;
@@ -357,7 +378,8 @@ BEGIN
         target,
         names || jsonb_build_object('values', names -> 'params', 'value_arrays', names -> 'param_arrays'),
         '{register_by_key}({types})',
-        $t$EXECUTE {{SELECT e.tableoid::REGCLASS AS chunk FROM {target} AS e WHERE {e_is_param}}} INTO found USING {params};$t$,
+        $t$EXECUTE {{SELECT e.tableoid::REGCLASS AS chunk FROM {target} AS e WHERE {e_is_param}}} INTO seen USING {params};$t$,
+        false,
         'Makes a row of {target} referable by its key. Does nothing if there is no such row: the foreign key reports that.'
     );
 END
@@ -533,8 +555,11 @@ AS $$
 DECLARE
     table_name CONSTANT NAME := (SELECT relname FROM pg_class WHERE oid = target);
     columns CONSTANT NAME[] := ARRAY(SELECT attname FROM pg_attribute WHERE attrelid = registry AND attnum > 0 AND NOT attisdropped ORDER BY attnum);
+    mark CONSTANT TEXT := $t$-- Waits for whoever registers it now, and gets 40001 if it cannot see that; whoever registers it later waits for
+    -- this. Not DO UPDATE: a foreign key that locks a row which is updated and then deleted can miss that.
+    INSERT INTO {registry} ({columns}) VALUES ({old}) ON CONFLICT DO NOTHING;$t$;
 BEGIN
-    PERFORM create_target_function(target, names, '{release}()', 'TRIGGER', 'SECURITY DEFINER', $t$
+    PERFORM create_target_function(target, names, '{release}()', 'TRIGGER', 'SECURITY DEFINER', replace($t$
 DECLARE
     in_columnstore CONSTANT BOOLEAN := diesel_timescale.is_in_columnstore(TG_RELID, {target_literal}::REGCLASS);
 BEGIN
@@ -543,15 +568,16 @@ BEGIN
         SET last_removal = pg_current_xact_id()
         WHERE s.stripe = (pg_current_xact_id()::TEXT::NUMERIC % 16)::INT AND s.last_removal <> pg_current_xact_id();
     END IF;
-    IF in_columnstore OR diesel_timescale.snapshot_may_be_old() THEN
-        -- Waits for whoever registers it now, and gets 40001 if it cannot see that; whoever registers it later waits for
-        -- this. Not DO UPDATE: a foreign key that locks a row which is updated and then deleted can miss that.
-        INSERT INTO {registry} ({columns}) VALUES ({old}) ON CONFLICT DO NOTHING;
-    END IF;
+    {mark}
     DELETE FROM {registry} AS r WHERE {r_is_old};
     RETURN NULL;
 END
-$t$, 'Trigger: a deleted row of {target} takes its registration along, and with it every reference.');
+$t$,
+        -- Where references go by the key, the lock on the row is enough under READ COMMITTED.
+        '{mark}', CASE WHEN time_column = ANY (primary_key_columns(registry))
+            THEN 'IF in_columnstore OR diesel_timescale.snapshot_may_be_old() THEN ' || mark || ' END IF;'
+            ELSE mark
+        END), 'Trigger: a deleted row of {target} takes its registration along, and with it every reference.');
     PERFORM create_target_function(target, names, '{release_all}()', 'TRIGGER', 'SECURITY DEFINER', $t$
 BEGIN
     PERFORM diesel_timescale.refuse_old_snapshot({target_literal}::REGCLASS, 'TRUNCATE');
@@ -647,14 +673,7 @@ BEGIN
     IF is_reference_target(target) THEN
         RETURN (reference_target(target)).registry;
     END IF;
-    key := CASE WHEN id_column IS NOT NULL THEN ARRAY[id_column] ELSE ARRAY(
-        SELECT attname
-        FROM pg_index
-        CROSS JOIN unnest(indkey) WITH ORDINALITY AS k (attnum, n)
-        JOIN pg_attribute ON attrelid = indrelid AND pg_attribute.attnum = k.attnum
-        WHERE indrelid = target AND indisprimary
-        ORDER BY n
-    ) END;
+    key := CASE WHEN id_column IS NOT NULL THEN ARRAY[id_column] ELSE primary_key_columns(target) END;
     columns := CASE WHEN time_column = ANY (key) THEN key ELSE key || time_column END;
     time_type := (SELECT atttypid FROM pg_attribute WHERE attrelid = target AND attname = time_column);
 
