@@ -4,6 +4,17 @@ use std::fs;
 use std::path::Path;
 use std::{env, io};
 
+/// What `diesel_timescale.create_reference_target` creates for `sensor_events`.
+const GENERATED: [&str; 7] = [
+    "referenced_events",
+    "referenced_events_epoch",
+    "register_sensor_events",
+    "register_sensor_events_by_key",
+    "register_sensor_events_in_columnstore",
+    "register_sensor_events_in_rowstore",
+    "settle_sensor_events",
+];
+
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=migrations");
     let mut names: Vec<String> = Vec::new();
@@ -11,6 +22,7 @@ fn main() -> io::Result<()> {
         let sql = fs::read_to_string(migration?.path().join("up.sql"))?;
         names.extend(sql.lines().filter_map(installed).map(str::to_owned));
     }
+    names.extend(GENERATED.map(str::to_owned));
     names.sort();
     names.dedup();
     let out = env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?;

@@ -63,7 +63,7 @@ impl<C> ReferenceColumn for C where C: Column + Expression<SqlType = Nullable<Bi
 /// The table is locked against writes meanwhile, and the events that its rows refer to against deletion.
 ///
 /// Whoever runs it owns the table, and has `REFERENCES` and `SELECT` on `referenced_events` and `sensor_events`, and
-/// `EXECUTE` on `register_sensor_event(bigint)` and `register_sensor_events(bigint[], timestamptz[])`. Whoever writes the
+/// `EXECUTE` on `register_sensor_events(bigint)` and `register_sensor_events(bigint[], timestamptz[])`. Whoever writes the
 /// table needs no rights on events.
 ///
 /// # Errors

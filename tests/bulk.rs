@@ -903,7 +903,7 @@ fn an_upsert_by_key_runs_under_read_committed_only() {
             Err(Error::Timescale(timescale::Error::Reference(ReferenceError::IsolationTooHigh {
                 message, ..
             }))) => {
-                assert_eq!(message, format!("upsert_sensor_events_by_key() cannot run under {isolation}"));
+                assert_eq!(message, format!("an upsert by key of public.sensor_events cannot run under {isolation}"));
             }
             other => panic!("{other:?}"),
         }

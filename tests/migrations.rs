@@ -547,7 +547,7 @@ fn every_function_fixes_its_search_path_with_the_temporary_schema_last() {
     assert!(functions(&mut conn, "true").len() > 10);
     let loose = functions(
         &mut conn,
-        "NOT coalesce(proconfig @> ARRAY[format('search_path=%I, pg_temp', current_schema())], false)",
+        "NOT coalesce(proconfig @> ARRAY[format('search_path=%I, pg_temp', current_schema())] OR proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)",
     );
     assert_eq!(loose, [""; 0], "functions without SET search_path FROM CURRENT");
 }
@@ -562,8 +562,8 @@ fn the_trigger_functions_do_nothing_for_a_role_that_has_no_rights() {
     conn.test_transaction::<_, Error, _>(|conn| {
         sql(conn, &format!("CREATE ROLE {role}; GRANT USAGE ON SCHEMA {} TO {role}; SET LOCAL ROLE {role}", db.schema()));
         for (event, function) in [
-            ("BEFORE TRUNCATE ON mine FOR EACH STATEMENT", "release_truncated_events"),
-            ("AFTER DELETE ON mine FOR EACH ROW", "release_deleted_event"),
+            ("BEFORE TRUNCATE ON mine FOR EACH STATEMENT", "release_all_sensor_events"),
+            ("AFTER DELETE ON mine FOR EACH ROW", "release_sensor_events"),
         ] {
             // On a table of its own, which anyone may create.
             let _refused = attempt(
@@ -618,7 +618,7 @@ fn a_role_that_may_only_insert_predictions_can_refer_to_an_event() {
             "SELECT FROM referenced_events".to_owned(),
             "DELETE FROM referenced_events".to_owned(),
             "SELECT FROM referenced_events_epoch".to_owned(),
-            format!("SELECT register_sensor_event({id})"),
+            format!("SELECT register_sensor_events({id})"),
             format!("SELECT register_sensor_events(ARRAY[{id}], ARRAY[now()])"),
         ] {
             let error = attempt(conn, &denied).unwrap_err().to_string();

@@ -198,7 +198,7 @@ fn truncate_above_read_committed_is_refused() {
     else {
         panic!("{error}")
     };
-    assert_eq!(message, "TRUNCATE of sensor_events cannot run under REPEATABLE READ");
+    assert_eq!(message, "TRUNCATE of public.sensor_events cannot run under REPEATABLE READ");
     assert_eq!(remedy, "Run it under READ COMMITTED.");
     assert_eq!(references(&mut conn), [Some(event.id)]);
 }
@@ -289,12 +289,12 @@ fn attaching_refuses_rows_that_refer_to_nothing() {
 fn attaching_refuses_columns_that_cannot_refer() {
     let (_db, mut conn) = TestDb::ready();
     for (columns, expected) in [
-        ("sensor_event_id INTEGER", "alerts has no column sensor_event_id of type bigint"),
+        ("sensor_event_id INTEGER", "public.alerts has no columns (sensor_event_id) of the types (pg_catalog.int8)"),
         (
             "sensor_event_id BIGINT NOT NULL",
-            "alerts.sensor_event_id is NOT NULL, so a removed event could not clear it",
+            "public.alerts.sensor_event_id is NOT NULL, so a removed row could not clear it",
         ),
-        ("unrelated BIGINT", "alerts has no column sensor_event_id of type bigint"),
+        ("unrelated BIGINT", "public.alerts has no columns (sensor_event_id) of the types (pg_catalog.int8)"),
     ] {
         sql(&mut conn, &format!("CREATE TABLE alerts (id BIGINT PRIMARY KEY, {columns})"));
         let error = reference::attach(alerts::sensor_event_id).call(&mut conn).unwrap_err();
@@ -303,7 +303,7 @@ fn attaching_refuses_columns_that_cannot_refer() {
         else {
             panic!("{error}")
         };
-        assert_eq!((message.as_str(), table.as_str(), column.as_str()), (expected, "alerts", "sensor_event_id"));
+        assert_eq!((message.as_str(), table.as_str(), column.as_str()), (expected, "public.alerts", "sensor_event_id"));
         assert!(!remedy.is_empty());
         sql(&mut conn, "DROP TABLE alerts");
     }
@@ -346,7 +346,7 @@ fn constraints(conn: &mut PgConnection, table: &str) -> Vec<String> {
 
 /// What guards references and is not a part of the tables of this crate.
 fn generated(conn: &mut PgConnection) -> Vec<String> {
-    values(conn, "SELECT oid::regproc FROM pg_proc WHERE prosrc LIKE '%.register\\_sensor\\_event(NEW.%' ORDER BY 1")
+    values(conn, "SELECT oid::regproc FROM pg_proc WHERE prosrc LIKE '%.register\\_sensor\\_events(NEW.%' ORDER BY 1")
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn retention_above_read_committed_is_refused() {
     let Error::Timescale(timescale::Error::Reference(ReferenceError::IsolationTooHigh { message, .. })) = error else {
         panic!("{error}")
     };
-    assert_eq!(message, "drop_sensor_events_before() cannot run under SERIALIZABLE");
+    assert_eq!(message, "retention of public.sensor_events cannot run under SERIALIZABLE");
     assert_eq!(counts(&mut conn), (240, 240));
 }
 
@@ -168,7 +168,7 @@ fn retention_that_waits_holds_up_no_read_and_gives_up() {
     let Error::Timescale(timescale::Error::Reference(ReferenceError::LockTimeout { message, .. })) = error else {
         panic!("{error}")
     };
-    assert_eq!(message, "retention of sensor_events could not lock within 00:00:02.5 what it drops");
+    assert_eq!(message, "retention of public.sensor_events could not lock within 00:00:02.5 what it drops");
     assert!(slowest < Duration::from_millis(1_500), "a read took {slowest:?}");
     assert_eq!(counts(&mut conn), (240, 240), "nothing has changed");
 

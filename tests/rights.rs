@@ -73,7 +73,7 @@ fn drop_the_other_schema(db: &TestDb, conn: &mut PgConnection) {
 fn functions_with_the_rights_of_their_owner_are_for_nobody_else_and_look_nowhere_else() {
     let (db, mut conn, schemas) = with_a_reference_elsewhere();
     let all = security_definers(&mut conn, &schemas, "true");
-    assert!(all.iter().any(|function| function.contains("release_deleted_event()")), "{all:?}");
+    assert!(all.iter().any(|function| function.contains("release_sensor_events()")), "{all:?}");
     assert_eq!(security_definers(&mut conn, &schemas, FOR_EVERYONE), [""; 0], "executable by PUBLIC");
     assert_eq!(security_definers(&mut conn, &schemas, SEARCH_PATH_IS_LOOSE), [""; 0], "without a fixed search_path");
     assert_eq!(security_definers(&mut conn, &schemas, CONVERTS_A_ROW), [""; 0], "converting a row");

@@ -36,7 +36,7 @@ pub enum Error {
         /// The statement.
         statement: &'static str,
     },
-    /// A reference to sensor events, or what removes events, was refused.
+    /// A reference, or what removes rows that may be referenced, was refused.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
     /// The migrations were run through Diesel's own bookkeeping before.
@@ -204,7 +204,7 @@ pub enum HypertableError {
     },
 }
 
-/// Why a reference to sensor events, or a change of events, was refused. Nothing has changed.
+/// Why a reference, or a change of rows that may be referenced, was refused. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReferenceError {
@@ -258,7 +258,37 @@ pub enum ReferenceError {
         /// What to do.
         remedy: String,
     },
-    /// The column cannot refer to sensor events: it is no `bigint` column of a table, or is `NOT NULL`.
+    /// A foreign key with `RESTRICT` references rows that retention would drop.
+    #[error("{message}. {remedy}")]
+    StillReferenced {
+        /// Names the foreign key.
+        message: String,
+        /// The table whose rows would be dropped.
+        table: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The table cannot be the target of references.
+    #[error("{message}. {remedy}")]
+    Target {
+        /// Names the obstacle.
+        message: String,
+        /// The table.
+        table: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The table was not made a target of references.
+    #[error("{message}. {remedy}")]
+    NotATarget {
+        /// Names the table.
+        message: String,
+        /// The table.
+        table: String,
+        /// The statement that makes it one.
+        remedy: String,
+    },
+    /// The column cannot refer to rows of that table: it is no column of its type in a table, or is `NOT NULL`.
     #[error("{message}. {remedy}")]
     Column {
         /// Names the column.
@@ -338,6 +368,9 @@ impl Error {
             "other_aggregate" => Error::OtherAggregate { message, view: table, remedy },
             "loss_of_referenced_rows" => ReferenceError::LossOfReferencedRows { message, table, remedy }.into(),
             "retention_interval" => ReferenceError::RetentionInterval { message, remedy }.into(),
+            "still_referenced" => ReferenceError::StillReferenced { message, table, remedy }.into(),
+            "reference_target" => ReferenceError::Target { message, table, remedy }.into(),
+            "not_a_target" => ReferenceError::NotATarget { message, table, remedy }.into(),
             "reference_column" => ReferenceError::Column { message, table, column, remedy }.into(),
             _ => return None,
         })

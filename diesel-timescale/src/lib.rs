@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod micros;
 pub mod migrations;
 pub mod prelude;
+pub mod references;
 pub mod transaction;
 
 mod buckets;

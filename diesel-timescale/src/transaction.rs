@@ -34,7 +34,7 @@ impl Transient for DieselError {
         matches!(kind, DatabaseErrorKind::SerializationFailure)
             || information.message() == "deadlock detected"
             || information.message().starts_with("could not open relation with OID")
-            || information.constraint_name() == Some("occupancy_models:lock_timeout")
+            || information.constraint_name().is_some_and(|code| code.ends_with(":lock_timeout"))
     }
 }
 

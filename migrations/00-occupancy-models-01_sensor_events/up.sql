@@ -47,25 +47,3 @@ COMMENT ON COLUMN sensor_events.is_human_triggered IS 'Whether a person, rather 
 COMMENT ON COLUMN sensor_events.confidence_score IS 'How far to trust the reading, from 0 to 1; null where nothing is known.';
 COMMENT ON COLUMN sensor_events.created_at IS 'When the row was stored.';
 COMMENT ON COLUMN sensor_events.processed_at IS 'When the application has processed the event; null until then.';
-
--- An event's key is what references and chunks go by: it never changes.
-CREATE FUNCTION refuse_sensor_event_key_change() RETURNS TRIGGER
-LANGUAGE plpgsql
-SET search_path FROM CURRENT
-AS $$
-BEGIN
-    RAISE EXCEPTION USING
-        ERRCODE = 'integrity_constraint_violation',
-        MESSAGE = format('the key of a sensor event cannot change: (%s, %s) to (%s, %s)', OLD.id, OLD.timestamp, NEW.id, NEW.timestamp),
-        HINT = 'Delete the event and insert it anew.',
-        TABLE = 'sensor_events',
-        CONSTRAINT = 'occupancy_models:event_key_change';
-END
-$$;
-COMMENT ON FUNCTION refuse_sensor_event_key_change() IS 'Trigger: refuses to change the id or timestamp of a sensor event.';
-
-CREATE TRIGGER sensor_events_key_is_fixed
-    BEFORE UPDATE OF id, timestamp ON sensor_events
-    FOR EACH ROW
-    WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.timestamp IS DISTINCT FROM NEW.timestamp)
-    EXECUTE FUNCTION refuse_sensor_event_key_change();

@@ -10,3 +10,4 @@ DROP FUNCTION unset_sensor_events_retention();
 DROP FUNCTION set_sensor_events_retention(INTERVAL, INTERVAL);
 DROP FUNCTION sensor_events_retention_job();
 DROP PROCEDURE sensor_events_retention(INT, JSONB);
+DROP FUNCTION drop_sensor_events_before(TIMESTAMPTZ, INTERVAL, BOOLEAN);

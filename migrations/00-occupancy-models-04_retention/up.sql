@@ -1,6 +1,25 @@
--- Retention of sensor_events as a job.
+-- Retention of sensor_events, in one call and as a job.
 
 SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+CREATE FUNCTION drop_sensor_events_before(
+    cutoff TIMESTAMPTZ,
+    lock_timeout INTERVAL DEFAULT INTERVAL '30 seconds',
+    keep_referenced BOOLEAN DEFAULT false,
+    OUT chunks_dropped BIGINT,
+    OUT rows_deleted BIGINT,
+    OUT events_released BIGINT,
+    OUT dropped_before TIMESTAMPTZ
+)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    SELECT d.* INTO chunks_dropped, rows_deleted, events_released, dropped_before
+    FROM diesel_timescale.drop_referenced_rows_before('sensor_events', cutoff, lock_timeout, keep_referenced) AS d;
+END
+$$;
+COMMENT ON FUNCTION drop_sensor_events_before(TIMESTAMPTZ, INTERVAL, BOOLEAN) IS 'Retention: drops the chunks that end by the cutoff and clears every reference to their events, in one transaction. On a plain table it deletes the rows before the cutoff. Events that a RESTRICT key references: an error, or with keep_referenced their chunks stay. Tries again until lock_timeout has passed if others have these events locked.';
 
 -- The job.
 CREATE PROCEDURE sensor_events_retention(job_id INT, config JSONB)

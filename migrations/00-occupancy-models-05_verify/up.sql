@@ -190,7 +190,7 @@ AS $$
     SELECT
         CASE
             WHEN present.tgname IS NULL THEN 'missing_trigger'
-            WHEN present.tgfoid <> to_regprocedure(wanted.function_name) THEN 'wrong_trigger'
+            WHEN present.tgfoid <> to_regprocedure(wanted.function_name) OR wanted.arguments IS NOT NULL AND present.tgargs <> wanted.arguments THEN 'wrong_trigger'
             ELSE 'disabled_trigger'
         END,
         wanted.trigger_name,
@@ -199,6 +199,7 @@ AS $$
             CASE
                 WHEN present.tgname IS NULL THEN 'missing'
                 WHEN present.tgfoid <> to_regprocedure(wanted.function_name) THEN format('another: it executes %s', present.tgfoid::REGPROCEDURE)
+                WHEN wanted.arguments IS NOT NULL AND present.tgargs <> wanted.arguments THEN 'another: it has other arguments'
                 ELSE 'missing or disabled'
             END,
             format(' on %s chunk(s)', nullif(broken.chunks, 0)), '.'
@@ -207,25 +208,30 @@ AS $$
         format(
             'DO %L',
             format(
-                'BEGIN DROP TRIGGER IF EXISTS %1$I ON %2$s; CREATE TRIGGER %1$I %3$s EXECUTE FUNCTION %4$I.%5$s; END',
+                'BEGIN DROP TRIGGER IF EXISTS %1$I ON %2$s; CREATE TRIGGER %1$I %3$s EXECUTE FUNCTION %4$s; END',
                 wanted.trigger_name, qualified_name('sensor_events'::REGCLASS),
-                format(wanted.definition, qualified_name('sensor_events'::REGCLASS)), current_schema(), wanted.function_name
+                format(wanted.definition, qualified_name('sensor_events'::REGCLASS)),
+                format(wanted.call, current_schema(), qualified_name('sensor_events'::REGCLASS))
             )
         )
     FROM (VALUES
         (
-            'sensor_events_key_is_fixed', 'refuse_sensor_event_key_change()', 'Keeps the key of an event fixed',
+            'sensor_events_key_is_fixed', 'diesel_timescale.refuse_key_change()', NULL,
+            'diesel_timescale.refuse_key_change(%2$L, ''id'', ''timestamp'')', 'Keeps the key of an event fixed',
             'BEFORE UPDATE OF id, timestamp ON %s FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.timestamp IS DISTINCT FROM NEW.timestamp)'
         ),
         (
-            'sensor_events_release_references', 'release_deleted_event()', 'Clears the references to deleted events',
+            -- Its argument is how diesel_timescale.reference_target() knows the registry.
+            'sensor_events_release_references', 'release_sensor_events()', 'referenced_events."timestamp"'::BYTEA || '\x00'::BYTEA,
+            '%1$I.release_sensor_events(''referenced_events."timestamp"'')', 'Clears the references to deleted events',
             'AFTER DELETE ON %s FOR EACH ROW'
         ),
         (
-            'sensor_events_release_all_references', 'release_truncated_events()', 'Clears every reference on TRUNCATE',
+            'sensor_events_release_all_references', 'release_all_sensor_events()', NULL,
+            '%1$I.release_all_sensor_events()', 'Clears every reference on TRUNCATE',
             'BEFORE TRUNCATE ON %s FOR EACH STATEMENT'
         )
-    ) AS wanted (trigger_name, function_name, purpose, definition)
+    ) AS wanted (trigger_name, function_name, arguments, call, purpose, definition)
     LEFT JOIN pg_trigger AS present ON present.tgrelid = 'sensor_events'::REGCLASS AND present.tgname = wanted.trigger_name
     -- A trigger for each row is on each chunk as well.
     CROSS JOIN LATERAL (
@@ -240,6 +246,7 @@ AS $$
     ) AS broken
     WHERE present.tgname IS NULL
         OR present.tgfoid <> to_regprocedure(wanted.function_name)
+        OR wanted.arguments IS NOT NULL AND present.tgargs <> wanted.arguments
         OR present.tgenabled NOT IN ('O', 'A')
         OR broken.chunks > 0;
 $$;
@@ -275,9 +282,11 @@ AS $$
         FROM pg_trigger
         JOIN pg_proc ON pg_proc.oid = tgfoid
         JOIN pg_class ON pg_class.oid = tgrelid AND relkind IN ('r', 'p')
-        WHERE NOT tgisinternal AND is_reference_function(tgfoid) AND prosecdef
+        -- As diesel_timescale.attach_reference() makes them, also while sensor_events has lost what makes it a target.
+        WHERE NOT tgisinternal AND proname LIKE 'reference\_%' AND prosecdef
+            AND strpos(prosrc, format('PERFORM %I.register_sensor_events(NEW.', current_schema())) > 0
             -- It can register an event: any role can make a function that looks like one that does.
-            AND has_function_privilege(proowner, 'register_sensor_event(bigint)', 'EXECUTE')
+            AND has_function_privilege(proowner, 'register_sensor_events(bigint)', 'EXECUTE')
             AND tgparentid = 0 AND NOT is_chunk(tgrelid)
     ), foreign_keys AS (
         SELECT DISTINCT conrelid AS relation, conkey[1] AS column_number
@@ -297,7 +306,7 @@ AS $$
         CASE
             WHEN t.tgname IS NULL AND under_our_name.tgname IS NULL THEN 'is missing'
             WHEN t.tgname IS NULL THEN format('executes %s', under_our_name.tgfoid::REGPROCEDURE)
-            WHEN position(format('register_sensor_event(NEW.%I)', a.attname) IN t.prosrc) = 0 THEN 'was made for an earlier name of the column'
+            WHEN position(format('register_sensor_events(NEW.%I)', a.attname) IN t.prosrc) = 0 THEN 'was made for an earlier name of the column'
             WHEN t.tgenabled NOT IN ('O', 'A') THEN 'is disabled'
         END
     FROM columns AS c
@@ -305,10 +314,21 @@ AS $$
     LEFT JOIN triggers AS t ON t.relation = c.relation AND t.column_number = c.column_number
     LEFT JOIN foreign_keys AS k ON k.relation = c.relation AND k.column_number = c.column_number
     LEFT JOIN pg_trigger AS under_our_name ON under_our_name.tgrelid = c.relation
-        AND under_our_name.tgname = 'reference_' || CASE WHEN octet_length(a.attname) <= 50 THEN a.attname ELSE md5(a.attname) END
+        AND under_our_name.tgname = diesel_timescale.short_name('reference_' || a.attname)
     ORDER BY a.attrelid <> 'predictions'::REGCLASS, 3
 $$;
 COMMENT ON FUNCTION sensor_event_references() IS 'One row for each column that refers to sensor events, with whether a foreign key guards it, the trigger that registers the events, and what is wrong with that.';
+
+CREATE FUNCTION register_statement(relation REGCLASS, column_name NAME) RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+AS $$
+    SELECT format(
+        'diesel_timescale.register_present_references(%L, ARRAY[%L]::NAME[], %L)',
+        qualified_name(relation), column_name, qualified_name('sensor_events')
+    )
+$$;
+COMMENT ON FUNCTION register_statement(REGCLASS, NAME) IS 'What registers the events that the rows of a table refer to, for SELECT or PERFORM.';
 
 CREATE FUNCTION attach_statements(relation REGCLASS, column_name NAME, nullable BOOLEAN) RETURNS TEXT
 LANGUAGE sql STABLE
@@ -317,10 +337,10 @@ AS $$
     SELECT format(
         concat(
             -- What cannot be set null holds its events.
-            CASE WHEN NOT nullable THEN 'PERFORM %1$I.register_present_references(%2$L, %3$L); ALTER TABLE %2$s ADD FOREIGN KEY (%3$I) REFERENCES %1$I.referenced_events (id); ' END,
+            CASE WHEN NOT nullable THEN 'PERFORM %4$s; ALTER TABLE %2$s ADD FOREIGN KEY (%3$I) REFERENCES %1$I.referenced_events (id); ' END,
             'PERFORM %1$I.reference_sensor_events(%2$L, %3$L);'
         ),
-        current_schema(), qualified_name(relation), column_name
+        current_schema(), qualified_name(relation), column_name, register_statement(relation, column_name)
     )
 $$;
 COMMENT ON FUNCTION attach_statements(REGCLASS, NAME, BOOLEAN) IS 'What makes a column that has no foreign key refer to sensor events, for the body of a DO statement.';
@@ -372,8 +392,8 @@ AS $$
         'wrong_foreign_key', k.conname::TEXT,
         format('The foreign key on %s.%I is not validated.', k.relation, k.attname),
         fix_for(k.relation, format('DO %L', format(
-            'BEGIN PERFORM %I.register_present_references(%L, %L); ALTER TABLE %2$s VALIDATE CONSTRAINT %4$I; END',
-            current_schema(), qualified_name(k.relation), k.attname, k.conname
+            'BEGIN PERFORM %s; ALTER TABLE %s VALIDATE CONSTRAINT %I; END',
+            register_statement(k.relation, k.attname), qualified_name(k.relation), k.conname
         )))
     FROM foreign_keys AS k
     WHERE NOT k.convalidated
@@ -480,7 +500,7 @@ BEGIN
         RETURN QUERY SELECT
             'unregistered_reference', reference.object,
             format('%s rows refer to events that are there and not registered.', valid),
-            format('SELECT %I.register_present_references(%L, %L)', current_schema(), qualified_name(reference.relation), reference.column_name)
+            concat('SELECT ', register_statement(reference.relation, reference.column_name))
         WHERE valid > 0;
         RETURN QUERY SELECT
             'dangling_reference', reference.object,

@@ -427,7 +427,7 @@ BEGIN
         ],
         ARRAY['numeric_values', 'previous_states', 'confidence_scores', 'processed_ats']
     );
-    PERFORM refuse_old_snapshot('upsert_sensor_events_by_key()');
+    PERFORM diesel_timescale.refuse_old_snapshot('sensor_events', 'an upsert by key');
     PERFORM refuse_repeated_ids('upsert_sensor_events_by_key', 'sensor_events', ids);
     PERFORM refuse_unknown_ids('sensor_events', ids);
 

@@ -52,14 +52,20 @@ pub fn server() -> &'static Server {
     &facts().server
 }
 
-pub fn has(need: Needs) -> bool {
+/// Whether the server has it, for a test that has something to do without it.
+pub fn has_quietly(need: Needs) -> bool {
     let facts = facts();
-    let has = match need {
+    match need {
         Needs::Timescale => facts.server.available.is_some(),
         Needs::PlainPostgres => facts.server.available.is_none(),
         Needs::Community => facts.server.edition == Some(Edition::Community),
         Needs::TwoConnections | Needs::Copy => !facts.is_single,
-    };
+    }
+}
+
+pub fn has(need: Needs) -> bool {
+    let facts = facts();
+    let has = has_quietly(need);
     if !has {
         // Past libtest's capture, so that it shows.
         let test = std::thread::current().name().unwrap_or("a test").to_owned();

@@ -1,0 +1,1199 @@
+-- References to the rows of any hypertable, that hold.
+--
+-- A native foreign key to a hypertable and retention exclude each other. So references go to a plain table beside the
+-- hypertable, its registry: one row for each row that something references. It costs nothing for a row that nobody
+-- references, gives foreign keys a target, and survives its chunk.
+--
+--   create_reference_target    makes a table the target of references: its registry, the functions below, its triggers
+--   attach_reference           gives columns of a table a foreign key to it, and a trigger that registers first
+--   drop_referenced_rows_before  retention
+--
+-- A target has functions of its own beside it, in static SQL, with the rights of its owner:
+--   register_TABLE(key)        makes a row referable, if it exists; and the same for many, by arrays
+--   release_TABLE()            trigger: a deleted row takes its registration along, and the foreign keys' own action
+--                              does the rest; and one for TRUNCATE
+--
+-- Concurrency. No table is locked, so that only those wait for each other who mean the same row:
+-- * A removal inserts the key into the registry before it deletes it. The registration of that row comes first and
+--   another look at it after that; or it locks the row. So either the unique index or the lock makes each wait for the
+--   other.
+-- * By id, under READ COMMITTED: the registration comes first, and another look at the row, with a new snapshot.
+-- * Above READ COMMITTED, and by key, in the rowstore: the registration locks its row FOR KEY SHARE, as a native foreign
+--   key would.
+-- * Above READ COMMITTED in the columnstore, where rows cannot be locked, that look shows the past: a removal there
+--   marks a row of the epoch, and a registration that finds one changed since its snapshot gets 40001.
+-- * Chunks: whoever has found a row has its chunk locked to the end of the transaction, so that nobody drops, truncates
+--   or converts it.
+-- * A row that is registered already needs none of this: the foreign key locks its registration.
+-- Several registrations take their locks in the same order: by chunk, then by key.
+
+CREATE OR REPLACE FUNCTION diesel_timescale.snapshot_may_be_old() RETURNS BOOLEAN
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN pg_catalog.current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted');
+COMMENT ON FUNCTION diesel_timescale.snapshot_may_be_old() IS 'Whether this transaction is above READ COMMITTED, so that it may not see what others have committed.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_old_snapshot(relation REGCLASS, operation TEXT) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF snapshot_may_be_old() THEN
+        PERFORM refuse(
+            'diesel_timescale:isolation_too_high', 'invalid_transaction_state',
+            format('%s of %s cannot run under %s', operation, relation, upper(current_setting('transaction_isolation'))),
+            'Run it under READ COMMITTED.',
+            detail => 'It could not see, and so could not clear, references that were made after its snapshot.',
+            relation => relation
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_old_snapshot(REGCLASS, TEXT) IS 'Raises an error above READ COMMITTED.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_row_security(relation REGCLASS, registry REGCLASS, operation TEXT) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF row_security_active(relation) OR row_security_active(registry) THEN
+        PERFORM refuse(
+            'diesel_timescale:row_security', 'insufficient_privilege',
+            format('%s of %s cannot run under a row-level security policy', operation, relation),
+            'Run it as the owner of the table, without FORCE ROW LEVEL SECURITY, or as a role with BYPASSRLS.',
+            detail => 'It would take rows that the policy hides for missing, and clear the references to them.',
+            relation => relation
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_row_security(REGCLASS, REGCLASS, TEXT) IS 'Raises an error if a policy hides rows or registrations from the caller.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.is_in_columnstore(chunk REGCLASS, hypertable REGCLASS) RETURNS BOOLEAN
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    -- A plain table, or an edition that has no columnstore.
+    IF chunk = hypertable OR current_setting('timescaledb.license', true) IS DISTINCT FROM 'timescale' THEN
+        RETURN false;
+    END IF;
+    RETURN _timescaledb_functions.chunk_status(chunk) & 1 = 1;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.is_in_columnstore(REGCLASS, REGCLASS) IS 'Whether rows of this chunk may be in the columnstore, where they cannot be locked.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_key_change() RETURNS TRIGGER
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    columns CONSTANT TEXT[] := (SELECT array_agg(TG_ARGV[i] ORDER BY i) FROM generate_series(1, TG_NARGS - 1) AS i);
+    old_key CONSTANT TEXT := (SELECT string_agg(coalesce(to_jsonb(OLD) ->> c, 'null'), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u (c, n));
+    new_key CONSTANT TEXT := (SELECT string_agg(coalesce(to_jsonb(NEW) ->> c, 'null'), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u (c, n));
+BEGIN
+    PERFORM refuse(
+        'diesel_timescale:key_change', 'integrity_constraint_violation',
+        format('the key of a row of %s cannot change: (%s) to (%s)', TG_ARGV[0], old_key, new_key),
+        'Delete the row and insert it anew.',
+        relation => TG_RELID
+    );
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_key_change() IS 'Trigger: refuses to change the key of a row that something may reference. Its arguments are the table and the columns of the key. It runs with the rights of whoever changes the row.';
+
+-- Names and lists for generated functions.
+CREATE OR REPLACE FUNCTION diesel_timescale.qualified_name(relation REGCLASS) RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN (SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation);
+COMMENT ON FUNCTION diesel_timescale.qualified_name(REGCLASS) IS 'The name of a table with its schema, quoted.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.short_name(long_name TEXT, suffix TEXT DEFAULT '') RETURNS NAME
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+-- A name has 63 bytes at most.
+RETURN CASE WHEN octet_length(long_name || suffix) <= 63 THEN long_name ELSE left(long_name, 10) || '_' || md5(long_name) END || suffix;
+COMMENT ON FUNCTION diesel_timescale.short_name(TEXT, TEXT) IS 'A name that fits, and is another one for each long name.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.each_column(columns NAME[], pattern TEXT, separator TEXT DEFAULT ', ') RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN (SELECT string_agg(format(pattern, c, n), separator ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u (c, n));
+COMMENT ON FUNCTION diesel_timescale.each_column(NAME[], TEXT, TEXT) IS 'A list with the pattern for each column, in which %1$I is its name and %2$s its position.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.column_types(relation REGCLASS, columns NAME[]) RETURNS TEXT[]
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN ARRAY(
+    SELECT format('%I.%I', nspname, typname)
+    FROM unnest(columns) WITH ORDINALITY AS u (c, n)
+    JOIN pg_attribute ON attrelid = relation AND attname = c AND attnum > 0
+    JOIN pg_type ON pg_type.oid = atttypid
+    JOIN pg_namespace ON pg_namespace.oid = typnamespace
+    ORDER BY n
+);
+COMMENT ON FUNCTION diesel_timescale.column_types(REGCLASS, NAME[]) IS 'The types of columns, with their schema, quoted.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.primary_key_columns(relation REGCLASS) RETURNS NAME[]
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN ARRAY(
+    SELECT attname
+    FROM pg_index
+    CROSS JOIN unnest(indkey) WITH ORDINALITY AS k (attnum, n)
+    JOIN pg_attribute ON attrelid = indrelid AND pg_attribute.attnum = k.attnum
+    WHERE indrelid = relation AND indisprimary
+    ORDER BY n
+);
+COMMENT ON FUNCTION diesel_timescale.primary_key_columns(REGCLASS) IS 'The columns of the primary key of a table, in its order.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.reference_target(
+    target REGCLASS, OUT registry REGCLASS, OUT key NAME[], OUT time_column NAME, OUT register TEXT
+)
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present RECORD;
+    names TEXT[];
+BEGIN
+    -- The trigger has the registry and the time column as its argument, which ends in a zero byte.
+    SELECT convert_from(substring(tgargs FOR length(tgargs) - 1), getdatabaseencoding()) AS argument, nspname, relname
+    INTO present
+    FROM pg_trigger
+    JOIN pg_class ON pg_class.oid = tgrelid
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    JOIN pg_proc ON pg_proc.oid = tgfoid
+    WHERE tgrelid = target AND NOT tgisinternal AND tgname = short_name(relname, '_release_references')
+        AND tgtype & 75 = 9 AND tgnargs = 1 AND pronamespace = relnamespace AND proowner = relowner;
+    IF present IS NULL THEN
+        PERFORM refuse(
+            'diesel_timescale:not_a_target', 'object_not_in_prerequisite_state',
+            format('%s is no target of references', target),
+            format('SELECT diesel_timescale.create_reference_target(%L, ...)', qualified_name(target)),
+            relation => target
+        );
+    END IF;
+    names := parse_ident(present.argument);
+    registry := format('%I.%I', present.nspname, names[1])::REGCLASS;
+    time_column := names[2];
+    key := primary_key_columns(registry);
+    register := format('%I.%I', present.nspname, short_name('register_' || present.relname));
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.reference_target(REGCLASS) IS 'The registry of a target of references, the key that references go by, its time column, and the function that registers. An error if it is none.';
+
+-- Generating functions. A template has names in braces; what stands between double braces is SQL for EXECUTE.
+CREATE OR REPLACE FUNCTION diesel_timescale.fill_template(template TEXT, names JSONB) RETURNS TEXT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    name RECORD;
+    parts TEXT[];
+BEGIN
+    FOR name IN SELECT * FROM jsonb_each_text(names) AS n (key, value) LOOP
+        -- Braces in names mean nothing.
+        template := replace(template, '{' || name.key || '}', translate(name.value, '{}', E'\x01\x02'));
+    END LOOP;
+    LOOP
+        parts := regexp_match(template, '^(.*?)\{\{(.*?)\}\}(.*)$', 's');
+        EXIT WHEN parts IS NULL;
+        template := parts[1] || quote_literal(parts[2]) || parts[3];
+    END LOOP;
+    RETURN translate(template, E'\x01\x02', '{}');
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.fill_template(TEXT, JSONB) IS 'The text of a function, with names in the place of {...}, and quoted SQL in the place of {{...}}.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.template_names(target REGCLASS, registry REGCLASS, key NAME[], time_column NAME) RETURNS JSONB
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    columns CONSTANT NAME[] := CASE WHEN time_column = ANY (key) THEN key ELSE key || time_column END;
+    types CONSTANT TEXT[] := column_types(target, columns);
+    n CONSTANT INT := cardinality(columns);
+    place RECORD;
+BEGIN
+    SELECT nspname, relname INTO place FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = target;
+    RETURN jsonb_build_object(
+        'target', qualified_name(target),
+        'target_literal', quote_literal(qualified_name(target)),
+        'registry', qualified_name(registry),
+        'epoch', format('%I.%I', place.nspname, short_name((SELECT relname FROM pg_class WHERE oid = registry), '_epoch')),
+        'register', format('%I.%I', place.nspname, short_name('register_' || place.relname)),
+        -- By the whole key of the target, which is what references go by, unless that is an id.
+        'register_by_key', format('%I.%I', place.nspname, short_name('register_' || place.relname, CASE WHEN n > cardinality(key) THEN '_by_key' ELSE '' END)),
+        'rowstore', format('%I.%I', place.nspname, short_name('register_' || place.relname, '_in_rowstore')),
+        'columnstore', format('%I.%I', place.nspname, short_name('register_' || place.relname, '_in_columnstore')),
+        'settle', format('%I.%I', place.nspname, short_name('settle_' || place.relname)),
+        'release', format('%I.%I', place.nspname, short_name('release_' || place.relname)),
+        'release_all', format('%I.%I', place.nspname, short_name('release_all_' || place.relname)),
+        'types', array_to_string(types, ', '),
+        'arrays', array_to_string(types, '[], ') || '[]',
+        'key_types', array_to_string(types[:cardinality(key)], ', '),
+        'columns', each_column(columns, '%1$I'),
+        'params', each_column(columns, '$%2$s'),
+        'params_after_chunk', (SELECT string_agg('$' || i + 1, ', ' ORDER BY i) FROM generate_series(1, n) AS i),
+        'from', '$' || n + 1,
+        'to', '$' || n + 2,
+        'values', CASE WHEN n = cardinality(key) THEN each_column(columns, '$%2$s') ELSE '$1, seen.at' END,
+        'param_arrays', each_column(columns, 'ARRAY[$%2$s]'),
+        'key_params', each_column(key, '$%2$s'),
+        'first_of_each', each_column(columns, '$%2$s[1]'),
+        'value_arrays', CASE WHEN n = cardinality(key) THEN each_column(columns, 'ARRAY[$%2$s]') ELSE 'ARRAY[$1], ARRAY[seen.at]' END,
+        'time', quote_ident(time_column),
+        'e_is_i', each_column(columns, 'e.%1$I = i.%1$I', ' AND '),
+        'e_is_param', each_column(columns, 'e.%1$I = $%2$s', ' AND '),
+        'e_key_is_param', each_column(key, 'e.%1$I = $%2$s', ' AND '),
+        'r_is_i', each_column(key, 'r.%1$I = i.%1$I', ' AND '),
+        'r_is_param', each_column(key, 'r.%1$I = $%2$s', ' AND '),
+        'r_is_param_after_chunk', (SELECT string_agg(format('r.%I = $%s', c, i + 1), ' AND ' ORDER BY i) FROM unnest(key) WITH ORDINALITY AS u (c, i)),
+        'r_is_old', each_column(columns, 'r.%1$I = OLD.%1$I', ' AND '),
+        'l_is_a', each_column(key, 'l.%1$I = a.%1$I', ' AND '),
+        'i_not_null', each_column(columns, 'i.%1$I IS NOT NULL', ' AND '),
+        'old', each_column(columns, 'OLD.%1$I'),
+        'e', each_column(columns, 'e.%1$I'),
+        'e_key', each_column(key, 'e.%1$I'),
+        'i', each_column(columns, 'i.%1$I'),
+        'i_key', each_column(key, 'i.%1$I'),
+        'r', each_column(columns, 'r.%1$I'),
+        'locked', each_column(columns, 'locked.%1$I'),
+        'e_arrays', each_column(columns, 'array_agg(e.%1$I) AS a%2$s'),
+        'i_arrays', each_column(columns, 'array_agg(i.%1$I) AS a%2$s'),
+        'a_arrays', each_column(columns, 'array_agg(a.%1$I) AS a%2$s'),
+        'held_arrays', each_column(columns, 'array_agg(held.%1$I) AS a%2$s'),
+        'missing_arrays', each_column(columns, 'missing.a%2$s'),
+        'found_arrays', each_column(columns, 'found.a%2$s'),
+        'added_arrays', each_column(columns, 'new_rows.a%2$s'),
+        'locked_arrays', each_column(columns, 'held_rows.a%2$s'),
+        'shared_arrays', each_column(columns, 'shared.a%2$s')
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.template_names(REGCLASS, REGCLASS, NAME[], NAME) IS 'The names and lists that templates of a target use.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.create_target_function(
+    target REGCLASS, names JSONB, signature TEXT, returns TEXT, options TEXT, template TEXT, description TEXT
+) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    qualified CONSTANT TEXT := fill_template(signature, names);
+    -- Where the operators of its key types are; everything else is qualified.
+    path CONSTANT TEXT := (
+        SELECT string_agg(quote_ident(nspname), ', ' ORDER BY nspname <> 'pg_catalog', nspname)
+        FROM (
+            SELECT 'pg_catalog'::NAME AS nspname
+            UNION
+            SELECT nspname
+            FROM pg_index
+            JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+            JOIN pg_type ON pg_type.oid = atttypid
+            JOIN pg_namespace ON pg_namespace.oid = typnamespace
+            WHERE indrelid = target AND indisprimary
+        ) AS schemas
+    );
+BEGIN
+    EXECUTE format(
+        'CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE plpgsql %s SET search_path TO %s, pg_temp AS %L',
+        qualified, returns, options, path, fill_template(template, names)
+    );
+    -- With the rights of its owner, or called by what has them: nobody else may run it or attach it to a table.
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', qualified);
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', qualified, fill_template(description, names));
+    IF (SELECT relowner <> current_user::REGROLE FROM pg_class WHERE oid = target) THEN
+        EXECUTE format('ALTER FUNCTION %s OWNER TO %I', qualified, (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = target));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.create_target_function(REGCLASS, JSONB, TEXT, TEXT, TEXT, TEXT, TEXT) IS 'Creates one of the functions of a target of references, for the owner of that table alone.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.create_register_function(target REGCLASS, names JSONB, signature TEXT, find TEXT, find_is_cheap BOOLEAN, description TEXT) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    -- Under READ COMMITTED another look, if it is cheap, does instead of a lock on the row, which has to be planned. A
+    -- removal either waits for the registration, or is waited for and seen.
+    look_again CONSTANT TEXT := CASE WHEN find_is_cheap THEN $t$IF NOT diesel_timescale.snapshot_may_be_old() THEN
+            INSERT INTO {registry} AS r ({columns}) VALUES ({values}) ON CONFLICT DO NOTHING;
+            EXIT WHEN NOT FOUND;
+            {find}
+            EXIT WHEN seen.chunk IS NOT NULL;
+            DELETE FROM {registry} AS r WHERE {r_is_param};
+            CONTINUE;
+        END IF;$t$ ELSE '' END;
+BEGIN
+    PERFORM create_target_function(
+        target, names, signature, 'VOID', 'SECURITY DEFINER',
+        replace(replace($t$
+#variable_conflict use_column
+DECLARE
+    seen RECORD;
+    holder XID;
+    registered_by XID;
+BEGIN
+    IF EXISTS (SELECT FROM {registry} AS r WHERE {r_is_param}) THEN
+        RETURN;
+    END IF;
+    LOOP -- again if it is removed, or moves between rowstore and columnstore, meanwhile
+        {find}
+        EXIT WHEN seen.chunk IS NULL;
+        {look_again}
+        IF diesel_timescale.is_in_columnstore(seen.chunk, {target_literal}::REGCLASS) THEN
+            PERFORM {columnstore}({value_arrays});
+            EXIT WHEN EXISTS (SELECT FROM {registry} AS r WHERE {r_is_param});
+            CONTINUE;
+        END IF;
+        -- By chunk, because to lock a row of a hypertable plans, and locks, every chunk. With the lock comes who has the
+        -- row locked then: not this transaction, or not it alone, if somebody else has locked or changed the row.
+        EXECUTE replace({{SELECT (SELECT latest.xmax FROM ONLY {chunk} AS latest WHERE latest.ctid = locked.dt_row)
+            FROM (SELECT e.ctid AS dt_row FROM ONLY {chunk} AS e WHERE {e_key_is_param} FOR KEY SHARE) AS locked}}, '{chunk}', seen.chunk::TEXT)
+            INTO holder USING {key_params};
+        CONTINUE WHEN holder IS NULL;
+        INSERT INTO {registry} AS r ({columns}) VALUES ({values}) ON CONFLICT DO NOTHING RETURNING r.xmin INTO registered_by;
+        EXIT WHEN registered_by IS NULL OR registered_by = holder OR {settle}(seen.chunk, {values});
+    END LOOP;
+END
+$t$, '{look_again}', look_again), '{find}', find),
+        description
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.create_register_function(REGCLASS, JSONB, TEXT, TEXT, BOOLEAN, TEXT) IS 'Creates a function that makes one row of a target referable, with this way to find its chunk.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.create_register_functions(target REGCLASS, names JSONB, goes_by_id BOOLEAN, has_windows BOOLEAN) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    -- An id does not tell the chunk, so every chunk in reach is probed: recent ones first. The plans are kept.
+    -- TimescaleDB leaves out of them the chunks that were before the window when they were made; what is kept of the
+    -- last one has all chunks.
+    by_id CONSTANT TEXT := $t$SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk INTO seen FROM {target} AS e WHERE {e_key_is_param}$t$;
+BEGIN
+    IF goes_by_id THEN
+        PERFORM create_register_function(
+            target, names, '{register}({key_types})',
+            CASE WHEN has_windows THEN by_id || $t$ AND e.{time} >= now() - INTERVAL '1 hour';
+        IF seen.chunk IS NULL THEN
+            $t$ || by_id || $t$ AND e.{time} >= now() - INTERVAL '30 days';
+        END IF;
+        IF seen.chunk IS NULL THEN
+            $t$ || by_id || $t$;
+        END IF;$t$ ELSE by_id || ';' END,
+            true,
+            'Makes a row of {target} referable by its id. Does nothing if there is no such row: the foreign key reports that.'
+        );
+    END IF;
+    -- A plan made for the key leaves all other chunks out.
+    PERFORM create_register_function(
+        target,
+        names || jsonb_build_object('values', names -> 'params', 'value_arrays', names -> 'param_arrays'),
+        '{register_by_key}({types})',
+        $t$EXECUTE {{SELECT e.tableoid::REGCLASS AS chunk FROM {target} AS e WHERE {e_is_param}}} INTO seen USING {params};$t$,
+        false,
+        'Makes a row of {target} referable by its key. Does nothing if there is no such row: the foreign key reports that.'
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.create_register_functions(REGCLASS, JSONB, BOOLEAN, BOOLEAN) IS 'Creates the functions that make one row of a target referable.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.create_bulk_register_function(target REGCLASS, names JSONB, time_type REGTYPE) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    is_integer CONSTANT BOOLEAN := time_type IN ('smallint'::REGTYPE, 'integer'::REGTYPE, 'bigint'::REGTYPE);
+    bin CONSTANT TEXT := CASE
+        WHEN is_integer THEN 'i.{time} / width'
+        WHEN time_type = 'timestamptz'::REGTYPE THEN $t$date_bin(width, i.{time}, TIMESTAMPTZ '1970-01-01 00:00+00')$t$
+        ELSE $t$date_bin(width, i.{time}::TIMESTAMP, TIMESTAMP '1970-01-01')$t$
+    END;
+BEGIN
+    PERFORM create_target_function(
+        target, names, '{register}({arrays})', 'VOID', 'SECURITY DEFINER',
+        replace(replace($t$
+#variable_conflict use_column
+DECLARE
+    -- Chunk by chunk, so that each look leaves all other chunks out when it is planned.
+    width {width};
+    missing RECORD;
+    found RECORD;
+BEGIN
+    IF cardinality($1) = 1 THEN
+        PERFORM {register_by_key}({first_of_each});
+        RETURN;
+    END IF;
+    width := coalesce(diesel_timescale.chunk_width({target_literal}::REGCLASS, width), {default_width});
+    FOR missing IN
+        SELECT {i_arrays}, min(i.{time}) AS dt_from, max(i.{time}) AS dt_to
+        FROM unnest({params}) AS i ({columns})
+        WHERE {i_not_null} {finite} AND NOT EXISTS (SELECT FROM {registry} AS r WHERE {r_is_i})
+        GROUP BY {bin}
+        ORDER BY min(i.{time})
+    LOOP
+        FOR found IN EXECUTE {{SELECT e.tableoid::REGCLASS AS chunk, {e_arrays}
+            FROM (SELECT DISTINCT * FROM unnest({params})) AS i ({columns})
+            JOIN {target} AS e ON {e_is_i}
+            WHERE e.{time} BETWEEN {from} AND {to}
+            GROUP BY e.tableoid
+            ORDER BY min(e.{time})}}
+            USING {missing_arrays}, missing.dt_from, missing.dt_to
+        LOOP
+            IF diesel_timescale.is_in_columnstore(found.chunk, {target_literal}::REGCLASS) THEN
+                PERFORM {columnstore}({found_arrays});
+            ELSE
+                PERFORM {rowstore}(found.chunk, {found_arrays});
+            END IF;
+        END LOOP;
+    END LOOP;
+END
+$t$, '{bin}', bin), '{finite}', CASE WHEN is_integer THEN '' ELSE 'AND isfinite(i.{time})' END),
+        'Makes many rows of {target} referable, by arrays of their key and time. What has no time, or does not exist, is left to the trigger and the foreign key.'
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.create_bulk_register_function(REGCLASS, JSONB, REGTYPE) IS 'Creates the function that makes many rows of a target referable.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.chunk_width(relation REGCLASS, as_type INTERVAL) RETURNS INTERVAL
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN (diesel_timescale.hypertable_report(relation)).chunk_interval;
+COMMENT ON FUNCTION diesel_timescale.chunk_width(REGCLASS, INTERVAL) IS 'How much time a chunk covers; null for a plain table.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.chunk_width(relation REGCLASS, as_type BIGINT) RETURNS BIGINT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
+        RETURN NULL;
+    END IF;
+    RETURN (
+        SELECT integer_interval
+        FROM timescaledb_information.dimensions
+        JOIN pg_namespace ON nspname = hypertable_schema
+        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = hypertable_name
+        WHERE pg_class.oid = relation AND dimension_number = 1
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.chunk_width(REGCLASS, BIGINT) IS 'How many units of an integer time column a chunk covers; null for a plain table.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.create_store_functions(target REGCLASS, names JSONB) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    -- A lock FOR KEY SHARE on a row that is being changed can miss the version that it is changed to (seen on PostgreSQL
+    -- 17.12). So where the row is not locked by this transaction alone, this waits for the change.
+    PERFORM create_target_function(target, names, '{settle}(REGCLASS, {types})', 'BOOLEAN', '', $t$
+DECLARE
+    locked BIGINT;
+BEGIN
+    EXECUTE replace({{SELECT FROM ONLY {chunk} AS e WHERE {e_is_param} FOR SHARE}}, '{chunk}', $1::TEXT) USING {params_after_chunk};
+    GET DIAGNOSTICS locked = ROW_COUNT;
+    DELETE FROM {registry} AS r WHERE {r_is_param_after_chunk} AND locked = 0;
+    RETURN locked > 0;
+END
+$t$, 'Waits for whoever changes this row of {target} in the rowstore. False, and nothing registered, if it is gone then.');
+
+    PERFORM create_target_function(target, names, '{rowstore}(REGCLASS, {arrays})', 'VOID', '', $t$
+#variable_conflict use_column
+DECLARE
+    held_rows RECORD;
+    shared RECORD;
+BEGIN
+    EXECUTE replace({{SELECT {held_arrays}, array_agg(held.dt_holder) AS holders
+        FROM (
+            SELECT {locked}, (SELECT latest.xmax FROM ONLY {chunk} AS latest WHERE latest.ctid = locked.dt_row) AS dt_holder
+            FROM (
+                SELECT {e}, e.ctid AS dt_row
+                FROM unnest({params}) AS i ({columns})
+                JOIN ONLY {chunk} AS e ON {e_is_i}
+                ORDER BY {e_key}
+                FOR KEY SHARE OF e
+            ) AS locked
+        ) AS held
+        WHERE held.dt_holder IS NOT NULL}}, '{chunk}', $1::TEXT)
+        INTO held_rows USING {params_after_chunk};
+    WITH a AS (
+        INSERT INTO {registry} AS r ({columns})
+        SELECT {i} FROM unnest({locked_arrays}) AS i ({columns}) ORDER BY {i_key}
+        ON CONFLICT DO NOTHING
+        RETURNING {r}, r.xmin AS dt_registered_by
+    )
+    SELECT {a_arrays} INTO shared
+    FROM a
+    JOIN unnest({locked_arrays}, held_rows.holders) AS l ({columns}, dt_holder) ON {l_is_a} AND l.dt_holder <> a.dt_registered_by;
+    PERFORM {settle}($1, {i}) FROM unnest({shared_arrays}) AS i ({columns});
+END
+$t$, 'Registers rows of {target} that are in this chunk, in the rowstore. What is no longer there is left out.');
+
+    PERFORM create_target_function(target, names, '{columnstore}({arrays})', 'VOID', '', $t$
+#variable_conflict use_column
+DECLARE
+    new_rows RECORD;
+BEGIN
+    WITH a AS (
+        INSERT INTO {registry} AS r ({columns})
+        SELECT {i} FROM unnest({params}) AS i ({columns}) ORDER BY {i_key}
+        ON CONFLICT DO NOTHING
+        RETURNING {r}
+    )
+    SELECT {a_arrays}, min(a.{time}) AS dt_from, max(a.{time}) AS dt_to INTO new_rows FROM a;
+    IF diesel_timescale.snapshot_may_be_old() THEN
+        -- A removal in progress, which has its row locked, will wait for these keys.
+        PERFORM FROM {epoch} FOR SHARE SKIP LOCKED;
+    END IF;
+    EXECUTE {{DELETE FROM {registry} AS r
+        USING unnest({params}) AS i ({columns})
+        WHERE {r_is_i} AND NOT EXISTS (
+            SELECT FROM {target} AS e
+            WHERE {e_is_i} AND e.{time} >= {from} AND e.{time} <= {to}
+                AND diesel_timescale.is_in_columnstore(e.tableoid, {target_literal}::REGCLASS)
+        )}}
+        USING {added_arrays}, new_rows.dt_from, new_rows.dt_to;
+END
+$t$, 'Registers rows of {target} that are in the columnstore. What is no longer there is left out.');
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.create_store_functions(REGCLASS, JSONB) IS 'Creates the functions that register rows of a target in the rowstore and in the columnstore.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.create_release_triggers(target REGCLASS, names JSONB, registry REGCLASS, time_column NAME) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    table_name CONSTANT NAME := (SELECT relname FROM pg_class WHERE oid = target);
+    columns CONSTANT NAME[] := ARRAY(SELECT attname FROM pg_attribute WHERE attrelid = registry AND attnum > 0 AND NOT attisdropped ORDER BY attnum);
+    mark CONSTANT TEXT := $t$-- Waits for whoever registers it now, and gets 40001 if it cannot see that; whoever registers it later waits for
+    -- this. Not DO UPDATE: a foreign key that locks a row which is updated and then deleted can miss that.
+    INSERT INTO {registry} ({columns}) VALUES ({old}) ON CONFLICT DO NOTHING;$t$;
+BEGIN
+    PERFORM create_target_function(target, names, '{release}()', 'TRIGGER', 'SECURITY DEFINER', replace($t$
+DECLARE
+    in_columnstore CONSTANT BOOLEAN := diesel_timescale.is_in_columnstore(TG_RELID, {target_literal}::REGCLASS);
+BEGIN
+    IF in_columnstore THEN
+        UPDATE {epoch} AS s
+        SET last_removal = pg_current_xact_id()
+        WHERE s.stripe = (pg_current_xact_id()::TEXT::NUMERIC % 16)::INT AND s.last_removal <> pg_current_xact_id();
+    END IF;
+    {mark}
+    DELETE FROM {registry} AS r WHERE {r_is_old};
+    RETURN NULL;
+END
+$t$,
+        -- Where references go by the key, the lock on the row is enough under READ COMMITTED.
+        '{mark}', CASE WHEN time_column = ANY (primary_key_columns(registry))
+            THEN 'IF in_columnstore OR diesel_timescale.snapshot_may_be_old() THEN ' || mark || ' END IF;'
+            ELSE mark
+        END), 'Trigger: a deleted row of {target} takes its registration along, and with it every reference.');
+    PERFORM create_target_function(target, names, '{release_all}()', 'TRIGGER', 'SECURITY DEFINER', $t$
+BEGIN
+    PERFORM diesel_timescale.refuse_old_snapshot({target_literal}::REGCLASS, 'TRUNCATE');
+    -- TRUNCATE has the table locked already, which every registration has read.
+    DELETE FROM {registry};
+    RETURN NULL;
+END
+$t$, 'Trigger: TRUNCATE of {target} clears every registration.');
+
+    -- Row by row, because a hypertable with a columnstore takes no transition table. The argument is what
+    -- reference_target() reads.
+    EXECUTE format(
+        'CREATE TRIGGER %I AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION %s(%L)',
+        short_name(table_name, '_release_references'), qualified_name(target), names ->> 'release',
+        format('%I.%I', (SELECT relname FROM pg_class WHERE oid = registry), time_column)
+    );
+    EXECUTE format(
+        'CREATE TRIGGER %I BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
+        short_name(table_name, '_release_all_references'), qualified_name(target), names ->> 'release_all'
+    );
+    EXECUTE format(
+        'CREATE TRIGGER %I BEFORE UPDATE OF %s ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION diesel_timescale.refuse_key_change(%L, %s)',
+        short_name(table_name, '_key_is_fixed'), each_column(columns, '%1$I'), qualified_name(target),
+        each_column(columns, 'OLD.%1$I IS DISTINCT FROM NEW.%1$I', ' OR '), qualified_name(target), each_column(columns, '%1$L')
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.create_release_triggers(REGCLASS, JSONB, REGCLASS, NAME) IS 'Creates the triggers of a target of references: for DELETE, TRUNCATE, and changes of the key.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.check_reference_target(target REGCLASS, time_column NAME, id_column NAME) RETURNS VOID
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    time_type REGTYPE;
+    id pg_attribute;
+    primary_key INT2[];
+    problem TEXT;
+    remedy TEXT;
+BEGIN
+    SELECT atttypid INTO time_type FROM pg_attribute WHERE attrelid = target AND attname = time_column AND attnum > 0 AND NOT attisdropped;
+    SELECT indkey INTO primary_key FROM pg_index WHERE indrelid = target AND indisprimary;
+    SELECT * INTO id FROM pg_attribute WHERE attrelid = target AND attname = id_column AND attnum > 0 AND NOT attisdropped;
+    IF (SELECT relkind <> 'r' OR relpersistence <> 'p' FROM pg_class WHERE oid = target) THEN
+        problem := format('%s is not an ordinary table', target);
+        remedy := 'A target of references is a hypertable, or a table that becomes one.';
+    ELSIF time_type IS NULL OR time_type NOT IN ('timestamptz', 'timestamp', 'date', 'smallint', 'integer', 'bigint') THEN
+        problem := format('%s has no column %I with a time', target, time_column);
+        remedy := 'The time column is a timestamptz, timestamp, date, smallint, integer or bigint.';
+    ELSIF primary_key IS NULL THEN
+        problem := format('%s has no primary key', target);
+        remedy := format('ALTER TABLE %s ADD PRIMARY KEY (...), with %I in it', qualified_name(target), time_column);
+    ELSIF id_column IS NULL AND NOT (SELECT attnum = ANY (primary_key) FROM pg_attribute WHERE attrelid = target AND attname = time_column) THEN
+        problem := format('the primary key of %s lacks the time column %I', target, time_column);
+        remedy := 'A hypertable can only keep a key unique that contains the partition column.';
+    ELSIF id_column IS NOT NULL AND (id IS NULL OR id.atttypid <> 'bigint'::REGTYPE) THEN
+        problem := format('%s has no column %I of type bigint', target, id_column);
+        remedy := 'Let references go by a bigint that the database assigns, or by the whole primary key.';
+    ELSIF id_column IS NOT NULL AND id.attidentity <> 'a' THEN
+        problem := format('%s.%I is not GENERATED ALWAYS AS IDENTITY, so it may repeat', target, id_column);
+        remedy := format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED ALWAYS AS IDENTITY, or let references go by the whole primary key.', qualified_name(target), id_column);
+    ELSIF id_column IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target AND indkey[0] = id.attnum AND indisvalid AND indpred IS NULL) THEN
+        problem := format('%s has no index that starts with %I', target, id_column);
+        remedy := format('ALTER TABLE %s ADD PRIMARY KEY (%I, %I)', qualified_name(target), id_column, time_column);
+    ELSE
+        RETURN;
+    END IF;
+    PERFORM refuse('diesel_timescale:reference_target', 'invalid_table_definition', problem, remedy, relation => target);
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.check_reference_target(REGCLASS, NAME, NAME) IS 'Raises an error that names the obstacle and the remedy if the table cannot be the target of references.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.create_reference_target(
+    target REGCLASS, time_column NAME, id_column NAME DEFAULT NULL, registry_name NAME DEFAULT NULL
+) RETURNS REGCLASS
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    place RECORD;
+    key NAME[];
+    columns NAME[];
+    registry TEXT;
+    names JSONB;
+    time_type REGTYPE;
+BEGIN
+    PERFORM check_reference_target(target, time_column, id_column);
+    SELECT nspname, relname, pg_get_userbyid(relowner) AS owner INTO place
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = target;
+    -- Two that make the same table a target take turns, and nobody removes a row that its triggers have not seen.
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', qualified_name(target));
+    registry := format('%I.%I', place.nspname, coalesce(registry_name, short_name('referenced_' || place.relname)));
+    IF is_reference_target(target) THEN
+        RETURN (reference_target(target)).registry;
+    END IF;
+    key := CASE WHEN id_column IS NOT NULL THEN ARRAY[id_column] ELSE primary_key_columns(target) END;
+    columns := CASE WHEN time_column = ANY (key) THEN key ELSE key || time_column END;
+    time_type := (SELECT atttypid FROM pg_attribute WHERE attrelid = target AND attname = time_column);
+
+    EXECUTE format(
+        'CREATE TABLE %s (%s, PRIMARY KEY (%s))',
+        registry,
+        (SELECT string_agg(format('%I %s NOT NULL', c, format_type(atttypid, atttypmod)), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u (c, n) JOIN pg_attribute ON attrelid = target AND attname = c),
+        each_column(key, '%1$I')
+    );
+    -- Retention clears a range of time.
+    EXECUTE format('CREATE INDEX ON %s (%I)', registry, time_column);
+    EXECUTE format('COMMENT ON TABLE %s IS %L', registry, format('One row for each row of %s that something references. Kept by triggers; not written by hand.', target));
+    names := template_names(target, registry::REGCLASS, key, time_column) || jsonb_build_object(
+        'width', CASE WHEN time_type IN ('smallint', 'integer', 'bigint') THEN 'BIGINT' ELSE 'INTERVAL' END,
+        'default_width', CASE WHEN time_type IN ('smallint', 'integer', 'bigint') THEN '9223372036854775807' ELSE 'INTERVAL ''36500 days''' END
+    );
+    EXECUTE format('CREATE TABLE %s (stripe INT PRIMARY KEY CHECK (stripe BETWEEN 0 AND 15), last_removal XID8 NOT NULL)', names ->> 'epoch');
+    EXECUTE format('INSERT INTO %s SELECT stripe, ''0'' FROM generate_series(0, 15) AS stripe', names ->> 'epoch');
+    EXECUTE format('COMMENT ON TABLE %s IS %L', names ->> 'epoch', format('Removing rows of %s from the columnstore changes one of these, so that transactions with an older snapshot notice.', target));
+    EXECUTE format('COMMENT ON COLUMN %s.stripe IS %L', names ->> 'epoch', 'A transaction changes the row of its id modulo 16, so that removals seldom wait for each other.');
+    EXECUTE format('COMMENT ON COLUMN %s.last_removal IS %L', names ->> 'epoch', 'The last transaction that removed rows from the columnstore through this row.');
+    IF place.owner <> current_user THEN
+        EXECUTE format('ALTER TABLE %s OWNER TO %I', registry, place.owner);
+        EXECUTE format('ALTER TABLE %s OWNER TO %I', names ->> 'epoch', place.owner);
+    END IF;
+
+    PERFORM create_store_functions(target, names);
+    PERFORM create_register_functions(target, names, id_column IS NOT NULL, time_type = 'timestamptz'::REGTYPE);
+    PERFORM create_bulk_register_function(target, names, time_type);
+    PERFORM create_release_triggers(target, names, registry::REGCLASS, time_column);
+    RETURN registry::REGCLASS;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.create_reference_target(REGCLASS, NAME, NAME, NAME) IS 'Makes a table the target of references that hold through retention: by its primary key, or by a bigint that the database assigns. Returns its registry, the table that foreign keys go to. Repeatable.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.drop_reference_target(target REGCLASS) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present RECORD;
+    names JSONB;
+    table_name CONSTANT NAME := (SELECT relname FROM pg_class WHERE oid = target);
+    suffix TEXT;
+    signature TEXT;
+BEGIN
+    present := reference_target(target);
+    names := template_names(target, present.registry, present.key, present.time_column);
+    -- Refused while a foreign key goes there.
+    EXECUTE format('DROP TABLE %s, %s', names ->> 'registry', names ->> 'epoch');
+    FOREACH suffix IN ARRAY ARRAY['_release_references', '_release_all_references', '_key_is_fixed'] LOOP
+        EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', short_name(table_name, suffix), qualified_name(target));
+    END LOOP;
+    FOREACH signature IN ARRAY ARRAY[
+        '{register}({key_types})', '{register_by_key}({types})', '{register}({arrays})', '{rowstore}(REGCLASS, {arrays})', '{columnstore}({arrays})',
+        '{settle}(REGCLASS, {types})', '{release}()', '{release_all}()'
+    ] LOOP
+        EXECUTE format('DROP FUNCTION IF EXISTS %s', fill_template(signature, names));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.drop_reference_target(REGCLASS) IS 'Takes back create_reference_target. Refused while a foreign key goes to the registry: detach_reference() first.';
+
+-- Columns that reference a target.
+CREATE OR REPLACE FUNCTION diesel_timescale.reference_triggers(referencing REGCLASS, columns NAME[], target REGCLASS)
+RETURNS TABLE (trigger_name NAME, function REGPROCEDURE, is_right BOOLEAN)
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+    SELECT
+        tgname,
+        tgfoid::REGPROCEDURE,
+        tgname = short_name('reference_' || array_to_string(columns, '_'))
+            AND tgenabled IN ('O', 'A')
+            AND proname = short_name(format('reference_%I.%s', relname, each_column(columns, '%1$I', '_')))
+            AND pronamespace = relnamespace
+    FROM pg_class
+    JOIN pg_trigger ON tgrelid = pg_class.oid
+    JOIN pg_proc ON pg_proc.oid = tgfoid
+    WHERE pg_class.oid = referencing AND proname LIKE 'reference\_%'
+        AND tgattr::INT2[] <@ ARRAY(SELECT attnum FROM pg_attribute WHERE attrelid = referencing AND attname = ANY (columns))
+        AND strpos(prosrc, format('PERFORM %s(NEW.', (reference_target(target)).register)) > 0
+$$;
+COMMENT ON FUNCTION diesel_timescale.reference_triggers(REGCLASS, NAME[], REGCLASS) IS 'The triggers of columns that register rows of a target, and whether each is as attach_reference() makes it. Other ones are left by renaming a table or column.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.create_reference_trigger(referencing REGCLASS, columns NAME[], target REGCLASS) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    function_name CONSTANT TEXT := (
+        SELECT format('%I.%I', nspname, short_name(format('reference_%I.%s', relname, each_column(columns, '%1$I', '_'))))
+        FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = referencing
+    );
+    -- Static SQL for these columns. It runs with the rights of its owner, and the owner of the table can put a column of
+    -- another type in the place of one of them: nothing of the row is converted.
+    body CONSTANT TEXT := format(
+        $f$
+BEGIN
+    IF %s THEN
+        RAISE EXCEPTION 'a column of %% is no longer of the type that it references', TG_RELID::REGCLASS
+            USING ERRCODE = 'datatype_mismatch';
+    END IF;
+    PERFORM %s(%s);
+    RETURN NEW;
+END
+$f$,
+        (
+            SELECT string_agg(format('pg_typeof(NEW.%I) <> %L::REGTYPE', c, t), ' OR ' ORDER BY n)
+            FROM unnest(columns, column_types(referencing, columns)) WITH ORDINALITY AS u (c, t, n)
+        ),
+        (reference_target(target)).register,
+        each_column(columns, 'NEW.%1$I')
+    );
+BEGIN
+    EXECUTE format(
+        'CREATE OR REPLACE FUNCTION %s() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS %L',
+        function_name, body
+    );
+    -- Nobody else may attach it to a table of their own.
+    EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', function_name);
+    EXECUTE format(
+        'COMMENT ON FUNCTION %s() IS %L',
+        function_name,
+        format('Trigger: registers the row of %s that %s references, before the foreign key looks for it.', target, referencing)
+    );
+    EXECUTE format(
+        'CREATE TRIGGER %I BEFORE INSERT OR UPDATE OF %s ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION %s()',
+        short_name('reference_' || array_to_string(columns, '_')), each_column(columns, '%1$I'), qualified_name(referencing),
+        each_column(columns, 'NEW.%1$I IS NOT NULL', ' AND '), function_name
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.create_reference_trigger(REGCLASS, NAME[], REGCLASS) IS 'Gives columns a trigger that registers the row that they reference, with a function of its own.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.drop_reference_triggers(referencing REGCLASS, columns NAME[], target REGCLASS) RETURNS BIGINT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present RECORD;
+    dropped BIGINT := 0;
+BEGIN
+    FOR present IN SELECT * FROM reference_triggers(referencing, columns, target) LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', present.trigger_name, qualified_name(referencing));
+        dropped := dropped + 1;
+        -- A table that had the name before may use the same function.
+        IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = present.function) THEN
+            EXECUTE format('DROP FUNCTION %s', present.function);
+        END IF;
+    END LOOP;
+    RETURN dropped;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.drop_reference_triggers(REGCLASS, NAME[], REGCLASS) IS 'Drops the triggers of columns that register rows of a target, with their functions, and returns how many.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.check_reference(referencing REGCLASS, columns NAME[], registry REGCLASS, key NAME[], sets_null BOOLEAN) RETURNS VOID
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    wanted CONSTANT TEXT[] := column_types(registry, key);
+    not_null NAME;
+    problem TEXT;
+    remedy TEXT;
+BEGIN
+    IF (SELECT relkind NOT IN ('r', 'p') FROM pg_class WHERE oid = referencing) THEN
+        problem := format('%s is not a table', referencing);
+        remedy := 'References are columns of an ordinary or partitioned table.';
+    ELSIF column_types(referencing, columns) <> wanted THEN
+        problem := format('%s has no columns (%s) of the types (%s)', referencing, each_column(columns, '%1$I'), array_to_string(wanted, ', '));
+        remedy := format('References go by (%s).', each_column(key, '%1$I'));
+    ELSIF sets_null THEN
+        SELECT attname INTO not_null FROM pg_attribute WHERE attrelid = referencing AND attname = ANY (columns) AND attnotnull;
+        IF not_null IS NULL THEN
+            RETURN;
+        END IF;
+        problem := format('%s.%I is NOT NULL, so a removed row could not clear it', referencing, not_null);
+        remedy := format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL, or choose CASCADE or RESTRICT', qualified_name(referencing), not_null);
+    ELSE
+        RETURN;
+    END IF;
+    PERFORM refuse('diesel_timescale:reference_column', 'invalid_column_definition', problem, remedy, relation => referencing, column_name => columns[1]);
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.check_reference(REGCLASS, NAME[], REGCLASS, NAME[], BOOLEAN) IS 'Raises an error if the columns cannot reference the rows of a target.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.register_present_references(referencing REGCLASS, columns NAME[], target REGCLASS) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+-- A policy of another role would run its functions with the rights of this caller, and hide rows: an error instead.
+SET row_security TO off
+AS $$
+DECLARE
+    t RECORD := reference_target(target);
+    wanted CONSTANT TEXT := format(
+        'SELECT DISTINCT %s FROM %s AS f WHERE %s AND NOT EXISTS (SELECT FROM %s AS r WHERE %s)',
+        (SELECT string_agg(format('f.%I AS %I', c, k), ', ' ORDER BY n) FROM unnest(columns, t.key) WITH ORDINALITY AS u (c, k, n)),
+        qualified_name(referencing),
+        each_column(columns, 'f.%1$I IS NOT NULL', ' AND '),
+        qualified_name(t.registry),
+        (SELECT string_agg(format('r.%I = f.%I', k, c), ' AND ' ORDER BY n) FROM unnest(columns, t.key) WITH ORDINALITY AS u (c, k, n))
+    );
+    has_more BOOLEAN;
+BEGIN
+    -- One statement for all. The look at every chunk locks no row of the target; the registration then locks those.
+    IF t.time_column = ANY (t.key) THEN
+        EXECUTE format('SELECT %s(%s) FROM (%s) AS i', t.register, each_column(t.key, 'array_agg(i.%1$I)'), wanted);
+    ELSE
+        EXECUTE format(
+            'SELECT %s(array_agg(e.%2$I), array_agg(e.%3$I)) FROM (%4$s) AS i JOIN %5$s AS e ON e.%2$I = i.%2$I',
+            t.register, t.key[1], t.time_column, wanted, qualified_name(target)
+        );
+    END IF;
+    -- What moved between rowstore and columnstore meanwhile, one by one.
+    EXECUTE format('SELECT EXISTS (%s)', wanted) INTO has_more;
+    IF has_more THEN
+        EXECUTE format(
+            'SELECT %s(%s) FROM (%s) AS i JOIN %s AS e ON %s',
+            t.register, each_column(t.key, 'i.%1$I'), wanted, qualified_name(target), each_column(t.key, 'e.%1$I = i.%1$I', ' AND ')
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.register_present_references(REGCLASS, NAME[], REGCLASS) IS 'Makes the rows of a target referable that the rows of a table reference.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.attach_reference(
+    referencing REGCLASS, columns NAME[], target REGCLASS, on_delete TEXT DEFAULT 'SET NULL'
+) RETURNS TEXT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    t RECORD := reference_target(target);
+    attributes CONSTANT INT2[] := ARRAY(
+        SELECT attnum FROM unnest(columns) WITH ORDINALITY AS u (c, n) JOIN pg_attribute ON attrelid = referencing AND attname = c AND attnum > 0 ORDER BY n
+    );
+    present RECORD;
+BEGIN
+    IF on_delete NOT IN ('SET NULL', 'CASCADE', 'RESTRICT') THEN
+        PERFORM refuse('diesel_timescale:on_delete', 'invalid_parameter_value', format('%L is no action of a reference', on_delete), 'Choose SET NULL, CASCADE or RESTRICT.');
+    END IF;
+    -- A foreign key that is there stays, whatever it does when a row is removed.
+    SELECT conname, confdeltype, convalidated INTO present
+    FROM pg_constraint
+    WHERE conrelid = referencing AND contype = 'f' AND confrelid = t.registry AND conkey = attributes
+    ORDER BY convalidated DESC, conname
+    LIMIT 1;
+    PERFORM check_reference(referencing, columns, t.registry, t.key, coalesce(present.confdeltype = 'n', on_delete = 'SET NULL'));
+
+    -- Nobody writes a row that the trigger has not seen.
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', qualified_name(referencing));
+    IF (SELECT count(*) FILTER (WHERE is_right) <> 1 OR count(*) <> 1 FROM reference_triggers(referencing, columns, target)) THEN
+        PERFORM drop_reference_triggers(referencing, columns, target);
+        PERFORM create_reference_trigger(referencing, columns, target);
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM pg_index
+        WHERE indrelid = referencing AND indkey[0] = attributes[1] AND indisvalid
+            AND (indpred IS NULL OR pg_get_expr(indpred, indrelid) = format('(%I IS NOT NULL)', columns[1]))
+    ) THEN
+        EXECUTE format('CREATE INDEX ON %s (%s) WHERE %I IS NOT NULL', qualified_name(referencing), each_column(columns, '%1$I'), columns[1]);
+    END IF;
+    IF present.convalidated IS NOT true THEN
+        PERFORM register_present_references(referencing, columns, target);
+        IF present.conname IS NULL THEN
+            EXECUTE format(
+                'ALTER TABLE %s ADD FOREIGN KEY (%s) REFERENCES %s (%s) ON DELETE %s',
+                qualified_name(referencing), each_column(columns, '%1$I'), qualified_name(t.registry), each_column(t.key, '%1$I'), on_delete
+            );
+        ELSE
+            EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', qualified_name(referencing), present.conname);
+        END IF;
+    END IF;
+    RETURN CASE present.confdeltype
+        WHEN 'n' THEN 'SET NULL' WHEN 'c' THEN 'CASCADE' WHEN 'r' THEN 'RESTRICT' WHEN 'a' THEN 'NO ACTION' WHEN 'd' THEN 'SET DEFAULT' ELSE on_delete
+    END;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.attach_reference(REGCLASS, NAME[], REGCLASS, TEXT) IS 'Makes columns a foreign key to the rows of a target that holds through retention, and returns what it does when a row is removed. A foreign key to the registry that is there stays. Adds an index if the columns have none. Repeatable.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.detach_reference(referencing REGCLASS, columns NAME[], target REGCLASS) RETURNS BOOLEAN
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    constraint_name NAME;
+    had_key BOOLEAN := false;
+BEGIN
+    FOR constraint_name IN
+        SELECT conname
+        FROM pg_constraint
+        WHERE conrelid = referencing AND contype = 'f' AND confrelid = (reference_target(target)).registry
+            AND conkey = ARRAY(
+                SELECT attnum FROM unnest(columns) WITH ORDINALITY AS u (c, n) JOIN pg_attribute ON attrelid = referencing AND attname = c ORDER BY n
+            )
+    LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', qualified_name(referencing), constraint_name);
+        had_key := true;
+    END LOOP;
+    RETURN drop_reference_triggers(referencing, columns, target) > 0 OR had_key;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.detach_reference(REGCLASS, NAME[], REGCLASS) IS 'Takes back attach_reference: drops the foreign keys of the columns to the target, the trigger and its function. The index and the values stay. False if there was nothing to drop. To be called before the table is dropped, which would leave the function.';
+
+-- Removals that fire no trigger.
+CREATE OR REPLACE FUNCTION diesel_timescale.release_missing_rows(target REGCLASS) RETURNS BIGINT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+-- A row that a policy hides is not missing.
+SET row_security TO off
+-- A nested loop would probe every chunk for every registration.
+SET enable_nestloop TO off
+-- The setting above makes plans look costly enough to be compiled, which takes longer than they run.
+SET jit TO off
+AS $$
+DECLARE
+    t RECORD := reference_target(target);
+    columns CONSTANT NAME[] := CASE WHEN t.time_column = ANY (t.key) THEN t.key ELSE t.key || t.time_column END;
+    missing CONSTANT TEXT := format(
+        'SELECT %s FROM %s AS r LEFT JOIN %s AS e ON %s WHERE e.%I IS NULL',
+        each_column(t.key, 'r.%1$I'), qualified_name(t.registry), qualified_name(target),
+        each_column(columns, 'e.%1$I = r.%1$I', ' AND '), t.time_column
+    );
+    released BIGINT;
+BEGIN
+    PERFORM refuse_old_snapshot(target, 'release_missing_rows()');
+    PERFORM refuse_row_security(target, t.registry, 'release_missing_rows()');
+    -- The first look locks every chunk: one that was converted to the columnstore meanwhile may have looked empty.
+    EXECUTE format('SELECT count(*) FROM (%s) AS m', missing) INTO released;
+    IF released > 0 THEN
+        EXECUTE format(
+            'DELETE FROM %s AS d USING (%s) AS m WHERE %s',
+            qualified_name(t.registry), missing, each_column(t.key, 'd.%1$I = m.%1$I', ' AND ')
+        );
+        GET DIAGNOSTICS released = ROW_COUNT;
+    END IF;
+    RETURN released;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.release_missing_rows(REGCLASS) IS 'Clears the references to rows of a target that are gone, and returns how many rows that were. The remedy after a plain drop_chunks.';
+
+-- Retention.
+--
+-- drop_chunks fires no trigger, so a plain drop_chunks, or the server's own retention policy, would leave references to
+-- rows that are gone. A lock on a chunk holds up every read that does not leave that chunk out, and so does waiting for
+-- it. So all of it happens in a moment or not at all: an attempt that cannot have its locks gives back what it has.
+CREATE OR REPLACE FUNCTION diesel_timescale.restricted_rows(target REGCLASS) RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN (
+    SELECT coalesce(string_agg(
+        format(
+            'EXISTS (SELECT FROM %s AS f WHERE %s)',
+            diesel_timescale.qualified_name(conrelid::REGCLASS),
+            (
+                SELECT string_agg(format('f.%I = r.%I', a.attname, b.attname), ' AND ' ORDER BY n)
+                FROM unnest(conkey, confkey) WITH ORDINALITY AS u (c, k, n)
+                JOIN pg_attribute AS a ON a.attrelid = conrelid AND a.attnum = c
+                JOIN pg_attribute AS b ON b.attrelid = confrelid AND b.attnum = k
+            )
+        ), ' OR '
+    ), 'false')
+    FROM pg_constraint
+    WHERE confrelid = (diesel_timescale.reference_target(target)).registry AND contype = 'f' AND conparentid = 0 AND confdeltype IN ('r', 'a')
+);
+COMMENT ON FUNCTION diesel_timescale.restricted_rows(REGCLASS) IS 'The condition on a row r of the registry under which a foreign key does not let it go.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.drop_referenced_chunks(
+    target REGCLASS, cutoff ANYELEMENT, patience INTERVAL, keep_referenced BOOLEAN,
+    OUT chunks_dropped BIGINT, OUT rows_released BIGINT, OUT dropped_before ANYELEMENT
+)
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    t RECORD := reference_target(target);
+    extension_schema CONSTANT NAME := timescaledb_schema();
+    -- The bounds of a chunk, as values of the time column.
+    bound CONSTANT TEXT := CASE pg_typeof(cutoff)
+        WHEN 'timestamptz'::REGTYPE THEN 'range_%s'
+        WHEN 'timestamp'::REGTYPE THEN '(range_%s AT TIME ZONE ''UTC'')'
+        WHEN 'date'::REGTYPE THEN '(range_%s AT TIME ZONE ''UTC'')::DATE'
+        ELSE format('range_%%s_integer::%s', pg_typeof(cutoff))
+    END;
+    kept CONSTANT TEXT := CASE WHEN keep_referenced THEN restricted_rows(target) ELSE 'false' END;
+    range RECORD;
+    chunk TEXT;
+    end_of_patience TIMESTAMPTZ;
+    released BIGINT;
+    dropped BIGINT;
+BEGIN
+    chunks_dropped := 0;
+    rows_released := 0;
+    PERFORM set_config('lock_timeout', format('%s ms', ceil(extract(epoch FROM patience) * 1000)), true);
+    FOR range IN EXECUTE format(
+        'SELECT lower, upper, array_agg(chunk) AS chunks
+        FROM (
+            SELECT %s AS lower, %s AS upper, format(''%%I.%%I'', chunk_schema, chunk_name) AS chunk
+            FROM timescaledb_information.chunks
+            WHERE (hypertable_schema, hypertable_name) = (SELECT nspname, relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = $1)
+        ) AS c
+        WHERE upper <= $2 AND NOT EXISTS (SELECT FROM %s AS r WHERE r.%I >= lower AND r.%4$I < upper AND (%5$s))
+        GROUP BY lower, upper
+        ORDER BY lower',
+        format(bound, 'start'), format(bound, 'end'), qualified_name(t.registry), t.time_column, kept
+    ) USING target, cutoff
+    LOOP
+        EXECUTE format('DELETE FROM %s WHERE %I >= $1 AND %2$I < $2', qualified_name(t.registry), t.time_column) USING range.lower, range.upper;
+        GET DIAGNOSTICS released = ROW_COUNT;
+        rows_released := rows_released + released;
+        end_of_patience := coalesce(end_of_patience, clock_timestamp() + patience);
+        FOREACH chunk IN ARRAY range.chunks LOOP
+            PERFORM set_config('lock_timeout', format('%s ms', greatest(1, ceil(extract(epoch FROM end_of_patience - clock_timestamp()) * 1000))), true);
+            EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', chunk);
+        END LOOP;
+        EXECUTE format('SELECT count(*) FROM %I.drop_chunks($1, older_than => $2, newer_than => $3)', extension_schema)
+            INTO dropped USING target, range.upper, range.lower;
+        chunks_dropped := chunks_dropped + dropped;
+        -- Registered before the chunks were locked. (What is in a chunk that has come since is there.)
+        EXECUTE format(
+            'DELETE FROM %s AS r WHERE r.%I >= $1 AND r.%2$I < $2 AND NOT EXISTS (SELECT FROM %s AS e WHERE %s AND e.%2$I >= $1 AND e.%2$I < $2)',
+            qualified_name(t.registry), t.time_column, qualified_name(target),
+            each_column(CASE WHEN t.time_column = ANY (t.key) THEN t.key ELSE t.key || t.time_column END, 'e.%1$I = r.%1$I', ' AND ')
+        ) USING range.lower, range.upper;
+        GET DIAGNOSTICS released = ROW_COUNT;
+        rows_released := rows_released + released;
+        dropped_before := range.upper;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.drop_referenced_chunks(REGCLASS, ANYELEMENT, INTERVAL, BOOLEAN) IS 'One attempt of drop_referenced_rows_before on a hypertable, which waits for locks on chunks no longer than patience.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.drop_referenced_rows_before(
+    target REGCLASS, cutoff ANYELEMENT, lock_timeout INTERVAL DEFAULT INTERVAL '30 seconds', keep_referenced BOOLEAN DEFAULT false,
+    OUT chunks_dropped BIGINT, OUT rows_deleted BIGINT, OUT rows_released BIGINT, OUT dropped_before ANYELEMENT
+)
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+SET row_security TO off
+AS $$
+DECLARE
+    t RECORD := reference_target(target);
+    is_hypertable CONSTANT BOOLEAN := (hypertable_report(target)).time_column IS NOT NULL;
+    own_timeout CONSTANT TEXT := current_setting('lock_timeout');
+    give_up_at CONSTANT TIMESTAMPTZ := clock_timestamp() + lock_timeout;
+    longest CONSTANT INTERVAL := INTERVAL '400 milliseconds';
+    patience INTERVAL := INTERVAL '100 milliseconds';
+    obstacle TEXT;
+BEGIN
+    PERFORM refuse_old_snapshot(target, 'retention');
+    PERFORM refuse_row_security(target, t.registry, 'retention');
+    rows_deleted := 0;
+    LOOP
+        BEGIN
+            IF is_hypertable THEN
+                SELECT d.* INTO chunks_dropped, rows_released, dropped_before FROM drop_referenced_chunks(target, cutoff, patience, keep_referenced) AS d;
+            ELSE
+                -- Locks rows only. The trigger of the target releases, too, what is registered meanwhile.
+                PERFORM set_config('lock_timeout', format('%s ms', greatest(1, extract(epoch FROM lock_timeout) * 1000)::INT), true);
+                chunks_dropped := 0;
+                EXECUTE format(
+                    'DELETE FROM %s AS r WHERE r.%I < $1 AND NOT (%s)',
+                    qualified_name(t.registry), t.time_column, CASE WHEN keep_referenced THEN restricted_rows(target) ELSE 'false' END
+                ) USING cutoff;
+                GET DIAGNOSTICS rows_released = ROW_COUNT;
+                EXECUTE format(
+                    'DELETE FROM %s AS e WHERE e.%I < $1 %s',
+                    qualified_name(target), t.time_column,
+                    CASE WHEN keep_referenced THEN format('AND NOT EXISTS (SELECT FROM %s AS r WHERE %s)', qualified_name(t.registry), each_column(t.key, 'r.%1$I = e.%1$I', ' AND ')) ELSE '' END
+                ) USING cutoff;
+                GET DIAGNOSTICS rows_deleted = ROW_COUNT;
+                dropped_before := cutoff;
+            END IF;
+            PERFORM set_config('lock_timeout', own_timeout, true);
+            RETURN;
+        -- Others have locked what it drops, or drop it themselves.
+        EXCEPTION WHEN lock_not_available OR undefined_table THEN
+            IF clock_timestamp() >= give_up_at THEN
+                PERFORM refuse(
+                    'diesel_timescale:lock_timeout', 'lock_not_available',
+                    format('retention of %s could not lock within %s what it drops', target, lock_timeout),
+                    'Long transactions that have read these rows are in the way (see pg_stat_activity). Run it again later, or allow more time.',
+                    relation => target
+                );
+            END IF;
+        WHEN foreign_key_violation THEN
+            -- One that has come meanwhile is kept by the next attempt.
+            IF NOT keep_referenced OR clock_timestamp() >= give_up_at THEN
+                GET STACKED DIAGNOSTICS obstacle = MESSAGE_TEXT;
+                PERFORM refuse(
+                    'diesel_timescale:still_referenced', 'foreign_key_violation',
+                    format('rows of %s that retention would drop are still referenced: %s', target, obstacle),
+                    'Remove those references first, or let retention keep what is referenced.',
+                    relation => target
+                );
+            END IF;
+        END;
+        -- Whoever waited for the attempt has its turn.
+        PERFORM pg_sleep_for(patience);
+        patience := least(patience * 1.5, longest);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.drop_referenced_rows_before(REGCLASS, ANYELEMENT, INTERVAL, BOOLEAN) IS 'Retention of a target of references: drops the chunks that end by the cutoff and clears every reference to their rows, in one transaction. On a plain table it deletes the rows before the cutoff. Rows that a RESTRICT key references: an error, or with keep_referenced their chunks stay. Tries again until lock_timeout has passed if others have these rows locked.';

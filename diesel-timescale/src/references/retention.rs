@@ -1,0 +1,171 @@
+//! Retention of a target of references.
+
+use chrono::TimeDelta;
+use diesel::deserialize::Queryable;
+use diesel::pg::Pg;
+use diesel::pg::data_types::PgInterval;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{
+    BigInt, Bool, Date, HasSqlType, Integer, Interval, Nullable, SmallInt, Timestamp, Timestamptz,
+};
+
+use crate::call::{Relation, Statement, push_relation, relation_name, single};
+use crate::error::{Error, Result};
+
+/// The SQL type of a time column, with its name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the type of a time column",
+    note = "a time column is `Timestamptz`, `Timestamp`, `Date`, `SmallInt`, `Integer` or `BigInt`"
+)]
+pub trait TimeValue {
+    /// What a cast to the type names.
+    const NAME: &'static str;
+}
+
+macro_rules! time_values {
+    ($($sql_type:ident = $name:literal),*) => {
+        $(impl TimeValue for $sql_type {
+            const NAME: &'static str = $name;
+        })*
+    };
+}
+
+time_values!(
+    Timestamptz = "timestamptz",
+    Timestamp = "timestamp",
+    Date = "date",
+    SmallInt = "smallint",
+    Integer = "integer",
+    BigInt = "bigint"
+);
+
+/// Drops the chunks of a [target](super::target) that end by `cutoff` and clears every reference to their rows, in one
+/// transaction.
+///
+/// A chunk that `cutoff` falls into stays whole. On a plain table the rows before `cutoff` are deleted. What references
+/// them becomes null or goes, as it was [attached](super::attach). A plain `drop_chunks`, or the server's own retention
+/// policy, would leave references to rows that are gone.
+///
+/// Chunks that others read or write cannot be dropped. Waiting for them would hold up every read that does not leave
+/// these chunks out, so the call does all in a moment or nothing: an attempt that waits for more than a fraction of a
+/// second gives back what it has locked, and another one follows, until [`lock_timeout`](DropBefore::lock_timeout). Runs
+/// under READ COMMITTED only; best in a transaction of its own, since whatever the transaction did before stays locked
+/// while the call waits.
+///
+/// # Errors
+/// [`ReferenceError::StillReferenced`](crate::ReferenceError::StillReferenced) if a foreign key with `RESTRICT` references
+/// such a row, unless [`keep_referenced`](DropBefore::keep_referenced);
+/// [`LockTimeout`](crate::ReferenceError::LockTimeout), which is [transient](crate::transaction::Transient), if long
+/// transactions were in the way all the time; [`IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ
+/// COMMITTED; [`RowSecurity`](crate::ReferenceError::RowSecurity) where a policy hides rows from the caller;
+/// [`NotATarget`](crate::ReferenceError::NotATarget). Nothing has changed then.
+///
+/// ```
+/// # include!("../doctest_setup.rs");
+/// use diesel_timescale::references;
+///
+/// # fn main() { run(|conn| {
+/// references::target(readings::time).call(conn)?;
+/// # a_reading(conn);
+/// let report = references::drop_before(readings::time, Utc::now() - TimeDelta::days(730)).call(conn)?;
+/// assert_eq!((report.chunks_dropped, report.rows_deleted), (0, 0));
+/// # Ok(()) }) }
+/// ```
+pub fn drop_before<C, V>(time_column: C, cutoff: V) -> DropBefore<C::SqlType, V>
+where
+    C: Column,
+    C::Table: Default + QueryFragment<Pg>,
+    C::SqlType: TimeValue,
+    V: ToSql<C::SqlType, Pg>,
+{
+    let _ = time_column;
+    DropBefore {
+        table: relation_name(&C::Table::default()),
+        cutoff,
+        lock_timeout: PgInterval::from_microseconds(30_000_000),
+        keep_referenced: false,
+        sql_type: std::marker::PhantomData,
+    }
+}
+
+/// The call that [`drop_before`] makes.
+#[derive(Debug, Clone)]
+#[must_use = "a call does nothing until it runs"]
+pub struct DropBefore<ST, V> {
+    table: Relation,
+    cutoff: V,
+    lock_timeout: PgInterval,
+    keep_referenced: bool,
+    sql_type: std::marker::PhantomData<ST>,
+}
+
+impl<ST, V> DropBefore<ST, V> {
+    /// How long to go on trying while others have locked what is to be dropped. Default: 30 seconds. Zero tries once.
+    pub fn lock_timeout(mut self, lock_timeout: TimeDelta) -> Self {
+        self.lock_timeout = PgInterval::from_microseconds(lock_timeout.num_microseconds().unwrap_or(i64::MAX));
+        self
+    }
+
+    /// Whether chunks stay that have a row which a foreign key with `RESTRICT` references; on a plain table only such
+    /// rows stay. Default: `false`, which refuses to drop anything then.
+    pub fn keep_referenced(mut self, keep: bool) -> Self {
+        self.keep_referenced = keep;
+        self
+    }
+}
+
+/// What retention did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+#[non_exhaustive]
+pub struct RetentionReport<V> {
+    /// How many chunks were dropped.
+    pub chunks_dropped: i64,
+    /// How many rows were deleted from a table that is no hypertable. Rows in dropped chunks are not counted.
+    pub rows_deleted: i64,
+    /// How many of the rows that are gone were referenced.
+    pub rows_released: i64,
+    /// No row before this is left, but for those that were kept; `None` if no chunk was dropped.
+    pub dropped_before: Option<V>,
+}
+
+impl<ST: 'static, V> QueryId for DropBefore<ST, V> {
+    type QueryId = DropBefore<ST, ()>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<ST, V> Statement for DropBefore<ST, V>
+where
+    ST: TimeValue + 'static,
+    V: ToSql<ST, Pg>,
+    Pg: HasSqlType<ST>,
+    Nullable<ST>: diesel::sql_types::SqlType,
+{
+    type SqlType = (BigInt, BigInt, BigInt, Nullable<ST>);
+    type Row = RetentionReport<V>;
+    type Output = RetentionReport<V>;
+    type Error = Error;
+
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT chunks_dropped, rows_deleted, rows_released, dropped_before \
+             FROM diesel_timescale.drop_referenced_rows_before(",
+        );
+        push_relation(&self.table, &mut out)?;
+        out.push_sql(", CAST(");
+        out.push_bind_param::<ST, _>(&self.cutoff)?;
+        out.push_sql(" AS ");
+        out.push_sql(ST::NAME);
+        out.push_sql("), ");
+        out.push_bind_param::<Interval, _>(&self.lock_timeout)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Bool, _>(&self.keep_referenced)?;
+        out.push_sql(")");
+        Ok(())
+    }
+
+    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
+        single(rows)
+    }
+}

@@ -1,0 +1,147 @@
+//! Making a table the target of references.
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+
+use crate::call::{Relation, done, relation_name, value};
+use crate::function_call;
+
+/// Makes the table of a time column the target of references: rows of other tables can then reference its rows.
+///
+/// By its primary key, or, with [`by_id`](CreateTarget::by_id), by an id that the database assigns. Creates beside it a
+/// registry, `referenced_` and the name of the table unless [`registry`](CreateTarget::registry) names another one, with
+/// triggers and functions that keep it. The key of its rows cannot change from then on. Works before and after
+/// [`hypertable`](crate::hypertable()), and repeatedly.
+///
+/// # Errors
+/// [`ReferenceError::Target`](crate::ReferenceError::Target) that names the obstacle and the remedy, before anything has
+/// changed.
+///
+/// ```
+/// # include!("../doctest_setup.rs");
+/// use diesel_timescale::references;
+///
+/// diesel::table! {
+///     work_orders (id) { id -> Int8, sensor -> Nullable<Text>, time -> Nullable<Timestamptz> }
+/// }
+/// # fn main() { run(|conn| {
+/// references::target(readings::time).call(conn)?;
+/// conn.batch_execute(
+///     "CREATE TABLE work_orders (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor TEXT, time TIMESTAMPTZ)",
+/// )?;
+/// references::attach(work_orders::sensor).and(work_orders::time).to(readings::table).call(conn)?;
+///
+/// let time = a_reading(conn);
+/// diesel::insert_into(work_orders::table)
+///     .values((work_orders::sensor.eq("office.motion"), work_orders::time.eq(time)))
+///     .execute(conn)?;
+/// diesel::delete(readings::table).execute(conn)?;
+/// assert_eq!(work_orders::table.select(work_orders::sensor).load::<Option<String>>(conn)?, [None]);
+/// # Ok(()) }) }
+/// ```
+pub fn target<C>(time_column: C) -> CreateTarget
+where
+    C: Column,
+    C::Table: Default + QueryFragment<Pg>,
+{
+    let _ = time_column;
+    CreateTarget {
+        table: relation_name(&C::Table::default()),
+        time_column: C::NAME.to_owned(),
+        id_column: None,
+        registry: None,
+    }
+}
+
+type OptionalText = Nullable<Text>;
+
+function_call! {
+    /// The call that [`target`] makes.
+    pub CreateTarget {
+        table: Relation = Relation,
+        time_column: String = Text,
+        id_column: Option<String> = OptionalText,
+        registry: Option<String> = OptionalText,
+    },
+    "SELECT diesel_timescale.create_reference_target(", ") IS NOT NULL",
+    (Bool,) => (bool,) => (), done,
+}
+
+impl CreateTarget {
+    /// Lets references go by this column alone: a `bigint` that is `GENERATED ALWAYS AS IDENTITY`, so that it is unique
+    /// across all chunks. The referencing table then has one column.
+    pub fn by_id<C: Column<SqlType = BigInt>>(mut self, id_column: C) -> Self {
+        let _ = id_column;
+        self.id_column = Some(C::NAME.to_owned());
+        self
+    }
+
+    /// The name of the registry. Default: `referenced_` and the name of the table.
+    pub fn registry(mut self, name: impl Into<String>) -> Self {
+        self.registry = Some(name.into());
+        self
+    }
+}
+
+/// Takes back [`target`]: drops the registry, the triggers and the functions.
+///
+/// # Errors
+/// [`ReferenceError::NotATarget`](crate::ReferenceError::NotATarget); an error of the database while a foreign key goes
+/// to the registry: [`detach`](super::detach) first.
+///
+/// ```
+/// # include!("../doctest_setup.rs");
+/// use diesel_timescale::references;
+///
+/// # fn main() { run(|conn| {
+/// references::target(readings::time).call(conn)?;
+/// references::drop_target(readings::table).call(conn)?;
+/// # Ok(()) }) }
+/// ```
+pub fn drop_target<T>(table: T) -> DropTarget
+where
+    T: Table + QueryFragment<Pg>,
+{
+    DropTarget { table: relation_name(&table) }
+}
+
+function_call! {
+    /// The call that [`drop_target`] makes.
+    pub DropTarget { table: Relation = Relation },
+    "SELECT diesel_timescale.drop_reference_target(", ") IS NOT NULL",
+    (Bool,) => (bool,) => (), done,
+}
+
+/// Clears the references to rows of a target that are gone, and gives how many rows that were.
+///
+/// The remedy after something dropped chunks without [`drop_before`](super::drop_before).
+///
+/// # Errors
+/// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED;
+/// [`RowSecurity`](crate::ReferenceError::RowSecurity) where a policy hides rows from the caller;
+/// [`NotATarget`](crate::ReferenceError::NotATarget).
+///
+/// ```
+/// # include!("../doctest_setup.rs");
+/// use diesel_timescale::references;
+///
+/// # fn main() { run(|conn| {
+/// references::target(readings::time).call(conn)?;
+/// assert_eq!(references::release_missing(readings::table).call(conn)?, 0);
+/// # Ok(()) }) }
+/// ```
+pub fn release_missing<T>(table: T) -> ReleaseMissing
+where
+    T: Table + QueryFragment<Pg>,
+{
+    ReleaseMissing { table: relation_name(&table) }
+}
+
+function_call! {
+    /// The call that [`release_missing`] makes.
+    pub ReleaseMissing { table: Relation = Relation },
+    "SELECT diesel_timescale.release_missing_rows(", ")",
+    (BigInt,) => (i64,) => i64, value,
+}

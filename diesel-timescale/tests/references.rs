@@ -1,0 +1,505 @@
+//! References to the rows of any hypertable: by an id or by the whole key, for every type of time column.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel_timescale::references::{self, OnDelete};
+use diesel_timescale::transaction::Transient;
+use diesel_timescale::{Call, Error, ReferenceError, columnstore, hypertable, to_columnstore};
+use support::{TestDb, needs, sql};
+
+diesel::table! {
+    readings (sensor, time) {
+        sensor -> Text,
+        time -> Timestamptz,
+        value -> Float8,
+    }
+}
+diesel::table! {
+    events (id, ms) {
+        id -> Int8,
+        ms -> Int8,
+    }
+}
+diesel::table! {
+    orders (id) {
+        id -> Int8,
+        sensor -> Nullable<Text>,
+        time -> Nullable<Timestamptz>,
+    }
+}
+diesel::table! {
+    alerts (id) {
+        id -> Int8,
+        event_id -> Int8,
+    }
+}
+
+fn start() -> DateTime<Utc> {
+    "2026-01-05T00:00:00Z".parse().unwrap()
+}
+
+/// Ten days of a reading an hour, of three sensors.
+fn ready() -> (TestDb, PgConnection) {
+    let (db, mut conn) = TestDb::installed();
+    sql(
+        &mut conn,
+        "CREATE TABLE readings (sensor TEXT, time TIMESTAMPTZ, value FLOAT8 NOT NULL, PRIMARY KEY (sensor, time));
+         CREATE TABLE orders (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor TEXT, time TIMESTAMPTZ)",
+    );
+    hypertable(readings::time).chunk_interval(TimeDelta::days(1)).allow_plain_table().call(&mut conn).unwrap();
+    for _ in 0..2 {
+        references::target(readings::time).call(&mut conn).unwrap();
+    }
+    sql(
+        &mut conn,
+        "INSERT INTO readings SELECT 'sensor ' || n % 3, timestamptz '2026-01-05 00:00Z' + n * interval '1 hour', n
+         FROM generate_series(0, 239) AS n",
+    );
+    (db, conn)
+}
+
+fn order_all(conn: &mut PgConnection) {
+    sql(conn, "INSERT INTO orders (sensor, time) SELECT sensor, time FROM readings ORDER BY time");
+}
+
+fn attach_orders(conn: &mut PgConnection, action: OnDelete) -> OnDelete {
+    references::attach(orders::sensor).and(orders::time).to(readings::table).on_delete(action).call(conn).unwrap()
+}
+
+/// Orders, and how many of them have a reading.
+fn counts(conn: &mut PgConnection) -> (i64, i64) {
+    orders::table.select((diesel::dsl::count_star(), diesel::dsl::count(orders::time))).first(conn).unwrap()
+}
+
+fn value(conn: &mut PgConnection, query: &str) -> String {
+    diesel::dsl::sql::<diesel::sql_types::Text>(&format!("SELECT ({query})::text")).get_result(conn).unwrap()
+}
+
+fn error_of(conn: &mut PgConnection, statement: &str) -> String {
+    conn.transaction::<_, diesel::result::Error, _>(|conn| conn.batch_execute(statement)).unwrap_err().to_string()
+}
+
+/// What is registered and gone, and what is referenced and not registered.
+fn dangling(conn: &mut PgConnection) -> String {
+    value(
+        conn,
+        "SELECT (SELECT count(*) FROM referenced_readings AS r LEFT JOIN readings AS e USING (sensor, time) WHERE e.time IS NULL)
+             + (SELECT count(*) FROM orders AS o LEFT JOIN referenced_readings AS r USING (sensor, time) WHERE o.time IS NOT NULL AND r.time IS NULL)",
+    )
+}
+
+#[test]
+fn rows_that_are_there_are_registered_and_later_ones_checked() {
+    let (_db, mut conn) = ready();
+    order_all(&mut conn);
+    for _ in 0..2 {
+        assert_eq!(attach_orders(&mut conn, OnDelete::SetNull), OnDelete::SetNull);
+    }
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM referenced_readings"), "240");
+    order_all(&mut conn);
+    let error = error_of(&mut conn, "INSERT INTO orders (sensor, time) VALUES ('sensor 1', '2026-01-05 00:00Z')");
+    assert!(error.contains("violates foreign key constraint"), "{error}");
+    // With a null in it, it references nothing.
+    sql(&mut conn, "INSERT INTO orders (sensor) VALUES ('no sensor')");
+    assert_eq!(counts(&mut conn), (481, 480));
+    assert_eq!(dangling(&mut conn), "0");
+}
+
+#[test]
+fn attaching_refuses_a_row_that_references_nothing() {
+    let (_db, mut conn) = ready();
+    sql(&mut conn, "INSERT INTO orders (sensor, time) VALUES ('no sensor', '2026-01-05 00:00Z')");
+    let call = references::attach(orders::sensor).and(orders::time).to(readings::table);
+    let error = call.call(&mut conn).unwrap_err().to_string();
+    assert!(error.contains("violates foreign key constraint"), "{error}");
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'orders'::regclass"), "0");
+}
+
+#[test]
+fn a_removed_row_clears_takes_along_or_stays() {
+    for (action, left) in
+        [(OnDelete::SetNull, (240, 239)), (OnDelete::Cascade, (239, 239)), (OnDelete::Restrict, (240, 240))]
+    {
+        for isolation in ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"] {
+            let (_db, mut conn) = ready();
+            assert_eq!(attach_orders(&mut conn, action), action);
+            order_all(&mut conn);
+            let outcome = conn.batch_execute(&format!(
+                "BEGIN ISOLATION LEVEL {isolation};
+                 DELETE FROM readings WHERE time = '2026-01-06 12:00Z';
+                 COMMIT"
+            ));
+            if outcome.is_err() {
+                sql(&mut conn, "ROLLBACK");
+            }
+            assert_eq!(outcome.is_err(), action == OnDelete::Restrict, "{outcome:?}");
+            assert_eq!(counts(&mut conn), left, "{action:?} {isolation}");
+            assert_eq!(dangling(&mut conn), "0");
+        }
+    }
+}
+
+#[test]
+fn truncate_releases_all_and_is_refused_under_old_snapshots() {
+    let (_db, mut conn) = ready();
+    attach_orders(&mut conn, OnDelete::SetNull);
+    order_all(&mut conn);
+    let error = conn
+        .build_transaction()
+        .repeatable_read()
+        .run::<_, Error, _>(|conn| Ok(conn.batch_execute("TRUNCATE readings")?))
+        .unwrap_err();
+    assert!(matches!(error, Error::Reference(ReferenceError::IsolationTooHigh { .. })), "{error}");
+    sql(&mut conn, "TRUNCATE readings");
+    assert_eq!(counts(&mut conn), (240, 0));
+}
+
+#[test]
+fn the_key_of_a_row_cannot_change() {
+    let (_db, mut conn) = ready();
+    let error = conn.batch_execute("UPDATE readings SET sensor = 'another'").unwrap_err();
+    let Error::Reference(ReferenceError::KeyChange { message, .. }) = error.into() else { panic!() };
+    assert!(message.contains("readings"), "{message}");
+    sql(&mut conn, "UPDATE readings SET value = 1, sensor = sensor");
+}
+
+#[test]
+fn a_foreign_key_made_by_hand_is_recognised() {
+    let (_db, mut conn) = ready();
+    sql(
+        &mut conn,
+        "ALTER TABLE orders ALTER sensor SET NOT NULL, ALTER time SET NOT NULL,
+             ADD FOREIGN KEY (sensor, time) REFERENCES referenced_readings ON DELETE CASCADE",
+    );
+    assert_eq!(attach_orders(&mut conn, OnDelete::SetNull), OnDelete::Cascade);
+    assert_eq!(
+        value(&mut conn, "SELECT count(*) FROM pg_constraint WHERE conrelid = 'orders'::regclass AND contype = 'f'"),
+        "1"
+    );
+    order_all(&mut conn);
+    sql(&mut conn, "DELETE FROM readings WHERE sensor = 'sensor 1'");
+    assert_eq!(counts(&mut conn), (160, 160));
+}
+
+#[test]
+fn columns_that_cannot_reference_are_refused() {
+    let (_db, mut conn) = ready();
+    sql(&mut conn, "ALTER TABLE orders ALTER sensor SET NOT NULL");
+    let error = references::attach(orders::sensor).and(orders::time).to(readings::table).call(&mut conn).unwrap_err();
+    let Error::Reference(ReferenceError::Column { message, remedy, .. }) = error else { panic!("{error}") };
+    assert!(message.contains("orders.sensor is NOT NULL"), "{message}");
+    assert!(remedy.contains("CASCADE"), "{remedy}");
+    for call in [
+        references::attach(orders::sensor).to(readings::table),
+        references::attach(orders::time).and(orders::sensor).to(readings::table),
+        references::attach(orders::id).to(readings::table),
+    ] {
+        let error = call.on_delete(OnDelete::Cascade).call(&mut conn).unwrap_err();
+        assert!(matches!(error, Error::Reference(ReferenceError::Column { .. })), "{error}");
+    }
+    let error = references::attach(orders::id).to(orders::table).call(&mut conn).unwrap_err();
+    assert!(matches!(error, Error::Reference(ReferenceError::NotATarget { .. })), "{error}");
+}
+
+#[test]
+fn tables_that_cannot_be_targets_are_refused() {
+    let (_db, mut conn) = TestDb::installed();
+    for (table, problem) in [
+        ("CREATE TABLE events (id BIGINT, ms BIGINT, PRIMARY KEY (id, ms))", "GENERATED ALWAYS AS IDENTITY"),
+        (
+            "CREATE TABLE events (id INT GENERATED ALWAYS AS IDENTITY, ms BIGINT, PRIMARY KEY (id, ms))",
+            "of type bigint",
+        ),
+        ("CREATE TABLE events (id BIGINT GENERATED ALWAYS AS IDENTITY, ms BIGINT)", "no primary key"),
+        ("CREATE TABLE events (id BIGINT GENERATED ALWAYS AS IDENTITY, ms BIGINT, PRIMARY KEY (ms, id))", "no index"),
+        ("CREATE TABLE events (id BIGINT GENERATED ALWAYS AS IDENTITY, ms TEXT, PRIMARY KEY (id, ms))", "with a time"),
+        ("CREATE VIEW events AS SELECT 1::BIGINT AS id, 2::BIGINT AS ms", "ordinary table"),
+    ] {
+        sql(&mut conn, table);
+        let error = references::target(events::ms).by_id(events::id).call(&mut conn).unwrap_err();
+        let Error::Reference(ReferenceError::Target { message, remedy, .. }) = error else {
+            panic!("{table}: {error}")
+        };
+        assert!(message.contains(problem), "{table}: {message}");
+        assert!(!remedy.is_empty());
+        sql(&mut conn, &format!("DROP {} events", &table[7..12]));
+    }
+}
+
+#[test]
+fn detaching_and_dropping_the_target_leave_nothing_behind() {
+    let (_db, mut conn) = ready();
+    let generated = "SELECT count(*) FROM pg_proc WHERE pronamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'readings'::regclass)
+                     AND prosrc LIKE '%readings%' AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e')";
+    attach_orders(&mut conn, OnDelete::SetNull);
+    assert_eq!(value(&mut conn, generated), "8");
+    assert!(references::drop_target(readings::table).call(&mut conn).is_err(), "a foreign key goes there");
+    assert!(references::detach(orders::sensor).and(orders::time).from(readings::table).call(&mut conn).unwrap());
+    assert!(!references::detach(orders::sensor).and(orders::time).from(readings::table).call(&mut conn).unwrap());
+    references::drop_target(readings::table).call(&mut conn).unwrap();
+    assert_eq!(value(&mut conn, generated), "0");
+    assert_eq!(
+        value(
+            &mut conn,
+            "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'readings'::regclass AND tgname LIKE '%reference%'"
+        ),
+        "0"
+    );
+    references::target(readings::time).call(&mut conn).unwrap();
+}
+
+#[test]
+fn nobody_may_execute_what_runs_with_the_rights_of_the_owner() {
+    let (_db, mut conn) = ready();
+    attach_orders(&mut conn, OnDelete::SetNull);
+    let open = "SELECT count(*) || '/' || count(*) FILTER (WHERE has_function_privilege('public', oid, 'EXECUTE') OR NOT proconfig::text LIKE '%search_path=pg_catalog%pg_temp%')
+                FROM pg_proc WHERE prosecdef AND (prosrc LIKE '%referenced\\_readings%' OR prosrc LIKE '%register\\_readings%')";
+    assert_eq!(value(&mut conn, open), "5/0");
+}
+
+#[test]
+fn retention_releases_or_takes_along() {
+    for (action, left) in [(OnDelete::SetNull, (240, 168)), (OnDelete::Cascade, (168, 168))] {
+        let (_db, mut conn) = ready();
+        attach_orders(&mut conn, action);
+        order_all(&mut conn);
+        let report = references::drop_before(readings::time, start() + TimeDelta::days(3)).call(&mut conn).unwrap();
+        assert_eq!(report.rows_released, 72);
+        assert_eq!(report.chunks_dropped * 24 + report.rows_deleted, 72);
+        assert_eq!(report.dropped_before, Some(start() + TimeDelta::days(3)));
+        assert_eq!(counts(&mut conn), left);
+        assert_eq!(dangling(&mut conn), "0");
+    }
+}
+
+#[test]
+fn retention_refuses_or_keeps_what_restrict_references() {
+    let (_db, mut conn) = ready();
+    attach_orders(&mut conn, OnDelete::Restrict);
+    // A row of the second day.
+    sql(
+        &mut conn,
+        "INSERT INTO orders (sensor, time) SELECT sensor, time FROM readings WHERE time = '2026-01-06 06:00Z'",
+    );
+    let cutoff = start() + TimeDelta::days(3);
+    let error = references::drop_before(readings::time, cutoff).call(&mut conn).unwrap_err();
+    let Error::Reference(ReferenceError::StillReferenced { message, .. }) = error else { panic!("{error}") };
+    assert!(message.contains("orders"), "{message}");
+    assert_eq!(readings::table.count().get_result::<i64>(&mut conn).unwrap(), 240, "nothing has changed");
+
+    let report = references::drop_before(readings::time, cutoff).keep_referenced(true).call(&mut conn).unwrap();
+    let left: i64 = readings::table.filter(readings::time.lt(cutoff)).count().get_result(&mut conn).unwrap();
+    // Its chunk, or on a plain table the row alone.
+    assert_eq!(left, if report.chunks_dropped == 2 { 24 } else { 1 });
+    assert_eq!(counts(&mut conn), (1, 1));
+    assert_eq!(dangling(&mut conn), "0");
+}
+
+#[test]
+fn retention_that_waits_holds_up_no_read_and_gives_up() {
+    needs!(Timescale, TwoConnections);
+    let (db, mut conn) = ready();
+    let (mut report, mut reader) = (db.connect(), db.connect());
+    sql(&mut report, "BEGIN; SELECT count(*) FROM readings");
+    let call = references::drop_before(readings::time, start() + TimeDelta::days(5))
+        .lock_timeout(TimeDelta::milliseconds(2_000));
+    let (error, slowest) = std::thread::scope(|scope| {
+        let retention = scope.spawn(|| call.call(&mut conn).unwrap_err());
+        let mut slowest = Duration::ZERO;
+        while !retention.is_finished() {
+            let started = Instant::now();
+            assert_eq!(readings::table.count().get_result::<i64>(&mut reader).unwrap(), 240);
+            slowest = slowest.max(started.elapsed());
+        }
+        (retention.join().unwrap(), slowest)
+    });
+    assert!(error.is_transient(), "{error}");
+    assert!(matches!(error, Error::Reference(ReferenceError::LockTimeout { .. })), "{error}");
+    assert!(slowest < Duration::from_millis(1_500), "a read took {slowest:?}");
+}
+
+/// What a plain `drop_chunks` leaves.
+#[test]
+fn references_to_rows_that_are_gone_are_released() {
+    needs!(Timescale);
+    let (_db, mut conn) = ready();
+    attach_orders(&mut conn, OnDelete::SetNull);
+    order_all(&mut conn);
+    sql(&mut conn, "SELECT drop_chunks('readings', older_than => timestamptz '2026-01-07 00:00Z')");
+    assert_eq!(references::release_missing(readings::table).call(&mut conn).unwrap(), 48);
+    assert_eq!(counts(&mut conn), (240, 192));
+    assert_eq!(references::release_missing(readings::table).call(&mut conn).unwrap(), 0);
+}
+
+#[test]
+fn drop_chunks_and_policies_of_the_server_are_refused_for_a_target() {
+    needs!(Timescale);
+    let (_db, mut conn) = ready();
+    let error = diesel_timescale::drop_chunks(readings::table, start()).call(&mut conn).unwrap_err();
+    assert!(matches!(error, Error::Reference(ReferenceError::LossOfReferencedRows { .. })), "{error}");
+}
+
+#[test]
+fn the_columnstore_keeps_references() {
+    needs!(Community);
+    let (_db, mut conn) = ready();
+    attach_orders(&mut conn, OnDelete::SetNull);
+    columnstore(readings::table)
+        .segment_by(readings::sensor)
+        .order_by(readings::time)
+        .enable()
+        .call(&mut conn)
+        .unwrap();
+    for chunk in diesel_timescale::chunks(readings::table, None, None).call(&mut conn).unwrap() {
+        to_columnstore(&chunk).call(&mut conn).unwrap();
+    }
+    order_all(&mut conn);
+    assert_eq!(counts(&mut conn), (240, 240));
+    sql(&mut conn, "DELETE FROM readings WHERE sensor = 'sensor 1' AND time < '2026-01-06 00:00Z'");
+    assert_eq!(counts(&mut conn), (240, 232));
+    let report = references::drop_before(readings::time, start() + TimeDelta::days(4)).call(&mut conn).unwrap();
+    assert_eq!((report.chunks_dropped, report.rows_released), (4, 88));
+    assert_eq!(counts(&mut conn), (240, 144));
+    assert_eq!(dangling(&mut conn), "0");
+}
+
+#[test]
+fn an_id_that_the_database_assigns_is_enough() {
+    let (_db, mut conn) = TestDb::installed();
+    sql(
+        &mut conn,
+        "CREATE TABLE events (id BIGINT GENERATED ALWAYS AS IDENTITY, ms BIGINT, PRIMARY KEY (id, ms));
+         CREATE TABLE alerts (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event_id BIGINT NOT NULL)",
+    );
+    references::target(events::ms).by_id(events::id).registry("known events").call(&mut conn).unwrap();
+    if support::has_quietly(support::Needs::Timescale) {
+        sql(&mut conn, "SELECT create_hypertable('events', by_range('ms', 86400000))");
+    }
+    sql(&mut conn, "INSERT INTO events (ms) SELECT n * 3600000 FROM generate_series(0, 239) AS n");
+    references::attach(alerts::event_id).to(events::table).on_delete(OnDelete::Cascade).call(&mut conn).unwrap();
+    sql(&mut conn, "INSERT INTO alerts (event_id) SELECT id FROM events");
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM \"known events\""), "240");
+    sql(&mut conn, "DELETE FROM events WHERE ms = 3600000");
+    let error = error_of(&mut conn, "INSERT INTO alerts (event_id) VALUES (2)");
+    assert!(error.contains("violates foreign key constraint"), "{error}");
+    let report = references::drop_before(events::ms, 2 * 86_400_000_i64).call(&mut conn).unwrap();
+    assert_eq!((report.rows_released, report.dropped_before), (47, Some(2 * 86_400_000)));
+    assert_eq!(alerts::table.count().get_result::<i64>(&mut conn).unwrap(), 192);
+}
+
+/// A table with this type of time column, its rows, and the cutoff that removes half of them.
+macro_rules! time_column {
+    ($test:ident, $sql:literal, $diesel:ident, $width:literal, $row:literal, $cutoff:expr, $left:literal) => {
+        #[test]
+        fn $test() {
+            diesel::table! { samples (at) { at -> $diesel, } }
+            diesel::table! { notes (id) { id -> Int8, at -> Nullable<$diesel>, } }
+            let (_db, mut conn) = TestDb::installed();
+            sql(&mut conn, concat!(
+                "CREATE TABLE samples (at ", $sql, " PRIMARY KEY);
+                 CREATE TABLE notes (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at ", $sql, ")"
+            ));
+            if support::has_quietly(support::Needs::Timescale) {
+                sql(&mut conn, concat!("SET client_min_messages TO error; SELECT create_hypertable('samples', by_range('at', ", $width, "))"));
+            }
+            references::target(samples::at).call(&mut conn).unwrap();
+            sql(&mut conn, concat!("INSERT INTO samples SELECT ", $row, " FROM generate_series(0, 39) AS n"));
+            references::attach(notes::at).to(samples::table).call(&mut conn).unwrap();
+            sql(&mut conn, "INSERT INTO notes (at) SELECT at FROM samples");
+            // All at once, as bulk writes do.
+            sql(&mut conn, "UPDATE notes SET at = NULL; DELETE FROM referenced_samples; SELECT register_samples(array_agg(at)) FROM samples");
+            assert_eq!(value(&mut conn, "SELECT count(*) FROM referenced_samples"), "40");
+            sql(&mut conn, "DELETE FROM notes; INSERT INTO notes (at) SELECT at FROM samples");
+            let report = references::drop_before(samples::at, $cutoff).call(&mut conn).unwrap();
+            assert_eq!(report.dropped_before, Some($cutoff));
+            let (rows, left) = notes::table.select((diesel::dsl::count_star(), diesel::dsl::count(notes::at))).first::<(i64, i64)>(&mut conn).unwrap();
+            assert_eq!((rows, left), (40, $left));
+            assert_eq!(samples::table.count().get_result::<i64>(&mut conn).unwrap(), $left);
+        }
+    };
+}
+
+time_column!(
+    timestamptz,
+    "TIMESTAMPTZ",
+    Timestamptz,
+    "INTERVAL '10 hours'",
+    "timestamptz '1970-01-01 00:00Z' + n * INTERVAL '1 hour'",
+    "1970-01-01T20:00:00Z".parse::<DateTime<Utc>>().unwrap(),
+    20
+);
+time_column!(
+    timestamp,
+    "TIMESTAMP",
+    Timestamp,
+    "INTERVAL '10 hours'",
+    "timestamp '1970-01-01' + n * INTERVAL '1 hour'",
+    "1970-01-01T20:00:00".parse::<NaiveDateTime>().unwrap(),
+    20
+);
+time_column!(
+    date,
+    "DATE",
+    Date,
+    "INTERVAL '10 days'",
+    "date '1970-01-01' + n",
+    "1970-01-21".parse::<NaiveDate>().unwrap(),
+    20
+);
+time_column!(smallint, "SMALLINT", Int2, "10", "n", 20_i16, 20);
+time_column!(integer, "INTEGER", Int4, "10", "n", 20_i32, 20);
+time_column!(bigint, "BIGINT", Int8, "10", "n", 20_i64, 20);
+
+#[test]
+fn names_that_need_quotes_and_long_ones_work() {
+    let (_db, mut conn) = TestDb::installed();
+    let long = "a table with a name that is nearly as long as names can be in";
+    for (table, column) in [
+        ("Bad 'name", "the \"id\""),
+        (long, "a column with a name that is nearly as long as names can be i"),
+        ("$body$ {time}", "{{e}}"),
+    ] {
+        let (table, column) = (table.replace('"', "\"\""), column.replace('"', "\"\""));
+        let (in_text, column_in_text) =
+            (format!("\"{table}\"").replace('\'', "''"), column.replace("\"\"", "\"").replace('\'', "''"));
+        sql(
+            &mut conn,
+            &format!(
+                "CREATE TABLE \"{table}\" (\"{column}\" TEXT, time TIMESTAMPTZ, PRIMARY KEY (\"{column}\", time));
+                 SELECT diesel_timescale.create_reference_target('{in_text}', 'time');
+                 CREATE TABLE \"notes on {}\" (\"{column}\" TEXT, time TIMESTAMPTZ);
+                 SELECT diesel_timescale.attach_reference('\"notes on {}\"', ARRAY['{column_in_text}', 'time'], '{in_text}');
+                 INSERT INTO \"{table}\" VALUES ('x', '2026-01-05 00:00Z');
+                 INSERT INTO \"notes on {}\" VALUES ('x', '2026-01-05 00:00Z');
+                 DELETE FROM \"{table}\"",
+                &table[..5], &table[..5].replace('\'', "''"), &table[..5]
+            ),
+        );
+        assert_eq!(
+            value(&mut conn, &format!("SELECT count(time) || '/' || count(*) FROM \"notes on {}\"", &table[..5])),
+            "0/1"
+        );
+    }
+}
+
+#[test]
+fn attaching_a_table_with_many_rows_is_quick() {
+    let (_db, mut conn) = ready();
+    sql(
+        &mut conn,
+        "INSERT INTO readings SELECT 'many', timestamptz '2026-01-05' + n * interval '1 minute', n FROM generate_series(1, 20000) AS n;
+         INSERT INTO orders (sensor, time) SELECT sensor, time FROM readings WHERE sensor = 'many' ORDER BY md5(time::text);
+         ANALYZE",
+    );
+    let started = Instant::now();
+    attach_orders(&mut conn, OnDelete::SetNull);
+    eprintln!("20,000 references attached in {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM referenced_readings"), "20000");
+}
