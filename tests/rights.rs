@@ -270,7 +270,7 @@ fn verify_reads_no_view_and_no_foreign_table() {
             "CREATE FOREIGN TABLE afar (id BIGINT) SERVER nowhere;
                  CREATE TABLE parted (id BIGINT) PARTITION BY LIST (id);
                  CREATE FOREIGN TABLE parted_afar PARTITION OF parted DEFAULT SERVER nowhere;
-                 SELECT create_reference_trigger('parted', 'id'), create_reference_trigger('afar', 'id');
+                 SELECT diesel_timescale.create_reference_trigger(t, '{id}', 'sensor_events') FROM unnest('{parted,afar}'::regclass[]) AS t;
                  CREATE TRIGGER reference_id INSTEAD OF INSERT ON seen FOR EACH ROW EXECUTE FUNCTION \"reference_parted.id\"()",
         );
         for unreadable in ["afar", "seen", "parted"] {
@@ -343,7 +343,10 @@ fn a_temporary_table_of_another_session_is_reported() {
     needs!(TwoConnections);
     let (db, mut conn) = TestDb::ready();
     let mut other = db.connect();
-    sql(&mut other, "CREATE TEMP TABLE mine (id BIGINT); SELECT create_reference_trigger('mine', 'id')");
+    sql(
+        &mut other,
+        "CREATE TEMP TABLE mine (id BIGINT); SELECT diesel_timescale.create_reference_trigger('mine', '{id}', 'sensor_events')",
+    );
     let found = faults(&mut conn);
     assert!(found.iter().all(|fault| fault.object.ends_with(".mine.id")), "{found:#?}");
     assert_eq!(found.iter().map(|fault| fault.kind).collect::<Vec<_>>(), [Unchecked, MissingForeignKey]);
@@ -400,7 +403,12 @@ fn under_a_policy_hidden_events_are_not_taken_for_missing() {
         assert_eq!(value(conn, "SELECT count(*) FROM sensor_events"), "1");
         match reference::release_missing().call(conn) {
             Err(Error::Timescale(timescale::Error::Reference(ReferenceError::RowSecurity { message, remedy }))) => {
-                assert_eq!(message, "release_missing_events() cannot run under a row-level security policy");
+                assert_eq!(
+                    message,
+                    format!(
+                        "release_missing_rows() of {schema}.sensor_events cannot run under a row-level security policy"
+                    )
+                );
                 assert!(remedy.contains("BYPASSRLS"), "{remedy}");
             }
             other => panic!("{other:?}"),
