@@ -306,7 +306,7 @@ const PARTS: [Part; 7] = [
     Part {
         name: "look_again",
         function: "register_sensor_events(bigint)",
-        without: &[("DELETE FROM public.referenced_events AS r WHERE r.id = $1;\n            CONTINUE;", "EXIT;")],
+        without: &[("DELETE FROM public.referenced_events AS r WHERE r.id = $1;\n            CONTINUE;", "RETURN;")],
     },
     // These two need chunks in the columnstore.
     Part {

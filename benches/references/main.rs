@@ -167,9 +167,10 @@ fn side_by_side(rounds: usize, window: Duration, writers: usize) {
     println!("\n{writers} connections, {window:?} each");
     let mut measured = Measurements::new();
     let (mut commits, mut failures) = (0, 0);
-    for _ in 0..rounds {
-        for (name, meanwhile) in BESIDE {
-            let keys = fresh_events(&mut conn, window.as_millis() as usize * 6, "room", "1 second");
+    for round in 0..rounds {
+        // Another one first each time.
+        for (name, meanwhile) in (0..BESIDE.len()).map(|n| BESIDE[(n + round) % BESIDE.len()]) {
+            let keys = fresh_events(&mut conn, window.as_millis() as usize * 20, "room", "1 second");
             let others = fresh_events(&mut conn, 100, "other", "1 second");
             let next = AtomicUsize::new(0);
             let (done, _) = in_window(
@@ -184,7 +185,7 @@ fn side_by_side(rounds: usize, window: Duration, writers: usize) {
             );
             measured.record(name, done, window);
         }
-        let keys = fresh_events(&mut conn, window.as_millis() as usize * 8, "room", "1 second");
+        let keys = fresh_events(&mut conn, window.as_millis() as usize * 20, "room", "1 second");
         let next = AtomicUsize::new(0);
         let (done, failed) = in_window(
             &db,

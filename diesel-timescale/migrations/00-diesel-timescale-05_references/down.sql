@@ -31,5 +31,6 @@ DROP FUNCTION diesel_timescale.qualified_name(REGCLASS);
 DROP FUNCTION diesel_timescale.refuse_key_change();
 DROP FUNCTION diesel_timescale.is_in_columnstore(REGCLASS, REGCLASS);
 DROP FUNCTION diesel_timescale.refuse_row_security(REGCLASS, REGCLASS, TEXT);
+DROP FUNCTION diesel_timescale.has_columnstore();
 DROP FUNCTION diesel_timescale.refuse_old_snapshot(REGCLASS, TEXT);
 DROP FUNCTION diesel_timescale.snapshot_may_be_old();

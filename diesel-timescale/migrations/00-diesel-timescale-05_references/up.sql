@@ -69,6 +69,12 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_row_security(REGCLASS, REGCLASS, TEXT) IS 'Raises an error if a policy hides rows or registrations from the caller.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.has_columnstore() RETURNS BOOLEAN
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN pg_catalog.current_setting('timescaledb.license', true) IS NOT DISTINCT FROM 'timescale';
+COMMENT ON FUNCTION diesel_timescale.has_columnstore() IS 'Whether this edition has a columnstore.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.is_in_columnstore(chunk REGCLASS, hypertable REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -322,9 +328,13 @@ DECLARE
     -- removal either waits for the registration, or is waited for and seen.
     look_again CONSTANT TEXT := CASE WHEN find_is_cheap THEN $t$IF NOT diesel_timescale.snapshot_may_be_old() THEN
             INSERT INTO {registry} AS r ({columns}) VALUES ({values}) ON CONFLICT DO NOTHING;
-            EXIT WHEN NOT FOUND;
+            IF NOT FOUND THEN
+                RETURN;
+            END IF;
             {find}
-            EXIT WHEN seen.chunk IS NOT NULL;
+            IF seen.chunk IS NOT NULL THEN
+                RETURN;
+            END IF;
             DELETE FROM {registry} AS r WHERE {r_is_param};
             CONTINUE;
         END IF;$t$ ELSE '' END;
@@ -335,19 +345,25 @@ BEGIN
 #variable_conflict use_column
 DECLARE
     seen RECORD;
+    since TIMESTAMPTZ;
     holder XID;
     registered_by XID;
 BEGIN
     IF EXISTS (SELECT FROM {registry} AS r WHERE {r_is_param}) THEN
         RETURN;
     END IF;
-    LOOP -- again if it is removed, or moves between rowstore and columnstore, meanwhile
+    -- Again if it is removed, or moves between rowstore and columnstore, meanwhile.
+    FOR attempt IN 1..100 LOOP
         {find}
-        EXIT WHEN seen.chunk IS NULL;
+        IF seen.chunk IS NULL THEN
+            RETURN;
+        END IF;
         {look_again}
         IF diesel_timescale.is_in_columnstore(seen.chunk, {target_literal}::REGCLASS) THEN
             PERFORM {columnstore}({value_arrays});
-            EXIT WHEN EXISTS (SELECT FROM {registry} AS r WHERE {r_is_param});
+            IF EXISTS (SELECT FROM {registry} AS r WHERE {r_is_param}) THEN
+                RETURN;
+            END IF;
             CONTINUE;
         END IF;
         -- By chunk, because to lock a row of a hypertable plans, and locks, every chunk. With the lock comes who has the
@@ -357,8 +373,12 @@ BEGIN
             INTO holder USING {key_params};
         CONTINUE WHEN holder IS NULL;
         INSERT INTO {registry} AS r ({columns}) VALUES ({values}) ON CONFLICT DO NOTHING RETURNING r.xmin INTO registered_by;
-        EXIT WHEN registered_by IS NULL OR registered_by = holder OR {settle}(seen.chunk, {values});
+        IF registered_by IS NULL OR registered_by = holder OR {settle}(seen.chunk, {values}) THEN
+            RETURN;
+        END IF;
     END LOOP;
+    RAISE EXCEPTION 'a row of % moves or is changed all the time', {target_literal}
+        USING ERRCODE = 'serialization_failure', HINT = 'Run the transaction again.';
 END
 $t$, '{look_again}', look_again), '{find}', find),
         description
@@ -372,22 +392,31 @@ LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
-    -- An id does not tell the chunk, so every chunk in reach is probed: recent ones first. The plans are kept.
-    -- TimescaleDB leaves out of them the chunks that were before the window when they were made; what is kept of the
-    -- last one has all chunks.
+    -- An id does not tell the chunk, so every chunk in reach is probed: recent ones first. The plans are kept where there is
+    -- no columnstore. TimescaleDB leaves out of them the chunks that were before the window when they were made; what is
+    -- kept of the last one has all chunks. Where there is one, a plan that was made before a chunk was converted can miss
+    -- rows, so each is made anew.
     by_id CONSTANT TEXT := $t$SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk INTO seen FROM {target} AS e WHERE {e_key_is_param}$t$;
+    find CONSTANT TEXT := CASE WHEN has_windows THEN $t$IF diesel_timescale.has_columnstore() THEN
+            FOREACH since IN ARRAY ARRAY[now() - INTERVAL '1 hour', now() - INTERVAL '30 days', '-infinity'] LOOP
+                EXECUTE {{SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk FROM {target} AS e WHERE {e_key_is_param} AND e.{time} >= $2}} INTO seen USING $1, since;
+                EXIT WHEN seen.chunk IS NOT NULL;
+            END LOOP;
+        ELSE
+            $t$ || by_id || $t$ AND e.{time} >= now() - INTERVAL '1 hour';
+            IF seen.chunk IS NULL THEN
+                $t$ || by_id || $t$ AND e.{time} >= now() - INTERVAL '30 days';
+            END IF;
+            IF seen.chunk IS NULL THEN
+                $t$ || by_id || $t$;
+            END IF;
+        END IF;$t$
+        ELSE $t$EXECUTE {{SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk FROM {target} AS e WHERE {e_key_is_param}}} INTO seen USING $1;$t$
+    END;
 BEGIN
     IF goes_by_id THEN
         PERFORM create_register_function(
-            target, names, '{register}({key_types})',
-            CASE WHEN has_windows THEN by_id || $t$ AND e.{time} >= now() - INTERVAL '1 hour';
-        IF seen.chunk IS NULL THEN
-            $t$ || by_id || $t$ AND e.{time} >= now() - INTERVAL '30 days';
-        END IF;
-        IF seen.chunk IS NULL THEN
-            $t$ || by_id || $t$;
-        END IF;$t$ ELSE by_id || ';' END,
-            true,
+            target, names, '{register}({key_types})', find, true,
             'Makes a row of {target} referable by its id. Does nothing if there is no such row: the foreign key reports that.'
         );
     END IF;
