@@ -198,6 +198,8 @@ BEGIN
         FROM pg_constraint AS k
         JOIN pg_attribute AS a ON a.attrelid = target AND a.attnum = ANY (k.conkey)
         WHERE k.conrelid = target AND k.contype = 'c'
+            -- What infinite_time tells, of every timestamp.
+            AND pg_get_expr(k.conbin, k.conrelid) NOT LIKE 'isfinite(%'
         GROUP BY k.oid, k.conbin, k.conrelid
         UNION ALL
         SELECT
