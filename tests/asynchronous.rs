@@ -75,7 +75,7 @@ async fn calls_without_the_migrations_say_so() {
     let upsert = bulk::upsert_events(&events, Repeats::LastWins).unwrap();
     for (result, missing) in [
         (verify().call(&mut conn).await.map(|_| ()), "verify_sensor_events"),
-        (SensorEvent::hypertable().call(&mut conn).await.map(|_| ()).map_err(Error::from), "setup_hypertable"),
+        (SensorEvent::hypertable().call(&mut conn).await.map(|_| ()).map_err(Error::from), "diesel_timescale"),
         (upsert.call(&mut conn).await.map(|_| ()), "upsert_sensor_events"),
     ] {
         let error = result.unwrap_err();

@@ -261,10 +261,10 @@ fn faults_are_printed_and_fail_the_run() {
     let db = database();
     let file = File::new("faults", &evening());
     report(&db, &["--data", file.path()]);
-    sql(&mut db.connect(), "DROP TRIGGER sensor_events_lock_references ON sensor_events");
+    sql(&mut db.connect(), "DROP TRIGGER sensor_events_key_is_fixed ON sensor_events");
     let run = run(Some(&db), &["--data", file.path()]);
     assert_eq!(run.code, Some(1), "{}", run.stdout);
-    assert!(run.stdout.contains("\nverified: 1 fault\n  sensor_events_lock_references: "), "{}", run.stdout);
+    assert!(run.stdout.contains("\nverified: 1 fault\n  sensor_events_key_is_fixed: "), "{}", run.stdout);
 }
 
 #[test]

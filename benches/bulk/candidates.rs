@@ -138,10 +138,14 @@ impl Bench {
         let bench = Self::new();
         sql(
             &mut bench.conn.borrow_mut(),
-            "DROP TRIGGER sensor_events_key_is_fixed ON sensor_events;
-             DROP TRIGGER sensor_events_lock_references ON sensor_events;
-             DROP TRIGGER sensor_events_release_references ON sensor_events;
-             DROP TRIGGER sensor_events_release_all_references ON sensor_events",
+            // But for the one of TimescaleDB itself.
+            "DO $$
+             DECLARE name NAME;
+             BEGIN
+                 FOR name IN SELECT tgname FROM pg_trigger WHERE tgrelid = 'sensor_events'::regclass AND NOT tgisinternal AND tgname <> 'ts_insert_blocker' LOOP
+                     EXECUTE format('DROP TRIGGER %I ON sensor_events', name);
+                 END LOOP;
+             END $$",
         );
         bench
     }

@@ -197,8 +197,9 @@ BEGIN
             format('UPDATE %s SET %s WHERE NOT (%s)', legacy_table, string_agg(format(CASE WHEN a.attnotnull THEN '%I = ...' ELSE '%I = NULL' END, a.attname), ', '), pg_get_expr(k.conbin, k.conrelid))
         FROM pg_constraint AS k
         JOIN pg_attribute AS a ON a.attrelid = target AND a.attnum = ANY (k.conkey)
-        -- What is at infinity comes below.
-        WHERE k.conrelid = target AND k.contype = 'c' AND pg_get_expr(k.conbin, k.conrelid) NOT LIKE 'isfinite(%'
+        WHERE k.conrelid = target AND k.contype = 'c'
+            -- What infinite_time tells, of every timestamp.
+            AND pg_get_expr(k.conbin, k.conrelid) NOT LIKE 'isfinite(%'
         GROUP BY k.oid, k.conbin, k.conrelid
         UNION ALL
         SELECT

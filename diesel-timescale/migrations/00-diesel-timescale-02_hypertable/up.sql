@@ -110,7 +110,7 @@ SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     name CONSTANT TEXT := CASE feature
-        WHEN 'Columnstore' THEN 'the columnstore'
+        WHEN 'Columnstore' THEN 'columnstore'
         WHEN 'Jobs' THEN 'jobs and policies'
         WHEN 'ContinuousAggregates' THEN 'continuous aggregates'
         WHEN 'Gapfill' THEN 'gap filling'

@@ -24,6 +24,7 @@ pub(super) struct Facts {
 #[derive(Debug, Default)]
 pub(super) struct Relation {
     /// Whether a role's policies apply to this one: then PostgreSQL refuses COPY.
+    #[cfg_attr(not(feature = "sync"), expect(dead_code, reason = "only COPY is refused"))]
     pub(super) has_row_security: bool,
     pub(super) has_rules: bool,
     /// Whether a trigger may change or skip a row before it is inserted.

@@ -15,7 +15,7 @@ use super::work::Work;
 /// A table to insert rows into.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "does nothing until it is called"]
-pub struct Into<Tab>(PhantomData<fn() -> Tab>);
+pub struct InsertInto<Tab>(PhantomData<fn() -> Tab>);
 
 /// Inserts rows that are known to be new: through binary COPY, where the connection is libpq's.
 ///
@@ -28,11 +28,11 @@ pub struct Into<Tab>(PhantomData<fn() -> Tab>);
 /// assert_eq!(bulk::insert_into(readings::table).values(&rows).call(conn)?.inserted, 2);
 /// # Ok(()) }) }
 /// ```
-pub fn insert_into<Tab: Table>(_: Tab) -> Into<Tab> {
-    Into(PhantomData)
+pub fn insert_into<Tab: Table>(_: Tab) -> InsertInto<Tab> {
+    InsertInto(PhantomData)
 }
 
-impl<Tab> Into<Tab> {
+impl<Tab> InsertInto<Tab> {
     /// The rows: `&[T]`, `&Vec<T>`, `Vec<T>` or an iterator of `T` or `&T`, where `T` derives
     /// [`Insertable`](diesel::Insertable).
     pub fn values<I>(self, rows: I) -> Insert<Iter<I::IntoIter>, Tab>

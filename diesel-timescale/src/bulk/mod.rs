@@ -96,7 +96,7 @@ pub use batches::Batches;
 pub use columns::Columns;
 pub use duplicates::OnDuplicate;
 pub use error::{BatchError, BulkError, NoUniqueIndex};
-pub use insert::{Insert, Into, insert_into};
+pub use insert::{Insert, InsertInto, insert_into};
 pub use report::Report;
 pub use returning::Returning;
 pub use source::Iter;
