@@ -127,7 +127,7 @@ where
 ///     .filter(earlier.field(readings::time).lt(from))
 ///     .order(earlier.field(readings::time).desc())
 ///     .select(
-///         (earlier.field(readings::time), earlier.field(readings::numeric_value))
+///         (earlier.field(readings::time), earlier.field(readings::value))
 ///             .into_sql::<Record<(Timestamptz, Nullable<Double>)>>(),
 ///     )
 ///     .single_value();
@@ -136,7 +136,7 @@ where
 ///     .filter(readings::time.ge(from))
 ///     .filter(readings::time.lt(to))
 ///     .group_by(hourly.clone())
-///     .select(hourly.row(interpolate(avg(readings::numeric_value)).prev(reading_before)))
+///     .select(hourly.row(interpolate(avg(readings::value)).prev(reading_before)))
 ///     .load(conn)?;
 /// # assert!(hours.len() >= 6);
 /// # Ok(()) }) }
