@@ -27,6 +27,9 @@ use crate::micros;
 ///
 /// # Errors
 /// [`ReferenceError::IsolationTooHigh`](crate::timescale::ReferenceError::IsolationTooHigh) above READ COMMITTED;
+/// [`ReferenceError::RowSecurity`](crate::timescale::ReferenceError::RowSecurity) where a policy hides events from the caller;
+/// [`ReferenceError::StillReferenced`](crate::timescale::ReferenceError::StillReferenced) if a foreign key without
+/// `SET NULL` or `CASCADE` references such an event;
 /// [`ReferenceError::LockTimeout`](crate::timescale::ReferenceError::LockTimeout), which is
 /// [transient](crate::transaction::Transient), if long transactions were in the way all the time. Nothing has changed then.
 ///

@@ -428,6 +428,10 @@ fn under_a_policy_hidden_events_are_not_taken_for_missing() {
             reference::release_missing().call(conn),
             Err(Error::Timescale(timescale::Error::Reference(ReferenceError::RowSecurity { .. })))
         ));
+        assert!(matches!(
+            drop_sensor_events_before(Utc::now()).call(conn),
+            Err(Error::Timescale(timescale::Error::Reference(ReferenceError::RowSecurity { .. })))
+        ));
         sql(conn, "ALTER TABLE sensor_events NO FORCE ROW LEVEL SECURITY");
         assert_eq!(reference::release_missing().call(conn).unwrap(), 0);
     });

@@ -110,6 +110,12 @@ const SEEDS: &[Seed] = &[
     )
     .detail("does_nothing()"),
     seed(
+        "a trigger that does not name the registry", WrongTrigger, "sensor_events_release_references",
+        "DROP TRIGGER sensor_events_release_references ON sensor_events;
+         CREATE TRIGGER sensor_events_release_references AFTER DELETE ON sensor_events FOR EACH ROW EXECUTE FUNCTION release_sensor_events()",
+    )
+    .detail("other arguments"),
+    seed(
         "another function under the name of a trigger on predictions", WrongTrigger, "reference_triggering_event_id",
         "CREATE FUNCTION does_nothing() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
          DROP TRIGGER reference_triggering_event_id ON predictions;

@@ -190,7 +190,7 @@ AS $$
     SELECT
         CASE
             WHEN present.tgname IS NULL THEN 'missing_trigger'
-            WHEN present.tgfoid <> to_regprocedure(wanted.function_name) OR wanted.arguments IS NOT NULL AND present.tgargs <> wanted.arguments THEN 'wrong_trigger'
+            WHEN present.tgfoid <> to_regprocedure(wanted.function_name) OR replace(encode(present.tgargs, 'escape'), '"', '') <> wanted.arguments THEN 'wrong_trigger'
             ELSE 'disabled_trigger'
         END,
         wanted.trigger_name,
@@ -199,7 +199,7 @@ AS $$
             CASE
                 WHEN present.tgname IS NULL THEN 'missing'
                 WHEN present.tgfoid <> to_regprocedure(wanted.function_name) THEN format('another: it executes %s', present.tgfoid::REGPROCEDURE)
-                WHEN wanted.arguments IS NOT NULL AND present.tgargs <> wanted.arguments THEN 'another: it has other arguments'
+                WHEN replace(encode(present.tgargs, 'escape'), '"', '') <> wanted.arguments THEN 'another: it has other arguments'
                 ELSE 'missing or disabled'
             END,
             format(' on %s chunk(s)', nullif(broken.chunks, 0)), '.'
@@ -222,7 +222,7 @@ AS $$
         ),
         (
             -- Its argument is how diesel_timescale.reference_target() knows the registry.
-            'sensor_events_release_references', 'release_sensor_events()', 'referenced_events."timestamp"'::BYTEA || '\x00'::BYTEA,
+            'sensor_events_release_references', 'release_sensor_events()', 'referenced_events.timestamp\000',
             '%1$I.release_sensor_events(''referenced_events."timestamp"'')', 'Clears the references to deleted events',
             'AFTER DELETE ON %s FOR EACH ROW'
         ),
@@ -246,7 +246,7 @@ AS $$
     ) AS broken
     WHERE present.tgname IS NULL
         OR present.tgfoid <> to_regprocedure(wanted.function_name)
-        OR wanted.arguments IS NOT NULL AND present.tgargs <> wanted.arguments
+        OR replace(encode(present.tgargs, 'escape'), '"', '') <> wanted.arguments
         OR present.tgenabled NOT IN ('O', 'A')
         OR broken.chunks > 0;
 $$;
