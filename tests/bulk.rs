@@ -895,7 +895,7 @@ fn of_two_sessions_that_give_an_id_to_two_events_one_wins() {
 
 #[test]
 fn an_upsert_by_key_runs_under_read_committed_only() {
-    let (_db, mut conn) = TestDb::ready();
+    let (db, mut conn) = TestDb::ready();
     let rows = keyed(&mut conn, events("sensor", 1));
     for isolation in ["REPEATABLE READ", "SERIALIZABLE"] {
         sql(&mut conn, &format!("BEGIN ISOLATION LEVEL {isolation}"));
@@ -903,7 +903,8 @@ fn an_upsert_by_key_runs_under_read_committed_only() {
             Err(Error::Timescale(timescale::Error::Reference(ReferenceError::IsolationTooHigh {
                 message, ..
             }))) => {
-                assert_eq!(message, format!("an upsert by key of public.sensor_events cannot run under {isolation}"));
+                let schema = db.schema();
+                assert_eq!(message, format!("an upsert by key of {schema}.sensor_events cannot run under {isolation}"));
             }
             other => panic!("{other:?}"),
         }

@@ -124,7 +124,7 @@ fn a_rolled_back_retention_has_done_nothing() {
 
 #[test]
 fn retention_above_read_committed_is_refused() {
-    let (_db, mut conn) = TestDb::ready();
+    let (db, mut conn) = TestDb::ready();
     ten_days(&mut conn);
     let error = conn
         .build_transaction()
@@ -134,7 +134,7 @@ fn retention_above_read_committed_is_refused() {
     let Error::Timescale(timescale::Error::Reference(ReferenceError::IsolationTooHigh { message, .. })) = error else {
         panic!("{error}")
     };
-    assert_eq!(message, "retention of public.sensor_events cannot run under SERIALIZABLE");
+    assert_eq!(message, format!("retention of {}.sensor_events cannot run under SERIALIZABLE", db.schema()));
     assert_eq!(counts(&mut conn), (240, 240));
 }
 
