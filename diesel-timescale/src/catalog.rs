@@ -4,7 +4,7 @@
 //! an edition cannot have, such as the jobs of the Apache edition. On plain PostgreSQL they do not exist, see
 //! [`Server::require`](super::Server::require).
 //!
-//! Timestamps may be infinite, see [`TimestampOrInfinity`](crate::TimestampOrInfinity).
+//! Timestamps may be infinite, see [`TimestampOrInfinity`].
 //!
 //! Numbers of type [`Oid`] name a table, a type or a role, and compare with `'readings'::regclass::oid`.
 //!
