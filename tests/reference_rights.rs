@@ -147,8 +147,12 @@ fn nothing_of_a_foreign_row_is_converted() {
 fn the_owner_of_a_referring_table_gets_nothing_run_by_changing_its_columns() {
     needs!(TwoConnections);
     with_attacker(|conn| {
-        sql(conn, "CREATE TABLE attacker.alerts (id BIGINT, event_id BIGINT, other attacker.evil)");
-        as_owner(conn, "SELECT reference_sensor_events('attacker.alerts', 'event_id')");
+        as_owner(
+            conn,
+            "CREATE TABLE attacker.alerts (id BIGINT, event_id BIGINT, other attacker.evil);
+             SELECT reference_sensor_events('attacker.alerts', 'event_id');
+             ALTER TABLE attacker.alerts OWNER TO occupancy_attacker",
+        );
         let id = value(conn, "SELECT 1");
         // Conversion of another column.
         sql(conn, &format!("INSERT INTO attacker.alerts (id, event_id, other) VALUES (1, {id}, 'x')"));

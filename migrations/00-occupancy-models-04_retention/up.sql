@@ -31,16 +31,26 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE sensor_events_retention(INT, JSONB) IS 'Job: drops the sensor events that are older than drop_after, and clears the references to them.';
+REVOKE EXECUTE ON PROCEDURE sensor_events_retention(INT, JSONB) FROM PUBLIC;
 
 CREATE FUNCTION sensor_events_retention_job() RETURNS INT
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
 BEGIN
+    IF NOT diesel_timescale.has_timescaledb() THEN
+        RETURN NULL;
+    END IF;
     RETURN (
         SELECT job_id
         FROM timescaledb_information.jobs
         WHERE proc_name = 'sensor_events_retention'
+            -- Any role can add a job of its own, which does nothing.
+            AND EXISTS (
+                SELECT FROM pg_roles
+                WHERE owner::TEXT IN (rolname, quote_ident(rolname))
+                    AND (rolsuper OR oid = (SELECT relowner FROM pg_class WHERE oid = 'sensor_events'::REGCLASS))
+            )
             AND proc_schema = (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = 'sensor_events'::REGCLASS)
         ORDER BY job_id
         LIMIT 1
@@ -68,6 +78,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION set_sensor_events_retention(INTERVAL, INTERVAL) IS 'Drops sensor events in the background once they are this old, clearing the references to them, and returns the job. Takes the place of such a job that is there.';
+REVOKE EXECUTE ON FUNCTION set_sensor_events_retention(INTERVAL, INTERVAL) FROM PUBLIC;
 
 CREATE FUNCTION unset_sensor_events_retention() RETURNS BOOLEAN
 LANGUAGE plpgsql
@@ -84,3 +95,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION unset_sensor_events_retention() IS 'Removes the retention job of sensor events. False if there is none.';
+REVOKE EXECUTE ON FUNCTION unset_sensor_events_retention() FROM PUBLIC;

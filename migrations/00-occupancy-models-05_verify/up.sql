@@ -257,7 +257,7 @@ LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    IF to_regclass('timescaledb_information.chunks') IS NULL THEN
+    IF NOT diesel_timescale.has_timescaledb() THEN
         RETURN false;
     END IF;
     -- What the columnstore keeps its rows in is in this schema, too.
@@ -286,7 +286,7 @@ AS $$
         WHERE NOT tgisinternal AND proname LIKE 'reference\_%' AND prosecdef
             AND strpos(prosrc, format('PERFORM %I.register_sensor_events(NEW.', current_schema())) > 0
             -- It can register an event: any role can make a function that looks like one that does.
-            AND has_function_privilege(proowner, 'register_sensor_events(bigint)', 'EXECUTE')
+            AND has_function_privilege(proowner, to_regprocedure('register_sensor_events(bigint)'), 'EXECUTE')
             AND tgparentid = 0 AND NOT is_chunk(tgrelid)
     ), foreign_keys AS (
         SELECT DISTINCT conrelid AS relation, conkey[1] AS column_number
@@ -610,6 +610,9 @@ CREATE FUNCTION verify_sensor_events(
 ) RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
+-- What is compared as text is written so.
+SET standard_conforming_strings TO on
+SET quote_all_identifiers TO off
 AS $$
 BEGIN
     RETURN QUERY SELECT * FROM verify_hypertable(allow_plain_table);

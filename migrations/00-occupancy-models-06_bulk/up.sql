@@ -632,6 +632,8 @@ BEGIN
     IF has_function_privilege('register_sensor_events(bigint[], timestamptz[])', 'EXECUTE') THEN
         PERFORM register_sensor_events(triggering_event_ids, triggering_event_timestamps);
     END IF;
+    -- Rows that are there are locked in one order, whatever their events are now.
+    PERFORM FROM predictions WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
     WITH written AS (
         INSERT INTO predictions AS p (
             id, room_id, prediction_time, predicted_transition_time, transition_type, confidence_score,
@@ -644,8 +646,7 @@ BEGIN
             confidence_scores[i], prediction_interval_lowers[i], prediction_interval_uppers[i], model_types[i],
             model_versions[i], feature_importances[i], alternative_values[i], triggering_event_ids[i],
             processing_times_ms[i]
-        -- The trigger registers the events row by row, so their order comes first. A prediction that comes again has the
-        -- same event.
+        -- The trigger registers the events row by row, so their order comes first.
         FROM (
             SELECT i FROM generate_series(1, cardinality(ids)) AS i ORDER BY triggering_event_ids[i], ids[i]
         ) AS in_order

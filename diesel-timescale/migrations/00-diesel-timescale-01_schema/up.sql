@@ -22,7 +22,23 @@ BEGIN
             ERRCODE = 'object_not_in_prerequisite_state',
             CONSTRAINT = 'diesel_timescale:foreign_schema',
             MESSAGE = format('the schema diesel_timescale belongs to %s, who could replace the functions in it', schema_owner::REGROLE),
-            HINT = 'ALTER SCHEMA diesel_timescale OWNER TO CURRENT_USER, or drop it.';
+            -- Not ALTER SCHEMA: what is in it already would stay theirs, and CREATE OR REPLACE keeps the owner.
+            HINT = 'DROP SCHEMA diesel_timescale CASCADE, after a look at what is in it.';
+    ELSIF EXISTS (
+        SELECT FROM pg_proc
+        WHERE pronamespace = 'diesel_timescale'::REGNAMESPACE
+            AND proowner NOT IN (schema_owner, current_user::REGROLE)
+            AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = proowner)
+    ) OR EXISTS (
+        SELECT
+        FROM pg_namespace, aclexplode(nspacl)
+        WHERE nspname = 'diesel_timescale' AND privilege_type = 'CREATE' AND grantee <> nspowner
+    ) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            CONSTRAINT = 'diesel_timescale:foreign_schema',
+            MESSAGE = 'others than its owner have functions in the schema diesel_timescale, or may create some',
+            HINT = 'DROP SCHEMA diesel_timescale CASCADE, after a look at what is in it; grant CREATE on it to nobody.';
     END IF;
 END
 $$;

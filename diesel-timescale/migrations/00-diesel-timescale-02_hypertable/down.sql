@@ -6,6 +6,7 @@ DROP FUNCTION diesel_timescale.refuse_unique_index_without(NAME, REGCLASS);
 DROP FUNCTION diesel_timescale.refuse_native_foreign_key(REGCLASS);
 DROP FUNCTION diesel_timescale.native_foreign_key(REGCLASS);
 DROP FUNCTION diesel_timescale.hypertable_report(REGCLASS);
+DROP FUNCTION diesel_timescale.has_timescaledb();
 DROP FUNCTION diesel_timescale.create_timescaledb(NAME, BOOLEAN);
 DROP FUNCTION diesel_timescale.timescaledb_schema();
 DROP FUNCTION diesel_timescale.has_feature(TEXT);

@@ -46,6 +46,13 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.require_timescaledb() IS 'Raises an error unless this database has a TimescaleDB that is loaded and new enough.';
 
+-- Any role that may create a schema can make one of the names that the extension has, where it is not there.
+CREATE OR REPLACE FUNCTION diesel_timescale.has_timescaledb() RETURNS BOOLEAN
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'timescaledb');
+COMMENT ON FUNCTION diesel_timescale.has_timescaledb() IS 'Whether this database has the extension. To be asked before its schemas are read: without it, they could be of any role.';
+
 -- The extension is trusted: who may create objects in the database may create it.
 CREATE OR REPLACE FUNCTION diesel_timescale.create_timescaledb(
     extension_schema NAME DEFAULT current_schema(),

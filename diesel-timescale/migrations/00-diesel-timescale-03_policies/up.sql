@@ -214,7 +214,7 @@ LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
-    IF drop_after <= INTERVAL '0' THEN
+    IF drop_after IS NULL OR drop_after <= INTERVAL '0' THEN
         PERFORM refuse(
             'diesel_timescale:retention_interval', 'invalid_parameter_value',
             format('retention cannot keep %s of data', drop_after),
@@ -262,7 +262,7 @@ LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
-    IF to_regclass('timescaledb_information.jobs') IS NULL THEN
+    IF NOT has_timescaledb() THEN
         RETURN '{}';
     END IF;
     RETURN ARRAY(SELECT job_id FROM timescaledb_information.jobs WHERE scheduled AND job_id >= 1000 ORDER BY job_id);

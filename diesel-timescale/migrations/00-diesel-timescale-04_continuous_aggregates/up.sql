@@ -11,7 +11,7 @@ LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
-    IF to_regclass('timescaledb_information.continuous_aggregates') IS NULL THEN
+    IF NOT has_timescaledb() THEN
         RETURN false;
     END IF;
     RETURN EXISTS (

@@ -51,6 +51,12 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_old_snapshot(REGCLASS, TEXT) IS 'Raises an error above READ COMMITTED.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.removal_stripe() RETURNS INT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, pg_temp
+AS $$ SELECT (pg_current_xact_id()::TEXT::NUMERIC % 16::NUMERIC)::INT $$;
+COMMENT ON FUNCTION diesel_timescale.removal_stripe() IS 'The row of the epoch that this transaction marks when it removes rows from the columnstore.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.refuse_row_security(relation REGCLASS, registry REGCLASS, operation TEXT) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -72,7 +78,7 @@ COMMENT ON FUNCTION diesel_timescale.refuse_row_security(REGCLASS, REGCLASS, TEX
 CREATE OR REPLACE FUNCTION diesel_timescale.has_columnstore() RETURNS BOOLEAN
 LANGUAGE sql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
-RETURN pg_catalog.current_setting('timescaledb.license', true) IS NOT DISTINCT FROM 'timescale';
+RETURN diesel_timescale.has_timescaledb() AND pg_catalog.current_setting('timescaledb.license', true) IS NOT DISTINCT FROM 'timescale';
 COMMENT ON FUNCTION diesel_timescale.has_columnstore() IS 'Whether this edition has a columnstore.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.is_in_columnstore(chunk REGCLASS, hypertable REGCLASS) RETURNS BOOLEAN
@@ -81,7 +87,7 @@ SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
     -- A plain table, or an edition that has no columnstore.
-    IF chunk = hypertable OR current_setting('timescaledb.license', true) IS DISTINCT FROM 'timescale' THEN
+    IF chunk = hypertable OR current_setting('timescaledb.license', true) IS DISTINCT FROM 'timescale' OR NOT has_timescaledb() THEN
         RETURN false;
     END IF;
     RETURN _timescaledb_functions.chunk_status(chunk) & 1 = 1;
@@ -613,7 +619,14 @@ BEGIN
     IF in_columnstore THEN
         UPDATE {epoch} AS s
         SET last_removal = pg_current_xact_id()
-        WHERE s.stripe = (pg_current_xact_id()::TEXT::NUMERIC % 16)::INT AND s.last_removal <> pg_current_xact_id();
+        WHERE s.stripe = diesel_timescale.removal_stripe() AND s.last_removal <> pg_current_xact_id();
+        IF NOT FOUND AND NOT EXISTS (SELECT FROM {epoch} AS s WHERE s.stripe = diesel_timescale.removal_stripe()) THEN
+            PERFORM diesel_timescale.refuse(
+                'diesel_timescale:epoch_is_empty', 'object_not_in_prerequisite_state',
+                {{{epoch} has lost its rows, without which references to removed rows could be left}},
+                {{INSERT INTO {epoch} SELECT stripe, '0' FROM generate_series(0, 15) AS stripe ON CONFLICT DO NOTHING}}
+            );
+        END IF;
     END IF;
     {mark}
     DELETE FROM {registry} AS r WHERE {r_is_old};
@@ -835,11 +848,29 @@ $f$,
         (reference_target(target)).register,
         each_column(columns, 'NEW.%1$I')
     );
+    -- Whose rights it runs with: what it calls is theirs to replace, so it has no others, whoever attaches.
+    target_owner CONSTANT REGROLE := (SELECT relowner FROM pg_class WHERE oid = target);
+    present_owner CONSTANT OID := (SELECT proowner FROM pg_proc WHERE oid = to_regprocedure(function_name || '()'));
 BEGIN
+    IF NOT pg_has_role(target_owner, 'MEMBER') THEN
+        PERFORM refuse(
+            'diesel_timescale:not_the_owner', 'insufficient_privilege',
+            format('permission denied to attach %s: its trigger runs with the rights of %s, the owner of %s', referencing, target_owner, target),
+            format('Attach it as %s, as a member of that role, or as a superuser.', target_owner),
+            relation => referencing
+        );
+    END IF;
+    -- CREATE OR REPLACE would keep the owner, and whom that one has let in.
+    IF present_owner <> target_owner THEN
+        EXECUTE format('DROP FUNCTION %s()', function_name);
+    END IF;
     EXECUTE format(
         'CREATE OR REPLACE FUNCTION %s() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS %L',
         function_name, body
     );
+    IF target_owner <> current_user::REGROLE THEN
+        EXECUTE format('ALTER FUNCTION %s() OWNER TO %s', function_name, target_owner);
+    END IF;
     -- Nobody else may attach it to a table of their own.
     EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', function_name);
     EXECUTE format(
@@ -877,12 +908,32 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.drop_reference_triggers(REGCLASS, NAME[], REGCLASS) IS 'Drops the triggers of columns that register rows of a target, with their functions, and returns how many.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.untrusted_owner(referencing REGCLASS, target_owner OID) RETURNS REGROLE
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+    WITH RECURSIVE part (oid) AS (
+        SELECT referencing::OID
+        UNION
+        SELECT inhrelid FROM part JOIN pg_inherits ON inhparent = part.oid
+    )
+    SELECT c.relowner::REGROLE
+    FROM part
+    JOIN pg_class AS c ON c.oid = part.oid
+    JOIN pg_roles AS r ON r.oid = c.relowner
+    WHERE NOT r.rolsuper AND r.rolname <> current_user AND NOT pg_has_role(c.relowner, target_owner, 'MEMBER')
+    LIMIT 1
+$$;
+COMMENT ON FUNCTION diesel_timescale.untrusted_owner(REGCLASS, OID) IS 'A role that owns a table or a partition of it, and whose code would run as whoever attaches the table. Null if there is none.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.check_reference(referencing REGCLASS, columns NAME[], registry REGCLASS, key NAME[], sets_null BOOLEAN) RETURNS VOID
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     wanted CONSTANT TEXT[] := column_types(registry, key);
+    -- Index expressions and the like.
+    untrusted CONSTANT REGROLE := untrusted_owner(referencing, (SELECT relowner FROM pg_class WHERE oid = registry));
     not_null NAME;
     problem TEXT;
     remedy TEXT;
@@ -890,6 +941,9 @@ BEGIN
     IF (SELECT relkind NOT IN ('r', 'p') FROM pg_class WHERE oid = referencing) THEN
         problem := format('%s is not a table', referencing);
         remedy := 'References are columns of an ordinary or partitioned table.';
+    ELSIF untrusted IS NOT NULL THEN
+        problem := format('%s belongs to %s, whose code would run with the rights of %I', referencing, untrusted, current_user);
+        remedy := format('ALTER TABLE %s OWNER TO CURRENT_USER, after a look at its indexes, triggers and partitions.', qualified_name(referencing));
     ELSIF column_types(referencing, columns) <> wanted THEN
         problem := format('%s has no columns (%s) of the types (%s)', referencing, each_column(columns, '%1$I'), array_to_string(wanted, ', '));
         remedy := format('References go by (%s).', each_column(key, '%1$I'));
