@@ -67,10 +67,12 @@ fn schemas_of_the_extension_are_not_read_where_it_is_absent() {
         &mut conn,
         "CREATE TABLE ran (role NAME);
          CREATE FUNCTION note() RETURNS INT LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.ran VALUES (current_user); RETURN 1; END';
+         -- Computed when a query is planned.
+         CREATE FUNCTION trap() RETURNS INT LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN public.note(); END';
          CREATE SCHEMA timescaledb_information;
-         CREATE VIEW timescaledb_information.chunks AS SELECT 'a'::NAME AS chunk_schema, 'b'::NAME AS chunk_name WHERE public.note() = 1;
+         CREATE VIEW timescaledb_information.chunks AS SELECT 'a'::NAME AS chunk_schema, 'b'::NAME AS chunk_name WHERE public.trap() = 1;
          CREATE VIEW timescaledb_information.jobs AS SELECT 1 AS job_id, true AS scheduled, ''::NAME AS proc_name, ''::NAME AS proc_schema,
-             ''::NAME AS owner, ''::NAME AS hypertable_schema, ''::NAME AS hypertable_name WHERE public.note() = 1",
+             ''::NAME AS owner, ''::NAME AS hypertable_schema, ''::NAME AS hypertable_name WHERE public.trap() = 1",
     );
     verify().allow_plain_table().call(&mut conn).unwrap();
     assert_eq!(value(&mut conn, "SELECT sensor_events_retention_job() IS NULL"), "true");
