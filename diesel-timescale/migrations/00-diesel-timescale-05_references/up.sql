@@ -1261,7 +1261,7 @@ BEGIN
                     relation => target
                 );
             END IF;
-        WHEN foreign_key_violation THEN
+        WHEN foreign_key_violation OR restrict_violation THEN
             -- One that has come meanwhile is kept by the next attempt.
             IF NOT keep_referenced OR clock_timestamp() >= give_up_at THEN
                 GET STACKED DIAGNOSTICS obstacle = MESSAGE_TEXT;
