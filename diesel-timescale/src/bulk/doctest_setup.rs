@@ -42,6 +42,10 @@ const TABLE: &str = "CREATE TABLE readings (
 
 #[allow(dead_code)]
 fn run(example: impl FnOnce(&mut PgConnection) -> std::result::Result<(), bulk::BulkError>) {
+    // One connection, and no COPY.
+    if !database::has_connections() {
+        return;
+    }
     let (_db, mut conn) = database::TestDb::with(TABLE);
     if let Err(error) = example(&mut conn) {
         panic!("{error}");
