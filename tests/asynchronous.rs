@@ -73,13 +73,17 @@ async fn calls_without_the_migrations_say_so() {
     let mut conn = db.connect_async().await;
     let events = [NewSensorEvent::new(chrono::Utc::now(), "hall", "sensor", SensorType::MOTION, "on")];
     let upsert = bulk::upsert_events(&events, Repeats::LastWins).unwrap();
+    // Tests that share a database share the schema diesel_timescale.
     for (result, missing) in [
-        (verify().call(&mut conn).await.map(|_| ()), "verify_sensor_events"),
-        (SensorEvent::hypertable().call(&mut conn).await.map(|_| ()).map_err(Error::from), "diesel_timescale"),
-        (upsert.call(&mut conn).await.map(|_| ()), "upsert_sensor_events"),
+        (verify().call(&mut conn).await.map(|_| ()), &["verify_sensor_events"][..]),
+        (
+            SensorEvent::hypertable().call(&mut conn).await.map(|_| ()).map_err(Error::from),
+            &["diesel_timescale", "sensor_events"],
+        ),
+        (upsert.call(&mut conn).await.map(|_| ()), &["upsert_sensor_events"]),
     ] {
         let error = result.unwrap_err();
-        assert!(matches!(&error, Error::NotMigrated { name, .. } if name == missing), "{error:?}");
+        assert!(matches!(&error, Error::NotMigrated { name, .. } if missing.contains(&name.as_str())), "{error:?}");
     }
 }
 

@@ -197,6 +197,8 @@ fn functions_that_diesels_harness_has_reverted_are_installed_again() {
 async fn an_application_on_diesel_async_runs_its_migrations_the_same_way() {
     use diesel_timescale::asynchronous;
 
+    // Tests that share a database share the schema.
+    needs!(TwoConnections);
     let (db, conn) = TestDb::new();
     drop(conn);
     assert!(!asynchronous::migrations::install(db.connect_async().await).await.unwrap().is_empty());
