@@ -62,7 +62,7 @@ declare -A commands=(
 # family PID: it and its children, which have process groups of their own.
 family() {
   local children=
-  { children=$(<"/proc/$1/task/$1/children"); } 2>/dev/null || true
+  { read -r children <"/proc/$1/task/$1/children"; } 2>/dev/null || true
   echo "$1 $children"
 }
 

@@ -36,7 +36,8 @@ install_build_tools() {
 # The moment a process started: together with the pid it names one process.
 started_at() {
   local stat
-  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+  # Not $(<…), which ends the shell where there is no such file.
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
   read -ra stat <<<"${stat##*) }" # from the third field on: the state
   [[ ${stat[0]} != Z ]] && echo "${stat[19]}"
 }
