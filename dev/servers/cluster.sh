@@ -21,7 +21,8 @@ ports() {
 
 node_port() { echo $((first_node_port + ${1#node} - 1)); }
 rest_port() { echo $((first_rest_port + ${1#node} - 1)); }
-url() { echo "postgres://postgres@127.0.0.1:$1/postgres?sslmode=disable"; }
+# HAProxy may accept a connection and lose the leader before it has led there: only the client ends that wait.
+url() { echo "postgres://postgres@127.0.0.1:$1/postgres?sslmode=disable&connect_timeout=5"; }
 
 # answers NODE PATH: whether Patroni's REST says yes to it within a second.
 answers() {
@@ -59,30 +60,20 @@ declare -A commands=(
   [etcd]=/opt/etcd [haproxy]=/opt/haproxy [pgbouncer]=/usr/sbin/pgbouncer
 )
 
-# family PID: it and its children, which have process groups of their own.
-family() {
-  local children=
-  { read -r children <"/proc/$1/task/$1/children"; } 2>/dev/null || true
-  echo "$1 $children"
-}
-
-# kill_postgres NODE SIGNAL: the postmaster is stopped first, so that it starts nothing meanwhile.
 kill_postgres() {
   local postmaster
   { read -r postmaster <"$root$data/$1/postmaster.pid"; } 2>/dev/null || return 0
   [[ $(readlink "/proc/$postmaster/exe") == */bin/postgres ]] || return 0
-  kill -STOP "$postmaster" 2>/dev/null || return 0
-  # shellcheck disable=SC2046
-  kill "-$2" $(family "$postmaster") 2>/dev/null || true
+  kill_family "$postmaster" "$2"
 }
 
+# kill_all NAME SIGNAL: of a node, Patroni is stopped first, so that it does not start PostgreSQL again.
 kill_all() {
   local pid
   if alive "$1"; then
     kill -STOP "$pid"
     [[ $1 != node* ]] || kill_postgres "$1" "$2"
-    # shellcheck disable=SC2046
-    kill "-$2" $(family "$pid") 2>/dev/null || true
+    kill_family "$pid" "$2"
     [[ $2 != KILL ]] || rm -f "$dir/$1.run"
   elif [[ $1 == node* ]]; then
     kill_postgres "$1" "$2"
@@ -183,6 +174,8 @@ global
 defaults
   mode tcp
   timeout connect 2s
+  retries 1
+  option redispatch
   timeout client 1h
   timeout server 1h
   timeout check 1s

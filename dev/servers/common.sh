@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# What dev/db and dev/cluster share. Needs `state`, the folder of what they make, and `log`, the file for the output
+# What dev/db, dev/server and dev/cluster share. Needs `state`, the folder of what they make, and `log`, the file for the output
 # of what they run.
 
 say() { printf 'dev/%s: %s\n' "${0##*/}" "$*" >&2; }
@@ -71,3 +71,16 @@ lock() {
   flock -n 9 || { say "waiting for another dev/${0##*/} ..."; flock 9; }
 }
 
+# family PID: it and its children, which have process groups of their own.
+family() {
+  local children=
+  { read -r children <"/proc/$1/task/$1/children"; } 2>/dev/null || true
+  echo "$1 $children"
+}
+
+# kill_family PID SIGNAL: it is stopped first, so that it starts nothing meanwhile.
+kill_family() {
+  kill -STOP "$1" 2>/dev/null || return 0
+  # shellcheck disable=SC2046
+  kill "-$2" $(family "$1") 2>/dev/null || true
+}

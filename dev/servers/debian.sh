@@ -101,3 +101,11 @@ serve() {
 }
 
 ready() { pg_ready "$1/root/$data"; }
+
+# For dev/server.
+own_servers() {
+  outside=$1/root own=/var/lib/postgresql/own
+  as_own=("${as_postgres[@]}" "$outside")
+}
+program() { "${as_own[@]}" "$@"; }
+chown_own() { "${as_root[@]}" "$outside" chown postgres:postgres "$own"; }
