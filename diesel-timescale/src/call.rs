@@ -247,8 +247,20 @@ macro_rules! push_argument {
     };
 }
 
+/// The error of a call: this crate's, unless another one is named.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! call_error {
+    () => {
+        $crate::Error
+    };
+    ($error:path) => {
+        $error
+    };
+}
+
 /// Declares the call of one SQL function: a struct with a field for each argument, in order, its SQL before and after
-/// the arguments, and the feature that it requires of the server.
+/// the arguments, the feature that it requires of the server, and its error where that is not this crate's.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! function_call {
@@ -257,7 +269,7 @@ macro_rules! function_call {
         $visibility:vis $call:ident { $($field:ident: $type:ty = $sql_type:ident),* $(,)? },
         $before:literal, $after:literal,
         $columns:ty => $row:ty => $output:ty, $finish:expr
-        $(, requires $feature:ident)? $(, non_transactional $name:literal)? $(,)?
+        $(, requires $feature:ident)? $(, non_transactional $name:literal)? $(, error $error:path)? $(,)?
     ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, ::diesel::query_builder::QueryId)]
@@ -270,7 +282,7 @@ macro_rules! function_call {
             type SqlType = $columns;
             type Row = $row;
             type Output = $output;
-            type Error = $crate::Error;
+            type Error = $crate::call_error!($($error)?);
 
             $(const REQUIRES: Option<$crate::Feature> = Some($crate::Feature::$feature);)?
             $(const NON_TRANSACTIONAL: Option<&'static str> = Some($name);)?
@@ -291,8 +303,8 @@ macro_rules! function_call {
                 Ok(())
             }
 
-            fn output(rows: Vec<Self::Row>) -> $crate::Result<Self::Output> {
-                let finish: fn(Vec<$row>) -> $crate::Result<$output> = $finish;
+            fn output(rows: Vec<Self::Row>) -> ::std::result::Result<Self::Output, Self::Error> {
+                let finish: fn(Vec<$row>) -> ::std::result::Result<$output, Self::Error> = $finish;
                 finish(rows)
             }
         }
