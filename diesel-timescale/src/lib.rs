@@ -20,6 +20,7 @@ mod continuous_aggregate;
 mod error;
 mod extension;
 mod feature;
+mod function_call;
 mod functions;
 mod gapfill;
 mod hypertable;
