@@ -88,7 +88,7 @@ function_call! {
 /// The index and the values stay. Dropping the table without it would leave the function behind.
 ///
 /// # Errors
-/// [`Error::Database`](crate::Error::Database) if the caller does not own the table.
+/// [`Error::Database`] if the caller does not own the table.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
