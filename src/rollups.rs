@@ -1,4 +1,4 @@
-//! Ready aggregates for occupancy: to set up with one call, and to query like anything else.
+//! Ready aggregates of events and predictions: views that one call creates.
 //!
 //! | view | one row for each | set-up |
 //! |---|---|---|

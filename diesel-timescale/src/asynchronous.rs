@@ -1,4 +1,4 @@
-//! The same calls on diesel-async connections, under the same names.
+//! The same calls on diesel-async connections.
 //!
 //! | sync | async |
 //! |---|---|
