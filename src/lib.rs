@@ -16,6 +16,9 @@ pub mod rights {}
 #[allow(missing_docs, reason = "the comments in the database are its documentation")]
 pub mod schema;
 
+#[cfg(all(feature = "testing", any(feature = "sync", feature = "async")))]
+pub mod testing;
+
 mod call;
 mod change;
 mod changes;
