@@ -157,7 +157,7 @@ impl TestDb {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         if !facts().is_single {
             let database = TestDatabase::create(setup).unwrap();
-            let name = database.url().rsplit('/').next().unwrap().to_owned();
+            let name = Url::parse(database.url()).unwrap().path()[1..].to_owned();
             let db = Self { name, database: Some(database) };
             let conn = db.connect();
             return (db, conn);
