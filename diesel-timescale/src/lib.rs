@@ -11,6 +11,8 @@ pub mod microseconds;
 pub mod migrations;
 pub mod prelude;
 pub mod references;
+#[cfg(all(feature = "testing", any(feature = "sync", feature = "async")))]
+pub mod testing;
 pub mod transaction;
 
 mod buckets;
