@@ -29,7 +29,7 @@ fn home() -> (TestDb, PgConnection, PgConnection, Vec<SensorEventKey>) {
     let (db, mut primary) = TestDb::ready();
     let rows: Vec<_> = (0..400)
         .map(|n: i64| {
-            let state = if n * n % 3 == 0 { "on" } else { "off" };
+            let state = if n / 6 % 3 == 0 { "on" } else { "off" };
             let at = start() + TimeDelta::minutes(n * 25);
             NewSensorEvent::new(at, ["office", "kitchen"][n as usize % 2], format!("sensor.{}", n % 6), SensorType::MOTION, state)
                 .with_numeric_value(n as f64)
