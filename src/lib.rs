@@ -4,6 +4,8 @@
 
 #[cfg(feature = "async")]
 pub mod asynchronous;
+#[doc = include_str!("beyond_one_machine.md")]
+pub mod beyond_one_machine {}
 pub mod bulk;
 pub mod legacy_import;
 pub mod migrations;

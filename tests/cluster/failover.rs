@@ -37,7 +37,9 @@ fn write(writer: usize, url: &Url, stop: &AtomicBool, confirmed: &AtomicU32) -> 
     while !stop.load(Ordering::Relaxed) {
         let rows: Vec<_> = (written.rows..written.rows + BATCH).map(|n| row(writer, n)).collect();
         let result = match &mut conn {
-            Some(conn) => bulk::upsert_events(&rows, Repeats::Error).unwrap().call(conn).map_err(|error| error.to_string()),
+            Some(conn) => {
+                bulk::upsert_events(&rows, Repeats::Error).unwrap().call(conn).map_err(|error| error.to_string())
+            }
             None => match PgConnection::establish(url.as_str()) {
                 Ok(new) => {
                     conn = Some(new);

@@ -65,7 +65,8 @@ fn a_wait_ends_where_the_next_record_begins_on_a_new_page() {
     let mut met = 0;
     for round in 0..2_000 {
         // Fill up to the end of the page; whatever others write meanwhile only costs rounds.
-        let left: i64 = value(&mut primary, "SELECT 8192 - (pg_current_wal_insert_lsn() - '0/0') % 8192").parse().unwrap();
+        let left: i64 =
+            value(&mut primary, "SELECT 8192 - (pg_current_wal_insert_lsn() - '0/0') % 8192").parse().unwrap();
         let length = (left - 60 - i64::from(round % 40)).max(0);
         sql(&mut primary, &format!("SELECT pg_logical_emit_message(false, '', repeat('x', {length}), true)"));
         let is_met = value(&mut primary, "SELECT (pg_current_wal_insert_lsn() - '0/0') % 8192 IN (24, 40)") == "true";
@@ -90,7 +91,9 @@ fn a_wait_has_a_limit_and_is_refused_in_a_transaction() {
     for conn in [&mut primary, &mut replica] {
         let started = Instant::now();
         let error = wait_for(future, limit).call(conn).unwrap_err();
-        assert!(matches!(&error, Error::NotReplayed { position, reached: Some(_), .. } if position == "FFFFFF/FFFFFFFF"));
+        assert!(
+            matches!(&error, Error::NotReplayed { position, reached: Some(_), .. } if position == "FFFFFF/FFFFFFFF")
+        );
         assert!(started.elapsed() >= limit && started.elapsed() < limit * 10);
         let error = conn.transaction(|conn| wait_for(PgLsn(0), limit).call(conn)).unwrap_err();
         assert!(matches!(error, Error::InsideTransaction { .. }), "{error}");

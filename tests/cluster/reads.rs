@@ -31,9 +31,15 @@ fn home() -> (TestDb, PgConnection, PgConnection, Vec<SensorEventKey>) {
         .map(|n: i64| {
             let state = if n / 6 % 3 == 0 { "on" } else { "off" };
             let at = start() + TimeDelta::minutes(n * 25);
-            NewSensorEvent::new(at, ["office", "kitchen"][n as usize % 2], format!("sensor.{}", n % 6), SensorType::MOTION, state)
-                .with_numeric_value(n as f64)
-                .with_confidence_score((n % 11) as f64 / 10.0)
+            NewSensorEvent::new(
+                at,
+                ["office", "kitchen"][n as usize % 2],
+                format!("sensor.{}", n % 6),
+                SensorType::MOTION,
+                state,
+            )
+            .with_numeric_value(n as f64)
+            .with_confidence_score((n % 11) as f64 / 10.0)
         })
         .collect();
     bulk::upsert_events(&rows, Repeats::Error).unwrap().call(&mut primary).unwrap();
@@ -93,15 +99,40 @@ fn every_read_gives_the_same_on_a_replica() {
     same!(p, r, SensorEvent, SensorEvent::within(range()).order(oldest_first()));
     same!(p, r, SensorEvent, SensorEvent::state_changes("office", range()).order(oldest_first()));
     same!(p, r, SensorEvent, queries::state_changes(SensorEvent::within(range())).order(oldest_first()));
-    same!(p, r, queries::TransitionSequence, queries::sequences(office(), TimeDelta::hours(3), 2).order(queries::transition_sequences::number));
+    same!(
+        p,
+        r,
+        queries::TransitionSequence,
+        queries::sequences(office(), TimeDelta::hours(3), 2).order(queries::transition_sequences::number)
+    );
     same!(p, r, SensorEvent, SensorEvent::latest_per_sensor(range()));
     same!(p, r, SensorEvent, SensorEvent::latest_for_sensors(sensors));
     same!(p, r, SensorEvent, SensorEvent::latest_for_sensors(sensors).as_of(start() + TimeDelta::days(2)));
     same!(p, r, (DateTime<Utc>, f64), SensorEvent::series("sensor.1", range()));
-    same!(p, r, queries::RoomSummary, queries::summarize_rooms(SensorEvent::within(range())).order(queries::room_summaries::room_id));
-    same!(p, r, queries::SensorEfficiency, queries::sensor_efficiency(office()).order(queries::sensor_efficiencies::sensor_id));
-    same!(p, r, queries::TemporalPattern, queries::by_hour_of_day(office(), "Europe/Berlin").order(queries::temporal_patterns::part));
-    same!(p, r, queries::TemporalPattern, queries::by_day_of_week(office(), "Europe/Berlin").order(queries::temporal_patterns::part));
+    same!(
+        p,
+        r,
+        queries::RoomSummary,
+        queries::summarize_rooms(SensorEvent::within(range())).order(queries::room_summaries::room_id)
+    );
+    same!(
+        p,
+        r,
+        queries::SensorEfficiency,
+        queries::sensor_efficiency(office()).order(queries::sensor_efficiencies::sensor_id)
+    );
+    same!(
+        p,
+        r,
+        queries::TemporalPattern,
+        queries::by_hour_of_day(office(), "Europe/Berlin").order(queries::temporal_patterns::part)
+    );
+    same!(
+        p,
+        r,
+        queries::TemporalPattern,
+        queries::by_day_of_week(office(), "Europe/Berlin").order(queries::temporal_patterns::part)
+    );
     same!(p, r, SensorEvent, SensorEvent::query().find((middle.id(), middle.timestamp())));
     same!(p, r, SensorEvent, SensorEvent::by_keys(&keys[10..30]).order(oldest_first()));
     same!(p, r, Option<SensorEvent>, SensorEvent::find_in_order(&keys[10..30]));
@@ -109,13 +140,23 @@ fn every_read_gives_the_same_on_a_replica() {
     same!(p, r, Prediction, Prediction::in_room("office", range()).order(predictions::id));
     same!(p, r, Prediction, Prediction::pending(range()).order(predictions::id));
     let predicted: Vec<Prediction> = Prediction::within(range()).order(predictions::id).load(p).unwrap();
-    same!(p, r, (Prediction, Option<SensorEvent>), queries::with_events(Prediction::within(range()).order(predictions::id)));
+    same!(
+        p,
+        r,
+        (Prediction, Option<SensorEvent>),
+        queries::with_events(Prediction::within(range()).order(predictions::id))
+    );
     same!(p, r, Option<SensorEvent>, Prediction::triggering_events(&predicted));
     let events: Vec<SensorEvent> = SensorEvent::within(range()).load(p).unwrap();
     same!(p, r, Prediction, Prediction::triggered_by(&events));
     sql(p, "UPDATE predictions SET validation_timestamp = now(), is_accurate = true, accuracy_minutes = 1");
     let r = &mut self::replica(&_db, p);
-    same!(p, r, queries::ModelAccuracy, queries::accuracy(Prediction::within(range())).order(queries::model_accuracies::model_type));
+    same!(
+        p,
+        r,
+        queries::ModelAccuracy,
+        queries::accuracy(Prediction::within(range())).order(queries::model_accuracies::model_type)
+    );
 
     // What the table of the module's documentation lists is here.
     let here = include_str!("reads.rs");
@@ -151,7 +192,14 @@ fn every_view_of_the_catalog_gives_the_same_on_a_replica() {
         )+ };
     }
     same_view!(
-        Hypertable, Dimension, Chunk, Job, JobStats, JobError, ContinuousAggregate, HypertableColumnstoreSettings,
+        Hypertable,
+        Dimension,
+        Chunk,
+        Job,
+        JobStats,
+        JobError,
+        ContinuousAggregate,
+        HypertableColumnstoreSettings,
         ChunkColumnstoreSettings
     );
     assert!(!sorted(load::<catalog::Chunk, _, _>(catalog::Chunk::query(), &mut replica)).is_empty());
@@ -184,7 +232,8 @@ fn what_writes_is_refused_on_a_replica_and_finished_migrations_are_not() {
     let (_db, mut primary, mut replica, _) = home();
     let row = NewSensorEvent::new(start(), "attic", "sensor.9", SensorType::MOTION, "on");
     let error = bulk::upsert_events(&[row], Repeats::Error).unwrap().call(&mut replica).unwrap_err();
-    let read_only = |error: &DieselError| matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _));
+    let read_only =
+        |error: &DieselError| matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _));
     let occupancy_models::Error::Database(error) = error else { panic!("{error:?}") };
     assert!(read_only(&error), "{error}");
     let error = diesel::delete(sensor_events::table).execute(&mut replica).unwrap_err();

@@ -11,7 +11,7 @@ use occupancy_models::{
 use url::Url;
 
 use crate::server::OwnServer;
-use crate::support::{Needs, has_quietly, sql, sql_error, value};
+use crate::support::{Needs, has_quietly, sql, value};
 
 type Row = (Prediction, Option<SensorEvent>);
 
@@ -60,7 +60,8 @@ fn assert_is_whole(conn: &mut PgConnection, expected: &(Vec<SensorEvent>, Vec<Ro
     assert_eq!(verify().allow_plain_table().call(conn).unwrap(), []);
     let row = NewSensorEvent::new(chrono::Utc::now(), "office", "sensor.new", SensorType::MOTION, "on");
     bulk::upsert_events(&[row], Repeats::Error).unwrap().call(conn).unwrap();
-    let newest: i64 = sensor_events::table.select(sensor_events::id).order(sensor_events::id.desc()).first(conn).unwrap();
+    let newest: i64 =
+        sensor_events::table.select(sensor_events::id).order(sensor_events::id.desc()).first(conn).unwrap();
     assert!(newest > expected.0.last().unwrap().id, "an id was handed out again");
     let referenced = expected.1[0].0.triggering_event_id.unwrap();
     diesel::delete(sensor_events::table.filter(sensor_events::id.eq(referenced))).execute(conn).unwrap();
@@ -116,8 +117,13 @@ fn data_alone_restores_into_a_migrated_database() {
     let file = format!("/tmp/{}", server.name());
     let dump = |exclude_events: bool| {
         let mut arguments = vec![
-            "--data-only", "--format=custom", "--file", &file, "--exclude-schema=_timescaledb_*",
-            "--exclude-table=*_migrations", "original",
+            "--data-only",
+            "--format=custom",
+            "--file",
+            &file,
+            "--exclude-schema=_timescaledb_*",
+            "--exclude-table=*.*_migrations",
+            "original",
         ];
         if exclude_events {
             arguments.push("--exclude-table-data=sensor_events");
@@ -141,7 +147,11 @@ fn data_alone_restores_into_a_migrated_database() {
 
     let mut conn = migrated(&server, "copied");
     let csv = format!("{file}.csv");
-    run(&server, "psql", &["--dbname=original", "--command", &format!("COPY (SELECT * FROM sensor_events) TO '{csv}'")]);
+    run(
+        &server,
+        "psql",
+        &["--dbname=original", "--command", &format!("COPY (SELECT * FROM sensor_events) TO '{csv}'")],
+    );
     run(&server, "psql", &["--dbname=copied", "--command", &format!("COPY sensor_events FROM '{csv}'")]);
     dump(true);
     restore("copied");
@@ -158,13 +168,8 @@ fn plain_tables_replicate_and_what_is_missing_is_found() {
     let mut subscriber = migrated(&server, "subscriber");
     let from: Url = server.url("publisher");
     // Every table of the schema, with those that only get locked or marked. (In one cluster the slot is made first.)
-    sql(
-        &mut publisher,
-        "CREATE PUBLICATION everything FOR TABLES IN SCHEMA public;
-         SELECT pg_create_logical_replication_slot('everything', 'pgoutput')",
-    );
-    let refused = sql_error(&mut publisher, "ALTER PUBLICATION everything ADD TABLE no_such_table");
-    assert!(refused.contains("no_such_table"), "{refused}");
+    sql(&mut publisher, "CREATE PUBLICATION everything FOR TABLES IN SCHEMA public");
+    sql(&mut publisher, "SELECT pg_create_logical_replication_slot('everything', 'pgoutput')");
     sql(&mut subscriber, "TRUNCATE occupancy_models_migrations");
     sql(
         &mut subscriber,
@@ -191,6 +196,9 @@ fn plain_tables_replicate_and_what_is_missing_is_found() {
     } else {
         assert_eq!(content(&mut subscriber), content(&mut publisher));
     }
-    sql(&mut subscriber, "ALTER SUBSCRIPTION everything DISABLE; ALTER SUBSCRIPTION everything SET (slot_name = NONE); DROP SUBSCRIPTION everything");
+    sql(
+        &mut subscriber,
+        "ALTER SUBSCRIPTION everything DISABLE; ALTER SUBSCRIPTION everything SET (slot_name = NONE); DROP SUBSCRIPTION everything",
+    );
     drop((publisher, subscriber));
 }

@@ -59,7 +59,11 @@ fn kills_leave_every_acknowledged_batch_whole_and_no_other_half() {
                 acknowledged += 1;
             } else {
                 assert!(found == 0 || found == rows, "batch {number}: {found} of {rows} rows");
-                if found == rows { whole += 1 } else { absent += 1 }
+                if found == rows {
+                    whole += 1
+                } else {
+                    absent += 1
+                }
                 pending.push((number, rows));
             }
             expected += found;

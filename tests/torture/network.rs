@@ -19,24 +19,28 @@ const SIZES: [usize; 2] = [3, 600];
 /// After this a client with a clock gives the connection up.
 const PATIENCE: Duration = Duration::from_millis(400);
 
-/// Every fault at every byte of an exchange, in random order; `bytes` as an exchange without a fault had them.
+/// Every fault at every byte of an exchange, in random order; `bytes` as an exchange without a fault had them. Those of
+/// the small batch, which are fewer, take turns with those of the large one.
 fn faults(rounds: &mut Rounds, kinds: &[Kind], bytes: [[usize; 2]; 2]) -> Vec<(usize, Fault)> {
-    let mut faults = Vec::new();
-    for (rows, [to_server, to_client]) in SIZES.into_iter().zip(bytes) {
+    let mut parts = SIZES.into_iter().zip(bytes).map(|(rows, [to_server, to_client])| {
+        let mut part = Vec::new();
         for (direction, bytes) in [(Direction::ToServer, to_server), (Direction::ToClient, to_client)] {
             for after in 0..bytes {
-                faults.extend(kinds.iter().map(|&kind| (rows, Fault { kind, direction, after })));
+                part.extend(kinds.iter().map(|&kind| (rows, Fault { kind, direction, after })));
             }
         }
-    }
-    faults.shuffle(&mut rounds.random);
-    faults
+        part.shuffle(&mut rounds.random);
+        part
+    });
+    let (small, mut large) = (parts.next().unwrap(), parts.next().unwrap());
+    let rest = large.split_off(small.len().min(large.len()));
+    small.into_iter().zip(large).flat_map(|(small, large)| [small, large]).chain(rest).collect()
 }
 
 /// Whatever the server still holds for a client that it never hears of again ends by these.
 fn with_timeouts(url: &Url) -> Url {
     let mut url = url.clone();
-    let options = "-cstatement_timeout=1s%20-cidle_in_transaction_session_timeout=1s";
+    let options = "-cstatement_timeout%3D1s%20-cidle_in_transaction_session_timeout%3D1s";
     let query = url.query().map_or(format!("options={options}"), |query| format!("{query}&options={options}"));
     url.set_query(Some(&query));
     url

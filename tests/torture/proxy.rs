@@ -48,7 +48,8 @@ impl Proxy {
     pub fn to(server: &Url) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = Arc::new(State { fault: Mutex::new(None), bytes: Default::default(), stop: AtomicBool::new(false) });
+        let state =
+            Arc::new(State { fault: Mutex::new(None), bytes: Default::default(), stop: AtomicBool::new(false) });
         let server = (server.host_str().unwrap().to_owned(), server.port().unwrap());
         let shared = state.clone();
         std::thread::spawn(move || {

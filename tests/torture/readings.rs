@@ -35,8 +35,11 @@ pub fn create(conn: &mut PgConnection) {
          );
          CREATE INDEX ON readings (batch)",
     );
-    if value(conn, "SELECT to_regproc('create_hypertable')") != "" {
-        sql(conn, "SELECT create_hypertable('readings', by_range('at', interval '1 day'), create_default_indexes => false)");
+    if value(conn, "SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'") == "1" {
+        sql(
+            conn,
+            "SELECT create_hypertable('readings', by_range('at', interval '1 day'), create_default_indexes => false)",
+        );
     }
 }
 
@@ -67,7 +70,11 @@ pub fn stored(conn: &mut PgConnection, number: i64) -> usize {
         .load(conn)
         .unwrap();
     for (n, (sensor, value)) in rows.iter().enumerate() {
-        assert_eq!((sensor, *value), (&format!("sensor.{number}"), (number * 1_000 + n as i64) as f64), "batch {number}");
+        assert_eq!(
+            (sensor, *value),
+            (&format!("sensor.{number}"), (number * 1_000 + n as i64) as f64),
+            "batch {number}"
+        );
     }
     rows.len()
 }

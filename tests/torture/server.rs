@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use diesel::prelude::*;
 use url::Url;
 
-use crate::support::{has_quietly, sql, Needs};
+use crate::support::{Needs, has_quietly, sql};
 
 /// A server that may be killed; gone when this is dropped.
 pub struct OwnServer {
@@ -86,7 +86,10 @@ impl OwnServer {
         sql(&mut self.connect("postgres"), &format!("CREATE DATABASE {name} TEMPLATE template0"));
         let mut conn = self.connect(name);
         if has_quietly(Needs::Timescale) {
-            sql(&mut conn, "SET client_min_messages TO warning; CREATE EXTENSION timescaledb; RESET client_min_messages");
+            sql(
+                &mut conn,
+                "SET client_min_messages TO warning; CREATE EXTENSION timescaledb; RESET client_min_messages",
+            );
         }
         conn
     }
