@@ -121,6 +121,8 @@ pub struct Server {
     pub edition: Option<Edition>,
     /// The release of TimescaleDB that `CREATE EXTENSION` would give; `None` on plain PostgreSQL.
     pub available: Option<TimescaleVersion>,
+    /// The release of the extension `timescaledb_toolkit` in this database; `None` where it is not created.
+    pub toolkit: Option<TimescaleVersion>,
 }
 
 impl Server {
@@ -159,7 +161,7 @@ impl fmt::Display for Server {
 pub struct ServerQuery;
 
 impl Statement for ServerQuery {
-    type SqlType = (Integer, Nullable<Text>, Nullable<Text>, Nullable<Text>);
+    type SqlType = (Integer, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>);
     type Row = Server;
     type Output = Server;
     type Error = Error;
@@ -170,7 +172,8 @@ impl Statement for ServerQuery {
                  current_setting('server_version_num')::int, \
                  (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), \
                  current_setting('timescaledb.license', true), \
-                 (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb')",
+                 (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'), \
+                 (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb_toolkit')",
         );
         Ok(())
     }
