@@ -32,10 +32,10 @@ use crate::function_call;
 /// assert!(matches!(refused, Error::DirectCompress { .. }));
 ///
 /// conn.batch_execute("ALTER TABLE readings DROP CONSTRAINT readings_pkey")?;
-/// conn.transaction(|conn| {
+/// conn.transaction::<_, Error, _>(|conn| {
 ///     compress_directly(readings::table).call(conn)?;
-///     // … inserts …
-/// #   diesel_timescale::Result::Ok(())
+///     // Inserts.
+///     Ok(())
 /// })?;
 /// # Ok(()) }) }
 /// ```
