@@ -1,4 +1,4 @@
-//! Features: what not every edition and release of TimescaleDB can do.
+//! Features that depend on the edition and release of TimescaleDB.
 
 use std::fmt;
 
@@ -30,7 +30,8 @@ macro_rules! features {
         /// Something that not every edition and release of TimescaleDB can do; the [`tour`](crate::tour) lists them.
         ///
         /// Source: TimescaleDB's comparison of its editions, its changelog, and what the servers themselves refuse.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+        #[serde(rename_all = "snake_case")]
         #[non_exhaustive]
         pub enum Feature {
             $( $(#[$doc])* $feature, )+
