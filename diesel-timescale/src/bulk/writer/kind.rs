@@ -1,0 +1,99 @@
+//! What a writer knows of its rows.
+
+use diesel::Insertable;
+use diesel::pg::Pg;
+use diesel::query_builder::QueryFragment;
+use diesel::query_source::Table;
+use diesel::sql_types::SqlType;
+use foldhash::fast::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
+use super::lane::Taken;
+use super::options::{Options, Sent};
+use crate::bulk::batch::{Batch, Layout, ValidateFn};
+use crate::bulk::error::BulkError;
+use crate::bulk::run::Target;
+use crate::bulk::settings::Settings;
+use crate::bulk::validation::Problems;
+use crate::bulk::values::{RowValues, Values};
+use crate::bulk::work::Work;
+
+type ReadFn<R> = fn(&Layout, R, &mut RowValues, &mut Problems) -> Result<(), BulkError>;
+
+/// Takes rows apart, and chooses the way of each.
+pub(super) struct Kind<R> {
+    pub(super) layout: Layout,
+    pub(super) target: Target,
+    pub(super) settings: Settings,
+    key: Vec<usize>,
+    read: ReadFn<R>,
+    validate: Option<ValidateFn<R>>,
+    hasher: RandomState,
+}
+
+impl<R> Kind<R> {
+    /// Takes apart what the caller has chosen.
+    pub(super) fn of<Tab>(work: Work<Sent<R>, Tab>) -> Result<(Options<R>, Self), BulkError>
+    where
+        R: Insertable<Tab, Values: Values<Tab>>,
+        Tab: Table<SqlType: SqlType> + Default,
+        Tab::FromClause: QueryFragment<Pg>,
+    {
+        let layout = Layout::of::<R, Tab>();
+        let kind = Self {
+            key: layout.indexes(&work.settings.key),
+            layout,
+            target: Work::<Sent<R>, Tab>::target()?,
+            settings: work.settings,
+            read: Layout::read::<R, Tab>,
+            validate: work.validate,
+            hasher: RandomState::default(),
+        };
+        Ok((work.source.options, kind))
+    }
+
+    /// Takes a row apart, after it was checked.
+    pub(super) fn read(&self, row: &R) -> Result<RowValues, BulkError>
+    where
+        R: Clone,
+    {
+        let mut problems = Problems::default();
+        if let Some(validate) = self.validate {
+            validate(row, &mut problems);
+        }
+        let mut values = RowValues::new();
+        (self.read)(&self.layout, row.clone(), &mut values, &mut problems)?;
+        problems.finish()?;
+        Ok(values)
+    }
+
+    /// How much a row counts: its size, twice what is sent, and what is kept for each column.
+    pub(super) fn bytes(values: &RowValues) -> usize {
+        let sent: usize = values.collector.binds.iter().flatten().map(Vec::len).sum();
+        size_of::<Taken<R>>() + 2 * sent + values.collector.binds.len() * (size_of::<usize>() + size_of::<bool>())
+    }
+
+    /// The columns of the key among these, by what the database says of each column of the key.
+    pub(super) fn exact_columns(&self, exact: &[bool]) -> Vec<usize> {
+        self.key.iter().zip(exact).filter(|(_, exact)| **exact).map(|(index, _)| *index).collect()
+    }
+
+    /// A number that is the same for rows with the same values in these columns.
+    pub(super) fn hash(&self, columns: &[usize], values: &RowValues) -> u64 {
+        self.hash_of(columns.iter().map(|index| values.collector.binds.get(*index)?.as_deref()))
+    }
+
+    /// The same of a row of a batch.
+    pub(super) fn hash_in(&self, columns: &[usize], batch: &Batch, row: usize) -> u64 {
+        self.hash_of(columns.iter().map(|index| batch.columns[*index].bytes.get(row)))
+    }
+
+    fn hash_of<'v>(&self, values: impl Iterator<Item = Option<&'v [u8]>>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        for value in values {
+            hasher.write_usize(value.map_or(usize::MAX, <[u8]>::len));
+            hasher.write(value.unwrap_or_default());
+        }
+        hasher.finish()
+    }
+}
