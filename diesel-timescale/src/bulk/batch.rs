@@ -5,7 +5,7 @@ use diesel::Insertable;
 use super::bytes::ColumnBytes;
 use super::check;
 use super::error::BulkError;
-use super::validation::{InvalidRows, Problem, Problems};
+use super::validation::{InvalidRows, Violation, Violations};
 use super::values::{ColumnInfo, ColumnValues, RowValues, Values};
 
 /// A column of a batch.
@@ -54,7 +54,7 @@ impl Layout {
         &self,
         row: R,
         values: &mut RowValues,
-        problems: &mut Problems,
+        violations: &mut Violations,
     ) -> Result<(), BulkError>
     where
         R: Insertable<Tab, Values: Values<Tab>>,
@@ -62,7 +62,7 @@ impl Layout {
         values.clear();
         if let Err(error) = row.values().columns().collect(values) {
             let column = self.infos.get(values.collector.binds.len()).map_or("", |info| info.name);
-            problems.push(problems.row, column, Problem::Serialize(error.to_string()));
+            violations.push(violations.row, column, Violation::Serialize(error.to_string()));
             values.collector.binds.resize(self.infos.len(), None);
         } else if values.lookup.calls > self.lookups {
             let custom = self.infos.iter().filter(|info| info.custom.is_some());
@@ -89,7 +89,7 @@ pub(super) struct Batch {
 }
 
 /// Checks one row.
-pub(super) type ValidateFn<R> = fn(&R, &mut Problems);
+pub(super) type ValidateFn<R> = fn(&R, &mut Violations);
 
 impl Batch {
     /// Takes rows apart, and checks them all.
@@ -102,17 +102,17 @@ impl Batch {
     {
         let layout = Layout::of::<R, Tab>();
         let mut batch = Self::empty(&layout, rows.size_hint().0);
-        let mut problems = Problems::default();
+        let mut violations = Violations::default();
         let mut values = RowValues::new();
         for row in rows {
-            problems.row = batch.rows;
+            violations.row = batch.rows;
             if let Some(validate) = validate {
-                validate(&row, &mut problems);
+                validate(&row, &mut violations);
             }
-            layout.read::<R, Tab>(row, &mut values, &mut problems)?;
+            layout.read::<R, Tab>(row, &mut values, &mut violations)?;
             batch.push(&values);
         }
-        batch.finish(problems)?;
+        batch.finish(violations)?;
         Ok(batch)
     }
 
@@ -139,15 +139,15 @@ impl Batch {
         self.rows += 1;
     }
 
-    /// After the last row: checks all values, and tells these problems with the others.
-    pub(super) fn finish(&mut self, mut problems: Problems) -> Result<(), BulkError> {
+    /// After the last row: checks all values, and tells these violations with the others.
+    pub(super) fn finish(&mut self, mut violations: Violations) -> Result<(), BulkError> {
         for column in &mut self.columns {
             if column.has_defaults() {
                 column.defaults.resize(self.rows, false);
             }
-            check::values(column, &mut problems);
+            check::values(column, &mut violations);
         }
-        problems.finish()?;
+        violations.finish()?;
         let Ok(rows) = u32::try_from(self.rows) else {
             return Err(BulkError::TooManyRows { rows: self.rows });
         };
@@ -208,15 +208,15 @@ impl Batch {
 
     /// Refuses all rows without a value in a column.
     pub(super) fn refuse_nulls(&self, column: usize) -> Result<(), InvalidRows> {
-        let mut problems = Problems::default();
+        let mut violations = Violations::default();
         let Column { info, bytes, defaults } = &self.columns[column];
         let is_default = |row: usize| defaults.get(row).copied().unwrap_or(false);
         let nulls = || bytes.iter().enumerate().filter(|(_, value)| value.is_none()).map(|(row, _)| row);
         // What is left to the database has no value only if there is nothing else.
         let has_explicit = nulls().any(|row| !is_default(row));
         for row in nulls().filter(|row| !has_explicit || !is_default(*row)) {
-            problems.push(row, info.name, Problem::Null);
+            violations.push(row, info.name, Violation::Null);
         }
-        problems.finish()
+        violations.finish()
     }
 }

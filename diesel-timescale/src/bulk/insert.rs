@@ -70,7 +70,7 @@ impl<Src: Source, Tab> Insert<Src, Tab> {
     where
         Src::Row: Validate,
     {
-        self.0.validate = Some(|row, problems| row.validate(problems));
+        self.0.validate = Some(|row, violations| row.validate(violations));
         self
     }
 

@@ -107,8 +107,8 @@ pub use source::Streamed;
 #[cfg(feature = "async")]
 pub use upsert::upsert_stream;
 pub use upsert::{Rows, Upsert, upsert};
+pub use validation::{InvalidRow, InvalidRows, Validate, Violation, Violations};
 #[cfg(feature = "async")]
 #[doc(hidden)]
 pub use writer::AsyncWriter;
 pub use writer::{Confirmation, Sent, Writer, WriterError, WriterStatus, writer};
-pub use validation::{InvalidRow, InvalidRows, Problem, Problems, Validate};

@@ -14,11 +14,11 @@ use crate::bulk::batch::{Batch, Layout, ValidateFn};
 use crate::bulk::error::BulkError;
 use crate::bulk::run::Target;
 use crate::bulk::settings::Settings;
-use crate::bulk::validation::Problems;
+use crate::bulk::validation::Violations;
 use crate::bulk::values::{RowValues, Values};
 use crate::bulk::work::Work;
 
-type ReadFn<R> = fn(&Layout, R, &mut RowValues, &mut Problems) -> Result<(), BulkError>;
+type ReadFn<R> = fn(&Layout, R, &mut RowValues, &mut Violations) -> Result<(), BulkError>;
 
 /// Takes rows apart, and chooses the way of each.
 pub(super) struct Kind<R> {
@@ -57,13 +57,13 @@ impl<R> Kind<R> {
     where
         R: Clone,
     {
-        let mut problems = Problems::default();
+        let mut violations = Violations::default();
         if let Some(validate) = self.validate {
-            validate(row, &mut problems);
+            validate(row, &mut violations);
         }
         let mut values = RowValues::new();
-        (self.read)(&self.layout, row.clone(), &mut values, &mut problems)?;
-        problems.finish()?;
+        (self.read)(&self.layout, row.clone(), &mut values, &mut violations)?;
+        violations.finish()?;
         Ok(values)
     }
 

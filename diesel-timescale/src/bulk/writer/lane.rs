@@ -9,7 +9,7 @@ use super::confirmation::Confirm;
 use super::kind::Kind;
 use crate::bulk::batch::Batch;
 use crate::bulk::run::Writing;
-use crate::bulk::validation::{InvalidRows, Problems};
+use crate::bulk::validation::{InvalidRows, Violations};
 use crate::bulk::values::RowValues;
 
 /// A row that was taken.
@@ -133,7 +133,7 @@ impl<R> Part<R> {
     /// Checks the values, once.
     pub(super) fn check(&mut self) -> Result<(), crate::bulk::error::BulkError> {
         if !self.is_checked {
-            self.writing.batch.finish(Problems::default())?;
+            self.writing.batch.finish(Violations::default())?;
             self.is_checked = true;
         }
         Ok(())
@@ -164,15 +164,15 @@ impl<R> Part<R> {
 
     /// The rows that are named, each with what is wrong with it; and the others, if there are any.
     pub(super) fn without(mut self, invalid: InvalidRows) -> (Vec<(Taken<R>, InvalidRows)>, Option<Self>) {
-        let mut problems: Vec<Vec<_>> = (0..self.rows.len()).map(|_| Vec::new()).collect();
+        let mut violations: Vec<Vec<_>> = (0..self.rows.len()).map(|_| Vec::new()).collect();
         for mut found in invalid.rows {
-            if let Some(of_row) = problems.get_mut(found.row) {
+            if let Some(of_row) = violations.get_mut(found.row) {
                 found.row = 0;
                 of_row.push(found);
             }
         }
         let (mut refused, mut kept, mut rest) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, (taken, rows)) in std::mem::take(&mut self.rows).into_iter().zip(problems).enumerate() {
+        for (at, (taken, rows)) in std::mem::take(&mut self.rows).into_iter().zip(violations).enumerate() {
             if rows.is_empty() {
                 kept.push(at);
                 rest.push(taken);

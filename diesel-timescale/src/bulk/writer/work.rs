@@ -76,7 +76,9 @@ impl<S: Site, R: Send + 'static> Worker<S, R> {
     /// Writes a part, or takes it apart.
     async fn write(&self, mut part: Part<R>, rest: &mut Vec<Part<R>>) {
         loop {
-            let failure = if self.shared.is_stopped() { Failure::Stopped } else {
+            let failure = if self.shared.is_stopped() {
+                Failure::Stopped
+            } else {
                 match self.attempt(&mut part).await {
                     Ok(report) => return self.stored(part, report, rest),
                     Err(failure) => failure,
