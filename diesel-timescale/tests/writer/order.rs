@@ -26,16 +26,19 @@ fn the_last_row_wins_on_several_connections_that_are_killed() {
     let writer = writer().connections(4).batch_of(40, Duration::from_millis(1)).start(move || pool.get()).unwrap();
     let killer = Killer::of(&db);
     let mut last = vec![None; 50];
-    for version in 0..20_000 {
+    for version in 0.. {
+        if version >= 20_000 && killer.has_killed() {
+            break;
+        }
         let key = rng.random_range(0..50);
         last[key] = Some(f64::from(version));
         let row = Reading { temperature: Some(f64::from(version)), ..Reading::new(key, 0) };
         writer.send(row).unwrap();
     }
     let status = writer.finish().unwrap();
-    let killed = killer.stop();
+    killer.stop();
     assert_balance(&status);
-    assert!(killed > 0 && status.retried > 0, "{killed} killed, {status:?}");
+    assert!(status.retried > 0, "{status:?}");
     let found: Vec<_> = stored(&mut conn).into_iter().map(|row| row.temperature).collect();
     assert!(found == last);
 }

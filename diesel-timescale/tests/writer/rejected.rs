@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use diesel::prelude::*;
 use diesel_timescale::bulk::{self, BulkError, OnDuplicate, Validate, Violation, Violations, WriterError};
 
 use crate::database::{TestDb, has_connections, sql};

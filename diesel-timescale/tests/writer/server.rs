@@ -55,7 +55,7 @@ impl Server {
     fn command(root: &Path, user: &str, programs: &Path, program: &str) -> Command {
         let mut command = Command::new("chroot");
         command.arg(format!("--userspec={user}")).arg(root).arg(programs.join(program));
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/bin").env("LC_ALL", "C");
         command
     }
 

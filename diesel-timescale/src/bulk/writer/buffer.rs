@@ -184,10 +184,11 @@ impl<R> Buffer<R> {
     /// What is next for a connection that has nothing to write.
     pub(super) fn turn(&mut self, lane: usize, now: Duration) -> Turn<R> {
         let may_write = lane == 0 || !self.is_settling;
+        let may_get_rows = !may_write || self.route.is_none() && self.status.waiting > 0;
         let is_closing = self.phase != Phase::Open || !self.senders.is_empty();
         let (batch_rows, batch_bytes, after) = (self.batch_rows, self.batch_bytes, self.batch_after);
         let (phase, lane) = (self.phase, &mut self.lanes[lane]);
-        if phase == Phase::Closed || phase != Phase::Open && lane.queue.is_empty() && may_write {
+        if phase == Phase::Closed || phase != Phase::Open && lane.queue.is_empty() && !may_get_rows {
             return Turn::End;
         }
         let is_full = |first: &Growing<R>| first.batch.rows >= batch_rows || first.bytes >= batch_bytes;
@@ -222,6 +223,7 @@ impl<R> Buffer<R> {
         self.wake_sender();
         if self.status.waiting == 0 {
             self.wake_watchers();
+            self.wake_workers();
         }
     }
 
