@@ -64,14 +64,23 @@ fn the_last_row_wins_also_where_equal_keys_are_not_identical() {
         return;
     }
     let (db, mut conn) = TestDb::with("CREATE TABLE points (x float8 PRIMARY KEY, version int NOT NULL)");
+    sql(
+        &mut conn,
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF NEW.version % 2 = 1 THEN PERFORM pg_sleep(0.02); END IF;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER slow BEFORE INSERT ON points FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
     let way = Way::to(&db);
-    let writer = bulk::writer::<Point>().on_conflict(points::x).connections(4).batch_of(1, Duration::ZERO);
+    let writer = bulk::writer::<Point>().on_conflict(points::x).connections(16).batch_of(1, Duration::ZERO);
     let writer = writer.start(move || way.connect()).unwrap();
-    for version in 0..301 {
+    for version in 0..41 {
         writer.send(Point { x: if version % 2 == 0 { 0.0 } else { -0.0 }, version }).unwrap();
     }
     writer.finish().unwrap();
-    assert_eq!(value(&mut conn, "SELECT string_agg(version::text, ',') FROM points"), "300");
+    assert_eq!(value(&mut conn, "SELECT string_agg(version::text, ',') FROM points"), "40");
 }
 
 /// The server goes on with a statement whose connection is lost: it must not be the last to write.
@@ -91,6 +100,8 @@ fn a_statement_of_a_lost_connection_does_not_bring_an_older_row_back() {
          END $$;
          CREATE TRIGGER slow BEFORE INSERT ON readings FOR EACH ROW EXECUTE FUNCTION slow()",
     );
+    // The chunk is there: making it would let the second one wait for the first.
+    sql(&mut conn, "INSERT INTO readings VALUES ('other', '2026-01-01T00:00:00Z', 0)");
     let mut url = db.url();
     let proxy = Proxy::to(url.host_str().unwrap(), url.port().unwrap());
     url.set_port(Some(proxy.port())).unwrap();
