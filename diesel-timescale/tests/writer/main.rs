@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod buffering;
-#[allow(dead_code, reason = "shared with the tests of bulk writes")]
-#[path = "../bulk/database.rs"]
+#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other tests")]
+#[path = "../support/database.rs"]
 mod database;
 mod failures;
 mod order;

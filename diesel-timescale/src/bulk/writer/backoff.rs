@@ -20,7 +20,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_second() {
-        for tries in 0..100 {
+        for tries in 0_u32..100 {
             let span = Duration::from_millis(20 << tries.saturating_sub(1).min(10)).min(LONGEST);
             let pause = pause(tries);
             assert!(pause <= span && pause >= span / 2, "{tries}: {pause:?}");

@@ -30,7 +30,7 @@ pub(super) enum Phase {
 
 /// What is next for a connection.
 pub(super) enum Turn<R> {
-    Write(Part<R>),
+    Write(Box<Part<R>>),
     /// Nothing is due before this moment.
     Until(Duration),
     /// Nothing is to be done before somebody wakes it.
@@ -200,7 +200,7 @@ impl<R> Buffer<R> {
         match lane.queue.pop_front() {
             Some(growing) => {
                 lane.writing_since = Some(since);
-                Turn::Write(Part::new(&self.kind, growing))
+                Turn::Write(Box::new(Part::new(&self.kind, growing)))
             }
             None => Turn::Sleep,
         }

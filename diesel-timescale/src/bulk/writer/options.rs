@@ -90,9 +90,10 @@ impl<R, Tab> Upsert<Sent<R>, Tab> {
 
     /// How many connections write at the same time, at least one. Default: one.
     ///
-    /// Rows of one key always take the same way, so that the last one sent is the one that is stored. Columns of the key
-    /// that the database compares otherwise than by their bytes (`citext`, `numeric`, floats, `bpchar`, a precision, a
-    /// collation that is not deterministic) do not choose the way; if all of them are so, one connection writes.
+    /// Rows of one key always take the same way, so that the last one sent is the one that is stored: the columns of the
+    /// key choose it, without time if there are others, so that all rows of a device go together. Columns that the
+    /// database compares otherwise than by their bytes (`citext`, `numeric`, floats, `bpchar`, a precision, a collation
+    /// that is not deterministic) have no say; if all of them are so, one connection writes.
     pub fn connections(mut self, connections: usize) -> Self {
         self.options().connections = connections.max(1);
         self

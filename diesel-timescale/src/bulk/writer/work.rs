@@ -65,7 +65,7 @@ impl<S: Site, R: Send + 'static> Worker<S, R> {
         let mut moment = None;
         loop {
             match self.site.until(moment, self.shared.turn(self.lane, moment)).await {
-                Some(Turn::Write(part)) => return Some(part),
+                Some(Turn::Write(part)) => return Some(*part),
                 Some(Turn::End) => return None,
                 Some(Turn::Until(next)) => moment = Some(next),
                 Some(Turn::Sleep) | None => moment = None,
@@ -160,7 +160,7 @@ impl<S: Site, R: Send + 'static> Worker<S, R> {
         }
         if self.shared.with(|buffer| buffer.needs_route()) {
             let facts = part.writing.facts(&mut driver).await?;
-            let columns = self.shared.kind.exact_columns(&facts.key.exact);
+            let columns = self.shared.kind.route(&facts.key.exact);
             self.shared.with(|buffer| buffer.set_route(columns));
         }
         let result = part.writing.write(&mut driver).await;
