@@ -5,6 +5,7 @@ use diesel::Insertable;
 use super::bytes::ColumnBytes;
 use super::check;
 use super::error::BulkError;
+use super::oid;
 use super::validation::{InvalidRows, Problem, Problems};
 use super::values::{ColumnInfo, ColumnValues, RowValues, Values};
 
@@ -107,6 +108,12 @@ impl Batch {
     /// The index of a column by its name.
     pub(super) fn index(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.info.name == name)
+    }
+
+    /// The column of a key whose range bounds a batch: time, if there is one.
+    pub(super) fn range_column(&self, key: &[usize]) -> Option<usize> {
+        let has = |oid: u32| key.iter().copied().find(|index| self.columns[*index].info.oid == oid);
+        oid::RANGES.into_iter().find_map(has)
     }
 
     /// How many rows are written.

@@ -80,6 +80,7 @@ mod oid;
 mod plan;
 mod report;
 mod returning;
+mod row;
 mod run;
 mod settings;
 mod source;
@@ -99,6 +100,7 @@ pub use error::{BatchError, BulkError, NoUniqueIndex};
 pub use insert::{Insert, InsertInto, insert_into};
 pub use report::Report;
 pub use returning::Returning;
+pub use row::Row;
 pub use source::Iter;
 #[cfg(feature = "async")]
 pub use source::Streamed;
