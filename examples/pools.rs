@@ -8,7 +8,7 @@
 
 use chrono::{TimeDelta, Utc};
 use occupancy_models::bulk::{self, Repeats};
-use occupancy_models::query::newest_first;
+use occupancy_models::queries::newest_first;
 use occupancy_models::{NewSensorEvent, SensorEvent, SensorType};
 
 pub type Outcome = Result<usize, Box<dyn std::error::Error>>;

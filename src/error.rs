@@ -23,7 +23,7 @@ pub enum Error {
     Key(#[from] KeyError),
     /// Old tables were not adopted.
     #[error(transparent)]
-    Adoption(#[from] AdoptionError),
+    LegacyImport(#[from] LegacyImportError),
     /// A row that the database would refuse. Nothing was sent.
     #[error(transparent)]
     InvalidRow(#[from] InvalidRow),
@@ -95,13 +95,13 @@ pub enum KeyError {
     },
 }
 
-/// Why old tables were not [adopted](crate::adopt). Nothing has changed.
+/// Why old tables were not [adopted](crate::legacy_import). Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum AdoptionError {
+pub enum LegacyImportError {
     /// The schema has no old tables, or their adoption was not started.
     #[error("{message}. Fix: {remedy}")]
-    NothingToAdopt {
+    NothingToImport {
         /// Names the schema.
         message: String,
         /// The statement that comes first.
@@ -115,13 +115,13 @@ pub enum AdoptionError {
         /// What to do.
         remedy: String,
     },
-    /// Findings of [`adopt::check`](crate::adopt::check) stand against it.
-    #[error("{message}. {remedy}\n{findings}")]
+    /// Findings of [`legacy_import::validate`](crate::legacy_import::validate) stand against it.
+    #[error("{message}. {remedy}\n{violations}")]
     Blocked {
         /// Says how many.
         message: String,
         /// A line for each, with its remedy.
-        findings: String,
+        violations: String,
         /// What to do.
         remedy: String,
     },
@@ -200,9 +200,9 @@ fn refusal(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option
         "id_repeated" => KeyError::Repeated { message, id: column.parse().ok()?, remedy }.into(),
         "uneven_columns" => Error::UnevenColumns { message, column, remedy },
         "id_not_handed_out" => KeyError::NotHandedOut { message, id: column.parse().ok()?, remedy }.into(),
-        "adoption_nothing" => AdoptionError::NothingToAdopt { message, remedy }.into(),
-        "adoption_choice" => AdoptionError::Choice { message, remedy }.into(),
-        "adoption_blocked" => AdoptionError::Blocked { message, findings: details, remedy }.into(),
+        "legacy_import_nothing" => LegacyImportError::NothingToImport { message, remedy }.into(),
+        "legacy_import_choice" => LegacyImportError::Choice { message, remedy }.into(),
+        "legacy_import_blocked" => LegacyImportError::Blocked { message, violations: details, remedy }.into(),
         _ => return diesel_timescale::Error::from_refusal(code, information).map(Error::Timescale),
     })
 }

@@ -11,7 +11,7 @@ use diesel_timescale::{Call, function_call, interval};
 
 use crate::call::{Statement, single};
 use crate::error::Result;
-use crate::micros;
+use crate::microseconds;
 
 /// Drops the chunks that end by `cutoff` and clears every reference to their events, in one transaction.
 ///
@@ -42,7 +42,10 @@ use crate::micros;
 /// # Ok(()) }) }
 /// ```
 pub fn drop_sensor_events_before(cutoff: DateTime<Utc>) -> DropSensorEventsBefore {
-    DropSensorEventsBefore { cutoff: micros::truncate(cutoff), lock_timeout: PgInterval::from_microseconds(30_000_000) }
+    DropSensorEventsBefore {
+        cutoff: microseconds::truncate(cutoff),
+        lock_timeout: PgInterval::from_microseconds(30_000_000),
+    }
 }
 
 /// The call that [`drop_sensor_events_before`] makes.
@@ -142,7 +145,7 @@ pub fn add_sensor_events_retention(
 function_call! {
     /// The call that [`add_sensor_events_retention`] makes.
     AddSensorEventsRetention { drop_after: PgInterval = Interval, schedule: PgInterval = Interval },
-    "SELECT set_sensor_events_retention(", ")",
+    "SELECT add_sensor_events_retention(", ")",
     (Integer,) => (i32,) => i32, value,
     requires Jobs,
 }
@@ -158,7 +161,7 @@ pub fn remove_sensor_events_retention() -> impl Call<Output = bool, Error = dies
 function_call! {
     /// The call that [`remove_sensor_events_retention`] makes.
     RemoveSensorEventsRetention {},
-    "SELECT unset_sensor_events_retention(", ")",
+    "SELECT remove_sensor_events_retention(", ")",
     (Bool,) => (bool,) => bool, value,
     requires Jobs,
 }

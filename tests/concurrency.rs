@@ -172,7 +172,7 @@ fn seconds(default: u64) -> Duration {
     Duration::from_secs(std::env::var("CHAOS_SECONDS").map_or(default, |seconds| seconds.parse().unwrap()))
 }
 
-/// The faults of references. (Not all that `verify` finds: chunks come and go meanwhile.)
+/// The violations of references. (Not all that `verify` finds: chunks come and go meanwhile.)
 fn dangling(conn: &mut PgConnection) -> Vec<String> {
     const FIND: &str = "SELECT format('registered %s %s', r.id, r.timestamp) FROM referenced_events AS r
         LEFT JOIN sensor_events AS e ON e.id = r.id AND e.timestamp = r.timestamp WHERE e.id IS NULL
@@ -216,7 +216,7 @@ fn chaos(db: &TestDb, conn: &mut PgConnection, is_hot: bool, duration: Duration)
     let chaos = Chaos { is_hot, ..Chaos::default() };
     let end = Instant::now() + duration;
     let mut found = Vec::new();
-    // What looks like a fault while chunks are converted is looked at again when all is quiet.
+    // What looks like a violation while chunks are converted is looked at again when all is quiet.
     while Instant::now() < end && found.is_empty() {
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel::prelude::*;
-use occupancy_models::aggregates;
+use occupancy_models::rollups;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{
     self, Error, Feature, HypertableError, IssueSubject, KNOWN_ISSUES, ReferenceError, Server, TimescaleVersion,
@@ -19,7 +19,7 @@ use occupancy_models::timescale::{
     remove_retention_policy, run_job, set_chunk_interval, set_materialized_only, size, to_columnstore, to_rowstore,
 };
 use occupancy_models::{
-    Call, FaultKind, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType,
+    Call, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType, ViolationKind,
     add_sensor_events_retention, remove_sensor_events_retention, verify,
 };
 use serde_json::json;
@@ -106,7 +106,7 @@ fn community_calls() -> Vec<(&'static str, Feature, Run)> {
         Jobs "run a job": run_job(1);
         Jobs "alter a job": alter_job(1);
         Jobs "delete a job": delete_job(1);
-        ContinuousAggregates "create a continuous aggregate": aggregates::hourly_activity().create();
+        ContinuousAggregates "create a continuous aggregate": rollups::hourly_activity().create();
         ContinuousAggregates "refresh": refresh("hourly_activity", ..);
         ContinuousAggregates "add a refresh policy": add_refresh_policy("hourly_activity", None, week, week);
         ContinuousAggregates "remove a refresh policy": remove_refresh_policy("hourly_activity");
@@ -365,13 +365,13 @@ fn the_retention_job_clears_references_in_compressed_chunks_too() {
     let listed: Vec<_> = jobs().call(conn).unwrap().into_iter().filter(ours).collect();
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!((listed[0].id, listed[0].schedule_interval, listed[0].is_scheduled), (job, TimeDelta::hours(12), true));
-    assert_eq!(fault_kinds(conn), faults_of_jobs(support::server()));
+    assert_eq!(violation_kinds(conn), faults_of_jobs(support::server()));
 
     run_job(job).call(conn).unwrap();
     assert_eq!((reference(conn, old), reference(conn, compressed)), (None, None));
     assert_eq!(reference(conn, young), Some(young_event.id));
     assert_eq!(sensor_events::table.select(sensor_events::id).load::<i64>(conn).unwrap(), [young_event.id]);
-    assert_eq!(fault_kinds(conn), faults_of_jobs(support::server()));
+    assert_eq!(violation_kinds(conn), faults_of_jobs(support::server()));
 
     assert!(remove_sensor_events_retention().call(conn).unwrap());
     assert!(!remove_sensor_events_retention().call(conn).unwrap());
@@ -390,24 +390,24 @@ fn retention_that_keeps_nothing_or_loses_references_is_refused() {
     assert_eq!(verify().call(conn).unwrap(), []);
 }
 
-/// The fault of releases that report every run of a job as failed, if the server is one of them.
-fn faults_of_jobs(server: &Server) -> Vec<FaultKind> {
+/// The known issue of releases that report every run of a job as failed, if the server is one of them.
+fn faults_of_jobs(server: &Server) -> Vec<ViolationKind> {
     if known_issues(server).any(|issue| issue.subject == IssueSubject::Jobs) {
-        vec![FaultKind::JobsReportedFailed]
+        vec![ViolationKind::JobsReportedFailed]
     } else {
         vec![]
     }
 }
 
-fn fault_kinds(conn: &mut PgConnection) -> Vec<FaultKind> {
-    verify().allow_plain_table().call(conn).unwrap().iter().map(|fault| fault.kind).collect()
+fn violation_kinds(conn: &mut PgConnection) -> Vec<ViolationKind> {
+    verify().allow_plain_table().call(conn).unwrap().iter().map(|violation| violation.kind).collect()
 }
 
 #[test]
 fn that_jobs_are_reported_failed_is_told_where_there_are_jobs() {
     needs!(Timescale);
     let (_db, mut conn) = TestDb::ready();
-    assert_eq!(fault_kinds(&mut conn), []);
+    assert_eq!(violation_kinds(&mut conn), []);
     // Rolled back, because the catalog would stay where the tests share a database.
     conn.test_transaction::<_, Error, _>(|conn| {
         // What add_job() leaves, also in the edition that has no add_job().
@@ -417,15 +417,15 @@ fn that_jobs_are_reported_failed_is_told_where_there_are_jobs() {
              UPDATE job SET id = 1234;
              INSERT INTO _timescaledb_config.bgw_job SELECT * FROM job",
         );
-        assert_eq!(fault_kinds(conn), faults_of_jobs(support::server()));
-        if let [fault] = verify().call(conn).unwrap().as_slice() {
-            assert_eq!(fault.object, "job 1234");
-            assert!(fault.detail.contains("https://github.com/timescale/timescaledb/pull/11015"), "{fault}");
-            assert!(fault.remedy.contains("ALTER EXTENSION timescaledb UPDATE"), "{fault}");
+        assert_eq!(violation_kinds(conn), faults_of_jobs(support::server()));
+        if let [violation] = verify().call(conn).unwrap().as_slice() {
+            assert_eq!(violation.object, "job 1234");
+            assert!(violation.detail.contains("https://github.com/timescale/timescaledb/pull/11015"), "{violation}");
+            assert!(violation.remedy.contains("ALTER EXTENSION timescaledb UPDATE"), "{violation}");
         }
         // One that does not run.
         sql(conn, "UPDATE _timescaledb_config.bgw_job SET scheduled = false WHERE id = 1234");
-        assert_eq!(fault_kinds(conn), []);
+        assert_eq!(violation_kinds(conn), []);
         Ok(())
     });
 }
@@ -451,7 +451,7 @@ fn the_server_reports_of_a_job_what_the_known_issues_say() {
         }
         std::thread::sleep(Duration::from_millis(50));
     };
-    let is_affected = faults_of_jobs(support::server()) == [FaultKind::JobsReportedFailed];
+    let is_affected = faults_of_jobs(support::server()) == [ViolationKind::JobsReportedFailed];
     let expected = if is_affected { "Failed" } else { "Success" };
     assert_eq!(job.last_run_status.as_deref(), Some(expected), "{job:?}");
     assert_eq!((job.total_runs, job.total_failures), (1, i64::from(is_affected)));

@@ -24,7 +24,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Timestamptz};
 use measure::{Measurements, size};
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::{Prediction, SensorEvent, SensorEventKey, query};
+use occupancy_models::{Prediction, SensorEvent, SensorEventKey, queries};
 use support::{sql, value};
 
 fn main() {
@@ -104,7 +104,7 @@ fn lookups(home: &mut Home, rounds: usize) {
             assert_eq!(found.len(), week.len());
         });
         measured.time("lookup_in_order", week.len(), || {
-            let found = SensorEvent::lookup(&week).load::<Option<SensorEvent>>(conn).unwrap();
+            let found = SensorEvent::find_in_order(&week).load::<Option<SensorEvent>>(conn).unwrap();
             assert!(found.iter().all(Option::is_some));
         });
         measured.time("where_id_any", week.len(), || {
@@ -113,7 +113,7 @@ fn lookups(home: &mut Home, rounds: usize) {
             assert_eq!(found.len(), week.len());
         });
         measured.time("predictions_with_events", last, || {
-            let found = query::with_events(predicted()).load::<(Prediction, Option<SensorEvent>)>(conn).unwrap();
+            let found = queries::with_events(predicted()).load::<(Prediction, Option<SensorEvent>)>(conn).unwrap();
             assert!(found.len() == last && found.iter().all(|(_, event)| event.is_some()));
         });
         measured.time("triggering_events", last, || {

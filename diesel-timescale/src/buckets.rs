@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment};
 
 use crate::chunks::interval;
-use crate::micros;
+use crate::microseconds;
 use crate::time_column::TimeColumn;
 
 /// Buckets of time to group by, on any table, where the server has TimescaleDB: Diesel's own `group_by` does not take a function.
@@ -106,7 +106,7 @@ impl<C: TimeColumn> Bucketed<C> {
 
     /// One bucket starts at this instant.
     pub fn with_origin(self, origin: DateTime<Utc>) -> Self {
-        self.anchored(Anchor::Origin(micros::truncate(origin)))
+        self.anchored(Anchor::Origin(microseconds::truncate(origin)))
     }
 
     /// Every bucket starts later by this.

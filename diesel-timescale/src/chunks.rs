@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Text, Timesta
 use crate::call::{Call, Relation, relation_name, value};
 use crate::error::Error;
 use crate::function_call;
-use crate::micros;
+use crate::microseconds;
 use crate::time_column::TimeColumn;
 use crate::timestamp::TimestampOrInfinity;
 
@@ -141,8 +141,8 @@ where
 {
     Chunks {
         relation: relation_name(&table),
-        older_than: older_than.map(micros::truncate),
-        newer_than: newer_than.map(micros::truncate),
+        older_than: older_than.map(microseconds::truncate),
+        newer_than: newer_than.map(microseconds::truncate),
     }
 }
 
@@ -189,7 +189,7 @@ pub fn drop_chunks<T>(table: T, older_than: DateTime<Utc>) -> impl Call<Output =
 where
     T: Table + QueryFragment<Pg>,
 {
-    DropChunks { relation: relation_name(&table), older_than: micros::truncate(older_than) }
+    DropChunks { relation: relation_name(&table), older_than: microseconds::truncate(older_than) }
 }
 
 function_call! {

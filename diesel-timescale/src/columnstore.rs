@@ -264,7 +264,7 @@ where
 function_call! {
     /// The call that [`add_columnstore_policy`] makes.
     AddColumnstorePolicy { relation: Relation = Relation, after: PgInterval = Interval },
-    "SELECT diesel_timescale.set_columnstore_policy(", ")",
+    "SELECT diesel_timescale.add_columnstore_policy(", ")",
     (Integer,) => (i32,) => i32, value,
     requires Columnstore,
 }
@@ -283,7 +283,7 @@ where
 function_call! {
     /// The call that [`remove_columnstore_policy`] makes.
     RemoveColumnstorePolicy { relation: Relation = Relation },
-    "SELECT diesel_timescale.unset_columnstore_policy(", ")",
+    "SELECT diesel_timescale.remove_columnstore_policy(", ")",
     (Bool,) => (bool,) => bool, value,
     requires Columnstore,
 }

@@ -153,7 +153,7 @@ pub enum HypertableError {
         table: String,
         /// The index.
         index: String,
-        /// The statement that mends it.
+        /// The statement that fixes it.
         remedy: String,
     },
     /// The table has rows, and their migration was not asked for.

@@ -12,7 +12,7 @@ use crate::call::{Call, done, value};
 use crate::chunks::interval;
 use crate::error::Error;
 use crate::function_call;
-use crate::micros;
+use crate::microseconds;
 
 type NullableBool = Nullable<Bool>;
 type NullableInterval = Nullable<Interval>;
@@ -178,7 +178,7 @@ impl AlterJob {
     /// When it is due next. [`Infinity`](TimestampOrInfinity::Infinity) pauses it until it is given an instant again.
     pub fn with_next_start(mut self, next_start: impl Into<TimestampOrInfinity>) -> Self {
         self.next_start = Some(match next_start.into() {
-            TimestampOrInfinity::Finite(at) => TimestampOrInfinity::Finite(micros::truncate(at)),
+            TimestampOrInfinity::Finite(at) => TimestampOrInfinity::Finite(microseconds::truncate(at)),
             infinite => infinite,
         });
         self

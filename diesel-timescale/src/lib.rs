@@ -7,7 +7,7 @@ pub mod asynchronous;
 pub mod bulk;
 pub mod call;
 pub mod catalog;
-pub mod micros;
+pub mod microseconds;
 pub mod migrations;
 pub mod prelude;
 pub mod references;

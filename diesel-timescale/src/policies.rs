@@ -46,7 +46,7 @@ where
 function_call! {
     /// The call that [`add_retention_policy`] makes.
     AddRetentionPolicy { relation: Relation = Relation, drop_after: PgInterval = Interval },
-    "SELECT diesel_timescale.set_retention_policy(", ")",
+    "SELECT diesel_timescale.add_retention_policy(", ")",
     (Integer,) => (i32,) => i32, value,
     requires Jobs,
 }
@@ -76,7 +76,7 @@ where
 function_call! {
     /// The call that [`remove_retention_policy`] makes.
     RemoveRetentionPolicy { relation: Relation = Relation },
-    "SELECT diesel_timescale.unset_retention_policy(", ")",
+    "SELECT diesel_timescale.remove_retention_policy(", ")",
     (Bool,) => (bool,) => bool, value,
     requires Jobs,
 }

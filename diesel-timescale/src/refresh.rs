@@ -5,7 +5,7 @@ use crate::chunks::interval;
 use crate::error::Error;
 use crate::feature::Feature;
 use crate::function_call;
-use crate::micros;
+use crate::microseconds;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
@@ -26,7 +26,7 @@ pub fn refresh(
     range: impl RangeBounds<DateTime<Utc>>,
 ) -> impl Call<Output = (), Error = Error> + Clone {
     let bound = |bound: Bound<&DateTime<Utc>>| match bound {
-        Bound::Included(instant) | Bound::Excluded(instant) => Some(micros::truncate(*instant)),
+        Bound::Included(instant) | Bound::Excluded(instant) => Some(microseconds::truncate(*instant)),
         Bound::Unbounded => None,
     };
     RefreshContinuousAggregate { name, from: bound(range.start_bound()), to: bound(range.end_bound()) }
@@ -111,7 +111,7 @@ function_call! {
         end_offset: PgInterval = Interval,
         schedule: PgInterval = Interval,
     },
-    "SELECT diesel_timescale.set_refresh_policy(", ")",
+    "SELECT diesel_timescale.add_refresh_policy(", ")",
     (Integer,) => (i32,) => i32, value,
     requires ContinuousAggregates,
 }
@@ -127,7 +127,7 @@ pub fn remove_refresh_policy(name: &'static str) -> impl Call<Output = bool, Err
 function_call! {
     /// The call that [`remove_refresh_policy`] makes.
     RemoveRefreshPolicy { name: &'static str = Text },
-    "SELECT diesel_timescale.unset_refresh_policy(", ")",
+    "SELECT diesel_timescale.remove_refresh_policy(", ")",
     (Bool,) => (bool,) => bool, value,
     requires ContinuousAggregates,
 }

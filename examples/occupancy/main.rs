@@ -89,7 +89,7 @@ fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "{}", words.join(" "));
 }
 
-/// Gives whether the verification at the end found no faults.
+/// Gives whether the verification at the end found no violations.
 fn run(options: &Options) -> Result<bool> {
     let url = std::env::var("DATABASE_URL")
         .map_err(|_| "DATABASE_URL is not set: run this as `dev/db cargo run --example occupancy`")?;
@@ -119,9 +119,9 @@ fn run(options: &Options) -> Result<bool> {
     if is_plain {
         check = check.allow_plain_table();
     }
-    let faults = check.call(conn)?;
-    report::faults(out, &faults)?;
-    Ok(faults.is_empty())
+    let violations = check.call(conn)?;
+    report::violations(out, &violations)?;
+    Ok(violations.is_empty())
 }
 
 fn rooms(options: &Options) -> Result<Vec<Room>> {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 use occupancy_models::timescale::{HypertableReport, Server};
-use occupancy_models::{Fault, Prediction, SensorEvent};
+use occupancy_models::{Prediction, SensorEvent, Violation};
 
 use crate::catalog::{Chunk, Hypertable};
 use crate::events::Load;
@@ -142,13 +142,13 @@ pub fn retention(out: &mut impl Write, effect: &Effect) -> io::Result<()> {
     }
 }
 
-pub fn faults(out: &mut impl Write, faults: &[Fault]) -> io::Result<()> {
+pub fn violations(out: &mut impl Write, violations: &[Violation]) -> io::Result<()> {
     writeln!(out)?;
-    if faults.is_empty() {
-        return writeln!(out, "verified: no faults");
+    if violations.is_empty() {
+        return writeln!(out, "verified: no violations");
     }
-    writeln!(out, "verified: {}", counted(faults.len(), "fault"))?;
-    faults.iter().try_for_each(|fault| writeln!(out, "  {fault}"))
+    writeln!(out, "verified: {}", counted(violations.len(), "violation"))?;
+    violations.iter().try_for_each(|violation| writeln!(out, "  {violation}"))
 }
 
 fn title(out: &mut impl Write, title: &str) -> io::Result<()> {

@@ -43,7 +43,7 @@ pub struct Effect {
     pub is_kept: bool,
 }
 
-/// Drops the events before the midnight that follows the first reading, and rolls that back unless told to keep it:
+/// Drops the events before the midnight that follows the first reading, and rolls that back (default) or keeps it:
 /// it would take along what others have stored of that time.
 pub fn apply(conn: &mut PgConnection, scope: &Scope, keep: bool) -> Result<Effect, Error> {
     let cutoff = (scope.first.date_naive() + Days::new(1)).and_time(NaiveTime::MIN).and_utc();

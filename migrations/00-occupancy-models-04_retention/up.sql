@@ -59,7 +59,7 @@ END
 $$;
 COMMENT ON FUNCTION sensor_events_retention_job() IS 'The job that retention of sensor events runs as, or null.';
 
-CREATE FUNCTION set_sensor_events_retention(drop_after INTERVAL, schedule_interval INTERVAL) RETURNS INT
+CREATE FUNCTION add_sensor_events_retention(drop_after INTERVAL, schedule_interval INTERVAL) RETURNS INT
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -67,7 +67,7 @@ DECLARE
     job INT;
 BEGIN
     PERFORM diesel_timescale.refuse_retention_of_nothing(drop_after);
-    PERFORM unset_sensor_events_retention();
+    PERFORM remove_sensor_events_retention();
     EXECUTE format('SELECT %I.add_job($1, $2, config => $3)', diesel_timescale.timescaledb_schema())
         INTO job
         USING
@@ -77,10 +77,10 @@ BEGIN
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION set_sensor_events_retention(INTERVAL, INTERVAL) IS 'Drops sensor events in the background once they are this old, clearing the references to them, and returns the job. Takes the place of such a job that is there.';
-REVOKE EXECUTE ON FUNCTION set_sensor_events_retention(INTERVAL, INTERVAL) FROM PUBLIC;
+COMMENT ON FUNCTION add_sensor_events_retention(INTERVAL, INTERVAL) IS 'Drops sensor events in the background once they are this old, clearing the references to them, and returns the job. Takes the place of such a job that is there.';
+REVOKE EXECUTE ON FUNCTION add_sensor_events_retention(INTERVAL, INTERVAL) FROM PUBLIC;
 
-CREATE FUNCTION unset_sensor_events_retention() RETURNS BOOLEAN
+CREATE FUNCTION remove_sensor_events_retention() RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -94,5 +94,5 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION unset_sensor_events_retention() IS 'Removes the retention job of sensor events. False if there is none.';
-REVOKE EXECUTE ON FUNCTION unset_sensor_events_retention() FROM PUBLIC;
+COMMENT ON FUNCTION remove_sensor_events_retention() IS 'Removes the retention job of sensor events. False if there is none.';
+REVOKE EXECUTE ON FUNCTION remove_sensor_events_retention() FROM PUBLIC;

@@ -1,4 +1,4 @@
-DROP FUNCTION last_sensor_events(TEXT[], TIMESTAMPTZ, TIMESTAMPTZ);
+DROP FUNCTION latest_sensor_events(TEXT[], TIMESTAMPTZ, TIMESTAMPTZ);
 DROP FUNCTION record_prediction_outcomes(BIGINT[], TIMESTAMPTZ[], BIGINT);
 DROP FUNCTION referenced_sensor_events(BIGINT[]);
 DROP FUNCTION sensor_events_by_keys(BIGINT[], TIMESTAMPTZ[]);

@@ -123,7 +123,7 @@ END;
 COMMENT ON FUNCTION record_prediction_outcomes(BIGINT[], TIMESTAMPTZ[], BIGINT) IS 'Records when the transitions of these predictions took place (null: never), and whether that was within the tolerance of the predicted time.';
 
 -- Recent windows first: what reports at all has mostly reported lately, and a window plans only its own chunks.
-CREATE FUNCTION last_sensor_events(sensor_ids TEXT[], as_of TIMESTAMPTZ, since TIMESTAMPTZ) RETURNS SETOF sensor_events
+CREATE FUNCTION latest_sensor_events(sensor_ids TEXT[], as_of TIMESTAMPTZ, since TIMESTAMPTZ) RETURNS SETOF sensor_events
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -153,4 +153,4 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION last_sensor_events(TEXT[], TIMESTAMPTZ, TIMESTAMPTZ) IS 'The last event of each of these sensors at an instant, not before since, in no order.';
+COMMENT ON FUNCTION latest_sensor_events(TEXT[], TIMESTAMPTZ, TIMESTAMPTZ) IS 'The last event of each of these sensors at an instant, not before since, in no order.';

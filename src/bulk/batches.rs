@@ -10,7 +10,7 @@ use super::repeats::Repeats;
 use super::upsert::{UpsertReport, upsert_events};
 use crate::Call;
 use crate::error::{Error, Result};
-use crate::new_sensor_event::NewSensorEvent;
+use crate::models::NewSensorEvent;
 
 /// Writes any number of rows in batches of one size: no more than one batch is in memory.
 ///

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::new_prediction::NewPrediction;
-use crate::new_sensor_event::NewSensorEvent;
+use crate::models::NewPrediction;
+use crate::models::NewSensorEvent;
 
 /// A row that the database would refuse. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

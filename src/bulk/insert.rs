@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::check;
 use crate::error::Result;
-use crate::new_sensor_event::NewSensorEvent;
+use crate::models::NewSensorEvent;
 use crate::schema::sensor_events;
 
 /// Many new events through binary COPY: for first loads, and logs that cannot repeat.

@@ -9,7 +9,7 @@ use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz};
 use super::repeats::Repeats;
 use crate::call::{Statement, single};
 use crate::error::Result;
-use crate::micros;
+use crate::microseconds;
 
 /// Records what came of predictions: for each id when the transition took place, or `None` if it never came.
 ///
@@ -34,7 +34,7 @@ pub fn record_outcomes(outcomes: &[(i64, Option<DateTime<Utc>>)], tolerance: Tim
     Repeats::Error.resolve(outcomes, "id", |(id, _)| *id)?;
     Ok(RecordOutcomes {
         ids: outcomes.iter().map(|(id, _)| *id).collect(),
-        actual_times: outcomes.iter().map(|(_, actual)| actual.map(micros::truncate)).collect(),
+        actual_times: outcomes.iter().map(|(_, actual)| actual.map(microseconds::truncate)).collect(),
         tolerance_microseconds: tolerance.num_microseconds().unwrap_or(i64::MAX),
     })
 }

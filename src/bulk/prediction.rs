@@ -12,8 +12,8 @@ use super::repeats::Repeats;
 use super::upsert::{ReportRow, ReportSqlType, UpsertReport, count, nullable, report};
 use crate::call::{Statement, single};
 use crate::error::Result;
-use crate::new_prediction::NewPrediction;
-use crate::prediction::TransitionType;
+use crate::models::NewPrediction;
+use crate::models::TransitionType;
 
 /// Stores predictions and gives their ids, in order.
 ///

@@ -8,8 +8,8 @@ use diesel::sql_types::{Array, BigInt, Timestamptz};
 
 use crate::call::Statement;
 use crate::error::Result;
-use crate::micros;
-use crate::sensor_event::SensorEventKey;
+use crate::microseconds;
+use crate::models::SensorEventKey;
 
 /// Reserves a key for each of these timestamps, in order.
 ///
@@ -32,7 +32,7 @@ use crate::sensor_event::SensorEventKey;
 /// # Ok(()) }) }
 /// ```
 pub fn reserve_keys(timestamps: impl IntoIterator<Item = DateTime<Utc>>) -> ReserveKeys {
-    ReserveKeys { timestamps: timestamps.into_iter().map(micros::truncate).collect() }
+    ReserveKeys { timestamps: timestamps.into_iter().map(microseconds::truncate).collect() }
 }
 
 /// The call that [`reserve_keys`] makes.

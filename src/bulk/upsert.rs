@@ -15,8 +15,8 @@ use super::check;
 use super::repeats::Repeats;
 use crate::call::{Statement, single};
 use crate::error::Result;
-use crate::new_sensor_event::NewSensorEvent;
-use crate::sensor_event::SensorEventKey;
+use crate::models::NewSensorEvent;
+use crate::models::SensorEventKey;
 
 /// Stores events, each once by sensor and instant: for at-least-once delivery and re-imports.
 ///

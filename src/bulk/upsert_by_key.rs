@@ -10,8 +10,8 @@ use super::repeats::Repeats;
 use super::upsert::{EventColumns, ReportRow, ReportSqlType, UpsertReport, count, order_of_writing, report};
 use crate::call::{Statement, single};
 use crate::error::Result;
-use crate::new_sensor_event::NewSensorEvent;
-use crate::sensor_event::SensorEventKey;
+use crate::models::NewSensorEvent;
+use crate::models::SensorEventKey;
 
 /// A sensor event with the id that was [reserved](super::reserve_keys) for it.
 #[derive(Debug, Clone, PartialEq)]

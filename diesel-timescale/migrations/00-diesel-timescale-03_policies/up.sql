@@ -172,12 +172,12 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.policy_job(REGCLASS, NAME[]) IS 'The job of a policy of a hypertable, by the names of its procedure, or null.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.set_columnstore_policy(relation REGCLASS, convert_after INTERVAL) RETURNS INT
+CREATE OR REPLACE FUNCTION diesel_timescale.add_columnstore_policy(relation REGCLASS, convert_after INTERVAL) RETURNS INT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
-    PERFORM unset_columnstore_policy(relation);
+    PERFORM remove_columnstore_policy(relation);
     IF timescaledb_names_columnstore() THEN
         EXECUTE format('CALL %I.add_columnstore_policy($1, $2)', timescaledb_schema()) USING relation, convert_after;
     ELSE
@@ -186,9 +186,9 @@ BEGIN
     RETURN policy_job(relation, 'policy_compression', 'policy_columnstore');
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.set_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they are this old, and returns the job. Takes the place of a policy that is there.';
+COMMENT ON FUNCTION diesel_timescale.add_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they are this old, and returns the job. Takes the place of a policy that is there.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.unset_columnstore_policy(relation REGCLASS) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.remove_columnstore_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -206,7 +206,7 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.unset_columnstore_policy(REGCLASS) IS 'Removes the columnstore policy of a hypertable. False if there is none.';
+COMMENT ON FUNCTION diesel_timescale.remove_columnstore_policy(REGCLASS) IS 'Removes the columnstore policy of a hypertable. False if there is none.';
 
 -- Retention, where nothing references the rows.
 CREATE OR REPLACE FUNCTION diesel_timescale.refuse_retention_of_nothing(drop_after INTERVAL) RETURNS VOID
@@ -225,7 +225,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_retention_of_nothing(INTERVAL) IS 'Raises an error if retention would keep nothing.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.set_retention_policy(relation REGCLASS, drop_after INTERVAL) RETURNS INT
+CREATE OR REPLACE FUNCTION diesel_timescale.add_retention_policy(relation REGCLASS, drop_after INTERVAL) RETURNS INT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -239,9 +239,9 @@ BEGIN
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.set_retention_policy(REGCLASS, INTERVAL) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. Takes the place of one that is there. Refused where something references the rows.';
+COMMENT ON FUNCTION diesel_timescale.add_retention_policy(REGCLASS, INTERVAL) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. Takes the place of one that is there. Refused where something references the rows.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.unset_retention_policy(relation REGCLASS) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.remove_retention_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -254,7 +254,7 @@ BEGIN
     RETURN present;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.unset_retention_policy(REGCLASS) IS 'Removes the server''s own retention policy of a hypertable. False if there is none.';
+COMMENT ON FUNCTION diesel_timescale.remove_retention_policy(REGCLASS) IS 'Removes the server''s own retention policy of a hypertable. False if there is none.';
 
 -- The ids of what users have added begin at 1000.
 CREATE OR REPLACE FUNCTION diesel_timescale.scheduled_jobs() RETURNS INT[]

@@ -115,7 +115,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.drop_continuous_aggregate(NAME, NAME) IS 'Drops a continuous aggregate, or the plain view in its place. False if there is none.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.set_refresh_policy(
+CREATE OR REPLACE FUNCTION diesel_timescale.add_refresh_policy(
     view_name NAME,
     start_offset INTERVAL,
     end_offset INTERVAL,
@@ -128,15 +128,15 @@ AS $$
 DECLARE
     job INT;
 BEGIN
-    PERFORM unset_refresh_policy(view_name, view_schema);
+    PERFORM remove_refresh_policy(view_name, view_schema);
     EXECUTE format('SELECT %I.add_continuous_aggregate_policy($1, $2, $3, $4)', timescaledb_schema())
         INTO job USING format('%I.%I', view_schema, view_name)::REGCLASS, start_offset, end_offset, schedule_interval;
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.set_refresh_policy(NAME, INTERVAL, INTERVAL, INTERVAL, NAME) IS 'Refreshes a continuous aggregate in the background, from start_offset ago (null: from the beginning) to end_offset ago, and returns the job. Takes the place of a policy that is there.';
+COMMENT ON FUNCTION diesel_timescale.add_refresh_policy(NAME, INTERVAL, INTERVAL, INTERVAL, NAME) IS 'Refreshes a continuous aggregate in the background, from start_offset ago (null: from the beginning) to end_offset ago, and returns the job. Takes the place of a policy that is there.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.unset_refresh_policy(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.remove_refresh_policy(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -150,13 +150,13 @@ BEGIN
             ON a.materialization_hypertable_schema = j.hypertable_schema
             AND a.materialization_hypertable_name = j.hypertable_name
         WHERE j.proc_name = 'policy_refresh_continuous_aggregate'
-            AND a.view_name = unset_refresh_policy.view_name AND a.view_schema = unset_refresh_policy.view_schema
+            AND a.view_name = remove_refresh_policy.view_name AND a.view_schema = remove_refresh_policy.view_schema
     ) OR EXISTS (
         -- Some releases name the view itself.
         SELECT
         FROM timescaledb_information.jobs AS j
         WHERE j.proc_name = 'policy_refresh_continuous_aggregate'
-            AND j.hypertable_name = unset_refresh_policy.view_name AND j.hypertable_schema = unset_refresh_policy.view_schema
+            AND j.hypertable_name = remove_refresh_policy.view_name AND j.hypertable_schema = remove_refresh_policy.view_schema
     );
     IF present THEN
         EXECUTE format('SELECT %I.remove_continuous_aggregate_policy($1)', timescaledb_schema())
@@ -165,4 +165,4 @@ BEGIN
     RETURN present;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.unset_refresh_policy(NAME, NAME) IS 'Removes the refresh policy of a continuous aggregate. False if there is none.';
+COMMENT ON FUNCTION diesel_timescale.remove_refresh_policy(NAME, NAME) IS 'Removes the refresh policy of a continuous aggregate. False if there is none.';

@@ -6,7 +6,7 @@ use super::bytes::ColumnBytes;
 use super::check;
 use super::error::BulkError;
 use super::oid;
-use super::validation::{InvalidRows, Problem, Problems};
+use super::validation::{InvalidRows, Violation, Violations};
 use super::values::{ColumnInfo, ColumnValues, RowValues, Values};
 
 /// A column of a batch.
@@ -39,7 +39,7 @@ pub(super) struct Batch {
 }
 
 /// Checks one row.
-pub(super) type ValidateFn<R> = fn(&R, &mut Problems);
+pub(super) type ValidateFn<R> = fn(&R, &mut Violations);
 
 impl Batch {
     /// Takes rows apart, and checks them all.
@@ -60,18 +60,18 @@ impl Batch {
             .into_iter()
             .map(|info| Column { info, bytes: ColumnBytes::with_capacity(expected), defaults: Vec::new() })
             .collect();
-        let mut problems = Problems::default();
+        let mut violations = Violations::default();
         let mut values = RowValues::new();
         let mut count = 0;
         for row in rows {
-            problems.row = count;
+            violations.row = count;
             if let Some(validate) = validate {
-                validate(&row, &mut problems);
+                validate(&row, &mut violations);
             }
             values.clear();
             if let Err(error) = row.values().columns().collect(&mut values) {
                 let column = columns.get(values.collector.binds.len()).map_or("", |column| column.info.name);
-                problems.push(count, column, Problem::Serialize(error.to_string()));
+                violations.push(count, column, Violation::Serialize(error.to_string()));
                 values.collector.binds.resize(columns.len(), None);
             } else if values.lookup.calls > lookups {
                 return Err(BulkError::UnsupportedType {
@@ -96,9 +96,9 @@ impl Batch {
             if column.has_defaults() {
                 column.defaults.resize(count, false);
             }
-            check::values(column, &mut problems);
+            check::values(column, &mut violations);
         }
-        problems.finish()?;
+        violations.finish()?;
         let Ok(rows) = u32::try_from(count) else {
             return Err(BulkError::TooManyRows { rows: count });
         };
@@ -138,13 +138,13 @@ impl Batch {
 
     /// Refuses all rows without a value in a column.
     pub(super) fn refuse_nulls(&self, column: usize) -> Result<(), InvalidRows> {
-        let mut problems = Problems::default();
+        let mut violations = Violations::default();
         let Column { info, bytes, .. } = &self.columns[column];
         for (row, value) in bytes.iter().enumerate() {
             if value.is_none() {
-                problems.push(row, info.name, Problem::Null);
+                violations.push(row, info.name, Violation::Null);
             }
         }
-        problems.finish()
+        violations.finish()
     }
 }

@@ -6,7 +6,7 @@ use foldhash::HashMap;
 
 use super::batch::Batch;
 use super::bytes::ColumnBytes;
-use super::validation::{InvalidRows, Problem, Problems};
+use super::validation::{InvalidRows, Violation, Violations};
 
 /// What to do with rows of one batch that have the same key. (PostgreSQL refuses to write a row twice in one statement.)
 ///
@@ -21,7 +21,7 @@ pub enum OnDuplicate {
     KeepLast,
     /// The first one counts.
     KeepFirst,
-    /// Nothing is written, and all repeats are told: [`Problem::Repeats`].
+    /// Nothing is written, and all repeats are told: [`Violation::Repeats`].
     Fail,
 }
 
@@ -102,18 +102,18 @@ fn keep(
     names: impl Fn() -> String,
 ) -> Result<Vec<u32>, InvalidRows> {
     let mut kept: Vec<u32> = Vec::with_capacity(order.len());
-    let mut problems = Problems::default();
+    let mut violations = Violations::default();
     for row in order {
         match kept.last_mut() {
             Some(last) if is_same(*last, row) => match policy {
                 OnDuplicate::KeepLast => *last = row,
                 OnDuplicate::KeepFirst => {}
-                OnDuplicate::Fail => problems.push(row as usize, names(), Problem::Repeats(*last as usize)),
+                OnDuplicate::Fail => violations.push(row as usize, names(), Violation::Repeats(*last as usize)),
             },
             _ => kept.push(row),
         }
     }
-    problems.finish()?;
+    violations.finish()?;
     Ok(kept)
 }
 

@@ -84,7 +84,7 @@ where
     where
         Src::Row: Validate,
     {
-        self.0.validate = Some(|row, problems| row.validate(problems));
+        self.0.validate = Some(|row, violations| row.validate(violations));
         self
     }
 

@@ -107,4 +107,4 @@ pub use source::Streamed;
 #[cfg(feature = "async")]
 pub use upsert::upsert_stream;
 pub use upsert::{Rows, Upsert, upsert};
-pub use validation::{InvalidRow, InvalidRows, Problem, Problems, Validate};
+pub use validation::{InvalidRow, InvalidRows, Validate, Violation, Violations};

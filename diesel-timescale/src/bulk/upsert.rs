@@ -219,12 +219,12 @@ where
     /// ```
     /// # include!("doctest_setup.rs");
     /// # fn main() { run(|conn| {
-    /// use diesel_timescale::bulk::{self, Problems, Validate};
+    /// use diesel_timescale::bulk::{self, Violations, Validate};
     ///
     /// impl Validate for Reading {
-    ///     fn validate(&self, problems: &mut Problems) {
+    ///     fn validate(&self, violations: &mut Violations) {
     ///         if self.device_id.is_empty() {
-    ///             problems.add("device_id", "is empty: name the device");
+    ///             violations.add("device_id", "is empty: name the device");
     ///         }
     ///     }
     /// }
@@ -242,7 +242,7 @@ where
     where
         Src::Row: Validate,
     {
-        self.0.validate = Some(|row, problems| row.validate(problems));
+        self.0.validate = Some(|row, violations| row.validate(violations));
         self
     }
 

@@ -41,11 +41,11 @@ time_values!(
     BigInt = "bigint"
 );
 
-/// Drops the chunks of a [target](super::target) that end by `cutoff` and clears every reference to their rows, in one
+/// Drops the chunks of a [target](super::create_target) that end by `cutoff` and clears every reference to their rows, in one
 /// transaction.
 ///
 /// A chunk that `cutoff` falls into stays whole. On a plain table the rows before `cutoff` are deleted. What references
-/// them becomes null or goes, as it was [attached](super::attach). A plain `drop_chunks`, or the server's own retention
+/// them becomes null or goes, as it was [attached](super::add). A plain `drop_chunks`, or the server's own retention
 /// policy, would leave references to rows that are gone.
 ///
 /// Chunks that others read or write cannot be dropped. Waiting for them would hold up every read that does not leave
@@ -67,7 +67,7 @@ time_values!(
 /// use diesel_timescale::references;
 ///
 /// # fn main() { run(|conn| {
-/// references::target(readings::time).call(conn)?;
+/// references::create_target(readings::time).call(conn)?;
 /// # a_reading(conn);
 /// let report = references::drop_before(readings::time, Utc::now() - TimeDelta::days(730)).call(conn)?;
 /// assert_eq!((report.chunks_dropped, report.rows_deleted), (0, 0));

@@ -27,11 +27,11 @@ use crate::function_call;
 ///     work_orders (id) { id -> Int8, sensor -> Nullable<Text>, time -> Nullable<Timestamptz> }
 /// }
 /// # fn main() { run(|conn| {
-/// references::target(readings::time).call(conn)?;
+/// references::create_target(readings::time).call(conn)?;
 /// conn.batch_execute(
 ///     "CREATE TABLE work_orders (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor TEXT, time TIMESTAMPTZ)",
 /// )?;
-/// references::attach(work_orders::sensor).and(work_orders::time).to(readings::table).call(conn)?;
+/// references::add(work_orders::sensor).and(work_orders::time).to(readings::table).call(conn)?;
 ///
 /// let time = a_reading(conn);
 /// diesel::insert_into(work_orders::table)
@@ -41,7 +41,7 @@ use crate::function_call;
 /// assert_eq!(work_orders::table.select(work_orders::sensor).load::<Option<String>>(conn)?, [None]);
 /// # Ok(()) }) }
 /// ```
-pub fn target<C>(time_column: C) -> CreateTarget
+pub fn create_target<C>(time_column: C) -> CreateTarget
 where
     C: Column,
     C::Table: Default + QueryFragment<Pg>,
@@ -58,7 +58,7 @@ where
 type OptionalText = Nullable<Text>;
 
 function_call! {
-    /// The call that [`target`] makes.
+    /// The call that [`create_target`] makes.
     pub CreateTarget {
         table: Relation = Relation,
         time_column: String = Text,
@@ -85,18 +85,18 @@ impl CreateTarget {
     }
 }
 
-/// Takes back [`target`]: drops the registry, the triggers and the functions.
+/// Takes back [`create_target`]: drops the registry, the triggers and the functions.
 ///
 /// # Errors
 /// [`ReferenceError::NotATarget`](crate::ReferenceError::NotATarget); an error of the database while a foreign key goes
-/// to the registry: [`detach`](super::detach) first.
+/// to the registry: [`remove`](super::remove) first.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
 /// use diesel_timescale::references;
 ///
 /// # fn main() { run(|conn| {
-/// references::target(readings::time).call(conn)?;
+/// references::create_target(readings::time).call(conn)?;
 /// references::drop_target(readings::table).call(conn)?;
 /// # Ok(()) }) }
 /// ```
@@ -128,20 +128,20 @@ function_call! {
 /// use diesel_timescale::references;
 ///
 /// # fn main() { run(|conn| {
-/// references::target(readings::time).call(conn)?;
-/// assert_eq!(references::release_missing(readings::table).call(conn)?, 0);
+/// references::create_target(readings::time).call(conn)?;
+/// assert_eq!(references::clear_dangling(readings::table).call(conn)?, 0);
 /// # Ok(()) }) }
 /// ```
-pub fn release_missing<T>(table: T) -> ReleaseMissing
+pub fn clear_dangling<T>(table: T) -> ClearDangling
 where
     T: Table + QueryFragment<Pg>,
 {
-    ReleaseMissing { table: relation_name(&table) }
+    ClearDangling { table: relation_name(&table) }
 }
 
 function_call! {
-    /// The call that [`release_missing`] makes.
-    pub ReleaseMissing { table: Relation = Relation },
-    "SELECT diesel_timescale.release_missing_rows(", ")",
+    /// The call that [`clear_dangling`] makes.
+    pub ClearDangling { table: Relation = Relation },
+    "SELECT diesel_timescale.clear_dangling_references(", ")",
     (BigInt,) => (i64,) => i64, value,
 }

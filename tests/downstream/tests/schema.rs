@@ -78,7 +78,7 @@ fn both_sets_of_migrations_run_and_revert_side_by_side() {
         assert!(ours.iter().all(|table| all.iter().any(|name| name == table)), "{all:?}");
         assert_whole(&mut conn);
 
-        // Neither set of books knows the other, so both are up to date.
+        // Neither migration history knows the other, so both are up to date.
         assert!(run_migrations(&mut conn).unwrap().is_empty());
         assert!(!conn.has_pending_migration(MIGRATIONS).unwrap());
         assert_eq!(values(&mut conn, "SELECT count(*) FROM __diesel_schema_migrations"), ["2"]);
