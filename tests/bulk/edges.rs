@@ -223,7 +223,7 @@ fn nothing_is_sent_of_a_batch_with_a_violation() {
         let error = bulk::insert_sensor_events(&rows).in_batches(10).call(&mut conn).unwrap_err();
         assert_invalid::<()>(Err(*batch_error(error).source), column, &text);
     }
-    let twice = [event(0), event(1), event(0)];
+    let twice = [event(0), event(10), event(0)];
     let call = bulk::upsert_sensor_events(&twice).on_duplicate(OnDuplicate::Fail).call(&mut conn);
     assert_invalid(call, "sensor_id, timestamp", "repeats row 0");
     assert_eq!(queries.0.load(Ordering::Relaxed), 0);

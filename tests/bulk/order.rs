@@ -108,6 +108,11 @@ fn a_writer_by_key_and_one_by_instant_wait_for_each_other() {
             if is_stored {
                 upsert_by_key(&mut conn, &back).unwrap();
             }
+            // Rows that are stored as they are would not wait.
+            let rescored = |row: &KeyedSensorEvent<'static>| {
+                KeyedSensorEvent::new(row.key().id(), row.event().clone().with_confidence_score(0.25))
+            };
+            let back: Vec<_> = back.iter().map(rescored).collect();
             let held = hold(&there[size / 2]);
             let by_key: Work<'_> = Box::new(|conn| {
                 // Somebody else may have given the sensors and instants other ids.

@@ -52,7 +52,8 @@ fn statements_are_prepared_once_for_any_number_of_rows() {
     let key = sixty_days(&mut conn)[0];
     let prepared = Prepared::default();
     conn.set_instrumentation(prepared.clone());
-    for size in [1, 10, 499, 1_000] {
+    // Fewer than four rows send no value once for all.
+    for size in [1, 2, 10, 499, 1_000] {
         every_call(&mut conn, size, "first", key);
     }
     let first = prepared.0.lock().unwrap().len();
