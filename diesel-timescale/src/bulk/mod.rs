@@ -101,8 +101,10 @@ pub use insert::{Insert, InsertInto, insert_into};
 pub use report::Report;
 pub use returning::Returning;
 pub use row::Row;
+#[doc(hidden)]
 pub use source::Iter;
 #[cfg(feature = "async")]
+#[doc(hidden)]
 pub use source::Streamed;
 #[cfg(feature = "async")]
 pub use upsert::upsert_stream;
