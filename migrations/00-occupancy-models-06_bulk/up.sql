@@ -136,6 +136,8 @@ SET search_path FROM CURRENT
 AS $$
 BEGIN
     PERFORM refuse_unknown_ids('predictions', ids);
+    -- They are written in the order of their events, which may be other ones than those that are stored.
+    PERFORM FROM predictions WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
 END
 $$;
-COMMENT ON FUNCTION check_prediction_ids(BIGINT[]) IS 'Before predictions are stored by id: refuses an id that the sequence has not handed out.';
+COMMENT ON FUNCTION check_prediction_ids(BIGINT[]) IS 'Before predictions are stored by id: refuses an id that the sequence has not handed out, and locks those that are stored in the order of their ids.';

@@ -74,8 +74,9 @@ impl Validate for KeyedPrediction<'_> {
 /// Stores predictions, each once by its id: for ids that were [reserved](super::reserve_prediction_ids) or read
 /// before. What validation has recorded stays.
 ///
-/// They are written in the order of their triggering events and ids, whatever order they come in: calls that store the
-/// same predictions at the same time wait for each other, and do not deadlock, unless one gives a prediction another event.
+/// Those that are stored are locked in the order of their ids, and all are written in the order of their triggering events,
+/// whatever order they come in: calls that store the same predictions at the same time wait for each other, and do not
+/// deadlock.
 ///
 /// # Errors
 /// [`InvalidRows`](bulk::InvalidRows), before anything is sent. When it runs, a refusal that

@@ -151,7 +151,7 @@ fn each_row_keeps_its_own_attributes_whatever_others_share_them() {
 }
 
 #[test]
-fn every_column_is_stored_by_every_door() {
+fn every_column_is_stored_by_every_call() {
     let (_db, mut conn) = TestDb::ready();
     let full = |sensor: &'static str| {
         NewSensorEvent::new(start(), "room", sensor, SensorType::new("vibration"), "0.25 g")
