@@ -1,10 +1,6 @@
 //! Bulk writes on diesel-async: the same calls, the same results.
 //!
 //! On a runtime of one thread, a connection that was dropped would stay open while the database is taken down.
-#![cfg(feature = "async")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -12,20 +8,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll};
 
+use crate::fixtures::{batch_error, invalid_rows};
+use crate::support::{TestDb, sql};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::stream;
 use occupancy_models::asynchronous::Call;
 use occupancy_models::bulk::{
-    self, BatchError, Batches, InvalidRow, KeyedPrediction, KeyedSensorEvent, Problem, Repeats, UpsertReport,
+    self, BatchError, BulkError, KeyedPrediction, KeyedSensorEvent, OnDuplicate, Report, Violation,
 };
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::{
     Error, KeyError, ModelType, NewPrediction, NewSensorEvent, SensorEventKey, SensorType, TransitionType,
 };
-use support::{TestDb, sql};
 
 fn start() -> DateTime<Utc> {
     "2026-01-05T00:00:00Z".parse().unwrap()
@@ -35,8 +31,8 @@ fn event(n: i64) -> NewSensorEvent<'static> {
     NewSensorEvent::new(start() + TimeDelta::minutes(n), "room", "sensor", SensorType::TEMPERATURE, n.to_string())
 }
 
-fn events(rows: i64) -> Vec<NewSensorEvent<'static>> {
-    (0..rows).map(event).collect()
+fn events(rows: u64) -> Vec<NewSensorEvent<'static>> {
+    (0..i64::try_from(rows).unwrap()).map(event).collect()
 }
 
 fn prediction() -> NewPrediction<'static> {
@@ -56,12 +52,12 @@ async fn states(conn: &mut AsyncPgConnection) -> Vec<String> {
     sensor_events::table.order(sensor_events::timestamp).select(sensor_events::state).load(conn).await.unwrap()
 }
 
-fn expected_states(rows: i64) -> Vec<String> {
+fn expected_states(rows: u64) -> Vec<String> {
     (0..rows).map(|n| n.to_string()).collect()
 }
 
-fn counts(report: &UpsertReport) -> [i64; 4] {
-    [report.inserted, report.updated, report.unchanged, report.merged]
+fn counts(report: &Report) -> [u64; 4] {
+    [report.inserted, report.updated, report.unchanged, report.deduplicated]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,9 +65,11 @@ async fn upserts_by_sensor_and_instant_give_the_same_report_and_keys() {
     let (_db, mut conn) = ready().await;
     for size in [0, 1, 40, 499, 500, 1_000] {
         let rows = [events(size), events(size)].concat();
-        let report = bulk::upsert_events(&rows, Repeats::LastWins).unwrap().call(&mut conn).await.unwrap();
+        let report = bulk::upsert_sensor_events(&rows).call(&mut conn).await.unwrap();
         assert_eq!(counts(&report), [size, 0, 0, size]);
-        let report = bulk::upsert_events(&rows, Repeats::FirstWins).unwrap().with_keys().call(&mut conn).await.unwrap();
+        let call = bulk::upsert_sensor_events(&rows).on_duplicate(OnDuplicate::KeepFirst);
+        let (report, found): (Report, Vec<SensorEventKey>) =
+            call.returning(SensorEventKey::as_select()).call(&mut conn).await.unwrap();
         assert_eq!(counts(&report), [0, 0, size, size]);
         let keys: Vec<SensorEventKey> = sensor_events::table
             .order(sensor_events::timestamp)
@@ -79,7 +77,7 @@ async fn upserts_by_sensor_and_instant_give_the_same_report_and_keys() {
             .load(&mut conn)
             .await
             .unwrap();
-        assert_eq!(report.keys, [keys.clone(), keys].concat());
+        assert_eq!(found, [keys.clone(), keys].concat());
         assert_eq!(states(&mut conn).await, expected_states(size));
         diesel::delete(sensor_events::table).execute(&mut conn).await.unwrap();
     }
@@ -92,16 +90,16 @@ async fn keys_are_reserved_and_upserts_by_key_refuse_the_same() {
     let rows: Vec<_> =
         keys.iter().zip(events(600)).map(|(key, event)| KeyedSensorEvent::new(key.id(), event)).collect();
     for expected in [[600, 0, 0, 0], [0, 0, 600, 0]] {
-        let report = bulk::upsert_events_by_key(&rows, Repeats::Error).unwrap().call(&mut conn).await.unwrap();
+        let report = bulk::upsert_sensor_events_by_key(&rows).call(&mut conn).await.unwrap();
         assert_eq!(counts(&report), expected);
     }
     assert_eq!(states(&mut conn).await, expected_states(600));
 
     let taken = [KeyedSensorEvent::new(keys[7].id(), event(1_000))];
-    let error = bulk::upsert_events_by_key(&taken, Repeats::Error).unwrap().call(&mut conn).await.unwrap_err();
+    let error = Error::from(bulk::upsert_sensor_events_by_key(&taken).call(&mut conn).await.unwrap_err());
     assert!(matches!(error, Error::Key(KeyError::Taken { id, .. }) if id == keys[7].id()), "{error:?}");
     let unknown = [KeyedSensorEvent::new(keys[599].id() + 1, event(1_000))];
-    let error = bulk::upsert_events_by_key(&unknown, Repeats::Error).unwrap().call(&mut conn).await.unwrap_err();
+    let error = Error::from(bulk::upsert_sensor_events_by_key(&unknown).call(&mut conn).await.unwrap_err());
     assert!(matches!(error, Error::Key(KeyError::NotHandedOut { id, .. }) if id == keys[599].id() + 1), "{error:?}");
 }
 
@@ -109,9 +107,11 @@ async fn keys_are_reserved_and_upserts_by_key_refuse_the_same() {
 async fn predictions_are_inserted_and_upserted() {
     let (_db, mut conn) = ready().await;
     let rows = events(60);
-    let keys = bulk::upsert_events(&rows, Repeats::Error).unwrap().with_keys().call(&mut conn).await.unwrap().keys;
+    let (_, keys): (Report, Vec<SensorEventKey>) =
+        bulk::upsert_sensor_events(&rows).returning(SensorEventKey::as_select()).call(&mut conn).await.unwrap();
     let rows: Vec<_> = keys.iter().rev().map(|key| prediction().with_triggering_event(*key)).collect();
-    let ids = bulk::insert_predictions(&rows).unwrap().call(&mut conn).await.unwrap();
+    let (_, ids): (Report, Vec<i64>) =
+        bulk::insert_predictions(&rows).returning(predictions::id).call(&mut conn).await.unwrap();
     let triggers: BTreeMap<i64, Option<i64>> = predictions::table
         .select((predictions::id, predictions::triggering_event_id))
         .load(&mut conn)
@@ -125,12 +125,12 @@ async fn predictions_are_inserted_and_upserted() {
     let ids = bulk::reserve_prediction_ids(60).call(&mut conn).await.unwrap();
     let rows: Vec<_> = ids.into_iter().zip(rows).map(|(id, row)| KeyedPrediction::new(id, row)).collect();
     for expected in [[60, 0, 0, 0], [0, 0, 60, 0]] {
-        let report = bulk::upsert_predictions(&rows, Repeats::Error).unwrap().call(&mut conn).await.unwrap();
+        let report = bulk::upsert_predictions(&rows).call(&mut conn).await.unwrap();
         assert_eq!(counts(&report), expected);
     }
     let wrong = [prediction().with_triggering_event(SensorEventKey::new(1_000_000, start()))];
-    let error = bulk::insert_predictions(&wrong).unwrap().call(&mut conn).await.unwrap_err();
-    let Error::Database(diesel::result::Error::DatabaseError(kind, _)) = error else { panic!("{error:?}") };
+    let error = bulk::insert_predictions(&wrong).call(&mut conn).await.unwrap_err();
+    let BulkError::Database(diesel::result::Error::DatabaseError(kind, _)) = error else { panic!("{error:?}") };
     assert!(matches!(kind, diesel::result::DatabaseErrorKind::ForeignKeyViolation), "{kind:?}");
 }
 
@@ -146,14 +146,19 @@ async fn a_stream_is_upserted_in_batches() {
         (usize::MAX, 30, vec![30]),
     ] {
         let mut progress = Vec::new();
-        let report = Batches::of(size)
+        let report = bulk::upsert_sensor_events_stream(stream::iter(events(rows)))
+            .in_batches(size)
             .with_progress(|done| progress.push(done.rows()))
-            .upsert_stream(&mut conn, stream::iter(events(rows)))
+            .call(&mut conn)
             .await
             .unwrap();
         assert_eq!(counts(&report), [rows, 0, 0, 0]);
         assert_eq!(progress, expected);
-        let report = Batches::of(size).upsert_stream(&mut conn, stream::iter(events(rows))).await.unwrap();
+        let report = bulk::upsert_sensor_events_stream(stream::iter(events(rows)))
+            .in_batches(size)
+            .call(&mut conn)
+            .await
+            .unwrap();
         assert_eq!(counts(&report), [0, 0, rows, 0]);
         assert_eq!(states(&mut conn).await, expected_states(rows));
         diesel::delete(sensor_events::table).execute(&mut conn).await.unwrap();
@@ -170,18 +175,24 @@ async fn a_failed_batch_of_a_stream_leaves_nothing_and_those_before_it_stay() {
     }
     let mut conn = db.connect_async().await;
     // Refused by the server.
-    let error = Batches::of(10).upsert_stream(&mut conn, stream::iter(events(30))).await.unwrap_err();
+    let error = bulk::upsert_sensor_events_stream(stream::iter(events(30))).in_batches(10).call(&mut conn).await;
+    let error = batch_error(error.unwrap_err());
     assert_eq!((error.first_row, counts(&error.done)), (10, [10, 0, 0, 0]));
-    assert!(matches!(*error.source, Error::Database(_)), "{error}");
+    assert!(matches!(*error.source, BulkError::Database(_)), "{error}");
     assert_eq!(states(&mut conn).await, expected_states(10));
     // Found before it is sent.
     let mut rows = events(15);
     rows[14] = rows[12].clone();
-    let error = Batches::of(10).repeats(Repeats::Error).upsert_stream(&mut conn, stream::iter(rows)).await.unwrap_err();
+    let error = bulk::upsert_sensor_events_stream(stream::iter(rows))
+        .on_duplicate(OnDuplicate::Fail)
+        .in_batches(10)
+        .call(&mut conn)
+        .await;
+    let error = batch_error(error.unwrap_err());
     let BatchError { done, first_row: 10, source, .. } = error else { panic!("{error}") };
     assert_eq!(counts(&done), [0, 0, 10, 0]);
-    let Error::InvalidRow(InvalidRow { row, problem, .. }) = *source else { panic!("{source}") };
-    assert_eq!((row, problem), (14, Problem::Repeats(12)));
+    let invalid = &invalid_rows(*source)[0];
+    assert_eq!((invalid.row, &invalid.violation), (14, &Violation::Repeats(12)));
     assert_eq!(states(&mut conn).await, expected_states(10));
 }
 
@@ -230,9 +241,10 @@ async fn a_stream_is_asked_for_more_when_the_batch_before_is_stored() {
     let given = Given::default();
     let rows = Slow { given: given.clone(), rows: 25, is_ready: false };
     let mut progress = Vec::new();
-    let report = Batches::of(10)
+    let report = bulk::upsert_sensor_events_stream(rows)
+        .in_batches(10)
         .with_progress(|done| progress.push((done.rows(), given.get())))
-        .upsert_stream(&mut conn, rows)
+        .call(&mut conn)
         .await
         .unwrap();
     assert_eq!(counts(&report), [25, 0, 0, 0]);
@@ -244,21 +256,22 @@ async fn every_future_is_send() {
     let (_db, mut conn) = ready().await;
     let (mut conn, keys) = tokio::spawn(async move {
         let rows = events(20);
-        let report = bulk::upsert_events(&rows, Repeats::LastWins)?.with_keys().call(&mut conn).await?;
-        Ok::<_, Error>((conn, report.keys))
+        let (_, keys): (Report, Vec<SensorEventKey>) =
+            bulk::upsert_sensor_events(&rows).returning(SensorEventKey::as_select()).call(&mut conn).await?;
+        Ok::<_, Error>((conn, keys))
     })
     .await
     .unwrap()
     .unwrap();
     let mut conn = tokio::spawn(async move {
         let rows = [prediction().with_triggering_event(keys[3])];
-        assert_eq!(bulk::insert_predictions(&rows)?.call(&mut conn).await?.len(), 1);
+        assert_eq!(bulk::insert_predictions(&rows).call(&mut conn).await?.inserted, 1);
         let ids = bulk::reserve_prediction_ids(1).call(&mut conn).await?;
         let rows = [KeyedPrediction::new(ids[0], prediction())];
-        assert_eq!(bulk::upsert_predictions(&rows, Repeats::Error)?.call(&mut conn).await?.inserted, 1);
+        assert_eq!(bulk::upsert_predictions(&rows).call(&mut conn).await?.inserted, 1);
         let keys = bulk::reserve_keys([event(50).timestamp()]).call(&mut conn).await?;
         let rows = [KeyedSensorEvent::new(keys[0].id(), event(50))];
-        assert_eq!(bulk::upsert_events_by_key(&rows, Repeats::Error)?.call(&mut conn).await?.inserted, 1);
+        assert_eq!(bulk::upsert_sensor_events_by_key(&rows).call(&mut conn).await?.inserted, 1);
         Ok::<_, Error>(conn)
     })
     .await
@@ -270,59 +283,15 @@ async fn every_future_is_send() {
         let sensor = String::from("borrowed");
         let rows = (0..25)
             .map(|n| NewSensorEvent::new(start() + TimeDelta::days(n), "room", &*sensor, SensorType::MOTION, "on"));
-        let report = Batches::of(10).with_progress(|_| steps += 1).upsert_stream(&mut conn, stream::iter(rows)).await?;
+        let report = bulk::upsert_sensor_events_stream(stream::iter(rows))
+            .in_batches(10)
+            .with_progress(|_| steps += 1)
+            .call(&mut conn)
+            .await?;
         Ok::<_, Error>((report, steps))
     })
     .await
     .unwrap()
     .unwrap();
     assert_eq!((report.inserted, steps), (25, 3));
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    count: i64,
-}
-
-/// How many of this crate's statements are prepared. (What looks at them is prepared as well, and its driver's own.)
-async fn prepared(conn: &mut AsyncPgConnection) -> i64 {
-    diesel::sql_query(
-        "SELECT count(*) AS count FROM pg_prepared_statements
-         WHERE statement ~ '(upsert|insert|reserve)_(sensor_events|predictions|sensor_event_ids|prediction_ids)'
-             AND statement !~ 'pg_prepared_statements'",
-    )
-    .get_result::<Count>(conn)
-    .await
-    .unwrap()
-    .count
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_statement_is_prepared_once_for_any_number_of_rows_and_options() {
-    let (_db, mut conn) = ready().await;
-    assert_eq!(prepared(&mut conn).await, 0);
-    for size in [0, 1, 2, 10, 499, 500, 1_000] {
-        for repeats in [Repeats::LastWins, Repeats::FirstWins, Repeats::Error] {
-            let rows = events(size);
-            let call = bulk::upsert_events(&rows, repeats).unwrap();
-            call.clone().call(&mut conn).await.unwrap();
-            call.with_keys().call(&mut conn).await.unwrap();
-            diesel::delete(sensor_events::table).execute(&mut conn).await.unwrap();
-            let keys = bulk::reserve_keys(rows.iter().map(NewSensorEvent::timestamp)).call(&mut conn).await.unwrap();
-            let rows: Vec<_> = keys.iter().zip(rows).map(|(key, row)| KeyedSensorEvent::new(key.id(), row)).collect();
-            bulk::upsert_events_by_key(&rows, repeats).unwrap().call(&mut conn).await.unwrap();
-            let mut rows = vec![prediction(); usize::try_from(size).unwrap()];
-            if let (Some(row), Some(key)) = (rows.first_mut(), keys.as_slice().first()) {
-                *row = row.clone().with_triggering_event(*key);
-            }
-            bulk::insert_predictions(&rows).unwrap().call(&mut conn).await.unwrap();
-            let ids = bulk::reserve_prediction_ids(size.try_into().unwrap()).call(&mut conn).await.unwrap();
-            let rows: Vec<_> = ids.into_iter().zip(rows).map(|(id, row)| KeyedPrediction::new(id, row)).collect();
-            bulk::upsert_predictions(&rows, repeats).unwrap().call(&mut conn).await.unwrap();
-        }
-        Batches::of(7).upsert_stream(&mut conn, stream::iter(events(size))).await.unwrap();
-    }
-    // Two ways to reserve, three upserts, and the insert of predictions.
-    assert_eq!(prepared(&mut conn).await, 6);
 }

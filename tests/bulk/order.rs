@@ -1,26 +1,13 @@
-//! Rows are written in the order of their key, so that writers of the same rows wait for each other and never deadlock.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+//! Rows are written in one order, so that writers of the same rows wait for each other and never deadlock.
 
-mod support;
-
-use std::time::{Duration, Instant};
-
-use chrono::{DateTime, TimeDelta, Utc};
-use diesel::prelude::*;
-use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent, Repeats, UpsertReport};
-use occupancy_models::schema::sensor_events;
-use occupancy_models::{Call, Error, ModelType, NewPrediction, NewSensorEvent, SensorType, TransitionType};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use support::{TestDb, needs, sql, value, values};
+
+use crate::fixtures::*;
 
 /// Few rows go through ON CONFLICT as they are; from 500 on, new ones go through a plain INSERT first.
 const SIZES: [usize; 2] = [40, 600];
-
-fn start() -> DateTime<Utc> {
-    "2026-01-05T00:00:00Z".parse().unwrap()
-}
 
 /// Ten sensors, a reading a minute each, in the order of the time and then of the sensor.
 fn events(rows: usize) -> Vec<NewSensorEvent<'static>> {
@@ -32,16 +19,8 @@ fn events(rows: usize) -> Vec<NewSensorEvent<'static>> {
         .collect()
 }
 
-fn upsert(conn: &mut PgConnection, rows: &[NewSensorEvent<'_>]) -> Result<UpsertReport, Error> {
-    bulk::upsert_events(rows, Repeats::Error)?.call(conn)
-}
-
-fn upsert_by_key(conn: &mut PgConnection, rows: &[KeyedSensorEvent<'_>]) -> Result<UpsertReport, Error> {
-    bulk::upsert_events_by_key(rows, Repeats::Error)?.call(conn)
-}
-
-fn upsert_predictions(conn: &mut PgConnection, rows: &[KeyedPrediction<'_>]) -> Result<UpsertReport, Error> {
-    bulk::upsert_predictions(rows, Repeats::Error)?.call(conn)
+fn upsert(conn: &mut PgConnection, rows: &[NewSensorEvent<'_>]) -> Result<Report, Error> {
+    Ok(bulk::upsert_sensor_events(rows).call(conn)?)
 }
 
 /// Each with a key that was reserved for it; the later the event, the smaller its id.
@@ -60,7 +39,7 @@ fn reversed<T: Clone>(rows: &[T]) -> Vec<T> {
     rows.iter().rev().cloned().collect()
 }
 
-type Work<'a> = Box<dyn FnOnce(&mut PgConnection) -> Result<UpsertReport, Error> + Send + 'a>;
+type Work<'a> = Box<dyn FnOnce(&mut PgConnection) -> Result<Report, Error> + Send + 'a>;
 
 /// Runs two writers while a third session holds a row in the middle of what both write, and lets go of it once both
 /// wait. Had each written half of its rows by then, from both ends, they would deadlock.
@@ -80,21 +59,6 @@ fn assert_no_deadlock(db: &TestDb, conn: &mut PgConnection, hold: &str, writers:
     });
     for result in results {
         result.unwrap();
-    }
-}
-
-fn wait_until_blocked(conn: &mut PgConnection, sessions: usize) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let blocked = "SELECT count(*) FROM pg_stat_activity
-                   WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()";
-    while value(conn, blocked) != sessions.to_string() {
-        if Instant::now() > deadline {
-            // Lets go of them, so that the test can end.
-            sql(conn, "ROLLBACK");
-            panic!("{sessions} sessions do not come to wait");
-        }
-        std::thread::sleep(Duration::from_millis(10));
-        value(conn, "SELECT pg_stat_clear_snapshot()");
     }
 }
 
@@ -144,11 +108,16 @@ fn a_writer_by_key_and_one_by_instant_wait_for_each_other() {
             if is_stored {
                 upsert_by_key(&mut conn, &back).unwrap();
             }
+            // Rows that are stored as they are would not wait.
+            let rescored = |row: &KeyedSensorEvent<'static>| {
+                KeyedSensorEvent::new(row.key().id(), row.event().clone().with_confidence_score(0.25))
+            };
+            let back: Vec<_> = back.iter().map(rescored).collect();
             let held = hold(&there[size / 2]);
             let by_key: Work<'_> = Box::new(|conn| {
                 // Somebody else may have given the sensors and instants other ids.
                 match upsert_by_key(conn, &back) {
-                    Err(error) if error.to_string().contains("duplicate key") => Ok(UpsertReport::default()),
+                    Err(error) if error.to_string().contains("duplicate key") => Ok(Report::default()),
                     result => result,
                 }
             });
@@ -189,7 +158,7 @@ fn writers_of_predictions_of_the_same_events_wait_for_each_other() {
     let rows = events(40);
     for with_ids in [false, true] {
         sql(&mut conn, "TRUNCATE predictions; TRUNCATE sensor_events");
-        let keys = bulk::upsert_events(&rows, Repeats::Error).unwrap().with_keys().call(&mut conn).unwrap().keys;
+        let keys = upsert_with_keys(&mut conn, &rows).1;
         let there: Vec<_> = keys
             .iter()
             .map(|key| {
@@ -212,8 +181,7 @@ fn writers_of_predictions_of_the_same_events_wait_for_each_other() {
             if with_ids {
                 return upsert_predictions(conn, keyed);
             }
-            bulk::insert_predictions(rows)?.call(conn)?;
-            Ok(UpsertReport::default())
+            Ok(bulk::insert_predictions(rows).call(conn)?)
         };
         assert_no_deadlock(
             &db,

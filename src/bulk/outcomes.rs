@@ -6,7 +6,6 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz};
 
-use super::repeats::Repeats;
 use crate::call::{Statement, single};
 use crate::error::Result;
 use crate::microseconds;
@@ -17,7 +16,7 @@ use crate::microseconds;
 /// if the transition came within `tolerance` of the predicted time. An outcome that was recorded before is replaced.
 ///
 /// # Errors
-/// [`Error::InvalidRow`](crate::Error::InvalidRow) if an id is there twice, before anything is sent.
+/// [`KeyError::Repeated`](crate::KeyError::Repeated) if an id is there twice; nothing is recorded.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
@@ -25,18 +24,17 @@ use crate::microseconds;
 /// # let (late, missed) = (a_prediction(conn), a_prediction(conn));
 /// let actual = late.predicted_transition_time + TimeDelta::minutes(4);
 /// let outcomes = [(late.id, Some(actual)), (missed.id, None), (missed.id + 1, None)];
-/// let report = occupancy_models::bulk::record_outcomes(&outcomes, TimeDelta::minutes(10))?.call(conn)?;
+/// let report = occupancy_models::bulk::record_outcomes(&outcomes, TimeDelta::minutes(10)).call(conn)?;
 /// assert_eq!((report.recorded, report.accurate, report.missed), (2, 1, 1));
 /// assert_eq!(report.unknown_ids, [missed.id + 1]);
 /// # Ok(()) }) }
 /// ```
-pub fn record_outcomes(outcomes: &[(i64, Option<DateTime<Utc>>)], tolerance: TimeDelta) -> Result<RecordOutcomes> {
-    Repeats::Error.resolve(outcomes, "id", |(id, _)| *id)?;
-    Ok(RecordOutcomes {
+pub fn record_outcomes(outcomes: &[(i64, Option<DateTime<Utc>>)], tolerance: TimeDelta) -> RecordOutcomes {
+    RecordOutcomes {
         ids: outcomes.iter().map(|(id, _)| *id).collect(),
         actual_times: outcomes.iter().map(|(_, actual)| actual.map(microseconds::truncate)).collect(),
         tolerance_microseconds: tolerance.num_microseconds().unwrap_or(i64::MAX),
-    })
+    }
 }
 
 /// What recording outcomes did.
