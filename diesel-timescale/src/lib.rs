@@ -11,6 +11,9 @@ pub mod microseconds;
 pub mod migrations;
 pub mod prelude;
 pub mod references;
+pub mod states;
+#[doc(hidden)]
+pub mod subquery;
 pub mod transaction;
 
 mod buckets;

@@ -7,8 +7,10 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz};
 
-use super::subquery::{SubqueryStatement, subquery, usable_as_subquery};
 use super::time_range::{Within, within};
+use diesel_timescale::subquery::{SubqueryStatement, subquery};
+use diesel_timescale::usable_as_subquery;
+
 use crate::models::{SensorEvent, SensorEventKey};
 use crate::schema::sensor_events;
 use chrono::{DateTime, Utc};

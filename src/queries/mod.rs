@@ -51,7 +51,6 @@ mod pagination;
 mod predictions;
 mod state_changes;
 mod statistics;
-mod subquery;
 mod time_range;
 
 pub use events::{EventsInRoom, EventsOfSensor, EventsQuery, EventsWithin, LatestPerSensor, SensorEventQuery, Series};
@@ -70,5 +69,6 @@ pub use statistics::{
     Efficiency, Pattern, RoomSummary, SensorEfficiency, SummarizeRooms, TemporalPattern, by_day_of_week,
     by_hour_of_day, room_summaries, sensor_efficiencies, sensor_efficiency, summarize_rooms, temporal_patterns,
 };
-pub use subquery::{Subquery, SubqueryStatement};
+#[doc(hidden)]
+pub use diesel_timescale::subquery::{Subquery, SubqueryStatement};
 pub use time_range::{Within, within};

@@ -10,8 +10,10 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 
 use super::joins::PredictionsQuery;
-use super::subquery::{SubqueryStatement, subquery, subquery_table};
 use super::time_range::{Within, within};
+use diesel_timescale::subquery_table;
+use diesel_timescale::subquery::{SubqueryStatement, subquery};
+
 use crate::models::ModelType;
 use crate::models::Prediction;
 use crate::schema::predictions;

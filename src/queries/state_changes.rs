@@ -11,7 +11,9 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
 
 use super::events::{EventsInRoom, EventsQuery};
-use super::subquery::{SubqueryStatement, subquery, subquery_table};
+use diesel_timescale::subquery_table;
+use diesel_timescale::subquery::{SubqueryStatement, subquery};
+
 use crate::models::{SensorEvent, SensorEventKey};
 use crate::schema::sensor_events;
 

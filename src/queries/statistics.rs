@@ -7,9 +7,10 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::Text;
+use diesel_timescale::subquery::{SubqueryStatement, subquery};
+use diesel_timescale::subquery_table;
 
 use super::events::EventsQuery;
-use super::subquery::{SubqueryStatement, subquery, subquery_table};
 
 subquery_table! {
     /// What a room's events amount to.

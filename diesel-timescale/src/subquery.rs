@@ -17,7 +17,7 @@ pub struct Subquery<T, Q> {
 pub type SubqueryStatement<T, Q> = SelectStatement<FromClause<Subquery<T, Q>>>;
 
 /// The query over these rows.
-pub(crate) fn subquery<T, Q>(table: T, query: Q) -> SubqueryStatement<T, Q>
+pub fn subquery<T, Q>(table: T, query: Q) -> SubqueryStatement<T, Q>
 where
     Subquery<T, Q>: QuerySource,
 {
@@ -55,20 +55,23 @@ where
     }
 }
 
-/// Lets the columns of a table stand for those of a subquery query.
+/// Lets the columns of a table stand for those of a subquery.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! usable_as_subquery {
     ($table:ident { $($column:ident),+ $(,)? }) => {
-        impl<Q> diesel::query_source::AppearsInFromClause<$table::table> for crate::queries::subquery::Subquery<$table::table, Q> {
+        impl<Q> diesel::query_source::AppearsInFromClause<$table::table> for $crate::subquery::Subquery<$table::table, Q> {
             type Count = diesel::query_source::Once;
         }
         $(
-            impl<Q> diesel::SelectableExpression<crate::queries::subquery::Subquery<$table::table, Q>> for $table::$column {}
+            impl<Q> diesel::SelectableExpression<$crate::subquery::Subquery<$table::table, Q>> for $table::$column {}
         )+
     };
 }
-pub(crate) use usable_as_subquery;
 
-/// Declares the columns of a subquery query, a row of it, and what makes the query.
+/// Declares the columns of a subquery, a row of it, and what makes the query.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! subquery_table {
     (
         $(#[$doc:meta])*
@@ -82,13 +85,12 @@ macro_rules! subquery_table {
             $table ($key) { $( $(#[$column_doc])* $column -> $sql, )+ }
         }
 
-        crate::queries::subquery::usable_as_subquery!($table { $($column),+ });
+        $crate::usable_as_subquery!($table { $($column),+ });
 
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Selectable)]
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, diesel::Queryable, diesel::Selectable)]
         #[diesel(table_name = $table, check_for_backend(diesel::pg::Pg))]
         #[non_exhaustive]
         pub struct $row { $( $(#[$column_doc])* pub $column: $rust, )+ }
     };
 }
-pub(crate) use subquery_table;

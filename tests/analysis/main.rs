@@ -1,0 +1,8 @@
+//! What the analyses give is what a naive computation on the same rows gives.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod readings;
+mod reference;
+#[path = "../support/mod.rs"]
+mod support;
+mod time_in_state;
