@@ -99,6 +99,11 @@ diesel::table! {
     }
 }
 
+diesel::allow_tables_to_appear_in_same_query!(hourly_activity, hourly_statistics, daily_prediction_accuracy);
+crate::allow_in_same_query!(@schema hourly_activity);
+crate::allow_in_same_query!(@schema hourly_statistics);
+crate::allow_in_same_query!(@schema daily_prediction_accuracy);
+
 #[declare_sql_function]
 extern "SQL" {
     /// The standard deviation of a sample; null for fewer than two values.

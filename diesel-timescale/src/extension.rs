@@ -5,6 +5,7 @@ use std::fmt;
 use diesel::deserialize::{self, FromSql, FromSqlRow, Queryable};
 use diesel::pg::{Pg, PgValue};
 use diesel::sql_types::{Bool, Nullable, Text};
+use serde::Serialize;
 
 use crate::call::single;
 use crate::function_call;
@@ -65,7 +66,9 @@ impl CreateExtension {
 }
 
 /// What [`create_extension`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ExtensionOutcome {
     /// The extension has been created.
     Created,
@@ -87,7 +90,7 @@ impl FromSql<Text, Pg> for ExtensionOutcome {
 }
 
 /// What [`create_extension`] did, and what holds now.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct ExtensionReport {
     /// What was done.

@@ -9,6 +9,7 @@ use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Interval, Nullable, Text};
+use serde::Serialize;
 
 use crate::call::{Statement, push_relation, relation_name, single};
 use crate::error::{Error, Result};
@@ -131,7 +132,9 @@ impl HypertableSetup {
 }
 
 /// What the set-up of a hypertable did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum HypertableOutcome {
     /// The table has become a hypertable.
     Created,
@@ -153,7 +156,7 @@ impl FromSql<Text, Pg> for HypertableOutcome {
 }
 
 /// What the set-up of a hypertable did, and what holds now.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct HypertableReport {
     /// What was done.

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Jsonb, Nullable, Text, Timestamptz};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::timestamp::TimestampOrInfinity;
@@ -21,7 +22,7 @@ type NullableText = Nullable<Text>;
 type NullableTimestamptz = Nullable<Timestamptz>;
 
 /// A job, with its last run.
-#[derive(Debug, Clone, PartialEq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct Job {
     /// Its id.

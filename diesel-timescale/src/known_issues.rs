@@ -1,11 +1,13 @@
 //! Faults of TimescaleDB itself that touch who uses this crate, by release.
 
+use serde::Serialize;
 use std::fmt;
 
 use crate::server::{Server, TimescaleVersion};
 
 /// What a known issue is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IssueSubject {
     /// Native foreign keys that reference a hypertable.
@@ -17,7 +19,7 @@ pub enum IssueSubject {
 }
 
 /// A fault of TimescaleDB, and the releases that have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct KnownIssue {
     /// A name for it.

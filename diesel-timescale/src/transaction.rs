@@ -15,7 +15,8 @@ use diesel::connection::{Connection, TransactionManager};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::bulk::BulkError;
-use crate::error::{Error, ReferenceError};
+use crate::error::Error;
+use crate::references::ReferenceError;
 
 /// An error that can tell whether running the same transaction again may help.
 pub trait Transient {

@@ -11,9 +11,9 @@ mod validate;
 mod verify;
 
 pub use begin::{Begin, OnDuplicate, begin};
-pub use copy_batch::{CopyBatch, Phase, Progress, copy_batch};
+pub use copy_batch::{Phase, Progress, copy_batch};
 pub use validate::{Severity, Validate, Violation, validate};
-pub use verify::{RowViolation, VerifyImport, verify};
+pub use verify::{RowViolation, verify};
 
 /// Moves the tables `sensor_events` and `predictions` to the schema `legacy`, out of the way of this crate's
 /// migrations, and does nothing if that was done already. For `batch_execute`.

@@ -69,7 +69,8 @@ pub fn time_in_state(
         for pair in cuts(readings, sensor, &range, silence).windows(2) {
             let state = state_at(readings, sensor, pair[0], earliest, silence).map(str::to_owned);
             let part = part_of(unit, zone, pair[0]);
-            times.entry((sensor.clone(), part, state)).or_default().0 += (pair[1] - pair[0]).num_microseconds().unwrap();
+            times.entry((sensor.clone(), part, state)).or_default().0 +=
+                (pair[1] - pair[0]).num_microseconds().unwrap();
         }
         let mut before: Option<&str> = None;
         let mut own: Vec<_> = readings.iter().filter(|r| r.sensor == *sensor && r.at >= earliest).collect();

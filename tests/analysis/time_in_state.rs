@@ -66,8 +66,11 @@ fn time_in_state_is_that_of_every_instant_also_when_clocks_change() {
                     };
                     // Named: each is there.
                     let sensors: Vec<String> = all.iter().cloned().chain(["never".to_owned()]).collect();
-                    let rows: Vec<TimeInState> =
-                        states().named(&sensors).time_in_state(range.clone(), calendar(unit, zone)).load(&mut conn).unwrap();
+                    let rows: Vec<TimeInState> = states()
+                        .named(&sensors)
+                        .time_in_state(range.clone(), calendar(unit, zone))
+                        .load(&mut conn)
+                        .unwrap();
                     let expected =
                         reference::time_in_state(&readings, &sensors, range.clone(), (unit, tz), look_back, silence);
                     assert_eq!(times(&rows, unit, tz), expected, "{zone} {unit} {silence:?} {look_back}");
@@ -133,7 +136,9 @@ fn spans_cover_the_range_and_never_repeat_a_state() {
                 assert!(pair[0].ended_at == pair[1].began_at && pair[0].state != pair[1].state, "{pair:?}");
             }
             for cut in reference::cuts(&readings, sensor, &range, Some(silence)) {
-                let Some(span) = spans.iter().find(|span| span.began_at <= cut && cut < span.ended_at) else { continue };
+                let Some(span) = spans.iter().find(|span| span.began_at <= cut && cut < span.ended_at) else {
+                    continue;
+                };
                 let expected = state_at(&readings, sensor, cut, range.start - TimeDelta::days(30), Some(silence));
                 assert_eq!(span.state.as_deref(), expected, "{sensor} at {cut}");
             }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::Text;
 
 /// Buckets as the clocks of a time zone have them, such as `Europe/Berlin`.
@@ -41,13 +41,6 @@ impl<'a> Calendar<'a> {
     pub fn months(time_zone: impl Into<Cow<'a, str>>) -> Self {
         Self::new("month", time_zone)
     }
-}
-
-// One text for every unit and time zone: both are binds.
-impl QueryId for Calendar<'_> {
-    type QueryId = Calendar<'static>;
-
-    const HAS_STATIC_QUERY_ID: bool = true;
 }
 
 /// Writes the first two arguments of `diesel_timescale.calendar_edges`.

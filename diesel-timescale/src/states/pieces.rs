@@ -6,7 +6,7 @@ use std::ops::Range;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::result::Error as DieselError;
 use diesel::sql_types::{Array, BigInt, Text, Timestamptz};
 
@@ -52,13 +52,6 @@ impl<S, T, V, F> Pieces<S, T, V, F> {
     pub fn to(&self) -> &DateTime<Utc> {
         &self.to
     }
-}
-
-// Which parts the SQL has depends on the value.
-impl<S, T, V, F> QueryId for Pieces<S, T, V, F> {
-    type QueryId = ();
-
-    const HAS_STATIC_QUERY_ID: bool = false;
 }
 
 impl<S, T, V, F> QueryFragment<Pg> for Pieces<S, T, V, F>

@@ -5,16 +5,16 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment};
 
 use super::pieces::Pieces;
 use super::source::{Conditions, States};
-use crate::subquery::{SubqueryStatement, subquery};
-use crate::subquery_table;
+use crate::subquery::{Part, Subquery, subquery};
+use crate::subquery_columns;
 
-subquery_table! {
+subquery_columns! {
     /// A span of time in which a state held.
-    StateSpan, state_spans (series) {
+    StateSpan, state_spans, state_span (series) {
         /// The series, such as the sensor.
         series: String => Text,
         /// The state; `None` where it is not known: before the first reading, and in silence beyond the limit.
@@ -60,13 +60,13 @@ where
     pub fn spans(
         self,
         range: Range<DateTime<Utc>>,
-    ) -> SubqueryStatement<state_spans::table, impl QueryFragment<Pg> + QueryId + Clone> {
-        subquery(state_spans::table, Spans { pieces: Pieces::new(self, range) })
+    ) -> Subquery<state_span::table, impl QueryFragment<Pg> + Clone> {
+        subquery(state_span::table, Spans { pieces: Pieces::new(self, range) }, [Part::Rows])
     }
 }
 
 /// Pieces of the same state, put together.
-#[derive(Debug, Clone, QueryId)]
+#[derive(Debug, Clone)]
 struct Spans<P> {
     pieces: P,
 }

@@ -5,18 +5,18 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::Timestamptz;
 
 use super::calendar::Calendar;
 use super::pieces::Pieces;
 use super::source::{Conditions, States};
-use crate::subquery::{SubqueryStatement, subquery};
-use crate::subquery_table;
+use crate::subquery::{Part, Subquery, subquery};
+use crate::subquery_columns;
 
-subquery_table! {
+subquery_columns! {
     /// For how long a state held in a bucket of time.
-    TimeInState, times_in_state (series) {
+    TimeInState, times_in_state, time_in_state_row (series) {
         /// The series, such as the sensor.
         series: String => Text,
         /// When the bucket starts, which may be before the range.
@@ -55,8 +55,8 @@ where
         self,
         range: Range<DateTime<Utc>>,
         buckets: Calendar<'_>,
-    ) -> SubqueryStatement<times_in_state::table, impl QueryFragment<Pg> + QueryId + Clone> {
-        subquery(times_in_state::table, Times { pieces: Pieces::new(self, range), buckets })
+    ) -> Subquery<time_in_state_row::table, impl QueryFragment<Pg> + Clone> {
+        subquery(time_in_state_row::table, Times { pieces: Pieces::new(self, range), buckets }, [Part::Rows])
     }
 }
 
@@ -65,12 +65,6 @@ where
 struct Times<'a, S, T, V, F> {
     pieces: Pieces<S, T, V, F>,
     buckets: Calendar<'a>,
-}
-
-impl<S, T, V, F> QueryId for Times<'_, S, T, V, F> {
-    type QueryId = ();
-
-    const HAS_STATIC_QUERY_ID: bool = false;
 }
 
 impl<S, T, V, F> QueryFragment<Pg> for Times<'_, S, T, V, F>
