@@ -9,12 +9,14 @@
 //! further clauses.
 
 mod calendar;
+mod intervals;
 mod pieces;
 mod source;
 mod spans;
 mod time_in_state;
 
 pub use calendar::Calendar;
+pub use intervals::{IntervalRule, StateInterval, state_intervals};
 pub use source::{States, states};
 pub use spans::{StateSpan, state_spans};
 pub use time_in_state::{TimeInState, times_in_state};

@@ -14,10 +14,11 @@ use super::source::{Conditions, States};
 use crate::call::{Relation, relation_name};
 use crate::microseconds;
 
-/// The pieces in a range of time: rows of `series`, `began`, `ended`, `state` (null where nothing is known), `is_known` and
+/// The pieces in a range of time: rows of `group_id`, `series`, `began`, `ended`, `state` (null where nothing is known), `is_known` and
 /// `is_change`. None is empty, and those of a series follow one another without a gap.
 #[derive(Debug, Clone)]
-pub struct Pieces<S, T, V, F> {
+pub struct Pieces<S, T, V, F, G> {
+    group: G,
     states: States<S, T, V, F>,
     table: Relation,
     from: DateTime<Utc>,
@@ -26,8 +27,9 @@ pub struct Pieces<S, T, V, F> {
     silence_limit: Option<i64>,
 }
 
-impl<S, T, V, F> Pieces<S, T, V, F> {
-    pub fn new(states: States<S, T, V, F>, range: Range<DateTime<Utc>>) -> Self
+impl<S, T, V, F, G> Pieces<S, T, V, F, G> {
+    /// `group` is the column that tells what the series belongs to.
+    pub fn new(states: States<S, T, V, F>, group: G, range: Range<DateTime<Utc>>) -> Self
     where
         S: Column,
         S::Table: Default + QueryFragment<Pg>,
@@ -41,6 +43,7 @@ impl<S, T, V, F> Pieces<S, T, V, F> {
             to: microseconds::truncate(range.end),
             look_from: from.checked_sub_signed(states.look_back).unwrap_or(earliest).max(earliest),
             silence_limit: states.silence_limit.map(|limit| limit.num_microseconds().unwrap_or(i64::MAX)),
+            group,
             states,
         }
     }
@@ -54,16 +57,17 @@ impl<S, T, V, F> Pieces<S, T, V, F> {
     }
 }
 
-impl<S, T, V, F> QueryFragment<Pg> for Pieces<S, T, V, F>
+impl<S, T, V, F, G> QueryFragment<Pg> for Pieces<S, T, V, F, G>
 where
     S: QueryFragment<Pg>,
     T: QueryFragment<Pg>,
     V: QueryFragment<Pg>,
     F: Conditions,
+    G: QueryFragment<Pg>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "SELECT series, piece.began, piece.ended, piece.state, piece.is_change, \
+            "SELECT group_id, series, piece.began, piece.ended, piece.state, piece.is_change, \
              coalesce(piece.state <> ALL (",
         );
         out.push_bind_param::<Array<Text>, _>(&self.states.unavailable)?;
@@ -78,7 +82,7 @@ where
             None => out.push_sql("next"),
         }
         out.push_sql(
-            " AS silent FROM (SELECT series, at, state, lag(at) OVER series_by_time IS NULL AS is_first, greatest(at, ",
+            " AS silent FROM (SELECT group_id, series, at, state, lag(at) OVER series_by_time IS NULL AS is_first, greatest(at, ",
         );
         out.push_bind_param::<Timestamptz, _>(&self.from)?;
         out.push_sql(") AS began, greatest(coalesce(lead(at) OVER series_by_time, least(");
@@ -108,19 +112,20 @@ where
     }
 }
 
-impl<S, T, V, F> Pieces<S, T, V, F>
+impl<S, T, V, F, G> Pieces<S, T, V, F, G>
 where
     S: QueryFragment<Pg>,
     T: QueryFragment<Pg>,
     V: QueryFragment<Pg>,
     F: Conditions,
+    G: QueryFragment<Pg>,
 {
     /// The readings of the range, and of each series the last one before it.
     fn push_readings<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         self.push_select(out, &self.from, &self.to)?;
         let Some(names) = &self.states.names else {
             out.push_sql(" UNION ALL (");
-            out.push_sql("SELECT DISTINCT ON (series) series, at, state FROM (");
+            out.push_sql("SELECT DISTINCT ON (series) group_id, series, at, state FROM (");
             self.push_select(out, &self.look_from, &self.from)?;
             out.push_sql(") AS before ORDER BY series, at DESC)");
             return Ok(());
@@ -130,9 +135,7 @@ where
         out.push_sql(" = ANY (");
         out.push_bind_param::<Array<Text>, _>(names)?;
         // Where there is none, its state is unknown since ever.
-        out.push_sql(
-            ") UNION ALL SELECT named.series, coalesce(before.at, '-infinity'), before.state FROM unnest(",
-        );
+        out.push_sql(") UNION ALL SELECT before.group_id, named.series, coalesce(before.at, '-infinity'), before.state FROM unnest(");
         out.push_bind_param::<Array<Text>, _>(names)?;
         out.push_sql(") AS named (series) LEFT JOIN LATERAL (");
         self.push_select(out, &self.look_from, &self.from)?;
@@ -152,6 +155,8 @@ where
     ) -> QueryResult<()> {
         let table = self.table.as_ref().map_err(|message| DieselError::QueryBuilderError(message.clone().into()))?;
         out.push_sql("SELECT ");
+        self.group.walk_ast(out.reborrow())?;
+        out.push_sql(" AS group_id, ");
         self.states.series.walk_ast(out.reborrow())?;
         out.push_sql(" AS series, ");
         self.states.time.walk_ast(out.reborrow())?;

@@ -57,11 +57,8 @@ where
     /// assert_eq!((spans[1].state.as_deref(), spans[1].began_at), (Some("on"), at));
     /// # Ok(()) }) }
     /// ```
-    pub fn spans(
-        self,
-        range: Range<DateTime<Utc>>,
-    ) -> Subquery<state_span::table, impl QueryFragment<Pg> + Clone> {
-        subquery(state_span::table, Spans { pieces: Pieces::new(self, range) }, [Part::Rows])
+    pub fn spans(self, range: Range<DateTime<Utc>>) -> Subquery<state_span::table, impl QueryFragment<Pg> + Clone> {
+        subquery(state_span::table, Spans { pieces: Pieces::new(self.clone(), self.series, range) }, [Part::Rows])
     }
 }
 

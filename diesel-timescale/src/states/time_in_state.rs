@@ -56,20 +56,24 @@ where
         range: Range<DateTime<Utc>>,
         buckets: Calendar<'_>,
     ) -> Subquery<time_in_state_row::table, impl QueryFragment<Pg> + Clone> {
-        subquery(time_in_state_row::table, Times { pieces: Pieces::new(self, range), buckets }, [Part::Rows])
+        subquery(
+            time_in_state_row::table,
+            Times { pieces: Pieces::new(self.clone(), self.series, range), buckets },
+            [Part::Rows],
+        )
     }
 }
 
 /// Pieces, cut at the ends of buckets and added up.
 #[derive(Debug, Clone)]
 struct Times<'a, S, T, V, F> {
-    pieces: Pieces<S, T, V, F>,
+    pieces: Pieces<S, T, V, F, S>,
     buckets: Calendar<'a>,
 }
 
 impl<S, T, V, F> QueryFragment<Pg> for Times<'_, S, T, V, F>
 where
-    Pieces<S, T, V, F>: QueryFragment<Pg>,
+    Pieces<S, T, V, F, S>: QueryFragment<Pg>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         // The buckets of a piece are a slice of the edges, found by binary search. `generate_series` would make
