@@ -1,7 +1,9 @@
 //! What the analyses give is what a naive computation on the same rows gives.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+mod agreement;
 mod intervals;
+mod priors;
 mod readings;
 mod reference;
 #[path = "../support/mod.rs"]

@@ -8,15 +8,18 @@
 //! Everything runs on every edition of TimescaleDB and on plain PostgreSQL. The result is a query of Diesel's that takes
 //! further clauses.
 
+mod beta;
 mod calendar;
 mod intervals;
 mod pieces;
+mod priors;
 mod source;
 mod spans;
 mod time_in_state;
 
 pub use calendar::Calendar;
 pub use intervals::{IntervalRule, StateInterval, state_intervals};
+pub use priors::{HourlyPrior, hourly_priors};
 pub use source::{States, states};
 pub use spans::{StateSpan, state_spans};
 pub use time_in_state::{TimeInState, times_in_state};
