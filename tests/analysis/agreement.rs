@@ -15,7 +15,7 @@ fn at(minute: i64) -> DateTime<Utc> {
 
 /// Whole minutes, so that each can be asked for by itself; some intervals touch, overlap, or are empty or backwards.
 fn intervals(random: &mut StdRng) -> Vec<Range<DateTime<Utc>>> {
-    (0..random.random_range(0..12))
+    (0..random.random_range(0..7))
         .map(|_| {
             let start = random.random_range(-20..220);
             at(start)..at(start + random.random_range(-5..40))

@@ -6,6 +6,7 @@ mod intervals;
 mod priors;
 mod readings;
 mod reference;
+mod scores;
 #[path = "../support/mod.rs"]
 mod support;
 mod time_in_state;

@@ -22,6 +22,12 @@ impl<'a> Calendar<'a> {
         Self { unit, time_zone: time_zone.into() }
     }
 
+    /// As `date_trunc` takes them.
+    #[doc(hidden)]
+    pub fn unit_and_time_zone(&self) -> (&'static str, &str) {
+        (self.unit, &self.time_zone)
+    }
+
     /// Hours.
     pub fn hours(time_zone: impl Into<Cow<'a, str>>) -> Self {
         Self::new("hour", time_zone)
