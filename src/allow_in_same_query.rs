@@ -1,4 +1,4 @@
-//! Tables of another crate in one query with the tables of this one.
+//! Joins of tables of another crate with the tables of this one.
 
 /// Lets tables of your own appear in one query with this crate's tables.
 ///

@@ -17,6 +17,9 @@ pub mod rollups;
 #[allow(missing_docs, reason = "the comments in the database are its documentation")]
 pub mod schema;
 
+#[cfg(all(feature = "testing", any(feature = "sync", feature = "async")))]
+pub mod testing;
+
 mod allow_in_same_query;
 mod call;
 mod error;

@@ -1,4 +1,4 @@
-//! References to sensor events: foreign keys that go on holding through retention and compression.
+//! References to sensor events: foreign keys that stay valid through retention and compression.
 //!
 //! A foreign key to an event goes to `referenced_events`, a plain table with one row for each event that something
 //! references. A trigger on the referring column registers the event; events that are removed, by whatever
@@ -88,7 +88,7 @@ function_call! {
 /// The index and the values stay. Dropping the table without it would leave the function behind.
 ///
 /// # Errors
-/// [`Error::Database`](crate::Error::Database) if the caller does not own the table.
+/// [`Error::Database`] if the caller does not own the table.
 ///
 /// ```
 /// # include!("doctest_setup.rs");

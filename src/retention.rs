@@ -1,4 +1,4 @@
-//! Retention: dropping old events without leaving references to them.
+//! Retention: drops old events and clears the references to them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
@@ -32,7 +32,7 @@ use crate::microseconds;
 /// [`ReferenceError::StillReferenced`](crate::timescale::ReferenceError::StillReferenced) if a foreign key without
 /// `SET NULL` or `CASCADE` references such an event;
 /// [`ReferenceError::LockTimeout`](crate::timescale::ReferenceError::LockTimeout), which is
-/// [transient](crate::transaction::Transient), if long transactions were in the way all the time. Nothing has changed then.
+/// [transient](crate::transaction::Transient), if long transactions held locks all the time. Nothing has changed then.
 ///
 /// ```
 /// # include!("doctest_setup.rs");

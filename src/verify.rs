@@ -1,4 +1,4 @@
-//! Verification: what would break a promise of this schema, found before it does.
+//! Verification: finds violations of the guarantees that this schema gives.
 
 use std::fmt;
 

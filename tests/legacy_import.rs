@@ -1,4 +1,4 @@
-//! MIGRATING.md, as it stands there: a plain pair of tables comes over with its data, its ids and its references.
+//! The code in MIGRATING.md: a plain pair of tables is imported with its data, ids and references.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! Calls: what writes or administers, as a value with one verb, a typed result and typed errors.
+//! Calls: values that write or administer, run by `.call(conn)`, with a typed result and typed errors.
 //!
 //! Reads are Diesel queries, and take Diesel's verbs. A call is no query of Diesel's: it may consist of several
 //! statements, or refuse to run inside a transaction.

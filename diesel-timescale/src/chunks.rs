@@ -1,4 +1,4 @@
-//! Chunks of any hypertable: their interval, a further dimension, which there are, and dropping them.
+//! Chunks: their interval, hash dimensions, listing and dropping them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;

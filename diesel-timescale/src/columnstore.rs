@@ -1,4 +1,4 @@
-//! The columnstore: chunks kept by columns, compressed.
+//! The columnstore: compressed, columnar chunks.
 
 use chrono::TimeDelta;
 use diesel::pg::Pg;

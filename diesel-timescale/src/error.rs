@@ -1,4 +1,4 @@
-//! What can go wrong, typed.
+//! The errors of this crate.
 
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
 
@@ -13,8 +13,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong in this crate's calls.
 ///
-/// The functions that the migrations install mark what they refuse; [`From`] recognises that, so an error of
-/// Diesel's that came from them, by whatever way, becomes the typed one.
+/// The SQL functions mark their refusals with a code. [`From`] recognises it, so a `diesel::result::Error` that such a
+/// function raised converts into the typed error, however the function was called.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -75,7 +75,7 @@ pub enum Error {
     /// A bulk write was refused, or failed.
     #[error(transparent)]
     Bulk(#[from] BulkError),
-    /// The database, or the way to it.
+    /// An error of the database or the connection.
     #[error(transparent)]
     Database(DieselError),
 }

@@ -1,4 +1,4 @@
-//! The extension in this database.
+//! Creates the extension in the database.
 
 use std::fmt;
 
@@ -58,7 +58,7 @@ impl CreateExtension {
         self
     }
 
-    /// Whether a server that has no TimescaleDB is fine; the report then says so. Default: `false`.
+    /// Whether a server without TimescaleDB is accepted; the report then has the outcome `Unavailable`. Default: `false`.
     pub fn allow_plain_postgres(mut self, allow: bool) -> Self {
         self.allow_plain_postgres = allow;
         self

@@ -1,4 +1,4 @@
-//! Features: what not every edition and release of TimescaleDB can do.
+//! Features that depend on the edition and release of TimescaleDB.
 
 use std::fmt;
 

@@ -116,7 +116,7 @@ impl HypertableSetup {
         self
     }
 
-    /// Leaves the table as it is on a server that has no TimescaleDB; the report then says so. Default: that is an
+    /// Leaves the table a plain table on a server without TimescaleDB; the report has the outcome `PlainTable`. Default: that is an
     /// error.
     pub fn allow_plain_table(mut self) -> Self {
         self.allow_plain_table = true;

@@ -1,4 +1,4 @@
-//! Why a table was not made a hypertable.
+//! The errors of hypertable set-up.
 
 use crate::refusal::Refusal;
 

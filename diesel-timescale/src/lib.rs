@@ -14,6 +14,8 @@ pub mod references;
 pub mod states;
 #[doc(hidden)]
 pub mod subquery;
+#[cfg(all(feature = "testing", any(feature = "sync", feature = "async")))]
+pub mod testing;
 pub mod transaction;
 
 mod buckets;
@@ -39,7 +41,7 @@ mod size;
 mod time_column;
 mod timestamp;
 
-pub use buckets::{BucketRow, BucketRowBy, BucketStart, Bucketed, BucketedBy, bucketed};
+pub use buckets::{Bucketed, BucketedBy, bucketed};
 pub use call::Call;
 #[doc(hidden)]
 pub use chunks::interval;
@@ -53,7 +55,7 @@ pub use error::{Error, Result};
 pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_extension};
 pub use feature::{Feature, Unsupported};
 pub use functions::*;
-pub use gapfill::{Interpolate, InterpolatedType, Locf, NoLookup, interpolate, locf};
+pub use gapfill::{Interpolate, Locf, interpolate, locf};
 pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, hypertable};
 pub use hypertable_error::HypertableError;
 pub use jobs::{AlterJob, Job, alter_job, delete_job, jobs, run_job};

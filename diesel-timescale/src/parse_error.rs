@@ -1,4 +1,4 @@
-//! Texts that do not parse.
+//! The error of `FromStr` implementations.
 
 /// A text that is not what was expected, such as the release of a server or the key of a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

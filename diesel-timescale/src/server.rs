@@ -1,4 +1,4 @@
-//! The server: what it is and what it has.
+//! The server: releases and edition.
 
 use std::fmt;
 use std::str::FromStr;

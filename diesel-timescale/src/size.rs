@@ -1,4 +1,4 @@
-//! How large a hypertable is.
+//! Sizes of hypertables and chunks.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;

@@ -1,4 +1,4 @@
-//! Queries over the rows of another query, which take further clauses like a table does.
+//! Queries over the rows of another query. They take further clauses, as a table does.
 
 use diesel::expression::ValidGrouping;
 use diesel::internal::table_macro::{FromClause, SelectStatement};

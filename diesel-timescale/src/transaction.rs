@@ -1,4 +1,4 @@
-//! Running a transaction again when the database says that this may help.
+//! Retries transactions that fail for a transient reason.
 //!
 //! Transactions that reference events, delete events or apply retention at the same time can end in a deadlock
 //! or a serialization failure: that is how the references stay whole. Nothing has changed then, and running the same

@@ -93,7 +93,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION legacy_columns(REGCLASS, REGCLASS, TEXT) IS 'How each column of a table of this schema is made from an old table (alias e): the expression, what fills nulls, and what stands against it (type, time_zone or missing_column).';
+COMMENT ON FUNCTION legacy_columns(REGCLASS, REGCLASS, TEXT) IS 'How each column of a table of this schema is computed from an old table (alias e): the expression, what replaces nulls, and a violation (type, time_zone or missing_column).';
 
 CREATE FUNCTION legacy_event_expressions(legacy_events REGCLASS, time_zone TEXT) RETURNS JSONB
 LANGUAGE plpgsql STABLE
@@ -158,12 +158,12 @@ DECLARE
     table_name CONSTANT NAME := (SELECT relname FROM pg_class WHERE oid = target);
 BEGIN
     RETURN QUERY
-    SELECT 'warning', 'trigger', tgname::TEXT, NULL::BIGINT, pg_get_triggerdef(t.oid), format('Create it anew on %s if it is still wanted.', table_name)
+    SELECT 'warning', 'trigger', tgname::TEXT, NULL::BIGINT, pg_get_triggerdef(t.oid), format('Create it on %s if it is still needed.', table_name)
     FROM pg_trigger AS t
     -- A hypertable has one of TimescaleDB's.
     WHERE tgrelid = legacy_table AND NOT tgisinternal AND tgname <> 'ts_insert_blocker';
     RETURN QUERY
-    SELECT DISTINCT 'warning', 'view', r.ev_class::REGCLASS::TEXT, NULL::BIGINT, NULL::TEXT, 'It reads the old table: create it anew.'
+    SELECT DISTINCT 'warning', 'view', r.ev_class::REGCLASS::TEXT, NULL::BIGINT, NULL::TEXT, 'It reads the old table: create it again.'
     FROM pg_depend AS d
     JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::REGCLASS AND r.oid = d.objid
     WHERE d.refclassid = 'pg_class'::REGCLASS AND d.refobjid = legacy_table AND r.ev_class <> legacy_table;
@@ -198,7 +198,7 @@ BEGIN
     FROM pg_constraint AS k
     JOIN pg_attribute AS a ON a.attrelid = target AND a.attnum = ANY (k.conkey)
     WHERE k.conrelid = target AND k.contype = 'c'
-        -- What infinite_time tells, of every timestamp.
+        -- infinite_time covers these, for every timestamp.
         AND pg_get_expr(k.conbin, k.conrelid) NOT LIKE 'isfinite(%'
     GROUP BY k.oid, k.conbin, k.conrelid;
 
@@ -224,7 +224,7 @@ BEGIN
     WHERE c.filled IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION legacy_row_checks(REGCLASS, REGCLASS, TEXT) IS 'What is checked of each old row: the condition, over a row r of legacy_row_columns, that is true of a row that violates it.';
+COMMENT ON FUNCTION legacy_row_checks(REGCLASS, REGCLASS, TEXT) IS 'The checks of old rows: a condition over a row r of legacy_row_columns that is true of a row with the violation.';
 
 CREATE FUNCTION legacy_row_columns(legacy_table REGCLASS, target REGCLASS, time_zone TEXT) RETURNS TEXT
 LANGUAGE plpgsql STABLE
@@ -369,7 +369,7 @@ BEGIN
         'warning', 'referenced_by', format('%s: %s', k.conrelid::REGCLASS, k.conname), NULL::BIGINT, pg_get_constraintdef(k.oid),
         CASE k.confrelid
             WHEN legacy_events THEN format('ALTER TABLE %s DROP CONSTRAINT %I when the tables are moved; SELECT add_sensor_event_reference(%L, %L) when all is copied', k.conrelid::REGCLASS, k.conname, k.conrelid::REGCLASS, a.attname)
-            ELSE format('ALTER TABLE %s DROP CONSTRAINT %I when the tables are moved; add it anew when all is copied', k.conrelid::REGCLASS, k.conname)
+            ELSE format('ALTER TABLE %s DROP CONSTRAINT %I when the tables are moved; add it again when all is copied', k.conrelid::REGCLASS, k.conname)
         END
     FROM pg_constraint AS k
     JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
@@ -378,7 +378,7 @@ BEGIN
         AND k.conrelid IS DISTINCT FROM legacy_predictions;
 END
 $$;
-COMMENT ON FUNCTION validate_legacy_tables(REGCLASS, REGCLASS, TEXT, TEXT, TEXT[]) IS 'What would not come over from an old pair of tables as it is: what prevents the import until it is fixed or chosen, and what is only to be known. Changes nothing.';
+COMMENT ON FUNCTION validate_legacy_tables(REGCLASS, REGCLASS, TEXT, TEXT, TEXT[]) IS 'What cannot be copied unchanged from an old pair of tables. Rows with the severity error prevent the import until they are fixed or a choice is made; warnings do not. Changes nothing.';
 
 CREATE FUNCTION refuse_import_choices(on_duplicate TEXT, time_zone TEXT) RETURNS VOID
 LANGUAGE plpgsql
@@ -631,7 +631,7 @@ BEGIN
     ) USING first, below;
     GET DIAGNOSTICS copied = ROW_COUNT;
     IF copied < candidates THEN
-        -- The application has stored the same reading anew since the tables were moved.
+        -- The application has stored the same reading again since the tables were moved.
         EXECUTE format(
             'INSERT INTO %1$s AS c (relation, id, change, kept_id, kept_timestamp, original)
             SELECT ''sensor_events'', i.id, ''stored_anew'', n.id, n.timestamp, i.original
@@ -646,7 +646,7 @@ BEGIN
             changes, old_events, event_columns ->> 'sensor_id', event_columns ->> 'timestamp'
         ) USING first, below;
         GET DIAGNOSTICS changed = ROW_COUNT;
-        -- What was merged into one of these goes along.
+        -- Events that were merged into one of these follow it.
         EXECUTE format(
             'UPDATE %1$s AS m SET kept_id = a.kept_id
             FROM %1$s AS a
@@ -837,4 +837,4 @@ BEGIN
     ) USING at_most;
 END
 $$;
-COMMENT ON FUNCTION verify_legacy_import(NAME, BIGINT) IS 'The rows of the old tables that are not in the new ones as they should be: missing, or different; at most so many of each. What the application has changed or removed since shows too.';
+COMMENT ON FUNCTION verify_legacy_import(NAME, BIGINT) IS 'The rows of the old tables that are missing in the new ones, or different there; at most so many of each table. Includes what the application has changed or removed since.';

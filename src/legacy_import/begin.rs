@@ -1,4 +1,4 @@
-//! Beginning an import.
+//! Begins an import: records the choices.
 
 use diesel::sql_types::{Array, Bool, Nullable, Text};
 use diesel_timescale::call::done;
@@ -12,7 +12,7 @@ type Texts = Array<Text>;
 
 /// What becomes of old events of the same sensor at the same instant, of which this crate's key allows one.
 ///
-/// What does not come over as it was is noted in the table `changes` of the old schema, with its original.
+/// Rows that are not copied unchanged are recorded in the table `changes` of the old schema, with their originals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

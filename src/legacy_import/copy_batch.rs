@@ -1,4 +1,4 @@
-//! Copying, a step at a time.
+//! Copies old rows, one batch for each call.
 
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
@@ -75,7 +75,7 @@ pub struct Progress {
     pub phase: Phase,
     /// How many rows this step copied.
     pub copied: i64,
-    /// How many rows this step noted in the table `changes`, because they do not come over as they were.
+    /// How many rows this step recorded in the table `changes`, because they are not copied unchanged.
     pub changed: i64,
     /// How many rows all steps have copied.
     pub copied_in_all: i64,

@@ -1,4 +1,4 @@
-//! Looking at the old tables before anything changes.
+//! Validates the old tables; changes nothing.
 
 use std::fmt;
 
@@ -16,14 +16,14 @@ type NullableBigInt = Nullable<BigInt>;
 type NullableText = Nullable<Text>;
 type Texts = Array<Text>;
 
-/// Finds what would not come over as it is from an old table of events, and one of predictions.
+/// Finds what cannot be copied unchanged from an old table of events, and one of predictions.
 ///
 /// Changes nothing, and reads all rows. `events` is the name of the table as SQL, with its schema where that is not on
 /// the `search_path`: `legacy.sensor_events`, or `public.sensor_events` before it was moved. The migrations must have
 /// run in the first schema of the `search_path`, which may be one made for this check alone; `MIGRATING.md` shows it.
 ///
 /// # Errors
-/// Only what the database itself reports, such as that there is no such table; a violation is not an error.
+/// Only what the database itself reports, such as that there is no such table; a violation is a row of the result, not an error.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
@@ -111,7 +111,7 @@ impl FromSql<Text, Pg> for Severity {
     }
 }
 
-/// Something in the old tables that would not come over as it is.
+/// Something in the old tables that cannot be copied unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct Violation {
@@ -125,7 +125,7 @@ pub struct Violation {
     pub rows: Option<i64>,
     /// One of the rows by its id, or what is there now.
     pub example: Option<String>,
-    /// What to do, as SQL where that is possible; `...` stands for what only you know.
+    /// What to do, as SQL where that is possible; replace `...` by a value of your choice.
     pub remedy: String,
 }
 

@@ -1,4 +1,4 @@
-//! Comparing old and new.
+//! Compares the old rows with the new ones.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};

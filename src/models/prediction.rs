@@ -1,4 +1,4 @@
-//! Predictions as they are read, and what came of them.
+//! Predictions as they are read, and their outcomes.
 
 use std::fmt;
 use std::str::FromStr;

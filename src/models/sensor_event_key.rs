@@ -73,7 +73,7 @@ impl diesel::associations::HasTable for SensorEventKey {
     }
 }
 
-/// As `42@2026-01-01T12:00:00.000000Z`: always in UTC, to the microsecond, and fit for a URL's query as it is.
+/// As `42@2026-01-01T12:00:00.000000Z`: always in UTC, to the microsecond, and valid in the query of a URL without escaping.
 ///
 /// ```
 /// use occupancy_models::SensorEventKey;

@@ -1,4 +1,4 @@
-//! Across the reference: predictions with their events, and events with their predictions.
+//! Predictions with their triggering events, and events with their predictions.
 
 use std::collections::HashMap;
 

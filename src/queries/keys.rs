@@ -1,4 +1,4 @@
-//! Events by key, and by bare id.
+//! Events by key, and by id.
 
 use diesel::dsl::{AsSelect, Filter, Select};
 use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};

@@ -1,4 +1,4 @@
-//! Reading: queries as values, which take any further clause of Diesel's and run on sync and async connections alike.
+//! Queries: values that take any further clause of Diesel, and run on sync and async connections.
 //!
 //! | what | how |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Orders of events, and pages by key.
+//! Orders of events, and keyset pagination.
 
 use diesel::dsl::{Asc, Desc};
 use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};

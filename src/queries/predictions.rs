@@ -1,4 +1,4 @@
-//! Predictions in a range of time, what waits for validation, and how accurate models are.
+//! Predictions in a range of time, pending ones, and the accuracy of models.
 
 use std::borrow::Cow;
 use std::ops::RangeBounds;

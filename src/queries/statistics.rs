@@ -1,4 +1,4 @@
-//! Numbers about events: of rooms, of sensors, by hour and day.
+//! Statistics of events: by room, by sensor, by hour of the day, by day of the week.
 
 use chrono::{DateTime, Utc};
 

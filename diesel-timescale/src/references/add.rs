@@ -1,4 +1,4 @@
-//! Giving the columns of a table a foreign key to a target.
+//! Adds and removes the reference of columns to a target.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;

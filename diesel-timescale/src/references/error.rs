@@ -1,4 +1,4 @@
-//! Why a reference was refused.
+//! The errors of references.
 
 use crate::refusal::Refusal;
 

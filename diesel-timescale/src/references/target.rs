@@ -1,4 +1,4 @@
-//! Making a table the target of references.
+//! Makes a table a target of references.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
