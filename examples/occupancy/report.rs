@@ -66,7 +66,11 @@ pub fn scores(out: &mut impl Write, rooms: &[Room], scores: &[Score], thresholds
         cells.iter().try_for_each(|cell| write!(out, " {cell:>8}"))?;
         writeln!(out)
     };
-    row("", ["made", "accurate", "mean", "median", "recorded", "found", "agrees", "precise", "recall", "F1"].map(String::from))?;
+    row(
+        "",
+        ["made", "accurate", "mean", "median", "recorded", "found", "agrees", "precise", "recall", "F1"]
+            .map(String::from),
+    )?;
     for (room, score) in rooms.iter().zip(scores) {
         row(&room.id, cells(score))?;
     }
@@ -79,7 +83,11 @@ pub fn scores(out: &mut impl Write, rooms: &[Room], scores: &[Score], thresholds
     line(out, "found", "share of the recorded transitions that an accurate prediction was made of")?;
     line(out, "agrees", "share of the time in which the inferred occupancy is the recorded one")?;
     line(out, "precise", "share of the time inferred as occupied in which the room was occupied (precision)")?;
-    line(out, "recall", "share of the time recorded as occupied in which it was inferred; F1 is the harmonic mean of both")?;
+    line(
+        out,
+        "recall",
+        "share of the time recorded as occupied in which it was inferred; F1 is the harmonic mean of both",
+    )?;
     let Thresholds { occupied_from, vacant_below } = thresholds;
     line(out, "thresholds", format!("occupied from {occupied_from} lux, vacant below {vacant_below} lux"))?;
     writeln!(out, "  The rule sees nothing but light: no sleepers, and no absences with the light left on.")

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod agreement;
+#[cfg(feature = "async")]
+mod asynchronous;
 mod intervals;
 mod priors;
 mod readings;

@@ -66,6 +66,8 @@ pub fn time_in_state(
     let mut times = Times::new();
     let earliest = range.start - look_back;
     for sensor in sensors {
+        let readings: Vec<Reading> = readings.iter().filter(|r| r.sensor == *sensor).cloned().collect();
+        let readings = &readings;
         for pair in cuts(readings, sensor, &range, silence).windows(2) {
             let state = state_at(readings, sensor, pair[0], earliest, silence).map(str::to_owned);
             let part = part_of(unit, zone, pair[0]);

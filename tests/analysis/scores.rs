@@ -212,7 +212,7 @@ fn prediction_errors_are_those_of_every_prediction() {
             assert_eq!(row.accurate, count(&|p| p.is_accurate == Some(true)));
             assert_eq!(row.missed, count(&|p| p.actual_transition_time.is_none()));
             let error = |p: &&Prediction| Some(minutes(p.actual_transition_time? - p.predicted_transition_time));
-            let signed: Vec<f64> = own.iter().filter_map(|p| error(p)).collect();
+            let signed: Vec<f64> = own.iter().filter_map(error).collect();
             let errors: Vec<f64> = signed.iter().map(|error| error.abs()).collect();
             let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
             let squares: Vec<f64> = errors.iter().map(|error| error * error).collect();
@@ -220,8 +220,8 @@ fn prediction_errors_are_those_of_every_prediction() {
                 Some((p.prediction_interval_lower?, p.prediction_interval_upper?, p.actual_transition_time?))
             };
             let inside: Vec<f64> =
-                own.iter().filter_map(|p| both(p)).map(|(l, u, a)| f64::from(u8::from(l <= a && a <= u))).collect();
-            let widths: Vec<f64> = own.iter().filter_map(|p| both(p)).map(|(l, u, _)| minutes(u - l)).collect();
+                own.iter().filter_map(&both).map(|(l, u, a)| f64::from(u8::from(l <= a && a <= u))).collect();
+            let widths: Vec<f64> = own.iter().filter_map(both).map(|(l, u, _)| minutes(u - l)).collect();
             let pairs: Vec<_> = own.iter().map(|p| (p.confidence_score, p.is_accurate.unwrap())).collect();
             for (found, expected) in [
                 (row.mean_signed_error, mean(&signed)),

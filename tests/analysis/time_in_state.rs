@@ -135,6 +135,7 @@ fn spans_cover_the_range_and_never_repeat_a_state() {
             for pair in spans.windows(2) {
                 assert!(pair[0].ended_at == pair[1].began_at && pair[0].state != pair[1].state, "{pair:?}");
             }
+            let readings: Vec<Reading> = readings.iter().filter(|r| r.sensor == sensor).cloned().collect();
             for cut in reference::cuts(&readings, sensor, &range, Some(silence)) {
                 let Some(span) = spans.iter().find(|span| span.began_at <= cut && cut < span.ended_at) else {
                     continue;
