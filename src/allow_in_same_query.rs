@@ -1,4 +1,4 @@
-//! Tables of another crate in one query with the tables of this one.
+//! Joins of tables of another crate with the tables of this one.
 
 /// Lets tables of your own appear in one query with this crate's tables.
 ///
@@ -32,15 +32,24 @@
 /// ```
 #[macro_export]
 macro_rules! allow_in_same_query {
-    (@pair $table:ident, $ours:ident) => {
-        impl ::diesel::query_source::TableNotEqual<$table::table> for $crate::schema::$ours::table {}
-        impl ::diesel::query_source::TableNotEqual<$crate::schema::$ours::table> for $table::table {}
+    (@pair $table:ident, $($ours:ident)::+) => {
+        impl ::diesel::query_source::TableNotEqual<$table::table> for $crate::$($ours)::+::table {}
+        impl ::diesel::query_source::TableNotEqual<$crate::$($ours)::+::table> for $table::table {}
+    };
+    (@schema $table:ident) => {
+        $crate::allow_in_same_query!(@pair $table, schema::sensor_events);
+        $crate::allow_in_same_query!(@pair $table, schema::predictions);
+        $crate::allow_in_same_query!(@pair $table, schema::referenced_events);
+    };
+    (@rollups $table:ident) => {
+        $crate::allow_in_same_query!(@pair $table, rollups::hourly_activity);
+        $crate::allow_in_same_query!(@pair $table, rollups::hourly_statistics);
+        $crate::allow_in_same_query!(@pair $table, rollups::daily_prediction_accuracy);
     };
     ($($table:ident),+ $(,)?) => {
         $(
-            $crate::allow_in_same_query!(@pair $table, sensor_events);
-            $crate::allow_in_same_query!(@pair $table, predictions);
-            $crate::allow_in_same_query!(@pair $table, referenced_events);
+            $crate::allow_in_same_query!(@schema $table);
+            $crate::allow_in_same_query!(@rollups $table);
         )+
     };
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, typed.
+//! The errors of this crate.
 
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
 use diesel_timescale::transaction::Transient;
@@ -10,8 +10,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong in this crate's calls.
 ///
-/// The functions that the migrations install mark what they refuse; [`From`] recognises that, so an error of
-/// Diesel's that came from them, by whatever way, becomes the typed one.
+/// The SQL functions mark their refusals with a code. [`From`] recognises it, so a `diesel::result::Error` that such a
+/// function raised converts into the typed error, however the function was called.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -21,13 +21,13 @@ pub enum Error {
     /// An id that came with a row was refused.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// Old tables were not adopted.
+    /// Legacy tables were not imported.
     #[error(transparent)]
     LegacyImport(#[from] LegacyImportError),
     /// A row that the database would refuse. Nothing was sent.
     #[error(transparent)]
     InvalidRow(#[from] InvalidRow),
-    /// A function was called with columns that are not arrays of the same length, which only SQL of your own can do.
+    /// A function was called with columns that are not arrays of the same length, which only hand-written SQL can do.
     /// Nothing has changed.
     #[error("{message}. {remedy}")]
     UnevenColumns {
@@ -53,7 +53,7 @@ pub enum Error {
         /// The function or table, without its schema.
         name: String,
     },
-    /// The database, or the way to it.
+    /// An error of the database or the connection.
     #[error(transparent)]
     Database(DieselError),
 }
@@ -72,7 +72,7 @@ pub enum KeyError {
         /// What to do.
         remedy: String,
     },
-    /// The id comes twice in one call. Only SQL of your own can do that: the calls of [`bulk`](crate::bulk) resolve or
+    /// The id comes twice in one call. Only hand-written SQL can do that: the calls of [`bulk`](crate::bulk) resolve or
     /// refuse [repeats](crate::bulk::Repeats) before they send anything.
     #[error("{message}. {remedy}")]
     Repeated {
@@ -95,11 +95,11 @@ pub enum KeyError {
     },
 }
 
-/// Why old tables were not [adopted](crate::legacy_import). Nothing has changed.
+/// Why legacy tables were not [imported](crate::legacy_import). Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LegacyImportError {
-    /// The schema has no old tables, or their adoption was not started.
+    /// The schema has no old tables, or their import was not begun.
     #[error("{message}. Fix: {remedy}")]
     NothingToImport {
         /// Names the schema.

@@ -16,6 +16,9 @@ pub mod rollups;
 #[allow(missing_docs, reason = "the comments in the database are its documentation")]
 pub mod schema;
 
+#[cfg(all(feature = "testing", any(feature = "sync", feature = "async")))]
+pub mod testing;
+
 mod allow_in_same_query;
 mod call;
 mod error;
@@ -31,13 +34,11 @@ pub use diesel_timescale::{self as timescale, Call, transaction};
 pub use error::{Error, KeyError, LegacyImportError, Result};
 pub use migrations::{MIGRATIONS, revert_migrations, run_migrations};
 pub use models::{
-    InvalidSensorEventKey, ModelType, NewPrediction, NewSensorEvent, Prediction, PredictionChanges, PredictionOutcome,
-    SensorEvent, SensorEventChanges, SensorEventKey, SensorState, SensorType, TransitionType, UnknownTransitionType,
+    ModelType, NewPrediction, NewSensorEvent, Prediction, PredictionChanges, PredictionOutcome, ReferencedEvent,
+    SensorEvent, SensorEventChanges, SensorEventKey, SensorState, SensorType, TransitionType,
 };
-pub use references::ReferencedEvent;
 pub use retention::{
-    DropSensorEventsBefore, RetentionReport, add_sensor_events_retention, drop_sensor_events_before,
-    remove_sensor_events_retention,
+    DropSensorEventsBefore, add_sensor_events_retention, drop_sensor_events_before, remove_sensor_events_retention,
 };
 pub use verify::{Verify, Violation, ViolationKind, verify};
 

@@ -1,41 +1,18 @@
-//! References to sensor events: foreign keys that go on holding through retention and compression.
+//! References to sensor events: foreign keys that stay valid through retention and compression.
 //!
 //! A foreign key to an event goes to `referenced_events`, a plain table with one row for each event that something
 //! references. A trigger on the referring column registers the event; events that are removed, by whatever
 //! way this crate knows, take their row along, and the foreign key's `ON DELETE SET NULL` does the rest.
 //! `predictions.triggering_event_id` has that from the migrations; [`add`] gives it to any other column.
 
-use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
-use serde::{Deserialize, Serialize};
+use diesel_timescale::call::{Relation, done, relation_name, value};
+use diesel_timescale::{Call, function_call};
 
-use diesel_timescale::call::{Relation, value};
-use diesel_timescale::function_call;
-
-use crate::call::{Statement, relation_name, single};
-use crate::error::Result;
-use crate::models::SensorEventKey;
-use crate::schema::referenced_events;
-
-/// A row of `referenced_events`: an event that something references. Kept by triggers, not written by hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, HasQuery, Identifiable)]
-#[diesel(table_name = referenced_events, check_for_backend(Pg))]
-pub struct ReferencedEvent {
-    /// The id of the event.
-    pub id: i64,
-    /// The timestamp of the event.
-    pub timestamp: DateTime<Utc>,
-}
-
-impl ReferencedEvent {
-    /// The key of the event.
-    pub fn key(&self) -> SensorEventKey {
-        SensorEventKey::new(self.id, self.timestamp)
-    }
-}
+use crate::error::Error;
 
 /// A column that can refer to sensor events: a nullable `bigint`.
 ///
@@ -89,7 +66,7 @@ impl<C> ReferenceColumn for C where C: Column + Expression<SqlType = Nullable<Bi
 /// assert_eq!(alerts::table.select(alerts::sensor_event_id).first::<Option<i64>>(conn)?, None);
 /// # Ok(()) }) }
 /// ```
-pub fn add<C>(column: C) -> AddReference
+pub fn add<C>(column: C) -> impl Call<Output = (), Error = Error> + Clone
 where
     C: ReferenceColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -98,33 +75,11 @@ where
     AddReference { relation: relation_name(&C::Table::default()), column: C::NAME }
 }
 
-/// The call that [`add`] makes.
-#[derive(Debug, Clone, QueryId)]
-#[must_use = "a call does nothing until it runs"]
-pub struct AddReference {
-    relation: Result<String, String>,
-    column: &'static str,
-}
-
-impl Statement for AddReference {
-    type SqlType = (Bool,);
-    type Row = (bool,);
-    type Output = ();
-    type Error = crate::error::Error;
-
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // `void` has no type in Diesel.
-        out.push_sql("SELECT add_sensor_event_reference(");
-        crate::call::push_relation(&self.relation, &mut out)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Text, _>(self.column)?;
-        out.push_sql(") IS NOT NULL");
-        Ok(())
-    }
-
-    fn output(_: Vec<Self::Row>) -> Result<()> {
-        Ok(())
-    }
+function_call! {
+    AddReference { relation: Relation = Relation, column: &'static str = Text },
+    "SELECT add_sensor_event_reference(", ") IS NOT NULL",
+    (Bool,) => (bool,) => (), done,
+    error Error,
 }
 
 /// Takes back [`add`]: drops the foreign keys of the column to sensor events, the trigger and its function. Gives
@@ -133,7 +88,7 @@ impl Statement for AddReference {
 /// The index and the values stay. Dropping the table without it would leave the function behind.
 ///
 /// # Errors
-/// [`Error::Database`](crate::Error::Database) if the caller does not own the table.
+/// [`Error::Database`] if the caller does not own the table.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -150,20 +105,20 @@ impl Statement for AddReference {
 /// assert!(references::remove(alerts::sensor_event_id).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn remove<C>(column: C) -> RemoveReference
+pub fn remove<C>(column: C) -> impl Call<Output = bool, Error = Error> + Clone
 where
     C: ReferenceColumn,
     C::Table: Default + QueryFragment<Pg>,
 {
     let _ = column;
-    RemoveReference { relation: relation_name(&C::Table::default()), column: C::NAME.to_owned() }
+    RemoveReference { relation: relation_name(&C::Table::default()), column: C::NAME }
 }
 
 function_call! {
-    /// The call that [`remove`] makes.
-    pub RemoveReference { relation: Relation = Relation, column: String = Text },
+    RemoveReference { relation: Relation = Relation, column: &'static str = Text },
     "SELECT remove_sensor_event_reference(", ")",
     (Bool,) => (bool,) => bool, value,
+    error Error,
 }
 
 /// Clears the references to events that are gone, and gives how many events that were.
@@ -180,27 +135,13 @@ function_call! {
 /// assert_eq!(occupancy_models::references::clear_dangling().call(conn)?, 0);
 /// # Ok(()) }) }
 /// ```
-pub fn clear_dangling() -> ClearDangling {
-    ClearDangling
+pub fn clear_dangling() -> impl Call<Output = i64, Error = Error> + Clone {
+    ClearDangling {}
 }
 
-/// The call that [`clear_dangling`] makes.
-#[derive(Debug, Clone, Copy, QueryId)]
-#[must_use = "a call does nothing until it runs"]
-pub struct ClearDangling;
-
-impl Statement for ClearDangling {
-    type SqlType = (BigInt,);
-    type Row = (i64,);
-    type Output = i64;
-    type Error = crate::error::Error;
-
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT clear_dangling_event_references()");
-        Ok(())
-    }
-
-    fn output(rows: Vec<Self::Row>) -> Result<i64> {
-        Ok(single(rows)?.0)
-    }
+function_call! {
+    ClearDangling {},
+    "SELECT clear_dangling_event_references(", ")",
+    (BigInt,) => (i64,) => i64, value,
+    error Error,
 }

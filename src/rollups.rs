@@ -1,4 +1,4 @@
-//! Ready aggregates for occupancy: to set up with one call, and to query like anything else.
+//! Ready aggregates of events and predictions: views that one call creates.
 //!
 //! | view | one row for each | set-up |
 //! |---|---|---|
@@ -29,10 +29,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::{avg, count, count_star, max, min};
-use diesel::expression::functions::declare_sql_function;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Double, Nullable};
 use serde::{Deserialize, Serialize};
 
 use crate::models::{ModelType, SensorType};
@@ -99,12 +97,24 @@ diesel::table! {
     }
 }
 
-#[declare_sql_function]
-extern "SQL" {
-    /// The standard deviation of a sample; null for fewer than two values.
-    #[aggregate]
-    fn stddev_samp(value: Nullable<Double>) -> Nullable<Double>;
+diesel::allow_tables_to_appear_in_same_query!(hourly_activity, hourly_statistics, daily_prediction_accuracy);
+crate::allow_in_same_query!(@schema hourly_activity);
+crate::allow_in_same_query!(@schema hourly_statistics);
+crate::allow_in_same_query!(@schema daily_prediction_accuracy);
+
+/// Functions of PostgreSQL that Diesel does not have.
+mod functions {
+    use diesel::expression::functions::declare_sql_function;
+    use diesel::sql_types::{Double, Nullable};
+
+    #[declare_sql_function]
+    extern "SQL" {
+        /// The standard deviation of a sample; null for fewer than two values.
+        #[aggregate]
+        fn stddev_samp(value: Nullable<Double>) -> Nullable<Double>;
+    }
 }
+use functions::stddev_samp;
 
 /// The activity in an hour, by room and type of sensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, HasQuery)]

@@ -1,4 +1,4 @@
-//! Ready set-ups of `sensor_events`: its hypertable and its columnstore.
+//! Ready set-ups of `sensor_events`: hypertable and columnstore.
 
 use crate::models::SensorEvent;
 use crate::schema::sensor_events;

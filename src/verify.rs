@@ -1,4 +1,4 @@
-//! Verification: what would break a promise of this schema, found before it does.
+//! Verification: finds violations of the guarantees that this schema gives.
 
 use std::fmt;
 
@@ -7,6 +7,7 @@ use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Bool, Integer, Nullable, Text};
+use serde::Serialize;
 
 use crate::call::Statement;
 use crate::error::Result;
@@ -62,7 +63,7 @@ impl Verify {
 }
 
 /// What is wrong, where, and how to fix it.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct Violation {
     /// The kind of violation.
@@ -99,6 +100,12 @@ macro_rules! violation_kinds {
                 match self {
                     $( Self::$kind => $name, )+
                 }
+            }
+        }
+
+        impl Serialize for ViolationKind {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
             }
         }
 

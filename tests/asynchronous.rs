@@ -188,5 +188,5 @@ async fn work_opens_a_transaction_of_its_own_and_can_go_from_thread_to_thread() 
 fn errors_go_wherever_an_application_sends_them() {
     fn assert_goes<T: std::error::Error + Send + Sync + 'static>() {}
     assert_goes::<Error>();
-    assert_goes::<occupancy_models::InvalidSensorEventKey>();
+    assert_goes::<occupancy_models::timescale::ParseError>();
 }

@@ -336,7 +336,7 @@ fn chaos_finds_each_part_of_the_scheme_that_is_missing() {
             sql(&mut conn, &definition.replace(text, instead));
         }
         let started = Instant::now();
-        let (_, found) = chaos(&db, &mut conn, ["settle", "do_nothing"].contains(name), seconds(20));
+        let (_, found) = chaos(&db, &mut conn, ["settle", "do_nothing"].contains(name), seconds(120));
         eprintln!("without {name}: {} dangling after {:?}", found.len(), started.elapsed());
         assert_ne!(found, [""; 0], "chaos did not notice that {name} is missing");
     }

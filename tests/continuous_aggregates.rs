@@ -123,6 +123,21 @@ fn activity_and_statistics_are_those_of_the_events_on_every_server() {
 }
 
 #[test]
+fn the_views_join_with_tables_and_with_each_other() {
+    let (_db, mut conn, _) = filled();
+    let conn = &mut conn;
+    rollups::hourly_activity().allow_plain_view().create().call(conn).unwrap();
+    rollups::hourly_statistics().allow_plain_view().create().call(conn).unwrap();
+    let rooms: i64 = hourly_activity::table
+        .inner_join(sensor_events::table.on(sensor_events::room_id.eq(hourly_activity::room_id)))
+        .inner_join(hourly_statistics::table.on(hourly_statistics::sensor_id.eq(sensor_events::sensor_id)))
+        .count()
+        .get_result(conn)
+        .unwrap();
+    assert!(rooms > 0);
+}
+
+#[test]
 fn a_plain_view_is_made_only_where_it_is_allowed() {
     let (_db, mut conn, server) = filled();
     if server.has(Feature::ContinuousAggregates) {

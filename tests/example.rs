@@ -257,7 +257,7 @@ fn a_simulated_home_is_the_same_every_time() {
 }
 
 #[test]
-fn faults_are_printed_and_fail_the_run() {
+fn violations_are_printed_and_fail_the_run() {
     let db = database();
     let file = File::new("violations", &evening());
     report(&db, &["--data", file.path()]);

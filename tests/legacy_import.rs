@@ -1,4 +1,4 @@
-//! MIGRATING.md, as it stands there: a plain pair of tables comes over with its data, its ids and its references.
+//! The code in MIGRATING.md: a plain pair of tables is imported with its data, ids and references.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod support;
@@ -35,12 +35,12 @@ fn import_all(conn: &mut PgConnection) -> Result<()> {
         conn.batch_execute(legacy_import::MOVE_ASIDE)?;
         run_migrations(conn)?;
         SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).allow_plain_table().call(conn)?;
-        legacy_import::begin().on_duplicate(OnDuplicate::KeepFirst).call(conn)
+        legacy_import::begin("legacy").on_duplicate(OnDuplicate::KeepFirst).call(conn)
     })?;
 
     // From here on the application can read and write.
     loop {
-        let progress = legacy_import::copy_batch(10_000).call(conn)?;
+        let progress = legacy_import::copy_batch("legacy", 10_000).call(conn)?;
         if progress.is_done() {
             break;
         }
@@ -48,7 +48,7 @@ fn import_all(conn: &mut PgConnection) -> Result<()> {
     }
 
     // Every row and every reference, old against new.
-    let violations = legacy_import::verify().call(conn)?;
+    let violations = legacy_import::verify("legacy").call(conn)?;
     assert_eq!(violations, []);
     Ok(())
 }
@@ -93,12 +93,12 @@ fn begin(conn: &mut PgConnection, on_duplicate: OnDuplicate) -> Result<()> {
         conn.batch_execute(legacy_import::MOVE_ASIDE)?;
         run_migrations(conn)?;
         SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).allow_plain_table().call(conn)?;
-        legacy_import::begin().on_duplicate(on_duplicate).call(conn)
+        legacy_import::begin("legacy").on_duplicate(on_duplicate).call(conn)
     })
 }
 
 fn copy(conn: &mut PgConnection, size: u32) -> Result<()> {
-    while !legacy_import::copy_batch(size).call(conn)?.is_done() {}
+    while !legacy_import::copy_batch("legacy", size).call(conn)?.is_done() {}
     Ok(())
 }
 
@@ -142,7 +142,7 @@ fn assert_imported(conn: &mut PgConnection) {
              - (SELECT count(*) FROM legacy.changes WHERE relation = 'sensor_events' AND change = 'merged')",
     );
     assert_eq!(counted, "0");
-    assert_eq!(legacy_import::verify().call(conn).unwrap(), []);
+    assert_eq!(legacy_import::verify("legacy").call(conn).unwrap(), []);
     assert_eq!(verify().allow_plain_table().call(conn).unwrap(), []);
 
     let handed_out = value(conn, "SELECT last_value FROM legacy.sensor_events_id_seq").parse::<i64>().unwrap();
@@ -266,12 +266,12 @@ fn a_rolled_back_step_has_done_nothing() {
             |conn: &mut PgConnection| value(conn, "SELECT (phase, below, copied)::text FROM legacy.import_state");
         let before = progress(&mut conn);
         conn.transaction::<(), Error, _>(|conn| {
-            legacy_import::copy_batch(400).call(conn)?;
+            legacy_import::copy_batch("legacy", 400).call(conn)?;
             Err(diesel::result::Error::RollbackTransaction.into())
         })
         .unwrap_err();
         assert_eq!(progress(&mut conn), before);
-        if legacy_import::copy_batch(400).call(&mut conn).unwrap().is_done() {
+        if legacy_import::copy_batch("legacy", 400).call(&mut conn).unwrap().is_done() {
             break;
         }
     }
@@ -303,7 +303,7 @@ fn the_application_goes_on_meanwhile() {
          INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state) VALUES ('2026-06-01', 'new', 'sensor1', 'motion', 'on')",
     );
     copy(&mut conn, 300).unwrap();
-    assert_eq!(legacy_import::verify().call(&mut conn).unwrap(), []);
+    assert_eq!(legacy_import::verify("legacy").call(&mut conn).unwrap(), []);
     assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM legacy.changes WHERE change = 'stored_anew'"), "3");
     // Event 3 had a duplicate, which goes to the new one as well; so do the predictions of all of them.
@@ -324,7 +324,7 @@ fn an_event_is_removed_meanwhile() {
     let _alone = alone();
     let (_db, mut conn) = old_pair(1_000);
     begin(&mut conn, OnDuplicate::KeepFirst).unwrap();
-    while legacy_import::copy_batch(300).call(&mut conn).unwrap().phase != Phase::Predictions {}
+    while legacy_import::copy_batch("legacy", 300).call(&mut conn).unwrap().phase != Phase::Predictions {}
     sql(&mut conn, "DELETE FROM sensor_events WHERE id = 13");
     copy(&mut conn, 300).unwrap();
     let gone = "SELECT p.id FROM legacy.predictions AS o JOIN predictions AS p USING (id) WHERE o.triggering_event_id IS NOT NULL AND p.triggering_event_id IS NULL";
@@ -332,7 +332,7 @@ fn an_event_is_removed_meanwhile() {
     assert_eq!(values(&mut conn, gone).len(), 1);
     assert_eq!(values(&mut conn, gone), values(&mut conn, noted));
     // That the event is gone is all that differs.
-    let violations = legacy_import::verify().call(&mut conn).unwrap();
+    let violations = legacy_import::verify("legacy").call(&mut conn).unwrap();
     assert_eq!(violations.iter().map(|d| (d.relation.as_str(), d.id)).collect::<Vec<_>>(), [("sensor_events", 13)]);
     assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
 }
@@ -347,8 +347,8 @@ async fn the_same_on_an_asynchronous_connection() {
     begin(&mut conn, OnDuplicate::Shift).unwrap();
     drop(conn);
     let mut conn = db.connect_async().await;
-    while !AsyncCall::call(legacy_import::copy_batch(200), &mut conn).await.unwrap().is_done() {}
-    assert_eq!(AsyncCall::call(legacy_import::verify(), &mut conn).await.unwrap(), []);
+    while !AsyncCall::call(legacy_import::copy_batch("legacy", 200), &mut conn).await.unwrap().is_done() {}
+    assert_eq!(AsyncCall::call(legacy_import::verify("legacy"), &mut conn).await.unwrap(), []);
     let check = legacy_import::validate("legacy.sensor_events")
         .predictions("legacy.predictions")
         .on_duplicate(OnDuplicate::Shift);
@@ -362,8 +362,8 @@ fn back_again() {
     let (db, mut conn) = old_pair(1_000);
     let before = values(&mut conn, "SELECT (e.*)::text FROM sensor_events AS e ORDER BY id");
     begin(&mut conn, OnDuplicate::KeepFirst).unwrap();
-    legacy_import::copy_batch(100).call(&mut conn).unwrap();
-    legacy_import::copy_batch(100).call(&mut conn).unwrap();
+    legacy_import::copy_batch("legacy", 100).call(&mut conn).unwrap();
+    legacy_import::copy_batch("legacy", 100).call(&mut conn).unwrap();
     revert_migrations(&mut conn).unwrap();
     sql(&mut conn, &blocks("sql")[6].replace("public", db.schema()));
     assert!(values(&mut conn, "SELECT (e.*)::text FROM sensor_events AS e ORDER BY id") == before);
@@ -388,7 +388,7 @@ fn a_composite_key_without_foreign_keys() {
         sql(&mut conn, "SELECT create_hypertable('sensor_events', 'timestamp', migrate_data => true)");
     }
     begin(&mut conn, OnDuplicate::KeepFirst).unwrap();
-    let error = legacy_import::copy_batch(500).call(&mut conn).unwrap_err();
+    let error = legacy_import::copy_batch("legacy", 500).call(&mut conn).unwrap_err();
     let Error::LegacyImport(LegacyImportError::Blocked { violations, .. }) = error else { panic!("{error}") };
     assert!(
         violations.starts_with("dangling_reference of predictions.triggering_event_id (1 rows, such as id 1): UPDATE")
@@ -465,7 +465,7 @@ fn whatever_would_not_come_over_is_found_and_mended() {
         ]
     );
     // Nothing is copied, and the error has every violation that blocks.
-    let error = legacy_import::copy_batch(10).call(&mut conn).unwrap_err();
+    let error = legacy_import::copy_batch("legacy", 10).call(&mut conn).unwrap_err();
     let Error::LegacyImport(LegacyImportError::Blocked { violations, .. }) = &error else { panic!("{error}") };
     assert_eq!(violations.lines().count(), 8, "{violations}");
     assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "0");
@@ -479,12 +479,12 @@ fn whatever_would_not_come_over_is_found_and_mended() {
         sql(&mut conn, &violation.remedy.replace("= ...", &format!("= {own}")));
     }
     // The choices, which can be made until the copy begins.
-    let start = legacy_import::begin().time_zone("Europe/Berlin").leave_column("sensor_events.battery");
+    let start = legacy_import::begin("legacy").time_zone("Europe/Berlin").leave_column("sensor_events.battery");
     start.clone().on_duplicate(OnDuplicate::Shift).call(&mut conn).unwrap();
     let left = check.on_duplicate(OnDuplicate::Shift).time_zone("Europe/Berlin").leave_column("sensor_events.battery");
     assert!(left.call(&mut conn).unwrap().iter().all(|f| f.severity == Severity::Warning));
     copy(&mut conn, 3).unwrap();
-    assert_eq!(legacy_import::verify().call(&mut conn).unwrap(), []);
+    assert_eq!(legacy_import::verify("legacy").call(&mut conn).unwrap(), []);
     assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
     assert_eq!(
         values(
@@ -506,7 +506,7 @@ fn whatever_would_not_come_over_is_found_and_mended() {
     let error = start.call(&mut conn).unwrap_err();
     assert!(matches!(error, Error::LegacyImport(LegacyImportError::Choice { .. })), "{error}");
     assert!(support::sql_error(&mut conn, "DROP TABLE legacy.sensor_events").contains("other objects depend"));
-    assert_eq!(legacy_import::copy_batch(3).call(&mut conn).unwrap().phase, Phase::Done);
+    assert_eq!(legacy_import::copy_batch("legacy", 3).call(&mut conn).unwrap().phase, Phase::Done);
 }
 
 #[test]
@@ -514,16 +514,17 @@ fn refusals_are_typed() {
     let _alone = alone();
     let (_db, mut conn) = TestDb::ready();
     sql(&mut conn, "SET client_min_messages TO warning; DROP SCHEMA IF EXISTS legacy CASCADE; CREATE SCHEMA legacy");
-    for error in
-        [legacy_import::begin().call(&mut conn).unwrap_err(), legacy_import::copy_batch(1).call(&mut conn).unwrap_err()]
-    {
+    for error in [
+        legacy_import::begin("legacy").call(&mut conn).unwrap_err(),
+        legacy_import::copy_batch("legacy", 1).call(&mut conn).unwrap_err(),
+    ] {
         assert!(matches!(error, Error::LegacyImport(LegacyImportError::NothingToImport { .. })), "{error}");
     }
     sql(&mut conn, "CREATE TABLE legacy.sensor_events (LIKE sensor_events, PRIMARY KEY (id))");
-    let error = legacy_import::begin().time_zone("Mars/Olympus").call(&mut conn).unwrap_err();
+    let error = legacy_import::begin("legacy").time_zone("Mars/Olympus").call(&mut conn).unwrap_err();
     assert!(error.to_string().contains("'Mars/Olympus'"), "{error}");
-    legacy_import::begin().call(&mut conn).unwrap();
-    let error = legacy_import::copy_batch(0).call(&mut conn).unwrap_err();
+    legacy_import::begin("legacy").call(&mut conn).unwrap();
+    let error = legacy_import::copy_batch("legacy", 0).call(&mut conn).unwrap_err();
     assert!(matches!(error, Error::LegacyImport(LegacyImportError::Choice { .. })), "{error}");
     // An empty table is imported at once, and there need be no predictions.
     copy(&mut conn, 1).unwrap();

@@ -397,7 +397,7 @@ fn the_database_refuses_what_the_columns_do_not_allow() {
     assert!(sql_error(&mut conn, &unknown).contains("violates check constraint"));
     assert_eq!(
         "teleport".parse::<TransitionType>().unwrap_err().to_string(),
-        r#""teleport" is no transition type: use occupied_to_vacant, vacant_to_occupied or state_change"#
+        r#""teleport" is not a transition type: use occupied_to_vacant, vacant_to_occupied or state_change"#
     );
 }
 

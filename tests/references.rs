@@ -68,6 +68,8 @@ fn a_prediction_needs_only_the_id_of_its_event() {
 
     let registered: Vec<ReferencedEvent> = ReferencedEvent::query().load(&mut conn).unwrap();
     assert_eq!(registered.iter().map(ReferencedEvent::key).collect::<Vec<_>>(), [event.key()]);
+    let of_event = Prediction::belonging_to(&registered).select(Prediction::as_select()).load(&mut conn).unwrap();
+    assert_eq!(of_event, [prediction]);
     assert_healthy(&mut conn);
 }
 

@@ -630,7 +630,7 @@ fn what_only_the_owner_does() {
         let refused = owned.as_role(&app, |conn| drop_sensor_events_before(cutoff).call(conn)).unwrap_err().to_string();
         assert!(refused.contains("must be owner") || refused.contains("permission denied"), "{refused}");
         let report = owned.as_owner(|conn| drop_sensor_events_before(cutoff).call(conn)).unwrap();
-        assert_eq!((report.chunks_dropped, report.events_released), (2, 2));
+        assert_eq!((report.chunks_dropped, report.rows_released), (2, 2));
     }
 }
 

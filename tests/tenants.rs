@@ -79,7 +79,7 @@ fn each_tenant_has_tables_references_and_retention_of_its_own_on_one_installatio
 
     tenants.switch_to(0, conn);
     let report = drop_sensor_events_before(Utc::now() - TimeDelta::days(30)).call(conn).unwrap();
-    assert_eq!(report.events_released, 1);
+    assert_eq!(report.rows_released, 1);
     assert_eq!((rooms(conn), references(conn)), (vec!["kitchen".to_owned()], 1));
     tenants.switch_to(1, conn);
     assert_eq!((rooms(conn).len(), references(conn)), (2, 2), "the other tenant after retention of the first");

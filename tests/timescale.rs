@@ -81,7 +81,7 @@ fn count_statements(conn: &mut PgConnection) -> Arc<Mutex<u32>> {
 }
 
 /// Runs a call.
-type Run = Box<dyn FnOnce(&mut PgConnection) -> Result<(), Error>>;
+type Run = Box<dyn FnOnce(&mut PgConnection) -> Result<(), occupancy_models::Error>>;
 
 /// Every call that the Apache edition cannot serve, by its feature.
 fn community_calls() -> Vec<(&'static str, Feature, Run)> {
@@ -89,7 +89,7 @@ fn community_calls() -> Vec<(&'static str, Feature, Run)> {
     let events = sensor_events::table;
     macro_rules! calls {
         ($($feature:ident $name:literal: $call:expr;)+) => {
-            vec![$(($name, Feature::$feature, Box::new(move |conn| $call.call(conn).map(|_| ()))),)+]
+            vec![$(($name, Feature::$feature, Box::new(move |conn| $call.call(conn).map(|_| ()).map_err(occupancy_models::Error::from))),)+]
         };
     }
     calls! {
@@ -115,8 +115,10 @@ fn community_calls() -> Vec<(&'static str, Feature, Run)> {
 }
 
 /// The one error for a feature that the server does not have.
-fn assert_refused(server: &Server, feature: Feature, result: Result<(), Error>, call: &str) {
-    let error = result.expect_err(call);
+fn assert_refused(server: &Server, feature: Feature, result: Result<(), occupancy_models::Error>, call: &str) {
+    let occupancy_models::Error::Timescale(error) = result.expect_err(call) else {
+        panic!("{call}: an error of another kind")
+    };
     if server.timescaledb.is_none() {
         let unavailable = matches!(error, Error::Hypertable(HypertableError::ExtensionUnavailable { .. }));
         assert!(unavailable, "{call} on {server}: {error:?}");
@@ -142,9 +144,13 @@ fn what_the_server_cannot_serve_is_an_error_and_changes_nothing() {
         calls.push((
             "to the columnstore",
             Feature::Columnstore,
-            Box::new(move |conn| to_columnstore(&chunk).call(conn)),
+            Box::new(move |conn| to_columnstore(&chunk).call(conn).map_err(Into::into)),
         ));
-        calls.push(("to the rowstore", Feature::Columnstore, Box::new(move |conn| to_rowstore(&same).call(conn))));
+        calls.push((
+            "to the rowstore",
+            Feature::Columnstore,
+            Box::new(move |conn| to_rowstore(&same).call(conn).map_err(Into::into)),
+        ));
     }
     let before = Catalog::new(&mut conn);
     for (call, feature, run) in calls {
@@ -172,7 +178,7 @@ fn the_features_of_a_hypertable_are_an_error_on_plain_postgres() {
         approximate_row_count(sensor_events::table).call(conn).map(|_| ()),
     ];
     for result in results {
-        assert_refused(&server, Feature::Hypertables, result, "a feature of hypertables");
+        assert_refused(&server, Feature::Hypertables, result.map_err(Into::into), "a feature of hypertables");
     }
     assert_eq!(server.capabilities().count(), 0);
 }
@@ -384,7 +390,11 @@ fn retention_that_keeps_nothing_or_loses_references_is_refused() {
     let conn = &mut conn;
     let day = TimeDelta::days(1);
     let refused = add_sensor_events_retention(TimeDelta::zero(), day).call(conn).unwrap_err();
-    assert!(matches!(refused, Error::Reference(ReferenceError::RetentionInterval { .. })), "{refused}");
+    let interval = matches!(
+        refused,
+        occupancy_models::Error::Timescale(Error::Reference(ReferenceError::RetentionInterval { .. }))
+    );
+    assert!(interval, "{refused}");
     let refused = add_retention_policy(sensor_events::table, day).call(conn).unwrap_err();
     assert!(matches!(refused, Error::Reference(ReferenceError::LossOfReferencedRows { .. })), "{refused}");
     assert_eq!(verify().call(conn).unwrap(), []);

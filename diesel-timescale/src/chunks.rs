@@ -1,4 +1,4 @@
-//! Chunks of any hypertable: their interval, a further dimension, which there are, and dropping them.
+//! Chunks: their interval, hash dimensions, listing and dropping them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
@@ -6,6 +6,7 @@ use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Text, Timestamptz};
+use serde::Serialize;
 
 use crate::call::{Call, Relation, relation_name, value};
 use crate::error::Error;
@@ -100,7 +101,7 @@ function_call! {
 }
 
 /// A chunk of a hypertable.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct Chunk {
     /// Its schema and name, quoted where need be: what `regclass` takes.

@@ -1,4 +1,4 @@
-//! The columnstore: chunks kept by columns, compressed.
+//! The columnstore: compressed, columnar chunks.
 
 use chrono::TimeDelta;
 use diesel::pg::Pg;
@@ -6,6 +6,7 @@ use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Interval, Nullable, Text};
+use serde::Serialize;
 
 use crate::call::{Call, Relation, done, relation_name, single, value};
 use crate::chunks::interval;
@@ -210,7 +211,7 @@ function_call! {
 }
 
 /// What the columnstore of a hypertable saves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct ColumnstoreStats {
     /// How many chunks there are.

@@ -1,4 +1,4 @@
-//! Features: what not every edition and release of TimescaleDB can do.
+//! Features that depend on the edition and release of TimescaleDB.
 
 use std::fmt;
 
@@ -23,7 +23,8 @@ macro_rules! features {
         /// Something that not every edition and release of TimescaleDB can do.
         ///
         /// Source: TimescaleDB's comparison of its editions, and what the servers themselves refuse.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+        #[serde(rename_all = "snake_case")]
         #[non_exhaustive]
         pub enum Feature {
             $( $(#[$doc])* $feature, )+

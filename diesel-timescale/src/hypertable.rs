@@ -9,6 +9,7 @@ use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Interval, Nullable, Text};
+use serde::Serialize;
 
 use crate::call::{Statement, push_relation, relation_name, single};
 use crate::error::{Error, Result};
@@ -116,7 +117,7 @@ impl HypertableSetup {
         self
     }
 
-    /// Leaves the table as it is on a server that has no TimescaleDB; the report then says so. Default: that is an
+    /// Leaves the table a plain table on a server without TimescaleDB; the report has the outcome `PlainTable`. Default: that is an
     /// error.
     pub fn allow_plain_table(mut self) -> Self {
         self.allow_plain_table = true;
@@ -148,7 +149,9 @@ impl Declare for HypertableSetup {
 }
 
 /// What the set-up of a hypertable did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum HypertableOutcome {
     /// The table has become a hypertable.
     Created,
@@ -170,7 +173,7 @@ impl FromSql<Text, Pg> for HypertableOutcome {
 }
 
 /// What the set-up of a hypertable did, and what holds now.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct HypertableReport {
     /// What was done.

@@ -1,11 +1,13 @@
-//! Faults of TimescaleDB itself that touch who uses this crate, by release.
+//! Known issues of TimescaleDB that affect users of this crate, by release.
 
+use serde::Serialize;
 use std::fmt;
 
 use crate::server::{Server, TimescaleVersion};
 
 /// What a known issue is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IssueSubject {
     /// Native foreign keys that reference a hypertable.
@@ -16,8 +18,8 @@ pub enum IssueSubject {
     Grants,
 }
 
-/// A fault of TimescaleDB, and the releases that have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A known issue of TimescaleDB, and the releases that have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct KnownIssue {
     /// A name for it.
@@ -89,7 +91,7 @@ const fn release(minor: u32, patch: u32) -> TimescaleVersion {
     TimescaleVersion::new(2, minor, patch)
 }
 
-/// The faults that this crate knows of. `verify` of occupancy-models reports those about native foreign keys to a
+/// The known issues. `verify` of occupancy-models reports those about native foreign keys to a
 /// hypertable (possible since 2.16) where there is one, and those about jobs where there are jobs.
 pub const KNOWN_ISSUES: &[KnownIssue] = &[
     KnownIssue {

@@ -12,6 +12,8 @@ pub mod migrations;
 pub mod prelude;
 pub mod references;
 pub mod setup;
+#[cfg(all(feature = "testing", any(feature = "sync", feature = "async")))]
+pub mod testing;
 pub mod transaction;
 
 mod buckets;
@@ -21,19 +23,23 @@ mod continuous_aggregate;
 mod error;
 mod extension;
 mod feature;
+mod function_call;
 mod functions;
 mod gapfill;
 mod hypertable;
+mod hypertable_error;
 mod jobs;
 mod known_issues;
+mod parse_error;
 mod policies;
 mod refresh;
+mod refusal;
 mod server;
 mod size;
 mod time_column;
 mod timestamp;
 
-pub use buckets::{BucketRow, BucketRowBy, BucketStart, Bucketed, BucketedBy, bucketed};
+pub use buckets::{Bucketed, BucketedBy, bucketed};
 pub use call::Call;
 #[doc(hidden)]
 pub use chunks::interval;
@@ -43,20 +49,23 @@ pub use columnstore::{
     remove_columnstore_policy, to_columnstore, to_rowstore,
 };
 pub use continuous_aggregate::{AggregateOutcome, ContinuousAggregate, continuous_aggregate};
-pub use error::{Error, HypertableError, ReferenceError, Result};
+pub use error::{Error, Result};
 pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_extension};
 pub use feature::{Feature, Unsupported};
 pub use functions::*;
-pub use gapfill::{Interpolate, InterpolatedType, Locf, NoLookup, interpolate, locf};
+pub use gapfill::{Interpolate, Locf, interpolate, locf};
 pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, hypertable};
+pub use hypertable_error::HypertableError;
 pub use jobs::{AlterJob, Job, alter_job, delete_job, jobs, run_job};
 pub use known_issues::{IssueSubject, KNOWN_ISSUES, KnownIssue, issues_of, known_issues};
 pub use migrations::MIGRATIONS;
+pub use parse_error::ParseError;
 pub use policies::{add_retention_policy, remove_retention_policy};
+pub use references::ReferenceError;
 pub use refresh::{
     add_refresh_policy, drop_continuous_aggregate, refresh, remove_refresh_policy, set_materialized_only,
 };
-pub use server::{Edition, Server, ServerQuery, TimescaleVersion, UnknownVersion};
+pub use server::{Edition, Server, TimescaleVersion};
 pub use size::{ChunkSize, Size, approximate_row_count, chunk_sizes, size};
 pub use time_column::{TimeColumn, TimeType};
 pub use timestamp::TimestampOrInfinity;

@@ -1,4 +1,4 @@
-//! Timestamps as PostgreSQL keeps them: to the microsecond.
+//! Timestamps truncated to microseconds, the precision of PostgreSQL.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};

@@ -1,4 +1,4 @@
-//! Retention in the background: the server's own policy.
+//! TimescaleDB's own retention policy.
 
 use chrono::TimeDelta;
 use diesel::pg::Pg;

@@ -10,9 +10,11 @@
 //! dangles; above READ COMMITTED a transaction may have to be [run again](crate::transaction).
 
 mod add;
+mod error;
 mod retention;
 mod target;
 
-pub use add::{Add, AddReference, OnDelete, Remove, RemoveReference, add, remove};
+pub use add::{AddReference, OnDelete, add, remove};
+pub use error::ReferenceError;
 pub use retention::{DropBefore, RetentionReport, TimeValue, drop_before};
-pub use target::{ClearDangling, CreateTarget, DropTarget, clear_dangling, create_target, drop_target};
+pub use target::{CreateTarget, clear_dangling, create_target, drop_target};

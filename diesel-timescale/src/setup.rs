@@ -16,7 +16,7 @@
 //!
 //! println!("{}", setup.plan().call(conn)?);
 //! let applied = setup.apply(StepClass::Locks).call(conn)?;
-//! assert!(applied.remaining.is_empty());
+//! assert!(applied.is_empty());
 //! // In CI, and when the application starts:
 //! setup.check().call(conn)?;
 //! # Ok(()) }) }
@@ -59,7 +59,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::declaration::Hypertable as HypertableDeclaration;
 use self::declaration::{Extension, Relations, Table};
 pub use self::declare::Declare;
-pub use self::plan::{Applied, Plan, Step, StepClass};
+pub use self::plan::{Plan, Step, StepClass};
 
 /// What should be in a database.
 ///

@@ -1,16 +1,17 @@
-//! How large a hypertable is.
+//! Sizes of hypertables and chunks.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Text};
+use serde::Serialize;
 
 use crate::call::{Call, Relation, relation_name, single, value};
 use crate::error::Error;
 use crate::function_call;
 
 /// Bytes on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct Size {
     /// Of the rows.
@@ -57,7 +58,7 @@ function_call! {
 }
 
 /// How large a chunk is.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct ChunkSize {
     /// Its schema and name, quoted where need be, as [`Chunk::name`](super::Chunk::name).

@@ -48,10 +48,8 @@ fn ready() -> (TestDb, PgConnection) {
     );
     hypertable(readings::time).chunk_interval(TimeDelta::hours(6)).allow_plain_table().call(&mut conn).unwrap();
     references::create_target(readings::time).call(&mut conn).unwrap();
-    references::add(orders::sensor).and(orders::time).to(readings::table).call(&mut conn).unwrap();
-    references::add(notes::sensor)
-        .and(notes::time)
-        .to(readings::table)
+    references::add((orders::sensor, orders::time), readings::table).call(&mut conn).unwrap();
+    references::add((notes::sensor, notes::time), readings::table)
         .on_delete(OnDelete::Cascade)
         .call(&mut conn)
         .unwrap();

@@ -129,7 +129,7 @@ pub fn retention(out: &mut impl Write, effect: &Effect) -> io::Result<()> {
         0 => counted(report.chunks_dropped, "chunk") + " dropped",
         rows => counted(rows, "event") + " deleted",
     };
-    let released = counted(report.events_released, "referenced event");
+    let released = counted(report.rows_released, "referenced event");
     writeln!(out, "  In the whole database: {gone}, {released} released.")?;
     if report.chunks_dropped + report.rows_deleted == 0 {
         writeln!(out, "  No chunk ends by then: one that the first day shares with later ones stays whole.")?;

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Days, NaiveTime, Utc};
 use diesel::prelude::*;
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::{Call, Error, RetentionReport, drop_sensor_events_before};
+use occupancy_models::timescale::references::RetentionReport;
+use occupancy_models::{Call, Error, drop_sensor_events_before};
 
 use crate::predictions::is_in;
 use crate::reading::Scope;
@@ -39,7 +40,7 @@ pub struct Effect {
     pub cutoff: DateTime<Utc>,
     pub before: Counts,
     pub after: Counts,
-    pub report: RetentionReport,
+    pub report: RetentionReport<DateTime<Utc>>,
     pub is_kept: bool,
 }
 

@@ -1,14 +1,14 @@
 -- Import of legacy tables: events and predictions from a pair of plain tables (id alone as the key) into this schema's tables.
 --
--- The old pair stands in a schema of its own, `legacy` by convention, under its own names. What the import notes goes
+-- The old pair is in a schema of its own, `legacy` by convention, under its own names. What the import records goes
 -- there too, so that nothing of it stays here: `import_state` (one row: the choices, and how far it has come) and
--- `changes` (a row for each event or prediction that did not come over as it was, with its original).
+-- `changes` (a row for each event or prediction that was not copied unchanged, with its original).
 --
---   legacy_columns    how each column of ours is made from the old table
---   validate_legacy_tables      what would not come over as it is; changes nothing, and works before anything was moved
---   begin_legacy_import    notes the choices and moves the sequences past all old ids
+--   legacy_columns          how each column of ours is made from the old table
+--   validate_legacy_tables  what cannot be copied unchanged; changes nothing, and works before anything was moved
+--   begin_legacy_import     records the choices and moves the sequences past all old ids
 --   copy_legacy_batch       one step: repeated, each time in a transaction of its own, until its phase is `done`
---   verify_legacy_import  old against new, row by row
+--   verify_legacy_import    old against new, row by row
 --
 -- Nothing here reads a clock or a counter of its own: the row in `import_state` changes in the transaction that has
 -- copied, so an interruption at any point leaves nothing half done, and the next call goes on.
@@ -93,24 +93,26 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION legacy_columns(REGCLASS, REGCLASS, TEXT) IS 'How each column of a table of this schema is made from an old table (alias e): the expression, what fills nulls, and what stands against it (type, time_zone or missing_column).';
+COMMENT ON FUNCTION legacy_columns(REGCLASS, REGCLASS, TEXT) IS 'How each column of a table of this schema is computed from an old table (alias e): the expression, what replaces nulls, and a violation (type, time_zone or missing_column).';
 
-CREATE FUNCTION validate_legacy_table(
-    legacy_table REGCLASS,
-    target REGCLASS,
-    time_zone TEXT,
-    leave_columns TEXT[]
-) RETURNS TABLE (severity TEXT, violation TEXT, object TEXT, row_count BIGINT, example TEXT, remedy TEXT)
+CREATE FUNCTION legacy_event_expressions(legacy_events REGCLASS, time_zone TEXT) RETURNS JSONB
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN (SELECT jsonb_object_agg(c.column_name, c.expression) FROM legacy_columns(legacy_events, 'sensor_events', time_zone) AS c);
+END
+$$;
+COMMENT ON FUNCTION legacy_event_expressions(REGCLASS, TEXT) IS 'The expressions of legacy_columns for sensor_events, by column.';
+
+CREATE FUNCTION validate_legacy_columns(legacy_table REGCLASS, target REGCLASS, time_zone TEXT, leave_columns TEXT[])
+RETURNS TABLE (severity TEXT, violation TEXT, object TEXT, row_count BIGINT, example TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
 DECLARE
     table_name CONSTANT NAME := (SELECT relname FROM pg_class WHERE oid = target);
-    checks RECORD;
-    found RECORD;
-    columns TEXT;
 BEGIN
-    -- Columns.
     RETURN QUERY
     SELECT
         'error', c.violation, format('%s.%I', table_name, c.column_name), NULL::BIGINT, c.source_type,
@@ -143,15 +145,25 @@ BEGIN
             'error', 'no_index_on_id', table_name::TEXT, NULL::BIGINT, NULL::TEXT,
             format('CREATE INDEX ON %s (id)', legacy_table);
     END IF;
+END
+$$;
+COMMENT ON FUNCTION validate_legacy_columns(REGCLASS, REGCLASS, TEXT, TEXT[]) IS 'The part of validate_legacy_table that is about columns and the index on the id.';
 
-    -- What goes with the table in the catalog, and stays behind.
+CREATE FUNCTION validate_legacy_dependents(legacy_table REGCLASS, target REGCLASS)
+RETURNS TABLE (severity TEXT, violation TEXT, object TEXT, row_count BIGINT, example TEXT, remedy TEXT)
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    table_name CONSTANT NAME := (SELECT relname FROM pg_class WHERE oid = target);
+BEGIN
     RETURN QUERY
-    SELECT 'warning', 'trigger', tgname::TEXT, NULL::BIGINT, pg_get_triggerdef(t.oid), format('Create it anew on %s if it is still wanted.', table_name)
+    SELECT 'warning', 'trigger', tgname::TEXT, NULL::BIGINT, pg_get_triggerdef(t.oid), format('Create it on %s if it is still needed.', table_name)
     FROM pg_trigger AS t
     -- A hypertable has one of TimescaleDB's.
     WHERE tgrelid = legacy_table AND NOT tgisinternal AND tgname <> 'ts_insert_blocker';
     RETURN QUERY
-    SELECT DISTINCT 'warning', 'view', r.ev_class::REGCLASS::TEXT, NULL::BIGINT, NULL::TEXT, 'It reads the old table: create it anew.'
+    SELECT DISTINCT 'warning', 'view', r.ev_class::REGCLASS::TEXT, NULL::BIGINT, NULL::TEXT, 'It reads the old table: create it again.'
     FROM pg_depend AS d
     JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::REGCLASS AND r.oid = d.objid
     WHERE d.refclassid = 'pg_class'::REGCLASS AND d.refobjid = legacy_table AND r.ev_class <> legacy_table;
@@ -159,23 +171,102 @@ BEGIN
     SELECT 'warning', 'rights', table_name::TEXT, NULL::BIGINT, c.relacl::TEXT, 'Grant them on the new table.'
     FROM pg_class AS c
     WHERE c.oid = legacy_table AND c.relacl IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION validate_legacy_dependents(REGCLASS, REGCLASS) IS 'The part of validate_legacy_table that is about what stays with the old table: triggers, views and rights.';
 
-    -- Rows, all in one pass. A column that does not fit at all cannot be looked at.
-    IF EXISTS (SELECT FROM legacy_columns(legacy_table, target, time_zone) AS c WHERE c.violation IN ('type', 'missing_column')) THEN
-        RETURN;
-    END IF;
+CREATE FUNCTION legacy_row_checks(legacy_table REGCLASS, target REGCLASS, time_zone TEXT)
+RETURNS TABLE (severity TEXT, violation TEXT, object TEXT, condition TEXT, remedy TEXT)
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    table_name CONSTANT NAME := (SELECT relname FROM pg_class WHERE oid = target);
+BEGIN
+    RETURN QUERY
     SELECT
-        string_agg(
-            CASE
-                WHEN c.source_type = 'json' THEN format('CASE WHEN %s THEN %s ELSE %s END AS %I', bad.json, coalesce(c.filled, 'NULL'), c.expression, c.column_name)
-                ELSE format('%s AS %I', c.expression, c.column_name)
-            END,
-            ', '
-        )
-    INTO columns
+        'error', 'null', format('%s.%I', table_name, c.column_name), format('r.%I IS NULL', c.column_name),
+        format('UPDATE %s SET %I = ... WHERE %2$I IS NULL', legacy_table, c.column_name)
     FROM legacy_columns(legacy_table, target, time_zone) AS c
-    CROSS JOIN LATERAL (SELECT format($p$e.%I::TEXT ~ '(?<!\\)(\\\\)*\\u0000'$p$, c.column_name) AS json) AS bad;
+    JOIN pg_attribute AS a ON a.attrelid = target AND a.attname = c.column_name AND a.attnotnull;
 
+    -- The checks of our tables. They name no table, so they read the columns of r.
+    RETURN QUERY
+    SELECT
+        'error', 'check', format('%s: %s', table_name, pg_get_expr(k.conbin, k.conrelid)), format('NOT (%s)', pg_get_expr(k.conbin, k.conrelid)),
+        format('UPDATE %s SET %s WHERE NOT (%s)', legacy_table, string_agg(format(CASE WHEN a.attnotnull THEN '%I = ...' ELSE '%I = NULL' END, a.attname), ', '), pg_get_expr(k.conbin, k.conrelid))
+    FROM pg_constraint AS k
+    JOIN pg_attribute AS a ON a.attrelid = target AND a.attnum = ANY (k.conkey)
+    WHERE k.conrelid = target AND k.contype = 'c'
+        -- infinite_time covers these, for every timestamp.
+        AND pg_get_expr(k.conbin, k.conrelid) NOT LIKE 'isfinite(%'
+    GROUP BY k.oid, k.conbin, k.conrelid;
+
+    RETURN QUERY
+    SELECT
+        'error', 'infinite_time', format('%s.%I', table_name, c.column_name), format('NOT isfinite(r.%I)', c.column_name),
+        format('UPDATE %s SET %I = ... WHERE NOT isfinite(%2$I)', legacy_table, c.column_name)
+    FROM legacy_columns(legacy_table, target, time_zone) AS c
+    WHERE c.source_type LIKE 'timestamp%';
+
+    RETURN QUERY
+    SELECT
+        'error', 'json', format('%s.%I', table_name, c.column_name), format('r.%I', 'bad ' || c.column_name),
+        format($p$UPDATE %s SET %I = regexp_replace(%2$I::TEXT, '(?<!\\)((\\\\)*)\\u0000', '\1', 'g')::JSON WHERE %2$I::TEXT ~ '(?<!\\)(\\\\)*\\u0000'$p$, legacy_table, c.column_name)
+    FROM legacy_columns(legacy_table, target, time_zone) AS c
+    WHERE c.source_type = 'json';
+
+    RETURN QUERY
+    SELECT
+        'warning', 'filled', format('%s.%I', table_name, c.column_name), format('r.%I', 'filled ' || c.column_name),
+        format('None is needed: it becomes %s.', c.filled)
+    FROM legacy_columns(legacy_table, target, time_zone) AS c
+    WHERE c.filled IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION legacy_row_checks(REGCLASS, REGCLASS, TEXT) IS 'The checks of old rows: a condition over a row r of legacy_row_columns that is true of a row with the violation.';
+
+CREATE FUNCTION legacy_row_columns(legacy_table REGCLASS, target REGCLASS, time_zone TEXT) RETURNS TEXT
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN (
+        SELECT concat_ws(
+            ', ',
+            -- A json with \u0000 cannot become jsonb, so such a row has null there.
+            string_agg(
+                CASE
+                    WHEN c.source_type = 'json' THEN format('CASE WHEN %s THEN %s ELSE %s END AS %I', bad.json, coalesce(c.filled, 'NULL'), c.expression, c.column_name)
+                    ELSE format('%s AS %I', c.expression, c.column_name)
+                END,
+                ', '
+            ),
+            string_agg(format('coalesce(%s, false) AS %I', bad.json, 'bad ' || c.column_name), ', ') FILTER (WHERE c.source_type = 'json'),
+            string_agg(
+                CASE
+                    WHEN c.source_type IS NULL THEN format('%s IS NOT NULL AS %I', c.filled, 'filled ' || c.column_name)
+                    ELSE format('e.%I IS NULL AS %I', c.column_name, 'filled ' || c.column_name)
+                END,
+                ', '
+            ) FILTER (WHERE c.filled IS NOT NULL)
+        )
+        FROM legacy_columns(legacy_table, target, time_zone) AS c
+        CROSS JOIN LATERAL (SELECT format($p$e.%I::TEXT ~ '(?<!\\)(\\\\)*\\u0000'$p$, c.column_name) AS json) AS bad
+    );
+END
+$$;
+COMMENT ON FUNCTION legacy_row_columns(REGCLASS, REGCLASS, TEXT) IS 'The select list, over an old row e, that legacy_row_checks reads: our columns, which json is bad, and which column is filled.';
+
+CREATE FUNCTION validate_legacy_rows(legacy_table REGCLASS, target REGCLASS, time_zone TEXT)
+RETURNS TABLE (severity TEXT, violation TEXT, object TEXT, row_count BIGINT, example TEXT, remedy TEXT)
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    checks RECORD;
+    found RECORD;
+BEGIN
     SELECT
         array_agg(w.severity) AS severities,
         array_agg(w.violation) AS violations,
@@ -184,57 +275,12 @@ BEGIN
         string_agg(format('count(*) FILTER (WHERE %s)', w.condition), ', ') AS counts,
         string_agg(format('min(r.id) FILTER (WHERE %s)', w.condition), ', ') AS examples
     INTO checks
-    FROM (
-        SELECT
-            'error' AS severity, 'null' AS violation, format('%s.%I', table_name, c.column_name) AS object, format('r.%I IS NULL', c.column_name) AS condition,
-            format('UPDATE %s SET %I = ... WHERE %2$I IS NULL', legacy_table, c.column_name) AS remedy
-        FROM legacy_columns(legacy_table, target, time_zone) AS c
-        JOIN pg_attribute AS a ON a.attrelid = target AND a.attname = c.column_name AND a.attnotnull
-        UNION ALL
-        -- The very checks of our tables. They name no table, so they read the columns of r.
-        SELECT
-            'error', 'check', format('%s: %s', table_name, pg_get_expr(k.conbin, k.conrelid)), format('NOT (%s)', pg_get_expr(k.conbin, k.conrelid)),
-            format('UPDATE %s SET %s WHERE NOT (%s)', legacy_table, string_agg(format(CASE WHEN a.attnotnull THEN '%I = ...' ELSE '%I = NULL' END, a.attname), ', '), pg_get_expr(k.conbin, k.conrelid))
-        FROM pg_constraint AS k
-        JOIN pg_attribute AS a ON a.attrelid = target AND a.attnum = ANY (k.conkey)
-        WHERE k.conrelid = target AND k.contype = 'c'
-            -- What infinite_time tells, of every timestamp.
-            AND pg_get_expr(k.conbin, k.conrelid) NOT LIKE 'isfinite(%'
-        GROUP BY k.oid, k.conbin, k.conrelid
-        UNION ALL
-        SELECT
-            'error', 'infinite_time', format('%s.%I', table_name, c.column_name), format('NOT isfinite(r.%I)', c.column_name),
-            format('UPDATE %s SET %I = ... WHERE NOT isfinite(%2$I)', legacy_table, c.column_name)
-        FROM legacy_columns(legacy_table, target, time_zone) AS c
-        WHERE c.source_type LIKE 'timestamp%'
-        UNION ALL
-        SELECT
-            'error', 'json', format('%s.%I', table_name, c.column_name), format('r.%I', 'bad ' || c.column_name),
-            format($p$UPDATE %s SET %I = regexp_replace(%2$I::TEXT, '(?<!\\)((\\\\)*)\\u0000', '\1', 'g')::JSON WHERE %2$I::TEXT ~ '(?<!\\)(\\\\)*\\u0000'$p$, legacy_table, c.column_name)
-        FROM legacy_columns(legacy_table, target, time_zone) AS c
-        WHERE c.source_type = 'json'
-        UNION ALL
-        SELECT
-            'warning', 'filled', format('%s.%I', table_name, c.column_name), format('r.%I', 'filled ' || c.column_name),
-            format('None is needed: it becomes %s.', c.filled)
-        FROM legacy_columns(legacy_table, target, time_zone) AS c
-        WHERE c.filled IS NOT NULL
-    ) AS w;
-    SELECT concat_ws(
-        ', ', columns,
-        string_agg(format($p$coalesce(e.%I::TEXT ~ '(?<!\\)(\\\\)*\\u0000', false) AS %I$p$, c.column_name, 'bad ' || c.column_name), ', ') FILTER (WHERE c.source_type = 'json'),
-        string_agg(
-            CASE
-                WHEN c.source_type IS NULL THEN format('%s IS NOT NULL AS %I', c.filled, 'filled ' || c.column_name)
-                ELSE format('e.%I IS NULL AS %I', c.column_name, 'filled ' || c.column_name)
-            END,
-            ', '
-        ) FILTER (WHERE c.filled IS NOT NULL)
-    )
-    INTO columns
-    FROM legacy_columns(legacy_table, target, time_zone) AS c;
-    EXECUTE format('SELECT ARRAY[%s] AS counts, ARRAY[%s] AS examples FROM (SELECT %s FROM %s AS e) AS r', checks.counts, checks.examples, columns, legacy_table)
-        INTO found;
+    FROM legacy_row_checks(legacy_table, target, time_zone) AS w;
+    -- All in one pass.
+    EXECUTE format(
+        'SELECT ARRAY[%s] AS counts, ARRAY[%s] AS examples FROM (SELECT %s FROM %s AS e) AS r',
+        checks.counts, checks.examples, legacy_row_columns(legacy_table, target, time_zone), legacy_table
+    ) INTO found;
     RETURN QUERY
     SELECT f.severity, f.violation, f.object, f.row_count, format('id %s', f.example), f.remedy
     FROM unnest(checks.severities, checks.violations, checks.objects, found.counts, found.examples, checks.remedies)
@@ -245,8 +291,24 @@ BEGIN
         INTO found;
     IF found.count > 0 THEN
         RETURN QUERY SELECT
-            'error', 'duplicate_id', format('%s.id', table_name), found.count, format('id %s', found.min),
+            'error', 'duplicate_id', format('%s.id', (SELECT relname FROM pg_class WHERE oid = target)), found.count, format('id %s', found.min),
             format('UPDATE %s SET id = nextval(...) WHERE ..., for all but one of each', legacy_table);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION validate_legacy_rows(REGCLASS, REGCLASS, TEXT) IS 'The part of validate_legacy_table that is about rows.';
+
+CREATE FUNCTION validate_legacy_table(legacy_table REGCLASS, target REGCLASS, time_zone TEXT, leave_columns TEXT[])
+RETURNS TABLE (severity TEXT, violation TEXT, object TEXT, row_count BIGINT, example TEXT, remedy TEXT)
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM validate_legacy_columns(legacy_table, target, time_zone, leave_columns);
+    RETURN QUERY SELECT * FROM validate_legacy_dependents(legacy_table, target);
+    -- Rows can be read only where every column has a type that fits.
+    IF NOT EXISTS (SELECT FROM legacy_columns(legacy_table, target, time_zone) AS c WHERE c.violation IN ('type', 'missing_column')) THEN
+        RETURN QUERY SELECT * FROM validate_legacy_rows(legacy_table, target, time_zone);
     END IF;
 END
 $$;
@@ -264,7 +326,7 @@ SET search_path FROM CURRENT
 AS $$
 DECLARE
     found RECORD;
-    event_columns CONSTANT JSONB := (SELECT jsonb_object_agg(c.column_name, c.expression) FROM legacy_columns(legacy_events, 'sensor_events', time_zone) AS c);
+    event_columns CONSTANT JSONB := legacy_event_expressions(legacy_events, time_zone);
 BEGIN
     RETURN QUERY SELECT * FROM validate_legacy_table(legacy_events, 'sensor_events', time_zone, leave_columns);
     IF legacy_predictions IS NOT NULL THEN
@@ -307,7 +369,7 @@ BEGIN
         'warning', 'referenced_by', format('%s: %s', k.conrelid::REGCLASS, k.conname), NULL::BIGINT, pg_get_constraintdef(k.oid),
         CASE k.confrelid
             WHEN legacy_events THEN format('ALTER TABLE %s DROP CONSTRAINT %I when the tables are moved; SELECT add_sensor_event_reference(%L, %L) when all is copied', k.conrelid::REGCLASS, k.conname, k.conrelid::REGCLASS, a.attname)
-            ELSE format('ALTER TABLE %s DROP CONSTRAINT %I when the tables are moved; add it anew when all is copied', k.conrelid::REGCLASS, k.conname)
+            ELSE format('ALTER TABLE %s DROP CONSTRAINT %I when the tables are moved; add it again when all is copied', k.conrelid::REGCLASS, k.conname)
         END
     FROM pg_constraint AS k
     JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
@@ -316,84 +378,75 @@ BEGIN
         AND k.conrelid IS DISTINCT FROM legacy_predictions;
 END
 $$;
-COMMENT ON FUNCTION validate_legacy_tables(REGCLASS, REGCLASS, TEXT, TEXT, TEXT[]) IS 'What would not come over from an old pair of tables as it is: what prevents the import until it is fixed or chosen, and what is only to be known. Changes nothing.';
+COMMENT ON FUNCTION validate_legacy_tables(REGCLASS, REGCLASS, TEXT, TEXT, TEXT[]) IS 'What cannot be copied unchanged from an old pair of tables. Rows with the severity error prevent the import until they are fixed or a choice is made; warnings do not. Changes nothing.';
 
-CREATE FUNCTION begin_legacy_import(
-    legacy NAME DEFAULT 'legacy',
-    on_duplicate TEXT DEFAULT 'fail',
-    time_zone TEXT DEFAULT NULL,
-    leave_columns TEXT[] DEFAULT '{}'
-) RETURNS VOID
+CREATE FUNCTION refuse_import_choices(on_duplicate TEXT, time_zone TEXT) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF on_duplicate IS NULL OR on_duplicate NOT IN ('fail', 'keep_first', 'keep_last', 'shift') THEN
+        PERFORM diesel_timescale.refuse(
+            'occupancy_models:legacy_import_choice', 'invalid_parameter_value',
+            format('%L is no way to deal with duplicates', on_duplicate),
+            'Choose fail, keep_first, keep_last or shift.'
+        );
+    ELSIF NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = coalesce(time_zone, 'UTC')) THEN
+        PERFORM diesel_timescale.refuse(
+            'occupancy_models:legacy_import_choice', 'invalid_parameter_value',
+            format('this server knows no time zone %L', time_zone),
+            'Give a name from pg_timezone_names, such as UTC or Europe/Berlin.'
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION refuse_import_choices(TEXT, TEXT) IS 'Raises an error for choices that begin_legacy_import does not know.';
+
+CREATE FUNCTION create_import_state(legacy NAME) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF to_regclass(format('%I.import_state', legacy)) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format(
+        'CREATE TABLE %1$I.import_state (
+            is_only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (is_only_row),
+            on_duplicate TEXT NOT NULL,
+            time_zone TEXT,
+            leave_columns TEXT[] NOT NULL,
+            phase TEXT NOT NULL DEFAULT ''check'',
+            below BIGINT,
+            copied BIGINT NOT NULL DEFAULT 0
+        );
+        CREATE TABLE %1$I.changes (
+            relation TEXT,
+            id BIGINT,
+            change TEXT NOT NULL,
+            kept_id BIGINT,
+            kept_timestamp TIMESTAMPTZ,
+            original JSONB NOT NULL,
+            PRIMARY KEY (relation, id)
+        );
+        COMMENT ON TABLE %1$I.import_state IS ''One row: the choices, and how far the copy has come.'';
+        COMMENT ON TABLE %1$I.changes IS ''One row for each event or prediction that was not copied unchanged.'';',
+        legacy
+    );
+END
+$$;
+COMMENT ON FUNCTION create_import_state(NAME) IS 'Creates the tables import_state and changes in the schema of the old tables, if they are not there.';
+
+CREATE FUNCTION advance_sequences_past(legacy NAME) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 DECLARE
-    started RECORD;
+    name NAME;
     old REGCLASS;
     sequence REGCLASS;
     largest BIGINT;
-    name NAME;
 BEGIN
-    IF to_regclass(format('%I.sensor_events', legacy)) IS NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'undefined_table',
-            MESSAGE = format('there is no table %I.sensor_events to import', legacy),
-            HINT = format('Move the old tables there: CREATE SCHEMA %1$I; ALTER TABLE sensor_events SET SCHEMA %1$I', legacy),
-            CONSTRAINT = 'occupancy_models:legacy_import_nothing';
-    ELSIF on_duplicate IS NULL OR on_duplicate NOT IN ('fail', 'keep_first', 'keep_last', 'shift') THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('%L is no way to deal with duplicates', on_duplicate),
-            HINT = 'Choose fail, keep_first, keep_last or shift.',
-            CONSTRAINT = 'occupancy_models:legacy_import_choice';
-    ELSIF NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = coalesce(time_zone, 'UTC')) THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('this server knows no time zone %L', time_zone),
-            HINT = 'Give a name from pg_timezone_names, such as UTC or Europe/Berlin.',
-            CONSTRAINT = 'occupancy_models:legacy_import_choice';
-    END IF;
-    IF to_regclass(format('%I.import_state', legacy)) IS NULL THEN
-        EXECUTE format(
-            'CREATE TABLE %1$I.import_state (
-                is_only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (is_only_row),
-                on_duplicate TEXT NOT NULL,
-                time_zone TEXT,
-                leave_columns TEXT[] NOT NULL,
-                phase TEXT NOT NULL DEFAULT ''check'',
-                below BIGINT,
-                copied BIGINT NOT NULL DEFAULT 0
-            );
-            CREATE TABLE %1$I.changes (
-                relation TEXT,
-                id BIGINT,
-                change TEXT NOT NULL,
-                kept_id BIGINT,
-                kept_timestamp TIMESTAMPTZ,
-                original JSONB NOT NULL,
-                PRIMARY KEY (relation, id)
-            );
-            COMMENT ON TABLE %1$I.import_state IS ''One row: what was chosen, and how far the copy has come.'';
-            COMMENT ON TABLE %1$I.changes IS ''One row for each event or prediction that did not come over as it was.'';',
-            legacy
-        );
-    END IF;
-    EXECUTE format('INSERT INTO %I.import_state (on_duplicate, time_zone, leave_columns) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', legacy)
-        USING on_duplicate, time_zone, leave_columns;
-    EXECUTE format('SELECT * FROM %I.import_state FOR UPDATE', legacy) INTO started;
-    IF started.phase = 'check' THEN
-        EXECUTE format('UPDATE %I.import_state SET on_duplicate = $1, time_zone = $2, leave_columns = $3', legacy)
-            USING on_duplicate, time_zone, leave_columns;
-    ELSIF (started.on_duplicate, started.time_zone, started.leave_columns) IS DISTINCT FROM (on_duplicate, time_zone, leave_columns) THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = 'the copy has begun with other choices',
-            DETAIL = format('on_duplicate %s, time zone %s, columns to leave %s', started.on_duplicate, started.time_zone, started.leave_columns),
-            HINT = 'Go on with those, or start anew with empty tables.',
-            CONSTRAINT = 'occupancy_models:legacy_import_choice';
-    END IF;
-
-    -- Ids are never used again, not even those of old rows that are gone.
     FOREACH name IN ARRAY ARRAY['sensor_events', 'predictions']::NAME[] LOOP
         old := to_regclass(format('%I.%I', legacy, name));
         CONTINUE WHEN old IS NULL;
@@ -408,7 +461,257 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION begin_legacy_import(NAME, TEXT, TEXT, TEXT[]) IS 'Begins the import of the tables sensor_events and predictions of another schema: notes the choices and moves the sequences past their ids. Repeatable; the choices can be changed until the copy begins.';
+COMMENT ON FUNCTION advance_sequences_past(NAME) IS 'Moves the sequences of the new tables past every id that the old ones have assigned, so that no id is used again, not even that of an old row that is gone.';
+
+CREATE FUNCTION begin_legacy_import(
+    legacy NAME DEFAULT 'legacy',
+    on_duplicate TEXT DEFAULT 'fail',
+    time_zone TEXT DEFAULT NULL,
+    leave_columns TEXT[] DEFAULT '{}'
+) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    started RECORD;
+BEGIN
+    IF to_regclass(format('%I.sensor_events', legacy)) IS NULL THEN
+        PERFORM diesel_timescale.refuse(
+            'occupancy_models:legacy_import_nothing', 'undefined_table',
+            format('there is no table %I.sensor_events to import', legacy),
+            format('Move the old tables there: CREATE SCHEMA %1$I; ALTER TABLE sensor_events SET SCHEMA %1$I', legacy)
+        );
+    END IF;
+    PERFORM refuse_import_choices(on_duplicate, time_zone);
+    PERFORM create_import_state(legacy);
+    EXECUTE format('INSERT INTO %I.import_state (on_duplicate, time_zone, leave_columns) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', legacy)
+        USING on_duplicate, time_zone, leave_columns;
+    EXECUTE format('SELECT * FROM %I.import_state FOR UPDATE', legacy) INTO started;
+    IF started.phase = 'check' THEN
+        EXECUTE format('UPDATE %I.import_state SET on_duplicate = $1, time_zone = $2, leave_columns = $3', legacy)
+            USING on_duplicate, time_zone, leave_columns;
+    ELSIF (started.on_duplicate, started.time_zone, started.leave_columns) IS DISTINCT FROM (on_duplicate, time_zone, leave_columns) THEN
+        PERFORM diesel_timescale.refuse(
+            'occupancy_models:legacy_import_choice', 'object_not_in_prerequisite_state',
+            'the copy has begun with other choices',
+            'Go on with those, or begin again with empty tables.',
+            format('on_duplicate %s, time zone %s, columns to leave %s', started.on_duplicate, started.time_zone, started.leave_columns)
+        );
+    END IF;
+    PERFORM advance_sequences_past(legacy);
+END
+$$;
+COMMENT ON FUNCTION begin_legacy_import(NAME, TEXT, TEXT, TEXT[]) IS 'Begins the import of the tables sensor_events and predictions of another schema: records the choices and moves the sequences past their ids. Repeatable; the choices can be changed until the copy begins.';
+
+CREATE FUNCTION refuse_legacy_violations(legacy NAME, on_duplicate TEXT, time_zone TEXT, leave_columns TEXT[]) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    found RECORD;
+BEGIN
+    SELECT count(*), string_agg(format('%s of %s%s: %s', f.violation, f.object, format(' (%s rows, such as %s)', f.row_count, f.example), f.remedy), E'\n') AS details, min(f.violation || ' of ' || f.object) AS one
+    INTO found
+    FROM validate_legacy_tables(format('%I.sensor_events', legacy)::REGCLASS, to_regclass(format('%I.predictions', legacy)), on_duplicate, time_zone, leave_columns) AS f
+    WHERE f.severity = 'error';
+    IF found.count > 0 THEN
+        PERFORM diesel_timescale.refuse(
+            'occupancy_models:legacy_import_blocked', 'object_not_in_prerequisite_state',
+            format('%s violation(s) prevent the import of the tables in %I, such as %s', found.count, legacy, found.one),
+            'Fix each in the old tables, or make the choice that it asks for, and call again.',
+            found.details
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION refuse_legacy_violations(NAME, TEXT, TEXT, TEXT[]) IS 'Raises an error with every violation that prevents the import.';
+
+CREATE FUNCTION resolve_legacy_duplicates(legacy NAME, on_duplicate TEXT, time_zone TEXT) RETURNS BIGINT
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    old_events CONSTANT TEXT := format('%I.sensor_events', legacy);
+    changes CONSTANT TEXT := format('%I.changes', legacy);
+    event_columns CONSTANT JSONB := legacy_event_expressions(old_events::REGCLASS, time_zone);
+    resolved BIGINT := 0;
+BEGIN
+    IF on_duplicate IN ('keep_first', 'keep_last') THEN
+        EXECUTE format(
+            'INSERT INTO %s (relation, id, change, kept_id, kept_timestamp, original)
+            SELECT ''sensor_events'', d.id, ''merged'', d.kept_id, d.timestamp, to_jsonb(e)
+            FROM (
+                SELECT id, timestamp, first_value(id) OVER (PARTITION BY sensor_id, timestamp ORDER BY id %s) AS kept_id
+                FROM (SELECT e.id, %s AS sensor_id, %s AS timestamp FROM %s AS e) AS i
+            ) AS d
+            JOIN %5$s AS e ON e.id = d.id
+            WHERE d.id <> d.kept_id',
+            changes, CASE on_duplicate WHEN 'keep_last' THEN 'DESC' ELSE 'ASC' END,
+            event_columns ->> 'sensor_id', event_columns ->> 'timestamp', old_events
+        );
+        GET DIAGNOSTICS resolved = ROW_COUNT;
+    ELSIF on_duplicate = 'shift' THEN
+        -- Each goes to its own instant, or a microsecond after the one before: whichever is later.
+        EXECUTE format(
+            'INSERT INTO %s (relation, id, change, kept_id, kept_timestamp, original)
+            SELECT ''sensor_events'', d.id, ''shifted'', d.id, d.timestamp + (d.microseconds - d.own) * INTERVAL ''1 microsecond'', to_jsonb(e)
+            FROM (
+                SELECT id, timestamp, own, position + max(own - position) OVER (PARTITION BY sensor_id ORDER BY position) AS microseconds
+                FROM (
+                    SELECT
+                        i.*, (extract(EPOCH FROM timestamp) * 1000000)::BIGINT AS own,
+                        row_number() OVER (PARTITION BY sensor_id ORDER BY timestamp, id) AS position
+                    FROM (SELECT e.id, %s AS sensor_id, %s AS timestamp FROM %s AS e) AS i
+                ) AS numbered
+            ) AS d
+            JOIN %4$s AS e ON e.id = d.id
+            WHERE d.microseconds <> d.own',
+            changes, event_columns ->> 'sensor_id', event_columns ->> 'timestamp', old_events
+        );
+        GET DIAGNOSTICS resolved = ROW_COUNT;
+    END IF;
+    RETURN resolved;
+END
+$$;
+COMMENT ON FUNCTION resolve_legacy_duplicates(NAME, TEXT, TEXT) IS 'Records what becomes of events of one sensor at one instant, over the whole old table, so that later batches only look it up. Returns how many events are not copied unchanged.';
+
+CREATE FUNCTION legacy_insert_columns(
+    legacy_table REGCLASS,
+    target REGCLASS,
+    time_zone TEXT,
+    OUT names TEXT,
+    OUT expressions TEXT
+)
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    SELECT
+        string_agg(quote_ident(c.column_name), ', '),
+        string_agg(
+            CASE c.column_name
+                WHEN 'timestamp' THEN format('coalesce(c.kept_timestamp, %s)', c.expression)
+                WHEN 'triggering_event_id' THEN format('CASE WHEN gone.id IS NULL THEN coalesce(c.kept_id, %s) END', c.expression)
+                ELSE c.expression
+            END || format(' AS %I', c.column_name),
+            ', '
+        )
+    INTO names, expressions
+    FROM legacy_columns(legacy_table, target, time_zone) AS c;
+END
+$$;
+COMMENT ON FUNCTION legacy_insert_columns(REGCLASS, REGCLASS, TEXT) IS 'The columns of ours, and how each is made from an old row e and what became of it: c, its row in changes, and gone, that of a prediction whose event is gone.';
+
+CREATE FUNCTION copy_legacy_events(legacy NAME, first BIGINT, below BIGINT, time_zone TEXT, OUT copied BIGINT, OUT changed BIGINT)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    old_events CONSTANT TEXT := format('%I.sensor_events', legacy);
+    changes CONSTANT TEXT := format('%I.changes', legacy);
+    event_columns CONSTANT JSONB := legacy_event_expressions(old_events::REGCLASS, time_zone);
+    ours CONSTANT RECORD := legacy_insert_columns(old_events::REGCLASS, 'sensor_events', time_zone);
+    candidates BIGINT;
+BEGIN
+    changed := 0;
+    EXECUTE format(
+        'SELECT count(*) FROM %s AS e
+        WHERE e.id >= $1 AND (e.id < $2 OR $2 IS NULL)
+            AND NOT EXISTS (SELECT FROM %s AS c WHERE c.relation = ''sensor_events'' AND c.id = e.id AND c.change = ''merged'')',
+        old_events, changes
+    ) INTO candidates USING first, below;
+    EXECUTE format(
+        'INSERT INTO sensor_events (%1$s) OVERRIDING SYSTEM VALUE
+        SELECT %2$s
+        FROM %3$s AS e
+        LEFT JOIN %4$s AS c ON c.relation = ''sensor_events'' AND c.id = e.id
+        WHERE e.id >= $1 AND (e.id < $2 OR $2 IS NULL) AND c.change IS DISTINCT FROM ''merged''
+        ON CONFLICT (sensor_id, timestamp) DO NOTHING',
+        ours.names, ours.expressions, old_events, changes
+    ) USING first, below;
+    GET DIAGNOSTICS copied = ROW_COUNT;
+    IF copied < candidates THEN
+        -- The application has stored the same reading again since the tables were moved.
+        EXECUTE format(
+            'INSERT INTO %1$s AS c (relation, id, change, kept_id, kept_timestamp, original)
+            SELECT ''sensor_events'', i.id, ''stored_anew'', n.id, n.timestamp, i.original
+            FROM (
+                SELECT e.id, %3$s AS sensor_id, coalesce(c.kept_timestamp, %4$s) AS timestamp, to_jsonb(e) AS original
+                FROM %2$s AS e
+                LEFT JOIN %1$s AS c ON c.relation = ''sensor_events'' AND c.id = e.id
+                WHERE e.id >= $1 AND (e.id < $2 OR $2 IS NULL) AND c.change IS DISTINCT FROM ''merged''
+            ) AS i
+            JOIN sensor_events AS n ON n.sensor_id = i.sensor_id AND n.timestamp = i.timestamp AND n.id <> i.id
+            ON CONFLICT (relation, id) DO UPDATE SET change = EXCLUDED.change, kept_id = EXCLUDED.kept_id',
+            changes, old_events, event_columns ->> 'sensor_id', event_columns ->> 'timestamp'
+        ) USING first, below;
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        -- Events that were merged into one of these follow it.
+        EXECUTE format(
+            'UPDATE %1$s AS m SET kept_id = a.kept_id
+            FROM %1$s AS a
+            WHERE m.relation = ''sensor_events'' AND m.change = ''merged''
+                AND a.relation = ''sensor_events'' AND a.change = ''stored_anew'' AND m.kept_id = a.id',
+            changes
+        );
+        IF copied + changed <> candidates THEN
+            RAISE EXCEPTION 'of % events % were copied and % found stored anew', candidates, copied, changed;
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION copy_legacy_events(NAME, BIGINT, BIGINT, TEXT) IS 'Copies the old events with ids from first on and below the other one.';
+
+CREATE FUNCTION copy_legacy_predictions(legacy NAME, first BIGINT, below BIGINT, time_zone TEXT, OUT copied BIGINT, OUT changed BIGINT)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    old_events CONSTANT TEXT := format('%I.sensor_events', legacy);
+    old_predictions CONSTANT TEXT := format('%I.predictions', legacy);
+    changes CONSTANT TEXT := format('%I.changes', legacy);
+    event_columns CONSTANT JSONB := legacy_event_expressions(old_events::REGCLASS, time_zone);
+    ours CONSTANT RECORD := legacy_insert_columns(old_predictions::REGCLASS, 'predictions', time_zone);
+    ids BIGINT[];
+    timestamps TIMESTAMPTZ[];
+BEGIN
+    -- Registered at once, by key, so that no row has to search every chunk for its event.
+    EXECUTE format(
+        'SELECT array_agg(r.id), array_agg(r.timestamp)
+        FROM (
+            SELECT DISTINCT coalesce(c.kept_id, e.id) AS id, coalesce(c.kept_timestamp, %s) AS timestamp
+            FROM %s AS p
+            JOIN %s AS e ON e.id = p.triggering_event_id
+            LEFT JOIN %s AS c ON c.relation = ''sensor_events'' AND c.id = e.id
+            WHERE p.id >= $1 AND (p.id < $2 OR $2 IS NULL)
+        ) AS r',
+        event_columns ->> 'timestamp', old_predictions, old_events, changes
+    ) INTO ids, timestamps USING first, below;
+    PERFORM register_sensor_events(ids, timestamps);
+    -- An event that was copied, and removed since: what the old foreign key would have done.
+    EXECUTE format(
+        'INSERT INTO %1$s (relation, id, change, original)
+        SELECT ''predictions'', e.id, ''event_gone'', to_jsonb(e)
+        FROM %2$s AS e
+        LEFT JOIN %1$s AS c ON c.relation = ''sensor_events'' AND c.id = e.triggering_event_id
+        WHERE e.id >= $1 AND (e.id < $2 OR $2 IS NULL) AND e.triggering_event_id IS NOT NULL
+            AND NOT EXISTS (SELECT FROM referenced_events AS r WHERE r.id = coalesce(c.kept_id, e.triggering_event_id))',
+        changes, old_predictions
+    ) USING first, below;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    EXECUTE format(
+        'INSERT INTO predictions (%1$s) OVERRIDING SYSTEM VALUE
+        SELECT %2$s
+        FROM %3$s AS e
+        LEFT JOIN %4$s AS c ON c.relation = ''sensor_events'' AND c.id = e.triggering_event_id
+        LEFT JOIN %4$s AS gone ON gone.relation = ''predictions'' AND gone.id = e.id
+        WHERE e.id >= $1 AND (e.id < $2 OR $2 IS NULL)',
+        ours.names, ours.expressions, old_predictions, changes
+    ) USING first, below;
+    GET DIAGNOSTICS copied = ROW_COUNT;
+END
+$$;
+COMMENT ON FUNCTION copy_legacy_predictions(NAME, BIGINT, BIGINT, TEXT) IS 'Copies the old predictions with ids from first on and below the other one, and registers their events.';
 
 CREATE FUNCTION copy_legacy_batch(
     legacy NAME DEFAULT 'legacy',
@@ -423,32 +726,23 @@ SET search_path FROM CURRENT
 AS $$
 DECLARE
     -- Qualified and quoted.
-    old_events CONSTANT TEXT := format('%I.sensor_events', legacy);
     old_predictions CONSTANT TEXT := format('%I.predictions', legacy);
-    changes CONSTANT TEXT := format('%I.changes', legacy);
     import_state CONSTANT TEXT := format('%I.import_state', legacy);
     state RECORD;
-    violation RECORD;
-    event_columns JSONB;
-    names TEXT;
-    expressions TEXT;
     first BIGINT;
-    candidates BIGINT;
-    ids BIGINT[];
-    timestamps TIMESTAMPTZ[];
 BEGIN
     IF batch_size IS NULL OR batch_size < 1 THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('a batch cannot have %s rows', batch_size),
-            HINT = 'Some thousands do well.',
-            CONSTRAINT = 'occupancy_models:legacy_import_choice';
+        PERFORM diesel_timescale.refuse(
+            'occupancy_models:legacy_import_choice', 'invalid_parameter_value',
+            format('a batch cannot have %s rows', batch_size),
+            'Give a number of rows above zero, such as 10000.'
+        );
     ELSIF to_regclass(import_state) IS NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('no import of the schema %I was begun', legacy),
-            HINT = format('SELECT begin_legacy_import(%L)', legacy),
-            CONSTRAINT = 'occupancy_models:legacy_import_nothing';
+        PERFORM diesel_timescale.refuse(
+            'occupancy_models:legacy_import_nothing', 'object_not_in_prerequisite_state',
+            format('no import of the schema %I was begun', legacy),
+            format('SELECT begin_legacy_import(%L)', legacy)
+        );
     END IF;
     -- Two imports at once take turns.
     EXECUTE format('SELECT * FROM %s FOR UPDATE', import_state) INTO state;
@@ -458,57 +752,9 @@ BEGIN
     copied_in_all := state.copied;
     IF phase = 'done' THEN
         RETURN;
-    END IF;
-    event_columns := (SELECT jsonb_object_agg(c.column_name, c.expression) FROM legacy_columns(old_events::REGCLASS, 'sensor_events', state.time_zone) AS c);
-
-    IF phase = 'check' THEN
-        SELECT count(*), string_agg(format('%s of %s%s: %s', f.violation, f.object, format(' (%s rows, such as %s)', f.row_count, f.example), f.remedy), E'\n') AS details, min(f.violation || ' of ' || f.object) AS one
-        INTO violation
-        FROM validate_legacy_tables(old_events::REGCLASS, to_regclass(old_predictions), state.on_duplicate, state.time_zone, state.leave_columns) AS f
-        WHERE f.severity = 'error';
-        IF violation.count > 0 THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'object_not_in_prerequisite_state',
-                MESSAGE = format('%s violation(s) prevent the import of the tables in %I, such as %s', violation.count, legacy, violation.one),
-                DETAIL = violation.details,
-                HINT = 'Fix each in the old tables, or make the choice that it asks for, and call again.',
-                CONSTRAINT = 'occupancy_models:legacy_import_blocked';
-        END IF;
-        -- Events of one sensor at one instant, over the whole table: later batches only look them up.
-        IF state.on_duplicate IN ('keep_first', 'keep_last') THEN
-            EXECUTE format(
-                'INSERT INTO %s (relation, id, change, kept_id, kept_timestamp, original)
-                SELECT ''sensor_events'', d.id, ''merged'', d.kept_id, d.timestamp, to_jsonb(e)
-                FROM (
-                    SELECT id, timestamp, first_value(id) OVER (PARTITION BY sensor_id, timestamp ORDER BY id %s) AS kept_id
-                    FROM (SELECT e.id, %s AS sensor_id, %s AS timestamp FROM %s AS e) AS i
-                ) AS d
-                JOIN %5$s AS e ON e.id = d.id
-                WHERE d.id <> d.kept_id',
-                changes, CASE state.on_duplicate WHEN 'keep_last' THEN 'DESC' ELSE 'ASC' END,
-                event_columns ->> 'sensor_id', event_columns ->> 'timestamp', old_events
-            );
-        ELSIF state.on_duplicate = 'shift' THEN
-            -- Each goes to its own instant, or a microsecond after the one before: whichever is later.
-            EXECUTE format(
-                'INSERT INTO %s (relation, id, change, kept_id, kept_timestamp, original)
-                SELECT ''sensor_events'', d.id, ''shifted'', d.id, d.timestamp + (d.microseconds - d.own) * INTERVAL ''1 microsecond'', to_jsonb(e)
-                FROM (
-                    SELECT id, timestamp, own, position + max(own - position) OVER (PARTITION BY sensor_id ORDER BY position) AS microseconds
-                    FROM (
-                        SELECT
-                            i.*, (extract(EPOCH FROM timestamp) * 1000000)::BIGINT AS own,
-                            row_number() OVER (PARTITION BY sensor_id ORDER BY timestamp, id) AS position
-                        FROM (SELECT e.id, %s AS sensor_id, %s AS timestamp FROM %s AS e) AS i
-                    ) AS numbered
-                ) AS d
-                JOIN %4$s AS e ON e.id = d.id
-                WHERE d.microseconds <> d.own',
-                changes, event_columns ->> 'sensor_id', event_columns ->> 'timestamp', old_events
-            );
-        END IF;
-        GET DIAGNOSTICS changed = ROW_COUNT;
-        changed := CASE state.on_duplicate WHEN 'fail' THEN 0 ELSE changed END;
+    ELSIF phase = 'check' THEN
+        PERFORM refuse_legacy_violations(legacy, state.on_duplicate, state.time_zone, state.leave_columns);
+        changed := resolve_legacy_duplicates(legacy, state.on_duplicate, state.time_zone);
         phase := 'events';
         EXECUTE format('UPDATE %s SET phase = $1', import_state) USING phase;
         RETURN;
@@ -517,117 +763,23 @@ BEGIN
     -- The newest first: they are what is asked for most.
     EXECUTE format(
         'SELECT min(id) FROM (SELECT e.id FROM %s AS e WHERE e.id < $1 OR $1 IS NULL ORDER BY e.id DESC LIMIT $2) AS batch',
-        CASE phase WHEN 'events' THEN old_events ELSE old_predictions END
+        CASE phase WHEN 'events' THEN format('%I.sensor_events', legacy) ELSE old_predictions END
     ) INTO first USING state.below, batch_size;
     IF first IS NULL THEN
         phase := CASE WHEN phase = 'events' AND to_regclass(old_predictions) IS NOT NULL THEN 'predictions' ELSE 'done' END;
         EXECUTE format('UPDATE %s SET phase = $1, below = NULL', import_state) USING phase;
         RETURN;
     END IF;
-
-    SELECT
-        string_agg(quote_ident(c.column_name), ', '),
-        string_agg(
-            CASE c.column_name
-                WHEN 'timestamp' THEN format('coalesce(c.kept_timestamp, %s)', c.expression)
-                WHEN 'triggering_event_id' THEN format('CASE WHEN gone.id IS NULL THEN coalesce(c.kept_id, %s) END', c.expression)
-                ELSE c.expression
-            END || format(' AS %I', c.column_name),
-            ', '
-        )
-    INTO names, expressions
-    FROM legacy_columns(
-        CASE phase WHEN 'events' THEN old_events ELSE old_predictions END::REGCLASS,
-        CASE phase WHEN 'events' THEN 'sensor_events' ELSE 'predictions' END::REGCLASS,
-        state.time_zone
-    ) AS c;
-
     IF phase = 'events' THEN
-        EXECUTE format(
-            'SELECT count(*) FROM %s AS e
-            WHERE e.id >= $1 AND (e.id < $2 OR $2 IS NULL)
-                AND NOT EXISTS (SELECT FROM %s AS c WHERE c.relation = ''sensor_events'' AND c.id = e.id AND c.change = ''merged'')',
-            old_events, changes
-        ) INTO candidates USING first, state.below;
-        EXECUTE format(
-            'INSERT INTO sensor_events (%1$s) OVERRIDING SYSTEM VALUE
-            SELECT %2$s
-            FROM %3$s AS e
-            LEFT JOIN %4$s AS c ON c.relation = ''sensor_events'' AND c.id = e.id
-            WHERE e.id >= $1 AND (e.id < $2 OR $2 IS NULL) AND c.change IS DISTINCT FROM ''merged''
-            ON CONFLICT (sensor_id, timestamp) DO NOTHING',
-            names, expressions, old_events, changes
-        ) USING first, state.below;
-        GET DIAGNOSTICS copied = ROW_COUNT;
-        IF copied < candidates THEN
-            -- The application has stored the same reading anew since the tables were moved.
-            EXECUTE format(
-                'INSERT INTO %1$s AS c (relation, id, change, kept_id, kept_timestamp, original)
-                SELECT ''sensor_events'', i.id, ''stored_anew'', n.id, n.timestamp, i.original
-                FROM (
-                    SELECT e.id, %3$s AS sensor_id, coalesce(c.kept_timestamp, %4$s) AS timestamp, to_jsonb(e) AS original
-                    FROM %2$s AS e
-                    LEFT JOIN %1$s AS c ON c.relation = ''sensor_events'' AND c.id = e.id
-                    WHERE e.id >= $1 AND (e.id < $2 OR $2 IS NULL) AND c.change IS DISTINCT FROM ''merged''
-                ) AS i
-                JOIN sensor_events AS n ON n.sensor_id = i.sensor_id AND n.timestamp = i.timestamp AND n.id <> i.id
-                ON CONFLICT (relation, id) DO UPDATE SET change = EXCLUDED.change, kept_id = EXCLUDED.kept_id',
-                changes, old_events, event_columns ->> 'sensor_id', event_columns ->> 'timestamp'
-            ) USING first, state.below;
-            GET DIAGNOSTICS changed = ROW_COUNT;
-            -- What was merged into one of these goes along.
-            EXECUTE format(
-                'UPDATE %1$s AS m SET kept_id = a.kept_id
-                FROM %1$s AS a
-                WHERE m.relation = ''sensor_events'' AND m.change = ''merged''
-                    AND a.relation = ''sensor_events'' AND a.change = ''stored_anew'' AND m.kept_id = a.id',
-                changes
-            );
-            IF copied + changed <> candidates THEN
-                RAISE EXCEPTION 'of % events % were copied and % found stored anew', candidates, copied, changed;
-            END IF;
-        END IF;
+        SELECT c.copied, c.changed INTO copied, changed FROM copy_legacy_events(legacy, first, state.below, state.time_zone) AS c;
     ELSE
-        -- Registered at once, by key, so that no row has to search every chunk for its event.
-        EXECUTE format(
-            'SELECT array_agg(r.id), array_agg(r.timestamp)
-            FROM (
-                SELECT DISTINCT coalesce(c.kept_id, e.id) AS id, coalesce(c.kept_timestamp, %s) AS timestamp
-                FROM %s AS p
-                JOIN %s AS e ON e.id = p.triggering_event_id
-                LEFT JOIN %s AS c ON c.relation = ''sensor_events'' AND c.id = e.id
-                WHERE p.id >= $1 AND (p.id < $2 OR $2 IS NULL)
-            ) AS r',
-            event_columns ->> 'timestamp', old_predictions, old_events, changes
-        ) INTO ids, timestamps USING first, state.below;
-        PERFORM register_sensor_events(ids, timestamps);
-        -- An event that was copied, and removed since: what the old foreign key would have done.
-        EXECUTE format(
-            'INSERT INTO %1$s (relation, id, change, original)
-            SELECT ''predictions'', e.id, ''event_gone'', to_jsonb(e)
-            FROM %2$s AS e
-            LEFT JOIN %1$s AS c ON c.relation = ''sensor_events'' AND c.id = e.triggering_event_id
-            WHERE e.id >= $1 AND (e.id < $2 OR $2 IS NULL) AND e.triggering_event_id IS NOT NULL
-                AND NOT EXISTS (SELECT FROM referenced_events AS r WHERE r.id = coalesce(c.kept_id, e.triggering_event_id))',
-            changes, old_predictions
-        ) USING first, state.below;
-        GET DIAGNOSTICS changed = ROW_COUNT;
-        EXECUTE format(
-            'INSERT INTO predictions (%1$s) OVERRIDING SYSTEM VALUE
-            SELECT %2$s
-            FROM %3$s AS e
-            LEFT JOIN %4$s AS c ON c.relation = ''sensor_events'' AND c.id = e.triggering_event_id
-            LEFT JOIN %4$s AS gone ON gone.relation = ''predictions'' AND gone.id = e.id
-            WHERE e.id >= $1 AND (e.id < $2 OR $2 IS NULL)',
-            names, expressions, old_predictions, changes
-        ) USING first, state.below;
-        GET DIAGNOSTICS copied = ROW_COUNT;
+        SELECT c.copied, c.changed INTO copied, changed FROM copy_legacy_predictions(legacy, first, state.below, state.time_zone) AS c;
     END IF;
     copied_in_all := state.copied + copied;
     EXECUTE format('UPDATE %s SET below = $1, copied = $2', import_state) USING first, copied_in_all;
 END
 $$;
-COMMENT ON FUNCTION copy_legacy_batch(NAME, BIGINT) IS 'One step of the import that begin_legacy_import began: the check, or a batch of events, or of predictions. To be called, each time in a transaction of its own, until its phase is done. Raises an error, and changes nothing, while violations of validate_legacy_tables block.';
+COMMENT ON FUNCTION copy_legacy_batch(NAME, BIGINT) IS 'One step of the import that begin_legacy_import began: the validation, or a batch of events, or of predictions. To be called, each time in a transaction of its own, until its phase is done. Raises an error, and changes nothing, while validate_legacy_tables has violations with the severity error.';
 
 CREATE FUNCTION verify_legacy_import(legacy NAME DEFAULT 'legacy', at_most BIGINT DEFAULT 100)
 RETURNS TABLE (relation TEXT, id BIGINT, violation TEXT)
@@ -651,18 +803,9 @@ BEGIN
     FOREACH name IN ARRAY ARRAY['sensor_events', 'predictions']::NAME[] LOOP
         old := to_regclass(format('%I.%I', legacy, name));
         CONTINUE WHEN old IS NULL;
-        SELECT
-            string_agg(
-                CASE c.column_name
-                    WHEN 'timestamp' THEN format('coalesce(c.kept_timestamp, %s)', c.expression)
-                    WHEN 'triggering_event_id' THEN format('CASE WHEN gone.id IS NULL THEN coalesce(c.kept_id, %s) END', c.expression)
-                    ELSE c.expression
-                END || format(' AS %I', c.column_name),
-                ', '
-            ),
-            string_agg(format('o.%I', c.column_name), ', '),
-            string_agg(format('n.%I', c.column_name), ', ')
-        INTO expressions, theirs, mine
+        expressions := (legacy_insert_columns(old, name::TEXT::REGCLASS, time_zone)).expressions;
+        SELECT string_agg(format('o.%I', c.column_name), ', '), string_agg(format('n.%I', c.column_name), ', ')
+        INTO theirs, mine
         FROM legacy_columns(old, name::TEXT::REGCLASS, time_zone) AS c;
         RETURN QUERY EXECUTE format(
             'SELECT %1$L, o.id, CASE WHEN n.id IS NULL THEN ''missing'' ELSE ''different'' END
@@ -694,4 +837,4 @@ BEGIN
     ) USING at_most;
 END
 $$;
-COMMENT ON FUNCTION verify_legacy_import(NAME, BIGINT) IS 'The rows of the old tables that are not in the new ones as they should be: missing, or different; at most so many of each. What the application has changed or removed since shows too.';
+COMMENT ON FUNCTION verify_legacy_import(NAME, BIGINT) IS 'The rows of the old tables that are missing in the new ones, or different there; at most so many of each table. Includes what the application has changed or removed since.';

@@ -1,17 +1,21 @@
-//! Beginning an adoption.
+//! Begins an import: records the choices.
 
-use diesel::pg::Pg;
-use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Array, Bool, Nullable, Text};
+use diesel_timescale::call::done;
+use diesel_timescale::function_call;
+use serde::{Deserialize, Serialize};
 
-use crate::call::Statement;
-use crate::error::Result;
+use crate::error::Error;
+
+type NullableText = Nullable<Text>;
+type Texts = Array<Text>;
 
 /// What becomes of old events of the same sensor at the same instant, of which this crate's key allows one.
 ///
-/// What does not come over as it was is noted in the table `changes` of the old schema, with its original.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// Rows that are not copied unchanged are recorded in the table `changes` of the old schema, with their originals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OnDuplicate {
     /// Nothing is copied while there are any.
     #[default]
@@ -36,8 +40,8 @@ impl OnDuplicate {
     }
 }
 
-/// Begins to adopt the tables in the schema `legacy`: notes the choices, and moves the sequences of the new tables past
-/// every id that the old ones have handed out.
+/// Begins the import of the tables in this schema, `legacy` by convention: records the choices, and moves the sequences of
+/// the new tables past every id that the old ones have assigned.
 ///
 /// Takes no time. Repeatable; the choices can be changed until [`copy_batch`](super::copy_batch()) begins to copy.
 ///
@@ -49,34 +53,36 @@ impl OnDuplicate {
 /// use occupancy_models::legacy_import::{self, OnDuplicate};
 ///
 /// # fn main() { run(|conn| {
-/// let error = legacy_import::begin().schema("nowhere").on_duplicate(OnDuplicate::KeepLast).call(conn).unwrap_err();
+/// let error = legacy_import::begin("nowhere").on_duplicate(OnDuplicate::KeepLast).call(conn).unwrap_err();
 /// assert!(matches!(error, Error::LegacyImport(LegacyImportError::NothingToImport { .. })));
 /// # Ok(()) }) }
 /// ```
-pub fn begin() -> Begin {
-    Begin { schema: "legacy".to_owned(), on_duplicate: OnDuplicate::Fail, time_zone: None, leave_columns: Vec::new() }
+pub fn begin(schema: impl Into<String>) -> Begin {
+    Begin {
+        schema: schema.into(),
+        on_duplicate: OnDuplicate::Fail.as_str(),
+        time_zone: None,
+        leave_columns: Vec::new(),
+    }
 }
 
-/// The call that [`begin`] makes.
-#[derive(Debug, Clone, QueryId)]
-#[must_use = "a call does nothing until it runs"]
-pub struct Begin {
-    schema: String,
-    on_duplicate: OnDuplicate,
-    time_zone: Option<String>,
-    leave_columns: Vec<String>,
+function_call! {
+    /// The call that [`begin`] makes.
+    pub Begin {
+        schema: String = Text,
+        on_duplicate: &'static str = Text,
+        time_zone: Option<String> = NullableText,
+        leave_columns: Vec<String> = Texts,
+    },
+    "SELECT begin_legacy_import(", ") IS NOT NULL",
+    (Bool,) => (bool,) => (), done,
+    error Error,
 }
 
 impl Begin {
-    /// The schema that the old tables are in. Default: `legacy`.
-    pub fn schema(mut self, schema: impl Into<String>) -> Self {
-        self.schema = schema.into();
-        self
-    }
-
     /// What becomes of events of one sensor at one instant. Default: [`OnDuplicate::Fail`].
     pub fn on_duplicate(mut self, on_duplicate: OnDuplicate) -> Self {
-        self.on_duplicate = on_duplicate;
+        self.on_duplicate = on_duplicate.as_str();
         self
     }
 
@@ -90,30 +96,5 @@ impl Begin {
     pub fn leave_column(mut self, column: impl Into<String>) -> Self {
         self.leave_columns.push(column.into());
         self
-    }
-}
-
-impl Statement for Begin {
-    type SqlType = (Bool,);
-    type Row = (bool,);
-    type Output = ();
-    type Error = crate::error::Error;
-
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // `void` has no type in Diesel.
-        out.push_sql("SELECT begin_legacy_import(CAST(");
-        out.push_bind_param::<Text, _>(&self.schema)?;
-        out.push_sql(" AS name), ");
-        out.push_bind_param::<Text, _>(self.on_duplicate.as_str())?;
-        out.push_sql(", ");
-        out.push_bind_param::<Nullable<Text>, _>(&self.time_zone)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.leave_columns)?;
-        out.push_sql(") IS NOT NULL");
-        Ok(())
-    }
-
-    fn output(_: Vec<Self::Row>) -> Result<()> {
-        Ok(())
     }
 }

@@ -1,16 +1,17 @@
-//! Copying, a step at a time.
+//! Copies old rows, one batch for each call.
 
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{BigInt, Text};
+use diesel_timescale::{Call, function_call};
+use serde::Serialize;
 
-use crate::call::{Statement, single};
-use crate::error::Result;
+use crate::call::single;
+use crate::error::Error;
 
-/// Takes the next step of the adoption that [`begin`](super::begin()) began: the check, or a batch of at most `size`
-/// events, or of predictions. To be called until it [is done](Progress::is_done).
+/// Takes the next step of the import that [`begin`](super::begin()) began in this schema: the validation, or a batch of at
+/// most `size` events, or of predictions. Call it until it [is done](Progress::is_done).
 ///
 /// Each step is a transaction of its own, so don't call it in one that goes on; some thousands of rows a batch do well.
 /// The first step reads all old rows, to check them and to find duplicates. Copies the newest rows first. Readers and
@@ -26,33 +27,26 @@ use crate::error::Result;
 ///
 /// # fn main() { run(|conn| {
 /// # conn.batch_execute("CREATE SCHEMA old_pair; CREATE TABLE old_pair.sensor_events (LIKE sensor_events, PRIMARY KEY (id))")?;
-/// legacy_import::begin().schema("old_pair").call(conn)?;
-/// while !legacy_import::copy_batch(10_000).schema("old_pair").call(conn)?.is_done() {}
+/// legacy_import::begin("old_pair").call(conn)?;
+/// while !legacy_import::copy_batch("old_pair", 10_000).call(conn)?.is_done() {}
 /// # conn.batch_execute("DROP SCHEMA old_pair CASCADE")?;
 /// # Ok(()) }) }
 /// ```
-pub fn copy_batch(size: u32) -> CopyBatch {
-    CopyBatch { schema: "legacy".to_owned(), size: size.into() }
+pub fn copy_batch(schema: impl Into<String>, size: u32) -> impl Call<Output = Progress, Error = Error> + Clone {
+    CopyBatch { schema: schema.into(), size: size.into() }
 }
 
-/// The call that [`copy_batch`] makes.
-#[derive(Debug, Clone, QueryId)]
-#[must_use = "a call does nothing until it runs"]
-pub struct CopyBatch {
-    schema: String,
-    size: i64,
+function_call! {
+    CopyBatch { schema: String = Text, size: i64 = BigInt },
+    "SELECT phase, copied, changed, copied_in_all FROM copy_legacy_batch(", ")",
+    (Text, BigInt, BigInt, BigInt) => Progress => Progress, single,
+    error Error,
 }
 
-impl CopyBatch {
-    /// The schema that the old tables are in. Default: `legacy`.
-    pub fn schema(mut self, schema: impl Into<String>) -> Self {
-        self.schema = schema.into();
-        self
-    }
-}
-
-/// How far an adoption has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow)]
+/// How far an import has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Phase {
     /// Events are copied next.
     Events,
@@ -73,15 +67,15 @@ impl FromSql<Text, Pg> for Phase {
     }
 }
 
-/// What a step of an adoption did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+/// What a step of an import did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// What comes next.
     pub phase: Phase,
     /// How many rows this step copied.
     pub copied: i64,
-    /// How many rows this step noted in the table `changes`, because they do not come over as they were.
+    /// How many rows this step recorded in the table `changes`, because they are not copied unchanged.
     pub changed: i64,
     /// How many rows all steps have copied.
     pub copied_in_all: i64,
@@ -91,25 +85,5 @@ impl Progress {
     /// Whether everything is copied.
     pub fn is_done(&self) -> bool {
         self.phase == Phase::Done
-    }
-}
-
-impl Statement for CopyBatch {
-    type SqlType = (Text, BigInt, BigInt, BigInt);
-    type Row = Progress;
-    type Output = Progress;
-    type Error = crate::error::Error;
-
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT phase, copied, changed, copied_in_all FROM copy_legacy_batch(CAST(");
-        out.push_bind_param::<Text, _>(&self.schema)?;
-        out.push_sql(" AS name), ");
-        out.push_bind_param::<BigInt, _>(&self.size)?;
-        out.push_sql(")");
-        Ok(())
-    }
-
-    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        single(rows)
     }
 }

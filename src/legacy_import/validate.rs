@@ -1,25 +1,29 @@
-//! Looking at the old tables before anything changes.
+//! Validates the old tables; changes nothing.
 
 use std::fmt;
 
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
+use diesel_timescale::function_call;
+use serde::Serialize;
 
 use super::OnDuplicate;
-use crate::call::Statement;
-use crate::error::Result;
+use crate::error::Error;
 
-/// Finds what would not come over as it is from an old table of events, and one of predictions.
+type NullableBigInt = Nullable<BigInt>;
+type NullableText = Nullable<Text>;
+type Texts = Array<Text>;
+
+/// Finds what cannot be copied unchanged from an old table of events, and one of predictions.
 ///
 /// Changes nothing, and reads all rows. `events` is the name of the table as SQL, with its schema where that is not on
 /// the `search_path`: `legacy.sensor_events`, or `public.sensor_events` before it was moved. The migrations must have
 /// run in the first schema of the `search_path`, which may be one made for this check alone; `MIGRATING.md` shows it.
 ///
 /// # Errors
-/// Only what the database itself reports, such as that there is no such table; a violation is not an error.
+/// Only what the database itself reports, such as that there is no such table; a violation is a row of the result, not an error.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
@@ -38,21 +42,24 @@ pub fn validate(events: impl Into<String>) -> Validate {
     Validate {
         events: events.into(),
         predictions: None,
-        on_duplicate: OnDuplicate::Fail,
+        on_duplicate: OnDuplicate::Fail.as_str(),
         time_zone: None,
         leave_columns: Vec::new(),
     }
 }
 
-/// The call that [`validate`] makes.
-#[derive(Debug, Clone, QueryId)]
-#[must_use = "a call does nothing until it runs"]
-pub struct Validate {
-    events: String,
-    predictions: Option<String>,
-    on_duplicate: OnDuplicate,
-    time_zone: Option<String>,
-    leave_columns: Vec<String>,
+function_call! {
+    /// The call that [`validate`] makes.
+    pub Validate {
+        events: String = Text,
+        predictions: Option<String> = NullableText,
+        on_duplicate: &'static str = Text,
+        time_zone: Option<String> = NullableText,
+        leave_columns: Vec<String> = Texts,
+    },
+    "SELECT severity, violation, object, row_count, example, remedy FROM validate_legacy_tables(", ")",
+    (Text, Text, Text, NullableBigInt, NullableText, Text) => Violation => Vec<Violation>, Ok,
+    error Error,
 }
 
 impl Validate {
@@ -64,7 +71,7 @@ impl Validate {
 
     /// As [`Begin::on_duplicate`](super::Begin::on_duplicate).
     pub fn on_duplicate(mut self, on_duplicate: OnDuplicate) -> Self {
-        self.on_duplicate = on_duplicate;
+        self.on_duplicate = on_duplicate.as_str();
         self
     }
 
@@ -81,8 +88,10 @@ impl Validate {
     }
 }
 
-/// Whether a violation stands against an adoption.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow)]
+/// Whether a violation prevents the import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Severity {
     /// Nothing is copied until it is fixed, or the choice made that it asks for.
     Error,
@@ -102,11 +111,11 @@ impl FromSql<Text, Pg> for Severity {
     }
 }
 
-/// Something in the old tables that would not come over as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+/// Something in the old tables that cannot be copied unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct Violation {
-    /// Whether it stands against the adoption.
+    /// Whether it prevents the import.
     pub severity: Severity,
     /// What it is, such as `duplicate_instant`, `check` or `extra_column`; `MIGRATING.md` lists them.
     pub kind: String,
@@ -116,7 +125,7 @@ pub struct Violation {
     pub rows: Option<i64>,
     /// One of the rows by its id, or what is there now.
     pub example: Option<String>,
-    /// What to do, as SQL where that is possible; `...` stands for what only you know.
+    /// What to do, as SQL where that is possible; replace `...` by a value of your choice.
     pub remedy: String,
 }
 
@@ -130,33 +139,5 @@ impl fmt::Display for Violation {
             write!(f, " ({example})")?;
         }
         write!(f, ": {}", self.remedy)
-    }
-}
-
-impl Statement for Validate {
-    type SqlType = (Text, Text, Text, Nullable<BigInt>, Nullable<Text>, Text);
-    type Row = Violation;
-    type Output = Vec<Violation>;
-    type Error = crate::error::Error;
-
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "SELECT severity, violation, object, row_count, example, remedy FROM validate_legacy_tables(CAST(",
-        );
-        out.push_bind_param::<Text, _>(&self.events)?;
-        out.push_sql(" AS regclass), CAST(");
-        out.push_bind_param::<Nullable<Text>, _>(&self.predictions)?;
-        out.push_sql(" AS regclass), ");
-        out.push_bind_param::<Text, _>(self.on_duplicate.as_str())?;
-        out.push_sql(", ");
-        out.push_bind_param::<Nullable<Text>, _>(&self.time_zone)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.leave_columns)?;
-        out.push_sql(")");
-        Ok(())
-    }
-
-    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        Ok(rows)
     }
 }

@@ -1,4 +1,4 @@
-//! How a field that may be absent, null or set is read. Absent is what `#[serde(default)]` gives.
+//! Deserializes fields that may be absent, null or set. `#[serde(default)]` handles absent fields.
 
 use chrono::{DateTime, Utc};
 use serde::de::Error as _;

@@ -1,4 +1,4 @@
-//! Changes to rows: what is set is written, and nothing else.
+//! Changesets: only the fields that are set are written.
 
 use std::borrow::Cow;
 
@@ -13,13 +13,13 @@ use super::labels::{ModelType, SensorState, SensorType};
 use super::prediction::TransitionType;
 use crate::schema::{predictions, sensor_events};
 
-/// Changes to a sensor event: `None` leaves a column as it is, `Some(None)` clears it.
+/// Changes to a sensor event: `None` leaves a column unchanged, `Some(None)` sets it to NULL.
 ///
 /// The key, the room and the sensor stay what they are. An empty change is an error of Diesel's
 /// (`QueryBuilderError`).
 ///
-/// In JSON, a field that is not there leaves its column as it is, and `null` clears it; where the column cannot be null,
-/// `null` is an error, and so is a field that there is not. What is not set is not written.
+/// In JSON, an absent field leaves its column unchanged, and `null` sets it to NULL. `null` for a `NOT NULL` column is an
+/// error, and so is an unknown field.
 /// `attributes` cannot be null, but may hold the JSON value `null`, and that is what `null` sets.
 ///
 /// ```
@@ -70,12 +70,12 @@ pub struct SensorEventChanges<'a> {
     pub processed_at: Option<Option<DateTime<Utc>>>,
 }
 
-/// Changes to a prediction: `None` leaves a column as it is, `Some(None)` clears it.
+/// Changes to a prediction: `None` leaves a column unchanged, `Some(None)` sets it to NULL.
 ///
-/// For what came of a prediction see [`PredictionOutcome`](crate::PredictionOutcome).
+/// For the outcome of a prediction see [`PredictionOutcome`](crate::PredictionOutcome).
 ///
-/// In JSON, a field that is not there leaves its column as it is, and `null` clears it; where the column cannot be null,
-/// `null` is an error, and so is a field that there is not. What is not set is not written.
+/// In JSON, an absent field leaves its column unchanged, and `null` sets it to NULL. `null` for a `NOT NULL` column is an
+/// error, and so is an unknown field.
 ///
 /// ```
 /// use occupancy_models::PredictionChanges;

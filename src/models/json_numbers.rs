@@ -1,4 +1,4 @@
-//! Numbers in JSON, which has neither NaN nor infinities: serde_json would write null, and the number would be lost.
+//! Floats in JSON. JSON has neither NaN nor infinities; serde_json would write null for them, so they are an error here.
 
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};

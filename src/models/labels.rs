@@ -1,4 +1,4 @@
-//! Labels: texts with constants for the known values; any other text is accepted too.
+//! Labels: text columns with constants for common values. Any other text is accepted too.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,14 +28,14 @@ macro_rules! label {
             /// The values that this release has a constant for.
             pub const KNOWN: &'static [Self] = &[$( Self::$constant, )+];
 
-            /// A value for a constant of your own, on an equal footing with the ones here.
+            /// A value for a constant of your own; it behaves like the constants here.
             pub const fn from_static(text: &'static str) -> Self {
                 Self(Cow::Borrowed(text))
             }
         }
 
         impl<'a> $name<'a> {
-            /// The value with this name, known or not; borrows where it can.
+            /// The value with this text, known or not; borrows where possible.
             pub fn new(text: impl Into<Cow<'a, str>>) -> Self {
                 Self(text.into())
             }

@@ -28,7 +28,7 @@ use crate::schema::sensor_events;
 /// ```
 ///
 /// From JSON, `timestamp`, `room_id`, `sensor_id`, `sensor_type` and `state` are needed, and the others have the defaults
-/// of [`new`](Self::new): without `numeric_value` the state gives it, and `null` stores none. A field that there is not
+/// of [`new`](Self::new): without `numeric_value` the state gives it, and `null` stores none. An unknown field
 /// is an error, because a misspelt one would be lost.
 ///
 /// ```

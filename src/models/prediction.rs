@@ -1,4 +1,4 @@
-//! Predictions as they are read, and what came of them.
+//! Predictions as they are read, and their outcomes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +10,14 @@ use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Text;
+use diesel_timescale::ParseError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::change_fields;
 use super::json_numbers;
 use super::labels::ModelType;
+use super::referenced_event::ReferencedEvent;
 use crate::microseconds;
 use crate::schema::predictions;
 
@@ -23,6 +25,7 @@ use crate::schema::predictions;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Text)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TransitionType {
     /// The room becomes vacant.
     OccupiedToVacant,
@@ -52,19 +55,13 @@ impl fmt::Display for TransitionType {
     }
 }
 
-/// A text that names no [`TransitionType`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no transition type: use occupied_to_vacant, vacant_to_occupied or state_change")]
-pub struct UnknownTransitionType(pub String);
-
 impl FromStr for TransitionType {
-    type Err = UnknownTransitionType;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|transition| transition.as_str() == text)
-            .ok_or_else(|| UnknownTransitionType(text.to_owned()))
+        Self::ALL.into_iter().find(|transition| transition.as_str() == text).ok_or_else(|| {
+            ParseError::new(text, "a transition type: use occupied_to_vacant, vacant_to_occupied or state_change")
+        })
     }
 }
 
@@ -81,8 +78,9 @@ impl ToSql<Text, Pg> for TransitionType {
 }
 
 /// A prediction as the database has it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, HasQuery, Identifiable, AsChangeset)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, HasQuery, Identifiable, Associations, AsChangeset)]
 #[diesel(table_name = predictions, check_for_backend(Pg), treat_none_as_null = true)]
+#[diesel(belongs_to(ReferencedEvent, foreign_key = triggering_event_id))]
 pub struct Prediction {
     /// Assigned by the database.
     pub id: i64,

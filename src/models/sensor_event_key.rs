@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use diesel::prelude::*;
+use diesel_timescale::ParseError;
 use serde::{Deserialize, Serialize};
 
 use crate::microseconds;
@@ -72,12 +73,7 @@ impl diesel::associations::HasTable for SensorEventKey {
     }
 }
 
-/// A text that is no key of a sensor event.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no key of a sensor event: it has an id and a timestamp, such as 42@2026-01-01T12:00:00.000000Z")]
-pub struct InvalidSensorEventKey(pub String);
-
-/// As `42@2026-01-01T12:00:00.000000Z`: always in UTC, to the microsecond, and fit for a URL's query as it is.
+/// As `42@2026-01-01T12:00:00.000000Z`: always in UTC, to the microsecond, and valid in the query of a URL without escaping.
 ///
 /// ```
 /// use occupancy_models::SensorEventKey;
@@ -94,13 +90,13 @@ impl fmt::Display for SensorEventKey {
 }
 
 impl FromStr for SensorEventKey {
-    type Err = InvalidSensorEventKey;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let key = || {
             let (id, timestamp) = text.split_once('@')?;
             Some(Self::new(id.parse().ok()?, timestamp.parse::<DateTime<Utc>>().ok()?))
         };
-        key().ok_or_else(|| InvalidSensorEventKey(text.to_owned()))
+        key().ok_or_else(|| ParseError::new(text, "a key of a sensor event, such as 42@2026-01-01T12:00:00.000000Z"))
     }
 }

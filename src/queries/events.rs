@@ -20,24 +20,19 @@ type SensorEventSqlType = SqlTypeOf<AsSelect<SensorEvent, Pg>>;
 /// and as its type stays the same, also under a condition.
 pub type SensorEventQuery<'a> = sensor_events::BoxedQuery<'a, Pg, SensorEventSqlType>;
 
-/// Events in a range of time, as [`SensorEvent::within`] gives them.
-pub type EventsWithin =
+pub(super) type EventsWithin =
     Filter<Select<sensor_events::table, AsSelect<SensorEvent, Pg>>, Within<sensor_events::timestamp>>;
 
-/// A room's events, as [`SensorEvent::in_room`] gives them.
-pub type EventsInRoom<'a> = Filter<EventsWithin, Eq<sensor_events::room_id, Cow<'a, str>>>;
+pub(super) type EventsInRoom<'a> = Filter<EventsWithin, Eq<sensor_events::room_id, Cow<'a, str>>>;
 
-/// A sensor's events, as [`SensorEvent::of_sensor`] gives them.
-pub type EventsOfSensor<'a> = Filter<EventsWithin, Eq<sensor_events::sensor_id, Cow<'a, str>>>;
+type EventsOfSensor<'a> = Filter<EventsWithin, Eq<sensor_events::sensor_id, Cow<'a, str>>>;
 
-/// A sensor's numbers, as [`SensorEvent::series`] gives them.
-pub type Series<'a> = Select<
+type Series<'a> = Select<
     Order<Filter<EventsOfSensor<'a>, IsNotNull<sensor_events::numeric_value>>, OldestFirst>,
     (sensor_events::timestamp, AssumeNotNull<sensor_events::numeric_value>),
 >;
 
-/// Last events, as [`SensorEvent::latest_per_sensor`] gives them.
-pub type LatestPerSensor = Order<
+type LatestPerSensor = Order<
     DistinctOn<EventsWithin, sensor_events::sensor_id>,
     (sensor_events::sensor_id, Desc<sensor_events::timestamp>),
 >;

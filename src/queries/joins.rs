@@ -1,4 +1,4 @@
-//! Across the reference: predictions with their events, and events with their predictions.
+//! Predictions with their triggering events, and events with their predictions.
 
 use std::collections::HashMap;
 
@@ -15,8 +15,7 @@ use crate::schema::{predictions, sensor_events};
 
 type PredictionSqlType = SqlTypeOf<AsSelect<Prediction, Pg>>;
 
-/// Predictions of events, as [`Prediction::triggered_by`] gives them.
-pub type TriggeredBy = Order<
+type TriggeredBy = Order<
     Filter<Select<predictions::table, AsSelect<Prediction, Pg>>, EqAny<predictions::triggering_event_id, Vec<i64>>>,
     (predictions::prediction_time, predictions::id),
 >;

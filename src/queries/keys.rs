@@ -1,4 +1,4 @@
-//! Events by key, and by bare id.
+//! Events by key, and by id.
 
 use diesel::dsl::{AsSelect, Filter, Select};
 use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};
@@ -7,13 +7,13 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz};
 
-use super::subquery::{SubqueryStatement, subquery, usable_as_subquery};
+use super::subquery::{Part, Subquery, subquery, usable_in_subquery};
 use super::time_range::{Within, within};
 use crate::models::{SensorEvent, SensorEventKey};
 use crate::schema::sensor_events;
 use chrono::{DateTime, Utc};
 
-usable_as_subquery!(sensor_events {
+usable_in_subquery!(sensor_events {
     id,
     timestamp,
     room_id,
@@ -29,8 +29,7 @@ usable_as_subquery!(sensor_events {
     processed_at,
 });
 
-/// Events by key, as [`SensorEvent::by_keys`] gives them.
-pub type EventsByKeys =
+type EventsByKeys =
     Filter<Filter<Select<sensor_events::table, AsSelect<SensorEvent, Pg>>, Within<sensor_events::timestamp>>, IdIn>;
 
 impl SensorEvent {
@@ -93,8 +92,9 @@ impl SensorEvent {
     /// assert_eq!(found, Some(event));
     /// # Ok(()) }) }
     /// ```
-    pub fn by_id(id: i64) -> EventById {
-        subquery(sensor_events::table, ById { id }).select(Self::as_select())
+    pub fn by_id(id: i64) -> Select<Subquery<sensor_events::table, ()>, AsSelect<Self, Pg>> {
+        let parts = [Part::Sql("SELECT * FROM sensor_event_by_id("), Part::BigInt(id), Part::Sql(")")];
+        subquery(sensor_events::table, (), parts).select(Self::as_select())
     }
 }
 
@@ -124,24 +124,6 @@ impl QueryFragment<Pg> for IdIn {
         out.push_sql(" = ANY (ARRAY(SELECT unnest(");
         out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
         out.push_sql(")))");
-        Ok(())
-    }
-}
-
-/// An event by its id, as [`SensorEvent::by_id`] gives it.
-pub type EventById = Select<SubqueryStatement<sensor_events::table, ById>, AsSelect<SensorEvent, Pg>>;
-
-/// What [`SensorEvent::by_id`] reads.
-#[derive(Debug, Clone, Copy, QueryId)]
-pub struct ById {
-    id: i64,
-}
-
-impl QueryFragment<Pg> for ById {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT * FROM sensor_event_by_id(");
-        out.push_bind_param::<BigInt, _>(&self.id)?;
-        out.push_sql(")");
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The last event of given sensors: what holds now, or held at an instant.
+//! The latest event of given sensors, now or at an instant.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;

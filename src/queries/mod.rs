@@ -1,4 +1,4 @@
-//! Reading: queries as values, which take any further clause of Diesel's and run on sync and async connections alike.
+//! Queries: values that take any further clause of Diesel, and run on sync and async connections.
 //!
 //! | what | how |
 //! |---|---|
@@ -54,21 +54,17 @@ mod statistics;
 mod subquery;
 mod time_range;
 
-pub use events::{EventsInRoom, EventsOfSensor, EventsQuery, EventsWithin, LatestPerSensor, SensorEventQuery, Series};
-pub use joins::{PredictionsQuery, TriggeredBy, TriggeringEvents, WithEvents, with_events};
-pub use keys::{ById, EventById, EventsByKeys, FindInOrder, IdIn};
+pub use events::{EventsQuery, SensorEventQuery};
+pub use joins::{PredictionsQuery, with_events};
 pub use latest::LatestForSensors;
-pub use pagination::{After, Before, NewestFirst, OldestFirst, after, before, newest_first, oldest_first};
-pub use predictions::{
-    Accuracy, ModelAccuracy, PendingPredictions, PredictionsInRoom, PredictionsWithin, accuracy, model_accuracies,
-};
+pub use pagination::{after, before, newest_first, oldest_first};
+pub use predictions::{ModelAccuracy, accuracy, model_accuracies};
 pub use state_changes::{
-    Changes, DEFAULT_GAP, DEFAULT_MIN_LENGTH, Sequences, StateChanges, StateChangesOf, TransitionSequence, sequences,
-    state_changes, transition_sequences,
+    DEFAULT_GAP, DEFAULT_MIN_LENGTH, TransitionSequence, sequences, state_changes, transition_sequences,
 };
 pub use statistics::{
-    Efficiency, Pattern, RoomSummary, SensorEfficiency, SummarizeRooms, TemporalPattern, by_day_of_week,
-    by_hour_of_day, room_summaries, sensor_efficiencies, sensor_efficiency, summarize_rooms, temporal_patterns,
+    RoomSummary, SensorEfficiency, TemporalPattern, by_day_of_week, by_hour_of_day, room_summaries,
+    sensor_efficiencies, sensor_efficiency, summarize_rooms, temporal_patterns,
 };
-pub use subquery::{Subquery, SubqueryStatement};
-pub use time_range::{Within, within};
+pub use subquery::Subquery;
+pub use time_range::within;

@@ -1,4 +1,4 @@
-//! Orders of events, and pages by key.
+//! Orders of events, and keyset pagination.
 
 use diesel::dsl::{Asc, Desc};
 use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};
@@ -10,10 +10,8 @@ use diesel::sql_types::{BigInt, Bool, Timestamptz};
 use crate::models::SensorEventKey;
 use crate::schema::sensor_events;
 
-/// The order that [`oldest_first`] gives.
-pub type OldestFirst = (Asc<sensor_events::timestamp>, Asc<sensor_events::id>);
-/// The order that [`newest_first`] gives.
-pub type NewestFirst = (Desc<sensor_events::timestamp>, Desc<sensor_events::id>);
+pub(super) type OldestFirst = (Asc<sensor_events::timestamp>, Asc<sensor_events::id>);
+type NewestFirst = (Desc<sensor_events::timestamp>, Desc<sensor_events::id>);
 
 /// Events by time, and at one instant by id: for `order`.
 pub fn oldest_first() -> OldestFirst {
@@ -46,61 +44,64 @@ pub fn newest_first() -> NewestFirst {
 /// assert_eq!((page.len(), next.len()), (2, 1));
 /// # Ok(()) }) }
 /// ```
-pub fn before(key: SensorEventKey) -> Before {
-    Before { key }
+pub fn before(key: SensorEventKey) -> BesideKey {
+    BesideKey { key, operator: "<" }
 }
 
 /// Whether an event comes after the one with this key, by time and at one instant by id: for `filter`.
 ///
 /// With [`oldest_first`] and a limit this is the next page after the event; see [`before`].
-pub fn after(key: SensorEventKey) -> After {
-    After { key }
+pub fn after(key: SensorEventKey) -> BesideKey {
+    BesideKey { key, operator: ">" }
 }
 
-macro_rules! beyond_a_key {
-    ($(#[$doc:meta])* $name:ident, $operator:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, QueryId, ValidGrouping)]
-        pub struct $name {
-            key: SensorEventKey,
-        }
-
-        impl Expression for $name {
-            type SqlType = Bool;
-        }
-
-        impl<QS> AppearsOnTable<QS> for $name where OldestFirst: AppearsOnTable<QS> {}
-
-        impl<QS> SelectableExpression<QS> for $name where OldestFirst: SelectableExpression<QS>, Self: AppearsOnTable<QS> {}
-
-        impl QueryFragment<Pg> for $name {
-            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-                // (timestamp <= $1 AND (timestamp, id) < ($1, $2)): no chunk is excluded by a comparison of rows.
-                let timestamp = |out: &mut AstPass<'_, 'b, Pg>| sensor_events::timestamp.walk_ast(out.reborrow());
-                out.push_sql("(");
-                timestamp(&mut out)?;
-                out.push_sql(concat!(" ", $operator, "= "));
-                out.push_bind_param::<Timestamptz, _>(self.key.timestamp_ref())?;
-                out.push_sql(" AND (");
-                timestamp(&mut out)?;
-                out.push_sql(", ");
-                sensor_events::id.walk_ast(out.reborrow())?;
-                out.push_sql(concat!(") ", $operator, " ("));
-                out.push_bind_param::<Timestamptz, _>(self.key.timestamp_ref())?;
-                out.push_sql(", ");
-                out.push_bind_param::<BigInt, _>(self.key.id_ref())?;
-                out.push_sql("))");
-                Ok(())
-            }
-        }
-    };
+/// The condition that [`before`] and [`after`] give.
+#[derive(Debug, Clone, Copy, ValidGrouping)]
+pub struct BesideKey {
+    key: SensorEventKey,
+    operator: &'static str,
 }
 
-beyond_a_key! {
-    /// The condition that [`before`] gives.
-    Before, "<"
+impl Expression for BesideKey {
+    type SqlType = Bool;
 }
-beyond_a_key! {
-    /// The condition that [`after`] gives.
-    After, ">"
+
+impl<QS> AppearsOnTable<QS> for BesideKey where OldestFirst: AppearsOnTable<QS> {}
+
+impl<QS> SelectableExpression<QS> for BesideKey
+where
+    OldestFirst: SelectableExpression<QS>,
+    Self: AppearsOnTable<QS>,
+{
+}
+
+// The operator is in the SQL, so a statement goes by its text.
+impl QueryId for BesideKey {
+    type QueryId = ();
+
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl QueryFragment<Pg> for BesideKey {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // (timestamp <= $1 AND (timestamp, id) < ($1, $2)): no chunk is excluded by a comparison of rows.
+        out.push_sql("(");
+        sensor_events::timestamp.walk_ast(out.reborrow())?;
+        out.push_sql(" ");
+        out.push_sql(self.operator);
+        out.push_sql("= ");
+        out.push_bind_param::<Timestamptz, _>(self.key.timestamp_ref())?;
+        out.push_sql(" AND (");
+        sensor_events::timestamp.walk_ast(out.reborrow())?;
+        out.push_sql(", ");
+        sensor_events::id.walk_ast(out.reborrow())?;
+        out.push_sql(") ");
+        out.push_sql(self.operator);
+        out.push_sql(" (");
+        out.push_bind_param::<Timestamptz, _>(self.key.timestamp_ref())?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(self.key.id_ref())?;
+        out.push_sql("))");
+        Ok(())
+    }
 }

@@ -1,4 +1,4 @@
-//! Predictions in a range of time, what waits for validation, and how accurate models are.
+//! Predictions in a range of time, pending ones, and the accuracy of models.
 
 use std::borrow::Cow;
 use std::ops::RangeBounds;
@@ -7,24 +7,20 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{AsSelect, Eq, Filter, IsNull, Select};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 
 use super::joins::PredictionsQuery;
-use super::subquery::{SubqueryStatement, subquery, subquery_table};
+use super::subquery::{Part, Subquery, subquery, subquery_columns};
 use super::time_range::{Within, within};
 use crate::models::ModelType;
 use crate::models::Prediction;
 use crate::schema::predictions;
 
-/// Predictions, as [`Prediction::within`] gives them.
-pub type PredictionsWithin =
+type PredictionsWithin =
     Filter<Select<predictions::table, AsSelect<Prediction, Pg>>, Within<predictions::prediction_time>>;
 
-/// A room's predictions, as [`Prediction::in_room`] gives them.
-pub type PredictionsInRoom<'a> = Filter<PredictionsWithin, Eq<predictions::room_id, Cow<'a, str>>>;
+type PredictionsInRoom<'a> = Filter<PredictionsWithin, Eq<predictions::room_id, Cow<'a, str>>>;
 
-/// Predictions without an outcome, as [`Prediction::pending`] gives them.
-pub type PendingPredictions = Filter<PredictionsWithin, IsNull<predictions::validation_timestamp>>;
+type PendingPredictions = Filter<PredictionsWithin, IsNull<predictions::validation_timestamp>>;
 
 impl Prediction {
     /// The predictions that were made in a range of time, in no order: a query that takes further clauses.
@@ -70,9 +66,9 @@ impl Prediction {
     }
 }
 
-subquery_table! {
+subquery_columns! {
     /// How accurate a model is in a room.
-    ModelAccuracy, model_accuracies (room_id) {
+    ModelAccuracy, model_accuracies, model_accuracy (room_id, model_type) {
         /// The room.
         room_id: String => Text,
         /// The kind of model.
@@ -110,31 +106,21 @@ subquery_table! {
 /// assert_eq!((models[0].accurate_share, models[0].rmse_minutes), (1.0, Some(4.0)));
 /// # Ok(()) }) }
 /// ```
-pub fn accuracy<Q>(predictions: Q) -> SubqueryStatement<model_accuracies::table, Accuracy<Q>>
+pub fn accuracy<Q>(predictions: Q) -> Subquery<model_accuracy::table, Q>
 where
     Q: PredictionsQuery + Clone,
 {
-    subquery(model_accuracies::table, Accuracy { predictions })
-}
-
-/// What [`accuracy`] reads.
-#[derive(Debug, Clone, Copy, QueryId)]
-pub struct Accuracy<Q> {
-    predictions: Q,
-}
-
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Accuracy<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
+    let parts = [
+        Part::Sql(
             "SELECT room_id, model_type, count(*) AS validated, count(*) FILTER (WHERE is_accurate) AS accurate, \
              CAST(count(*) FILTER (WHERE is_accurate) AS DOUBLE PRECISION) / count(*) AS accurate_share, \
              count(*) FILTER (WHERE actual_transition_time IS NULL) AS missed, \
              avg(accuracy_minutes) AS mean_error_minutes, \
              percentile_cont(0.5) WITHIN GROUP (ORDER BY accuracy_minutes) AS median_error_minutes, \
              sqrt(avg(accuracy_minutes * accuracy_minutes)) AS rmse_minutes FROM (",
-        );
-        self.predictions.walk_ast(out.reborrow())?;
-        out.push_sql(") AS predictions WHERE validation_timestamp IS NOT NULL GROUP BY room_id, model_type");
-        Ok(())
-    }
+        ),
+        Part::Rows,
+        Part::Sql(") AS predictions WHERE validation_timestamp IS NOT NULL GROUP BY room_id, model_type"),
+    ];
+    subquery(model_accuracy::table, predictions, parts)
 }

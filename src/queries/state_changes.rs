@@ -7,19 +7,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::{AsSelect, Select};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::BigInt;
 
 use super::events::{EventsInRoom, EventsQuery};
-use super::subquery::{SubqueryStatement, subquery, subquery_table};
+use super::subquery::{Part, Subquery, subquery, subquery_columns};
 use crate::models::{SensorEvent, SensorEventKey};
 use crate::schema::sensor_events;
 
-/// State changes, as [`state_changes`] gives them.
-pub type StateChangesOf<Q> = Select<SubqueryStatement<sensor_events::table, Changes<Q>>, AsSelect<SensorEvent, Pg>>;
-
-/// A room's state changes, as [`SensorEvent::state_changes`] gives them.
-pub type StateChanges<'a> = StateChangesOf<EventsInRoom<'a>>;
+type StateChanges<Q> = Select<Subquery<sensor_events::table, Q>, AsSelect<SensorEvent, Pg>>;
 
 impl SensorEvent {
     /// A room's events in a range of time whose state differs from the one before, in no order.
@@ -46,39 +40,29 @@ impl SensorEvent {
     pub fn state_changes<'a>(
         room_id: impl Into<Cow<'a, str>>,
         range: impl RangeBounds<DateTime<Utc>>,
-    ) -> StateChanges<'a> {
+    ) -> StateChanges<EventsInRoom<'a>> {
         state_changes(Self::in_room(room_id, range))
     }
 }
 
 /// The events of a query whose state differs from the one before; see [`SensorEvent::state_changes`]. The event before
 /// is looked for among the events of the query.
-pub fn state_changes<Q: EventsQuery>(events: Q) -> StateChangesOf<Q> {
-    subquery(sensor_events::table, Changes { events }).select(SensorEvent::as_select())
-}
-
-/// What [`state_changes`] reads.
-#[derive(Debug, Clone, Copy, QueryId)]
-pub struct Changes<Q> {
-    events: Q,
-}
-
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Changes<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // One sort, where a look at the event before would be a subquery for each row.
-        out.push_sql(
+pub fn state_changes<Q: EventsQuery>(events: Q) -> StateChanges<Q> {
+    // One sort, where a look at the event before would be a subquery for each row.
+    let parts = [
+        Part::Sql(
             "SELECT * FROM (SELECT *, coalesce(previous_state, \
              lag(state) OVER (PARTITION BY sensor_id ORDER BY timestamp)) AS state_before FROM (",
-        );
-        self.events.walk_ast(out.reborrow())?;
-        out.push_sql(") AS events) AS events WHERE state <> state_before");
-        Ok(())
-    }
+        ),
+        Part::Rows,
+        Part::Sql(") AS events) AS events WHERE state <> state_before"),
+    ];
+    subquery(sensor_events::table, events, parts).select(SensorEvent::as_select())
 }
 
-subquery_table! {
+subquery_columns! {
     /// Events of a room that follow one another without a gap.
-    TransitionSequence, transition_sequences (number) {
+    TransitionSequence, transition_sequences, transition_sequence (room_id, number) {
         /// The room.
         room_id: String => Text,
         /// Counts the sequences of the room, from 1, by time.
@@ -134,22 +118,10 @@ pub fn sequences<Q: EventsQuery>(
     events: Q,
     gap: TimeDelta,
     min_length: i64,
-) -> SubqueryStatement<transition_sequences::table, Sequences<Q>> {
+) -> Subquery<transition_sequence::table, Q> {
     let gap = gap.num_microseconds().unwrap_or(i64::MAX);
-    subquery(transition_sequences::table, Sequences { events, gap, min_length })
-}
-
-/// What [`sequences`] reads.
-#[derive(Debug, Clone, Copy, QueryId)]
-pub struct Sequences<Q> {
-    events: Q,
-    gap: i64,
-    min_length: i64,
-}
-
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Sequences<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
+    let parts = [
+        Part::Sql(
             "SELECT room_id, row_number() OVER (PARTITION BY room_id ORDER BY min(timestamp), min(id)) AS number, \
              min(timestamp) AS started_at, max(timestamp) AS ended_at, count(*) AS events, \
              array_agg(id ORDER BY timestamp, id) AS event_ids, \
@@ -158,11 +130,12 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Sequences<Q> {
              OVER (PARTITION BY room_id ORDER BY timestamp, id) AS part \
              FROM (SELECT id, timestamp, room_id, \
              extract(EPOCH FROM timestamp - lag(timestamp) OVER (PARTITION BY room_id ORDER BY timestamp, id)) * 1000000 > ",
-        );
-        out.push_bind_param::<BigInt, _>(&self.gap)?;
-        out.push_sql(" AS is_first FROM (");
-        self.events.walk_ast(out.reborrow())?;
-        out.push_sql(") AS events) AS gaps) AS parts GROUP BY room_id, part HAVING count(*) >= ");
-        out.push_bind_param::<BigInt, _>(&self.min_length)
-    }
+        ),
+        Part::BigInt(gap),
+        Part::Sql(" AS is_first FROM ("),
+        Part::Rows,
+        Part::Sql(") AS events) AS gaps) AS parts GROUP BY room_id, part HAVING count(*) >= "),
+        Part::BigInt(min_length),
+    ];
+    subquery(transition_sequence::table, events, parts)
 }

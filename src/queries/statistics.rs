@@ -1,19 +1,13 @@
-//! Numbers about events: of rooms, of sensors, by hour and day.
-
-use std::borrow::Cow;
+//! Statistics of events: by room, by sensor, by hour of the day, by day of the week.
 
 use chrono::{DateTime, Utc};
-use diesel::pg::Pg;
-use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::Text;
 
 use super::events::EventsQuery;
-use super::subquery::{SubqueryStatement, subquery, subquery_table};
+use super::subquery::{Part, Subquery, subquery, subquery_columns};
 
-subquery_table! {
-    /// What a room's events amount to.
-    RoomSummary, room_summaries (room_id) {
+subquery_columns! {
+    /// Counts, confidence and range of time of a room's events.
+    RoomSummary, room_summaries, room_summary (room_id) {
         /// The room.
         room_id: String => Text,
         /// How many events there are.
@@ -37,7 +31,7 @@ subquery_table! {
     }
 }
 
-/// What the events of each room amount to, for [any query of events](crate::SensorEvent::in_room).
+/// Counts, confidence and range of time of the events of each room, for [any query of events](crate::SensorEvent::in_room).
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
@@ -50,19 +44,9 @@ subquery_table! {
 /// assert_eq!((summary.events, summary.sensors, summary.human_triggered), (1, 1, 1));
 /// # Ok(()) }) }
 /// ```
-pub fn summarize_rooms<Q: EventsQuery>(events: Q) -> SubqueryStatement<room_summaries::table, SummarizeRooms<Q>> {
-    subquery(room_summaries::table, SummarizeRooms { events })
-}
-
-/// What [`summarize_rooms`] reads.
-#[derive(Debug, Clone, Copy, QueryId)]
-pub struct SummarizeRooms<Q> {
-    events: Q,
-}
-
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for SummarizeRooms<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
+pub fn summarize_rooms<Q: EventsQuery>(events: Q) -> Subquery<room_summary::table, Q> {
+    let parts = [
+        Part::Sql(
             "SELECT room_id, count(*) AS events, count(DISTINCT sensor_id) AS sensors, \
              avg(confidence_score) AS mean_confidence, \
              percentile_cont(0.5) WITHIN GROUP (ORDER BY confidence_score) AS median_confidence, \
@@ -70,16 +54,16 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for SummarizeRooms<Q> {
              min(timestamp) AS first_event, max(timestamp) AS last_event, \
              count(*) FILTER (WHERE is_human_triggered) AS human_triggered, \
              count(*) FILTER (WHERE NOT is_human_triggered) AS automatic FROM (",
-        );
-        self.events.walk_ast(out.reborrow())?;
-        out.push_sql(") AS events GROUP BY room_id");
-        Ok(())
-    }
+        ),
+        Part::Rows,
+        Part::Sql(") AS events GROUP BY room_id"),
+    ];
+    subquery(room_summary::table, events, parts)
 }
 
-subquery_table! {
-    /// How much a sensor has to say.
-    SensorEfficiency, sensor_efficiencies (sensor_id) {
+subquery_columns! {
+    /// Event and state-change counts of a sensor.
+    SensorEfficiency, sensor_efficiencies, sensor_efficiency_row (sensor_id) {
         /// The sensor.
         sensor_id: String => Text,
         /// How many events it has.
@@ -95,7 +79,7 @@ subquery_table! {
     }
 }
 
-/// How much each sensor has to say, for [any query of events](crate::SensorEvent::in_room).
+/// Event and state-change counts of each sensor, for [any query of events](crate::SensorEvent::in_room).
 ///
 /// An event changes the state as in [`SensorEvent::state_changes`](crate::SensorEvent::state_changes), where the
 /// event before is looked for among the events of the query.
@@ -113,19 +97,9 @@ subquery_table! {
 /// assert_eq!((sensors[0].events, sensors[0].state_changes), (1, 0));
 /// # Ok(()) }) }
 /// ```
-pub fn sensor_efficiency<Q: EventsQuery>(events: Q) -> SubqueryStatement<sensor_efficiencies::table, Efficiency<Q>> {
-    subquery(sensor_efficiencies::table, Efficiency { events })
-}
-
-/// What [`sensor_efficiency`] reads.
-#[derive(Debug, Clone, Copy, QueryId)]
-pub struct Efficiency<Q> {
-    events: Q,
-}
-
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Efficiency<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
+pub fn sensor_efficiency<Q: EventsQuery>(events: Q) -> Subquery<sensor_efficiency_row::table, Q> {
+    let parts = [
+        Part::Sql(
             "SELECT sensor_id, count(*) AS events, count(*) FILTER (WHERE state <> state_before) AS state_changes, \
              CAST(count(*) FILTER (WHERE state <> state_before) AS DOUBLE PRECISION) / count(*) AS change_ratio, \
              avg(confidence_score) AS mean_confidence, \
@@ -133,16 +107,16 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Efficiency<Q> {
              AS mean_interval_seconds \
              FROM (SELECT sensor_id, timestamp, state, confidence_score, coalesce(previous_state, \
              lag(state) OVER (PARTITION BY sensor_id ORDER BY timestamp)) AS state_before FROM (",
-        );
-        self.events.walk_ast(out.reborrow())?;
-        out.push_sql(") AS events) AS events GROUP BY sensor_id");
-        Ok(())
-    }
+        ),
+        Part::Rows,
+        Part::Sql(") AS events) AS events GROUP BY sensor_id"),
+    ];
+    subquery(sensor_efficiency_row::table, events, parts)
 }
 
-subquery_table! {
+subquery_columns! {
     /// The events of one hour of the day, or one day of the week.
-    TemporalPattern, temporal_patterns (part) {
+    TemporalPattern, temporal_patterns, temporal_pattern (part) {
         /// The hour of the day, from 0 to 23; or the day of the week, from 1 (Monday) to 7 (Sunday).
         part: i32 => Integer,
         /// How many events there are.
@@ -175,54 +149,33 @@ subquery_table! {
 /// assert_eq!(hours.len(), 1);
 /// # Ok(()) }) }
 /// ```
-pub fn by_hour_of_day<'a, Q: EventsQuery>(
-    events: Q,
-    time_zone: impl Into<Cow<'a, str>>,
-) -> SubqueryStatement<temporal_patterns::table, Pattern<'a, Q>> {
-    subquery(temporal_patterns::table, Pattern { events, part: "HOUR", time_zone: time_zone.into() })
+pub fn by_hour_of_day<Q: EventsQuery>(events: Q, time_zone: impl Into<String>) -> Subquery<temporal_pattern::table, Q> {
+    pattern(events, "HOUR", time_zone.into())
 }
 
 /// Events by day of the week, from 1 (Monday) to 7 (Sunday), in a time zone; see [`by_hour_of_day`].
 ///
 /// # Errors
 /// PostgreSQL refuses a time zone that it does not know.
-pub fn by_day_of_week<'a, Q: EventsQuery>(
-    events: Q,
-    time_zone: impl Into<Cow<'a, str>>,
-) -> SubqueryStatement<temporal_patterns::table, Pattern<'a, Q>> {
-    subquery(temporal_patterns::table, Pattern { events, part: "ISODOW", time_zone: time_zone.into() })
+pub fn by_day_of_week<Q: EventsQuery>(events: Q, time_zone: impl Into<String>) -> Subquery<temporal_pattern::table, Q> {
+    pattern(events, "ISODOW", time_zone.into())
 }
 
-/// What [`by_hour_of_day`] and [`by_day_of_week`] read.
-#[derive(Debug, Clone)]
-pub struct Pattern<'a, Q> {
-    events: Q,
-    part: &'static str,
-    time_zone: Cow<'a, str>,
-}
-
-// The part is in the SQL.
-impl<Q> QueryId for Pattern<'_, Q> {
-    type QueryId = ();
-
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Pattern<'_, Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // The expression is in a subquery, because the bind would be another one in GROUP BY.
-        out.push_sql(
+fn pattern<Q>(events: Q, field: &'static str, time_zone: String) -> Subquery<temporal_pattern::table, Q> {
+    // The expression is in a subquery, because the bind would be another one in GROUP BY.
+    let parts = [
+        Part::Sql(
             "SELECT part, count(*) AS events, count(DISTINCT sensor_id) AS sensors, \
              count(*) FILTER (WHERE is_human_triggered) AS human_triggered, \
              avg(confidence_score) AS mean_confidence \
              FROM (SELECT sensor_id, is_human_triggered, confidence_score, CAST(extract(",
-        );
-        out.push_sql(self.part);
-        out.push_sql(" FROM timestamp AT TIME ZONE ");
-        out.push_bind_param::<Text, _>(&self.time_zone)?;
-        out.push_sql(") AS INTEGER) AS part FROM (");
-        self.events.walk_ast(out.reborrow())?;
-        out.push_sql(") AS events) AS events GROUP BY part");
-        Ok(())
-    }
+        ),
+        Part::Sql(field),
+        Part::Sql(" FROM timestamp AT TIME ZONE "),
+        Part::Text(time_zone),
+        Part::Sql(") AS INTEGER) AS part FROM ("),
+        Part::Rows,
+        Part::Sql(") AS events) AS events GROUP BY part"),
+    ];
+    subquery(temporal_pattern::table, events, parts)
 }

@@ -1,27 +1,63 @@
-//! Queries over the rows of another query, that take further clauses like a table does.
+//! Queries over the rows of another query. They take further clauses, as a table does.
 
+use diesel::expression::ValidGrouping;
 use diesel::internal::table_macro::{FromClause, SelectStatement};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AsQuery, AstPass, QueryFragment, QueryId};
 use diesel::query_source::QuerySource;
+use diesel::sql_types::{BigInt, Text};
 
-/// A query in the `FROM` clause, under the name of the table `T` whose columns it has.
-#[derive(Debug, Clone, Copy, QueryId)]
+/// A query over the rows of another query, in the `FROM` clause. Takes `filter`, `order`, `limit`, `select` and the like,
+/// as a table does, and runs with Diesel's verbs.
+#[derive(Debug, Clone)]
+#[must_use = "a query does nothing until it runs"]
 pub struct Subquery<T, Q> {
     table: T,
-    query: Q,
+    rows: Q,
+    parts: Vec<Part>,
 }
 
-/// A query over the rows of another one: takes `filter`, `order`, `limit`, `select` and the like.
-pub type SubqueryStatement<T, Q> = SelectStatement<FromClause<Subquery<T, Q>>>;
+/// A part of the SQL of a [`Subquery`].
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    Sql(&'static str),
+    /// The inner query.
+    Rows,
+    BigInt(i64),
+    Text(String),
+}
 
-/// The query over these rows.
-pub(crate) fn subquery<T, Q>(table: T, query: Q) -> SubqueryStatement<T, Q>
+/// The query of these parts over these rows. `table` names the columns that it gives.
+pub(super) fn subquery<T, Q>(table: T, rows: Q, parts: impl Into<Vec<Part>>) -> Subquery<T, Q> {
+    Subquery { table, rows, parts: parts.into() }
+}
+
+// The SQL depends on the parts, so a statement goes by its text.
+impl<T, Q> QueryId for Subquery<T, Q> {
+    type QueryId = ();
+
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<T, Q> QueryFragment<Pg> for Subquery<T, Q>
 where
-    Subquery<T, Q>: QuerySource,
+    T: QueryFragment<Pg>,
+    Q: QueryFragment<Pg>,
 {
-    SelectStatement::simple(Subquery { table, query })
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("(");
+        for part in &self.parts {
+            match part {
+                Part::Sql(sql) => out.push_sql(sql),
+                Part::Rows => self.rows.walk_ast(out.reborrow())?,
+                Part::BigInt(number) => out.push_bind_param::<BigInt, _>(number)?,
+                Part::Text(text) => out.push_bind_param::<Text, _>(text)?,
+            }
+        }
+        out.push_sql(") AS ");
+        self.table.walk_ast(out)
+    }
 }
 
 impl<T, Q> QuerySource for Subquery<T, Q>
@@ -42,53 +78,81 @@ where
     }
 }
 
-impl<T, Q> QueryFragment<Pg> for Subquery<T, Q>
+impl<T, Q> AsQuery for Subquery<T, Q>
 where
-    T: QueryFragment<Pg>,
-    Q: QueryFragment<Pg>,
+    T: Table + Clone,
+    T::AllColumns: SelectableExpression<Self> + ValidGrouping<()>,
+    Q: Clone,
 {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("(");
-        self.query.walk_ast(out.reborrow())?;
-        out.push_sql(") AS ");
-        self.table.walk_ast(out)
+    type SqlType = <T::AllColumns as Expression>::SqlType;
+    type Query = SelectStatement<FromClause<Self>>;
+
+    fn as_query(self) -> Self::Query {
+        SelectStatement::simple(self)
     }
 }
 
-/// Lets the columns of a table stand for those of a subquery query.
-macro_rules! usable_as_subquery {
+// What gives it Diesel's clauses and verbs.
+impl<T, Q> Table for Subquery<T, Q>
+where
+    T: Table + Clone,
+    T::PrimaryKey: SelectableExpression<Self> + ValidGrouping<()>,
+    T::AllColumns: SelectableExpression<Self> + ValidGrouping<()>,
+    Q: Clone,
+{
+    type PrimaryKey = T::PrimaryKey;
+    type AllColumns = T::AllColumns;
+
+    fn primary_key(&self) -> Self::PrimaryKey {
+        self.table.primary_key()
+    }
+
+    fn all_columns() -> Self::AllColumns {
+        T::all_columns()
+    }
+}
+
+/// Lets the columns of a table stand for those of a subquery.
+macro_rules! usable_in_subquery {
     ($table:ident { $($column:ident),+ $(,)? }) => {
-        impl<Q> diesel::query_source::AppearsInFromClause<$table::table> for crate::queries::subquery::Subquery<$table::table, Q> {
+        impl<Q> diesel::query_source::AppearsInFromClause<$table::table> for crate::queries::Subquery<$table::table, Q> {
             type Count = diesel::query_source::Once;
         }
         $(
-            impl<Q> diesel::SelectableExpression<crate::queries::subquery::Subquery<$table::table, Q>> for $table::$column {}
+            impl<Q> diesel::SelectableExpression<crate::queries::Subquery<$table::table, Q>> for $table::$column {}
         )+
     };
 }
-pub(crate) use usable_as_subquery;
+pub(crate) use usable_in_subquery;
 
-/// Declares the columns of a subquery query, a row of it, and what makes the query.
-macro_rules! subquery_table {
+/// Declares what a subquery gives: a struct for a row, and a module with its columns. The table is private, since there
+/// is no relation of that name.
+macro_rules! subquery_columns {
     (
         $(#[$doc:meta])*
-        $row:ident, $table:ident ($key:ident) { $( $(#[$column_doc:meta])* $column:ident: $rust:ty => $sql:ty, )+ }
+        $row:ident, $columns:ident, $table:ident ($($key:ident),+) { $( $(#[$column_doc:meta])* $column:ident: $rust:ty => $sql:ty, )+ }
     ) => {
         diesel::table! {
             use diesel::sql_types::*;
 
+            #[sql_name = "found"]
             #[allow(missing_docs)]
-            #[doc = concat!("The columns of [`", stringify!($row), "`](super::", stringify!($row), "), for further clauses.")]
-            $table ($key) { $( $(#[$column_doc])* $column -> $sql, )+ }
+            $table ($($key),+) { $( $(#[$column_doc])* $column -> $sql, )+ }
         }
 
-        crate::queries::subquery::usable_as_subquery!($table { $($column),+ });
+        crate::queries::subquery::usable_in_subquery!($table { $($column),+ });
+
+        #[doc = concat!("The columns of [`", stringify!($row), "`](super::", stringify!($row), "), for further clauses.")]
+        pub mod $columns {
+            #[doc(no_inline)]
+            pub use super::$table::{$($column),+};
+        }
 
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Selectable)]
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, diesel::Queryable, diesel::Selectable)]
         #[diesel(table_name = $table, check_for_backend(diesel::pg::Pg))]
         #[non_exhaustive]
         pub struct $row { $( $(#[$column_doc])* pub $column: $rust, )+ }
     };
 }
-pub(crate) use subquery_table;
+pub(crate) use subquery_columns;

@@ -1,4 +1,4 @@
-//! Ranges of time, as bounds in a query.
+//! Ranges of time as conditions.
 
 use std::ops::{Bound, RangeBounds};
 

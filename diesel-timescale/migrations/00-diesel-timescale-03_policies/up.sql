@@ -108,15 +108,16 @@ DECLARE
 BEGIN
     PERFORM require_timescaledb();
     EXECUTE format(
-        'ALTER TABLE %s SET (timescaledb.%I = true, timescaledb.%I = %L, timescaledb.%I = %L)',
+        'ALTER TABLE %s SET (timescaledb.%I = true, timescaledb.%I = %L%s)',
         relation,
         names[1],
         names[2],
         (SELECT coalesce(string_agg(quote_ident(c), ', ' ORDER BY n), '') FROM unnest(segment_by) WITH ORDINALITY AS s (c, n)),
-        names[3],
+        -- No order at all is the server's choice; it takes no empty one.
         (
-            SELECT coalesce(string_agg(quote_ident(c) || CASE WHEN d THEN ' DESC' ELSE '' END, ', ' ORDER BY n), '')
+            SELECT format(', timescaledb.%I = %L', names[3], string_agg(quote_ident(c) || CASE WHEN d THEN ' DESC' ELSE '' END, ', ' ORDER BY n))
             FROM unnest(order_by, descending) WITH ORDINALITY AS o (c, d, n)
+            HAVING count(*) > 0
         )
     );
 END

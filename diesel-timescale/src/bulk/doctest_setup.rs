@@ -6,9 +6,9 @@ use diesel::prelude::*;
 #[allow(unused_imports)]
 use diesel_timescale::*;
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, unused_macros)]
 mod database {
-    include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bulk/database.rs"));
+    include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/database.rs"));
 }
 
 diesel::table! {

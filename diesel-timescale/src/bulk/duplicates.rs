@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use foldhash::HashMap;
+use serde::Serialize;
 
 use super::batch::Batch;
 use super::bytes::ColumnBytes;
@@ -13,7 +14,8 @@ use super::validation::{InvalidRows, Violation, Violations};
 /// Whether two keys are the same is what the unique index says, also where it calls values equal that are not
 /// identical, such as `citext`. A key with a null is never the same as another one, unless the index is
 /// `NULLS NOT DISTINCT`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnDuplicate {
     /// The last one counts, as if the rows were written one after the other.

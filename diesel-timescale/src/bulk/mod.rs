@@ -99,9 +99,6 @@ pub use error::{BatchError, BulkError, NoUniqueIndex};
 pub use insert::{Insert, InsertInto, insert_into};
 pub use report::Report;
 pub use returning::Returning;
-pub use source::Iter;
-#[cfg(feature = "async")]
-pub use source::Streamed;
 #[cfg(feature = "async")]
 pub use upsert::upsert_stream;
 pub use upsert::{Rows, Upsert, upsert};

@@ -1,5 +1,6 @@
 //! Invalid rows: all of a batch at once, told by row, column and value.
 
+use serde::Serialize;
 use std::fmt;
 
 /// Checks of a row type, for what its SQL types allow and its meaning does not.
@@ -72,7 +73,7 @@ impl Violations {
 }
 
 /// Rows that were refused, every one of them. Nothing was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct InvalidRows {
     /// The violations, by row; a row with several violations is there several times.
@@ -110,7 +111,7 @@ impl fmt::Display for InvalidRows {
 impl std::error::Error for InvalidRows {}
 
 /// What is wrong with a row.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[error("row {row}, {column}: {violation}")]
 #[non_exhaustive]
 pub struct InvalidRow {
@@ -123,7 +124,8 @@ pub struct InvalidRow {
 }
 
 /// What is wrong with a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Violation {
     /// What [`Validate`] said.

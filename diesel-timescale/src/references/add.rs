@@ -1,18 +1,19 @@
-//! Giving the columns of a table a foreign key to a target.
-
-use std::marker::PhantomData;
+//! Adds and removes the reference of columns to a target.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Array, Bool, Text};
+use serde::Serialize;
 
-use crate::call::{Relation, relation_name, value};
+use crate::bulk::Columns;
+use crate::call::{Call, Relation, relation_name, value};
 use crate::error::{Error, Result};
 use crate::function_call;
 
 /// What happens to a referencing row when the row that it references is removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnDelete {
     /// The reference becomes null.
@@ -41,8 +42,8 @@ impl OnDelete {
     }
 }
 
-/// Gives a column, or several with [`and`](Add::and), a foreign key to the rows of a [target](super::create_target) that holds
-/// through retention; name the target with [`to`](Add::to).
+/// Gives a column, or a tuple of columns, a foreign key to the rows of a [target](super::create_target) that holds through
+/// retention.
 ///
 /// Adds the foreign key, the trigger that registers rows with a function of its own, and an index if the columns have
 /// none. Rows that are there already are checked, and registered in one statement. Repeatable: what is there stays, such
@@ -74,48 +75,23 @@ impl OnDelete {
 ///          id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor TEXT NOT NULL, time TIMESTAMPTZ NOT NULL
 ///      )",
 /// )?;
-/// let action = references::add(alerts::sensor)
-///     .and(alerts::time)
-///     .to(readings::table)
+/// let action = references::add((alerts::sensor, alerts::time), readings::table)
 ///     .on_delete(OnDelete::Cascade)
 ///     .call(conn)?;
 /// assert_eq!(action, OnDelete::Cascade);
 /// # Ok(()) }) }
 /// ```
-pub fn add<C>(column: C) -> Add<C::Table>
+pub fn add<Kind, C, R>(columns: C, target: R) -> AddReference
 where
-    C: Column,
-    C::Table: Default + QueryFragment<Pg>,
+    C: Columns<Kind, Table: Default + QueryFragment<Pg>>,
+    R: Table + QueryFragment<Pg>,
 {
-    let _ = column;
-    Add { referencing: relation_name(&C::Table::default()), columns: vec![C::NAME.to_owned()], table: PhantomData }
-}
-
-/// What [`add`] starts: it lacks the target.
-#[derive(Debug, Clone)]
-#[must_use = "it does nothing without `to`"]
-pub struct Add<T> {
-    referencing: Relation,
-    columns: Vec<String>,
-    table: PhantomData<T>,
-}
-
-impl<T> Add<T> {
-    /// A further column of the same table.
-    pub fn and<C: Column<Table = T>>(mut self, column: C) -> Self {
-        let _ = column;
-        self.columns.push(C::NAME.to_owned());
-        self
-    }
-
-    /// The table that is referenced.
-    pub fn to<R: Table + QueryFragment<Pg>>(self, target: R) -> AddReference {
-        AddReference {
-            referencing: self.referencing,
-            columns: self.columns,
-            target: relation_name(&target),
-            on_delete: OnDelete::SetNull.sql().to_owned(),
-        }
+    let _ = columns;
+    AddReference {
+        referencing: relation_name(&C::Table::default()),
+        columns: C::names(),
+        target: relation_name(&target),
+        on_delete: OnDelete::SetNull.sql().to_owned(),
     }
 }
 
@@ -125,7 +101,7 @@ function_call! {
     /// The call that [`add`] makes.
     pub AddReference {
         referencing: Relation = Relation,
-        columns: Vec<String> = Texts,
+        columns: Vec<&'static str> = Texts,
         target: Relation = Relation,
         on_delete: String = Text,
     },
@@ -151,7 +127,7 @@ fn on_delete(rows: Vec<(String,)>) -> Result<OnDelete> {
 }
 
 /// Takes back [`add`]: drops the foreign keys of the columns to the target, the trigger and its function. Gives
-/// `false` if there was nothing to drop. Name the target with [`from`](Remove::from).
+/// `false` if there was nothing to drop.
 ///
 /// The index and the values stay. Dropping the table without it would leave the function behind.
 ///
@@ -168,45 +144,29 @@ fn on_delete(rows: Vec<(String,)>) -> Result<OnDelete> {
 /// # fn main() { run(|conn| {
 /// references::create_target(readings::time).call(conn)?;
 /// conn.batch_execute("CREATE TABLE alerts (id BIGINT PRIMARY KEY, sensor TEXT, time TIMESTAMPTZ)")?;
-/// references::add(alerts::sensor).and(alerts::time).to(readings::table).call(conn)?;
-/// assert!(references::remove(alerts::sensor).and(alerts::time).from(readings::table).call(conn)?);
+/// references::add((alerts::sensor, alerts::time), readings::table).call(conn)?;
+/// assert!(references::remove((alerts::sensor, alerts::time), readings::table).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn remove<C>(column: C) -> Remove<C::Table>
+pub fn remove<Kind, C, R>(columns: C, target: R) -> impl Call<Output = bool, Error = Error> + Clone
 where
-    C: Column,
-    C::Table: Default + QueryFragment<Pg>,
+    C: Columns<Kind, Table: Default + QueryFragment<Pg>>,
+    R: Table + QueryFragment<Pg>,
 {
-    let _ = column;
-    Remove { referencing: relation_name(&C::Table::default()), columns: vec![C::NAME.to_owned()], table: PhantomData }
-}
-
-/// What [`remove`] starts: it lacks the target.
-#[derive(Debug, Clone)]
-#[must_use = "it does nothing without `from`"]
-pub struct Remove<T> {
-    referencing: Relation,
-    columns: Vec<String>,
-    table: PhantomData<T>,
-}
-
-impl<T> Remove<T> {
-    /// A further column of the same table.
-    pub fn and<C: Column<Table = T>>(mut self, column: C) -> Self {
-        let _ = column;
-        self.columns.push(C::NAME.to_owned());
-        self
-    }
-
-    /// The table that is referenced.
-    pub fn from<R: Table + QueryFragment<Pg>>(self, target: R) -> RemoveReference {
-        RemoveReference { referencing: self.referencing, columns: self.columns, target: relation_name(&target) }
+    let _ = columns;
+    RemoveReference {
+        referencing: relation_name(&C::Table::default()),
+        columns: C::names(),
+        target: relation_name(&target),
     }
 }
 
 function_call! {
-    /// The call that [`remove`] makes.
-    pub RemoveReference { referencing: Relation = Relation, columns: Vec<String> = Texts, target: Relation = Relation },
+    RemoveReference {
+        referencing: Relation = Relation,
+        columns: Vec<&'static str> = Texts,
+        target: Relation = Relation,
+    },
     "SELECT diesel_timescale.remove_reference(", ")",
     (Bool,) => (bool,) => bool, value,
 }

@@ -10,6 +10,7 @@ use diesel::serialize::ToSql;
 use diesel::sql_types::{
     BigInt, Bool, Date, HasSqlType, Integer, Interval, Nullable, SmallInt, Timestamp, Timestamptz,
 };
+use serde::Serialize;
 
 use crate::call::{Relation, Statement, push_relation, relation_name, single};
 use crate::error::{Error, Result};
@@ -117,7 +118,7 @@ impl<ST, V> DropBefore<ST, V> {
 }
 
 /// What retention did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct RetentionReport<V> {
     /// How many chunks were dropped.

@@ -1,11 +1,12 @@
-//! Making a table the target of references.
+//! Makes a table a target of references.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
-use crate::call::{Relation, done, relation_name, value};
+use crate::call::{Call, Relation, done, relation_name, value};
+use crate::error::Error;
 use crate::function_call;
 
 /// Makes the table of a time column the target of references: rows of other tables can then reference its rows.
@@ -31,7 +32,7 @@ use crate::function_call;
 /// conn.batch_execute(
 ///     "CREATE TABLE work_orders (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor TEXT, time TIMESTAMPTZ)",
 /// )?;
-/// references::add(work_orders::sensor).and(work_orders::time).to(readings::table).call(conn)?;
+/// references::add((work_orders::sensor, work_orders::time), readings::table).call(conn)?;
 ///
 /// let time = a_reading(conn);
 /// diesel::insert_into(work_orders::table)
@@ -100,7 +101,7 @@ impl CreateTarget {
 /// references::drop_target(readings::table).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn drop_target<T>(table: T) -> DropTarget
+pub fn drop_target<T>(table: T) -> impl Call<Output = (), Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -108,8 +109,7 @@ where
 }
 
 function_call! {
-    /// The call that [`drop_target`] makes.
-    pub DropTarget { table: Relation = Relation },
+    DropTarget { table: Relation = Relation },
     "SELECT diesel_timescale.drop_reference_target(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
 }
@@ -132,7 +132,7 @@ function_call! {
 /// assert_eq!(references::clear_dangling(readings::table).call(conn)?, 0);
 /// # Ok(()) }) }
 /// ```
-pub fn clear_dangling<T>(table: T) -> ClearDangling
+pub fn clear_dangling<T>(table: T) -> impl Call<Output = i64, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -140,8 +140,7 @@ where
 }
 
 function_call! {
-    /// The call that [`clear_dangling`] makes.
-    pub ClearDangling { table: Relation = Relation },
+    ClearDangling { table: Relation = Relation },
     "SELECT diesel_timescale.clear_dangling_references(", ")",
     (BigInt,) => (i64,) => i64, value,
 }

@@ -8,7 +8,7 @@ use diesel::result::Error as DieselError;
 use super::driver::Asynchronous;
 use super::driver::{Blocking, Driver, run};
 use super::facts::QueryFacts;
-use super::plan::{Applied, Plan, Step, StepClass};
+use super::plan::{Plan, Step, StepClass};
 use super::{Setup, compare};
 use crate::call::Call;
 use crate::error::{Error, Result};
@@ -25,8 +25,8 @@ impl Setup {
         PlanCall { setup: self.clone() }
     }
 
-    /// Takes the steps of the plan that are of this class or a lesser one, in order, and gives those that were done and
-    /// what is left. Steps of a higher class, and those that cannot be done, are left with what builds on them.
+    /// Takes the steps of the plan that are of this class or a lesser one, in order, and gives the plan that is left, with
+    /// the steps that were done. Steps of a higher class, and those that cannot be done, are left with what builds on them.
     ///
     /// Every step is a transaction of its own, so whatever fails, the steps before it stay done; run it again to go on.
     /// Inside a transaction the steps are part of it, and steps that cannot run in one are an error. Several that apply
@@ -34,7 +34,7 @@ impl Setup {
     ///
     /// # Errors
     /// As [`plan`](Setup::plan), and [`Error::Step`](crate::Error::Step), which names the step that failed.
-    pub fn apply(&self, up_to: StepClass) -> impl Call<Output = Applied, Error = Error> + Clone + use<> {
+    pub fn apply(&self, up_to: StepClass) -> impl Call<Output = Plan, Error = Error> + Clone + use<> {
         ApplyCall { setup: self.clone(), up_to }
     }
 
@@ -54,7 +54,7 @@ impl Setup {
         Ok(compare::compare(self, &facts))
     }
 
-    async fn apply_on(&self, conn: &mut impl Driver, up_to: StepClass) -> Result<Applied> {
+    async fn apply_on(&self, conn: &mut impl Driver, up_to: StepClass) -> Result<Plan> {
         let plan = self.plan_on(conn).await?;
         let is_in_transaction = conn.is_in_transaction()?;
         let mut left = Vec::new();
@@ -76,7 +76,7 @@ impl Setup {
                 Err(source) => return Err(Error::Step { step: Box::new(step), source: Box::new(source) }),
             }
         }
-        Ok(Applied { done, remaining: self.plan_on(conn).await? })
+        Ok(Plan { done, ..self.plan_on(conn).await? })
     }
 
     async fn take_in_transaction(&self, conn: &mut impl Driver, step: &Step, up_to: StepClass) -> Result<bool> {
@@ -158,7 +158,7 @@ macro_rules! setup_call {
 }
 
 setup_call!(PlanCall {}, Plan, |this, conn| this.setup.plan_on(conn));
-setup_call!(ApplyCall { up_to: StepClass }, Applied, |this, conn| this.setup.apply_on(conn, this.up_to));
+setup_call!(ApplyCall { up_to: StepClass }, Plan, |this, conn| this.setup.apply_on(conn, this.up_to));
 setup_call!(CheckCall {}, (), |this, conn| this.setup.check_on(conn));
 
 impl Setup {

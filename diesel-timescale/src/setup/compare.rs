@@ -22,7 +22,7 @@ pub(super) struct Comparison<'a> {
 
 /// The steps from what is there to what is declared. The facts are those of the declared tables, in their order.
 pub(super) fn compare(setup: &Setup, facts: &Facts) -> Plan {
-    let plan = Plan { server: facts.server.to_string(), steps: Vec::new(), left_out: Vec::new() };
+    let plan = Plan { server: facts.server.clone(), done: Vec::new(), steps: Vec::new(), left_out: Vec::new() };
     let mut comparison = Comparison { setup, facts, plan, extension: None };
     comparison.compare_extension();
     for ((name, table), relation) in setup.tables.iter().zip(&facts.relations) {

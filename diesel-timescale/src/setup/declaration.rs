@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::length::Length;
 use super::wanted::Wanted;
-use crate::server::{TimescaleVersion, UnknownVersion};
+use crate::parse_error::ParseError;
+use crate::server::TimescaleVersion;
 
 /// Names of relations are SQL: quoted where need be, with a schema where the `search_path` does not find them.
 pub(super) type Relations<T> = BTreeMap<String, T>;
@@ -26,7 +27,7 @@ pub(crate) struct Extension {
 
 impl Extension {
     /// The oldest release that will do; `2.19` is `2.19.0`.
-    pub(super) fn release(&self) -> Result<Option<TimescaleVersion>, UnknownVersion> {
+    pub(super) fn release(&self) -> Result<Option<TimescaleVersion>, ParseError> {
         let Some(text) = &self.version else { return Ok(None) };
         let is_short = text.matches('.').count() == 1;
         text.parse().or_else(|error| if is_short { format!("{text}.0").parse() } else { Err(error) }).map(Some)

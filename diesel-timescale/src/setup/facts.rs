@@ -38,7 +38,6 @@ struct ServerFacts {
 #[derive(Debug, Deserialize)]
 pub(super) struct Job {
     pub id: i32,
-    pub procedure_schema: String,
     pub procedure: String,
     pub schema: Option<String>,
     pub relation: Option<String>,
@@ -54,8 +53,6 @@ pub(super) struct Relation {
     pub name: String,
     /// With its schema, quoted.
     pub qualified: String,
-    pub kind: String,
-    pub comment: Option<String>,
     /// Of the table itself, without chunks and indexes.
     pub bytes: i64,
     pub hypertable: Option<Hypertable>,

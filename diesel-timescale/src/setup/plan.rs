@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::server::Server;
+
 /// How much a [step](Step) takes, in rising order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,8 +82,10 @@ impl fmt::Display for Step {
 #[non_exhaustive]
 pub struct Plan {
     /// The server that it is for.
-    pub server: String,
-    /// The steps, in the order in which they are done.
+    pub server: Server,
+    /// The steps that [`apply`](super::Setup::apply) has done.
+    pub done: Vec<Step>,
+    /// The steps that are left, in the order in which they are done.
     pub steps: Vec<Step>,
     /// What is declared and does not apply to this server, because the set-up allows it to lack that.
     pub left_out: Vec<String>,
@@ -92,15 +96,13 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
-
-    /// The step that takes most; `None` if there is none.
-    pub fn class(&self) -> Option<StepClass> {
-        self.steps.iter().map(|step| step.class).max()
-    }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.done {
+            writeln!(f, "done: {step}")?;
+        }
         match self.steps.len() {
             0 => write!(f, "the database is as declared ({})", self.server)?,
             1 => write!(f, "1 step ({})", self.server)?,
@@ -117,14 +119,4 @@ impl fmt::Display for Plan {
         }
         Ok(())
     }
-}
-
-/// What [`apply`](super::Setup::apply) did, and what is left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Applied {
-    /// The steps that were done.
-    pub done: Vec<Step>,
-    /// What a plan lists now.
-    pub remaining: Plan,
 }

@@ -117,7 +117,7 @@ fn an_alert_refers_to_an_event_until_that_is_gone() {
     assert_whole(&mut conn);
 
     let report = drop_sensor_events_before(start() + TimeDelta::days(20)).call(&mut conn).unwrap();
-    assert_eq!(report.events_released, 1);
+    assert_eq!(report.rows_released, 1);
     assert_eq!(references(&mut conn), [None, None, None, Some(kept.id)]);
     assert_eq!(registered(&mut conn), [kept.id]);
     assert_whole(&mut conn);
