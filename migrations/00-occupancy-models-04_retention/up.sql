@@ -77,7 +77,7 @@ BEGIN
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION add_sensor_events_retention(INTERVAL, INTERVAL) IS 'Drops sensor events in the background once they are this old, clearing the references to them, and returns the job. Takes the place of such a job that is there.';
+COMMENT ON FUNCTION add_sensor_events_retention(INTERVAL, INTERVAL) IS 'Drops sensor events in the background once they are this old, clearing the references to them, and returns the job. Replaces an existing one.';
 REVOKE EXECUTE ON FUNCTION add_sensor_events_retention(INTERVAL, INTERVAL) FROM PUBLIC;
 
 CREATE FUNCTION remove_sensor_events_retention() RETURNS BOOLEAN

@@ -51,7 +51,7 @@ CREATE OR REPLACE FUNCTION diesel_timescale.has_timescaledb() RETURNS BOOLEAN
 LANGUAGE sql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 RETURN EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'timescaledb');
-COMMENT ON FUNCTION diesel_timescale.has_timescaledb() IS 'Whether this database has the extension. To be asked before its schemas are read: without it, they could be of any role.';
+COMMENT ON FUNCTION diesel_timescale.has_timescaledb() IS 'Whether this database has the extension. Check it before reading the schemas of the extension: without the extension, any role may own schemas of these names.';
 
 -- The extension is trusted: who may create objects in the database may create it.
 CREATE OR REPLACE FUNCTION diesel_timescale.create_timescaledb(
@@ -326,7 +326,7 @@ BEGIN
             PERFORM refuse(
                 'diesel_timescale:table_not_empty', 'object_not_in_prerequisite_state',
                 format('%s is not empty', relation),
-                'Ask for its rows to be migrated; the table is locked meanwhile.',
+                'Set migrate_data to migrate its rows; the table is locked meanwhile.',
                 relation => relation
             );
         END IF;
@@ -344,7 +344,7 @@ BEGIN
         PERFORM refuse(
             'diesel_timescale:chunk_interval', 'invalid_parameter_value',
             format('a chunk cannot cover %s', chunk_interval),
-            'Give an interval of a microsecond or more; hours to weeks do well.',
+            'Give an interval of a microsecond or more; hours to weeks are usual.',
             relation => relation
         );
     END IF;
@@ -452,14 +452,14 @@ BEGIN
         PERFORM refuse(
             'diesel_timescale:other_time_column', 'object_not_in_prerequisite_state',
             format('%s is a hypertable on %I already, not on %I', relation, present.time_column, time_column),
-            format('Set it up on %I, or create the table anew.', present.time_column),
+            format('Set it up on %I, or create the table again.', present.time_column),
             relation => relation, column_name => present.time_column
         );
     ELSIF NOT if_not_exists THEN
         PERFORM refuse(
             'diesel_timescale:already_a_hypertable', 'duplicate_object',
             format('%s is a hypertable already', relation),
-            'Allow it to exist.',
+            'Set if_not_exists to accept it.',
             relation => relation
         );
     ELSE

@@ -1,8 +1,8 @@
 -- Chunks, the columnstore, retention and jobs, for any hypertable.
 --
--- What TimescaleDB names otherwise from release to release is called through here, so that a client's statement is the
+-- These functions call what TimescaleDB names differently from release to release, so that a client's statement is the
 -- same on all of them. The extension may be in any schema, so its functions are called with it. The functions are
--- installed on every server; what a server does not have, it says when it is asked.
+-- installed on every server; a feature that the server lacks is an error when it is used.
 
 CREATE OR REPLACE FUNCTION diesel_timescale.timescaledb_names_columnstore() RETURNS BOOLEAN
 LANGUAGE sql STABLE
@@ -187,7 +187,7 @@ BEGIN
     RETURN policy_job(relation, 'policy_compression', 'policy_columnstore');
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.add_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they are this old, and returns the job. Takes the place of a policy that is there.';
+COMMENT ON FUNCTION diesel_timescale.add_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they are this old, and returns the job. Replaces an existing one.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.remove_columnstore_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
@@ -240,7 +240,7 @@ BEGIN
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.add_retention_policy(REGCLASS, INTERVAL) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. Takes the place of one that is there. Refused where something references the rows.';
+COMMENT ON FUNCTION diesel_timescale.add_retention_policy(REGCLASS, INTERVAL) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. Replaces an existing one. Refused where something references the rows.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.remove_retention_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql

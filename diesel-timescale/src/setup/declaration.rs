@@ -170,7 +170,7 @@ pub(super) fn plain_name(name: &str) -> String {
         simple.then(|| inner.to_owned())
     };
     // Only a name without dots inside of quotes can be split at dots.
-    let parts: Option<Vec<_>> = name.split('.').map(|part| plain(part)).collect();
+    let parts: Option<Vec<_>> = name.split('.').map(plain).collect();
     parts.map_or_else(|| name.to_owned(), |parts| parts.join("."))
 }
 

@@ -76,10 +76,9 @@ fn layout_differences(declared: &Columnstore, present: &facts::Hypertable) -> Ve
     let order = present.order_by.as_deref().unwrap_or_default();
     let mut wanted: Vec<_> = declared.order_by.iter().map(|column| ordered(column)).collect();
     // The server adds the time column itself.
-    if let Some(time) = present.dimensions.first()
-        && !wanted.iter().any(|(column, _)| *column == time.column)
-    {
-        wanted.push((&time.column, true));
+    let time = present.dimensions.first().map(|dimension| dimension.column.as_str());
+    if let Some(time) = time.filter(|time| !wanted.iter().any(|(column, _)| column == time)) {
+        wanted.push((time, true));
     }
     if !is_order(order, &wanted) {
         let wanted: Vec<_> = declared.order_by.iter().map(String::as_str).collect();
