@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use occupancy_models::bulk::{self, Repeats};
+use diesel_async::AsyncPgConnection;
+use diesel_async::pooled_connection::AsyncDieselConnectionManager;
+use diesel_async::pooled_connection::deadpool::Pool;
+use occupancy_models::bulk;
+use occupancy_models::schema::sensor_events;
 use occupancy_models::{Call, NewSensorEvent, SensorEvent, SensorType, verify};
 use url::Url;
 
@@ -29,6 +33,15 @@ struct Written {
     longest_pause: Duration,
 }
 
+impl Written {
+    fn confirm(&mut self, last: &mut Instant, confirmed: &AtomicU32) {
+        self.longest_pause = self.longest_pause.max(last.elapsed());
+        *last = Instant::now();
+        self.rows += BATCH;
+        confirmed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Upserts batch after batch, each until it is confirmed.
 fn write(writer: usize, url: &Url, stop: &AtomicBool, confirmed: &AtomicU32) -> Written {
     let mut written = Written::default();
@@ -37,9 +50,7 @@ fn write(writer: usize, url: &Url, stop: &AtomicBool, confirmed: &AtomicU32) -> 
     while !stop.load(Ordering::Relaxed) {
         let rows: Vec<_> = (written.rows..written.rows + BATCH).map(|n| row(writer, n)).collect();
         let result = match &mut conn {
-            Some(conn) => {
-                bulk::upsert_events(&rows, Repeats::Error).unwrap().call(conn).map_err(|error| error.to_string())
-            }
+            Some(conn) => bulk::upsert_sensor_events(&rows).call(conn).map_err(|error| error.to_string()),
             None => match PgConnection::establish(url.as_str()) {
                 Ok(new) => {
                     conn = Some(new);
@@ -50,10 +61,7 @@ fn write(writer: usize, url: &Url, stop: &AtomicBool, confirmed: &AtomicU32) -> 
         };
         match result {
             Ok(_) => {
-                written.longest_pause = written.longest_pause.max(last.elapsed());
-                last = Instant::now();
-                written.rows += BATCH;
-                confirmed.fetch_add(1, Ordering::Relaxed);
+                written.confirm(&mut last, confirmed);
                 std::thread::sleep(Duration::from_millis(20));
             }
             Err(_) => {
@@ -66,25 +74,90 @@ fn write(writer: usize, url: &Url, stop: &AtomicBool, confirmed: &AtomicU32) -> 
     written
 }
 
-/// Runs what happens to the cluster while two writers go through HAProxy and two through PgBouncer as well, and looks
-/// for each confirmed row.
+/// Sends rows to the library's writer, on threads, and waits for the confirmation of every twentieth and those before it.
+fn write_by_threads(writer: usize, url: &Url, stop: &AtomicBool, confirmed: &AtomicU32) -> Written {
+    let url = url.to_string();
+    let rows = bulk::writer::<NewSensorEvent<'static>>()
+        .on_conflict((sensor_events::sensor_id, sensor_events::timestamp))
+        .connections(2)
+        .batch_of(100, Duration::from_millis(20))
+        .start(move || PgConnection::establish(&url))
+        .unwrap();
+    let mut written = Written::default();
+    let mut last = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        let sent: Vec<_> =
+            (written.rows..written.rows + BATCH).map(|n| rows.send_and_confirm(row(writer, n)).unwrap()).collect();
+        for confirmation in sent {
+            confirmation.wait().unwrap();
+        }
+        written.confirm(&mut last, confirmed);
+    }
+    let status = rows.finish().unwrap();
+    assert_eq!((status.taken as usize, status.rejected), (written.rows, 0), "{status:?}");
+    written.errors = status.retried as u32;
+    written
+}
+
+/// The same on tasks.
+fn write_by_tasks(writer: usize, url: &Url, stop: &AtomicBool, confirmed: &AtomicU32) -> Written {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url.as_str());
+        let pool = Pool::builder(manager).max_size(2).build().unwrap();
+        let rows = bulk::writer::<NewSensorEvent<'static>>()
+            .on_conflict((sensor_events::sensor_id, sensor_events::timestamp))
+            .connections(2)
+            .batch_of(100, Duration::from_millis(20))
+            .start_async(async move || pool.get().await)
+            .unwrap();
+        let mut written = Written::default();
+        let mut last = Instant::now();
+        while !stop.load(Ordering::Relaxed) {
+            let mut sent = Vec::new();
+            for n in written.rows..written.rows + BATCH {
+                sent.push(rows.send_and_confirm(row(writer, n)).await.unwrap());
+            }
+            for confirmation in sent {
+                confirmation.await.unwrap();
+            }
+            written.confirm(&mut last, confirmed);
+        }
+        let status = rows.finish().await.unwrap();
+        assert_eq!((status.taken as usize, status.rejected), (written.rows, 0), "{status:?}");
+        written.errors = status.retried as u32;
+        written
+    })
+}
+
+type Write = fn(usize, &Url, &AtomicBool, &AtomicU32) -> Written;
+
+const WAYS: [(&str, &str, Write); 4] = [
+    ("upserts through HAProxy", "PRIMARY", write),
+    ("upserts through PgBouncer", "POOL", write),
+    ("the writer on threads through HAProxy", "PRIMARY", write_by_threads),
+    ("the writer on tasks through PgBouncer", "POOL", write_by_tasks),
+];
+
+/// Runs what happens to the cluster while writes go every way, and looks for each confirmed row.
 fn while_writing(db: &TestDb, what: &str, happens: impl FnOnce(&dyn Fn())) {
-    let (stop, confirmed) = (AtomicBool::new(false), AtomicU32::new(0));
-    // Writes flow again: every way has had the time to go on.
+    let (stop, confirmed) = (AtomicBool::new(false), [const { AtomicU32::new(0) }; WAYS.len()]);
+    // Writes go on again, every way.
     let flowing = || {
-        let before = confirmed.load(Ordering::Relaxed);
+        let before = confirmed.each_ref().map(|confirmed| confirmed.load(Ordering::Relaxed));
         let started = Instant::now();
-        while confirmed.load(Ordering::Relaxed) < before + 40 {
-            assert!(started.elapsed() < Duration::from_secs(60), "writes do not go on");
+        while confirmed.iter().zip(before).any(|(confirmed, before)| confirmed.load(Ordering::Relaxed) < before + 5) {
+            assert!(started.elapsed() < Duration::from_secs(60), "writes do not go on: {before:?}, {confirmed:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
     };
     let written: Vec<Written> = std::thread::scope(|scope| {
-        let writers: Vec<_> = ["PRIMARY", "PRIMARY", "POOL", "POOL"]
-            .into_iter()
+        let writers: Vec<_> = WAYS
+            .iter()
+            .zip(&confirmed)
             .enumerate()
-            .map(|(n, way)| {
-                let (url, stop, confirmed) = (url(way, &db.url()), &stop, &confirmed);
+            .map(|(n, ((_, way, write), confirmed))| {
+                let (url, stop) = (url(way, &db.url()), &stop);
                 scope.spawn(move || write(n, &url, stop, confirmed))
             })
             .collect();
@@ -110,13 +183,10 @@ fn while_writing(db: &TestDb, what: &str, happens: impl FnOnce(&dyn Fn())) {
     }
     let total: usize = written.iter().map(|written| written.rows).sum();
     assert_eq!(verify().call(&mut conn).unwrap(), []);
-    println!(
-        "{what}: {total} rows confirmed, 0 lost, 0 twice; {} errors on the way; longest pauses of writes {:?} (HAProxy), \
-         {:?} (PgBouncer)",
-        written.iter().map(|written| written.errors).sum::<u32>(),
-        written[..2].iter().map(|written| written.longest_pause).max().unwrap(),
-        written[2..].iter().map(|written| written.longest_pause).max().unwrap(),
-    );
+    println!("{what}: {total} rows confirmed, 0 lost, 0 twice");
+    for ((way, ..), Written { rows, errors, longest_pause }) in WAYS.iter().zip(&written) {
+        println!("  {way}: {rows} rows, {errors} errors on the way, the longest pause {longest_pause:?}");
+    }
 }
 
 #[test]
@@ -182,7 +252,7 @@ fn a_replica_that_takes_over_has_what_was_written_in_the_moment_before() {
     let Some(cluster) = Cluster::get() else { return };
     let (db, mut conn) = TestDb::ready();
     for n in 0..200 {
-        bulk::upsert_events(&[row(0, n)], Repeats::Error).unwrap().call(&mut conn).unwrap();
+        bulk::upsert_sensor_events(&[row(0, n)]).call(&mut conn).unwrap();
     }
     let leader = cluster.leader();
     cluster.run(&["--crash", &leader]);

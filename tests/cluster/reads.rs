@@ -7,7 +7,7 @@ use diesel::connection::LoadConnection;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::bulk;
 use occupancy_models::queries::{self, after, before, newest_first, oldest_first};
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::catalog;
@@ -42,7 +42,7 @@ fn home() -> (TestDb, PgConnection, PgConnection, Vec<SensorEventKey>) {
             .with_confidence_score((n % 11) as f64 / 10.0)
         })
         .collect();
-    bulk::upsert_events(&rows, Repeats::Error).unwrap().call(&mut primary).unwrap();
+    bulk::upsert_sensor_events(&rows).call(&mut primary).unwrap();
     let events: Vec<SensorEvent> = SensorEvent::within(..).order(oldest_first()).load(&mut primary).unwrap();
     let keys: Vec<_> = events.iter().map(SensorEvent::key).collect();
     let predicted: Vec<_> = events
@@ -55,7 +55,7 @@ fn home() -> (TestDb, PgConnection, PgConnection, Vec<SensorEventKey>) {
                 .with_triggering_event(event.key())
         })
         .collect();
-    bulk::insert_predictions(&predicted).unwrap().call(&mut primary).unwrap();
+    bulk::insert_predictions(&predicted).call(&mut primary).unwrap();
     let replica = replica(&db, &mut primary);
     (db, primary, replica, keys)
 }
@@ -231,10 +231,10 @@ fn what_writes_is_refused_on_a_replica_and_finished_migrations_are_not() {
     let Some(_cluster) = Cluster::get() else { return };
     let (_db, mut primary, mut replica, _) = home();
     let row = NewSensorEvent::new(start(), "attic", "sensor.9", SensorType::MOTION, "on");
-    let error = bulk::upsert_events(&[row], Repeats::Error).unwrap().call(&mut replica).unwrap_err();
+    let error = bulk::upsert_sensor_events(&[row]).call(&mut replica).unwrap_err();
     let read_only =
         |error: &DieselError| matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _));
-    let occupancy_models::Error::Database(error) = error else { panic!("{error:?}") };
+    let bulk::BulkError::Database(error) = error else { panic!("{error:?}") };
     assert!(read_only(&error), "{error}");
     let error = diesel::delete(sensor_events::table).execute(&mut replica).unwrap_err();
     assert!(read_only(&error), "{error}");

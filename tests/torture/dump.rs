@@ -1,7 +1,7 @@
 //! Dump and restore by the server's own pg_dump, and logical replication as far as it goes.
 
 use diesel::prelude::*;
-use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::bulk;
 use occupancy_models::queries::with_events;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::{
@@ -35,7 +35,7 @@ fn fill(conn: &mut PgConnection) {
             NewSensorEvent::new(at, "office", format!("sensor.{}", n % 5), SensorType::MOTION, "on")
         })
         .collect();
-    bulk::upsert_events(&events, Repeats::Error).unwrap().call(conn).unwrap();
+    bulk::upsert_sensor_events(&events).call(conn).unwrap();
     let events: Vec<SensorEvent> = SensorEvent::within(..).load(conn).unwrap();
     let predictions: Vec<_> = events
         .iter()
@@ -46,7 +46,7 @@ fn fill(conn: &mut PgConnection) {
                 .with_triggering_event(event.key())
         })
         .collect();
-    bulk::insert_predictions(&predictions).unwrap().call(conn).unwrap();
+    bulk::insert_predictions(&predictions).call(conn).unwrap();
 }
 
 fn content(conn: &mut PgConnection) -> (Vec<SensorEvent>, Vec<Row>) {
@@ -59,7 +59,7 @@ fn assert_is_whole(conn: &mut PgConnection, expected: &(Vec<SensorEvent>, Vec<Ro
     assert_eq!(&content(conn), expected);
     assert_eq!(verify().allow_plain_table().call(conn).unwrap(), []);
     let row = NewSensorEvent::new(chrono::Utc::now(), "office", "sensor.new", SensorType::MOTION, "on");
-    bulk::upsert_events(&[row], Repeats::Error).unwrap().call(conn).unwrap();
+    bulk::upsert_sensor_events(&[row]).call(conn).unwrap();
     let newest: i64 =
         sensor_events::table.select(sensor_events::id).order(sensor_events::id.desc()).first(conn).unwrap();
     assert!(newest > expected.0.last().unwrap().id, "an id was handed out again");
