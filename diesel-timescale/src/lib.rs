@@ -16,6 +16,7 @@ pub mod testing;
 pub mod tour;
 pub mod transaction;
 
+mod aggregate_query;
 mod buckets;
 mod chunks;
 mod columnstore;
@@ -39,12 +40,14 @@ mod refresh_batches;
 mod refusal;
 mod server;
 mod size;
+mod sql_text;
 mod time_column;
 mod timestamp;
 pub mod toolkit;
 mod uuid_functions;
 
-pub use buckets::{Bucketed, BucketedBy, bucketed};
+pub use aggregate_query::{AggregateQuery, continuous_aggregate_of};
+pub use buckets::{Bucketed, BucketedBy, bucketed, bucketed_months};
 pub use call::Call;
 #[doc(hidden)]
 pub use chunks::interval;
