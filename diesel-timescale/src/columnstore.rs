@@ -104,25 +104,6 @@ where
         self
     }
 
-    /// Keeps a bloom filter of this column for each batch of rows, so that a query for one value reads only the batches
-    /// that may have it; may be called for several columns. TimescaleDB 2.22 and later.
-    ///
-    /// Where no sparse index is named, TimescaleDB chooses some by itself.
-    pub fn bloom<C: Column<Table = T>>(mut self, column: C) -> Self {
-        let _ = column;
-        self.bloom.push(C::NAME);
-        self
-    }
-
-    /// Keeps the smallest and the largest value of this column for each batch of rows, so that a query for a range reads
-    /// only the batches that overlap it; may be called for several columns. TimescaleDB 2.22 and later. The columns of
-    /// the order have it without asking.
-    pub fn minmax<C: Column<Table = T>>(mut self, column: C) -> Self {
-        let _ = column;
-        self.minmax.push(C::NAME);
-        self
-    }
-
     /// Lets chunks be converted so. Chunks that are there stay as they are.
     ///
     /// # Errors

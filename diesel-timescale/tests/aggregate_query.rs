@@ -9,8 +9,9 @@ use diesel::dsl::{count_star, max};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_timescale::{
-    AggregateOutcome, AggregateQuery, Call, Error, Feature, Server, bucketed, bucketed_months, continuous_aggregate_of,
-    drop_continuous_aggregate, hypertable,
+    AggregateOutcome, AggregateQuery, Call, Error, Feature, Server, add_aggregate_column, add_another_refresh_policy,
+    bucketed, bucketed_months, continuous_aggregate_of, drop_continuous_aggregate, hypertable, refresh_by_force,
+    refresh_in_batches,
 };
 use support::{TestDb, needs, needs_feature, sql, value, values};
 
@@ -109,7 +110,8 @@ fn a_join_with_filters_and_having_holds_what_the_query_gives() {
     let starts: std::collections::BTreeSet<_> = held.iter().map(|row| row.0.format("%H:%M").to_string()).collect();
     assert_eq!(starts.into_iter().collect::<Vec<_>>(), ["22:00", "23:00"]);
     if server.has(Feature::Hypertables) {
-        let mut direct: Vec<(DateTime<Utc>, String, (i64, Option<f64>))> = query.load(conn).unwrap();
+        type Direct = (DateTime<Utc>, String, (i64, Option<f64>));
+        let mut direct: Vec<Direct> = query.load(conn).unwrap();
         direct.sort_by_key(|row| row.0);
         assert_eq!(held, direct.into_iter().map(|row| (row.0, row.1, row.2.0, row.2.1)).collect::<Vec<_>>());
     }
@@ -206,6 +208,59 @@ fn values_of_types_that_are_not_postgres_own_are_refused() {
     let query = readings::table.filter(mood).group_by(hourly.clone()).select(hourly.row(count_star()));
     let refused = continuous_aggregate_of(counted::table, query).allow_plain_view().create().call(&mut conn);
     assert!(matches!(&refused, Err(Error::Database(error)) if error.to_string().contains("own types")), "{refused:?}");
+}
+
+#[test]
+fn a_column_is_added_once_and_filled_by_force() {
+    needs_feature!(AggregateColumns);
+    let (_db, mut conn, server) = filled();
+    let conn = &mut conn;
+    diesel::table! { yearly (bucket) { bucket -> Timestamptz, readings -> BigInt, late -> Nullable<Double> } }
+    let years = bucketed_months(12, readings::time);
+    let query = readings::table.group_by(years.clone()).select(years.row(count_star()));
+    make(conn, &server, &continuous_aggregate_of(counted::table, query).named("yearly"), "yearly");
+    let late = || max(readings::value).aggregate_filter(readings::value.lt(500.5));
+    for expected in [true, false] {
+        assert_eq!(add_aggregate_column(yearly::late, late()).call(conn).unwrap(), expected);
+    }
+    refresh_by_force(yearly::table).call(conn).unwrap();
+    assert_eq!(yearly::table.select((yearly::readings, yearly::late)).load(conn), Ok(vec![(2202_i64, Some(500.0))]));
+}
+
+#[test]
+fn a_refresh_in_batches_and_one_by_force_fill_all() {
+    needs_feature!(RefreshInBatches);
+    let (_db, mut conn, _) = filled();
+    let conn = &mut conn;
+    let weekly = bucketed(TimeDelta::weeks(1), readings::time);
+    let query = readings::table.group_by(weekly.clone()).select(weekly.row(count_star()));
+    continuous_aggregate_of(counted::table, query).materialized_only(true).create().call(conn).unwrap();
+    refresh_in_batches(counted::table, 3, false).call(conn).unwrap();
+    let all = |conn: &mut PgConnection| value(conn, "SELECT sum(readings) FROM counted");
+    assert_eq!(all(conn), "2202");
+    let refused = conn.transaction(|conn| refresh_in_batches(counted::table, 3, true).call(conn));
+    assert!(matches!(refused, Err(Error::InsideTransaction { .. })), "{refused:?}");
+}
+
+#[test]
+fn several_policies_refresh_windows_that_do_not_overlap() {
+    needs_feature!(SeveralRefreshPolicies);
+    let (_db, mut conn, _) = filled();
+    let conn = &mut conn;
+    let daily = bucketed(TimeDelta::days(1), readings::time);
+    let query = readings::table.group_by(daily.clone()).select(daily.row(count_star()));
+    continuous_aggregate_of(counted::table, query).create().call(conn).unwrap();
+    let days = TimeDelta::days;
+    let mut add = |start, end| add_another_refresh_policy(counted::table, start, days(end), days(1)).call(conn);
+    let first = add(Some(days(9)), 1).unwrap();
+    let second = add(None, 9).unwrap();
+    assert_ne!(first, second);
+    assert!(add(Some(days(30)), 5).unwrap_err().to_string().contains("overlaps"));
+    diesel_timescale::delete_job(first).call(conn).unwrap();
+    assert_eq!(
+        value(conn, "SELECT count(*) FROM timescaledb_information.jobs WHERE proc_name LIKE 'policy_refresh%'"),
+        "1"
+    );
 }
 
 /// What plain PostgreSQL has in place of `time_bucket`.

@@ -417,3 +417,24 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.create_aggregate_of_query(NAME, NAME[], TEXT, TEXT, BOOLEAN, BOOLEAN, BOOLEAN, NAME, TEXT) IS 'Makes a continuous aggregate of a query without data, or a plain view, or finds that it is there. The outcome is created, already_there or plain_view.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.add_another_refresh_policy(
+    view REGCLASS,
+    start_offset INTERVAL,
+    end_offset INTERVAL,
+    schedule_interval INTERVAL
+) RETURNS INT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    job INT;
+BEGIN
+    PERFORM require_feature('SeveralRefreshPolicies');
+    PERFORM refuse_refresh_beyond_retention(view, start_offset::TEXT);
+    EXECUTE format('SELECT %I.add_continuous_aggregate_policy($1, $2, $3, $4)', timescaledb_schema())
+        INTO job USING view, start_offset, end_offset, schedule_interval;
+    RETURN job;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.add_another_refresh_policy(REGCLASS, INTERVAL, INTERVAL, INTERVAL) IS 'Adds a refresh policy beside those that a continuous aggregate has, and returns the job.';
