@@ -1,5 +1,7 @@
 //! The columnstore: compressed, columnar chunks.
 
+mod sparse_indexes;
+
 use chrono::TimeDelta;
 use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
