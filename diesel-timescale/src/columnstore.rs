@@ -14,6 +14,7 @@ use crate::call::{Call, Relation, done, relation_name, single, value};
 use crate::chunks::interval;
 use crate::error::Error;
 use crate::function_call;
+use crate::setup::{Declare, Setup};
 
 type Texts = Array<Text>;
 type Bools = Array<Bool>;
@@ -119,6 +120,15 @@ where
             bloom: self.bloom,
             minmax: self.minmax,
         }
+    }
+}
+
+impl<T> Declare for Columnstore<T>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_columnstore(&relation_name(&self.table), &self.segment_by, &self.order_by, &self.descending);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::feature::{Feature, Unsupported};
 use crate::hypertable_error::HypertableError;
 use crate::references::ReferenceError;
 use crate::refusal::Refusal;
+use crate::setup::{Plan, Step};
 
 /// The result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -103,6 +104,24 @@ pub enum Error {
     /// A migration failed.
     #[error("migration failed: {0}")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database is not as a [set-up](crate::setup) declares.
+    #[error("the database is not as declared: {0}")]
+    Drift(Box<Plan>),
+    /// A step of a [set-up](crate::setup) failed. The steps before it are done, unless they are in a transaction of the
+    /// caller's.
+    #[error("the set-up failed at the step {step}: {source}")]
+    Step {
+        /// The step.
+        step: Box<Step>,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// What a [set-up](crate::setup) declares has no meaning. Nothing was sent.
+    #[error("the declared set-up is wrong: {message}")]
+    Declaration {
+        /// Names the declaration and the remedy.
+        message: String,
+    },
     /// A bulk write was refused, or failed.
     #[error(transparent)]
     Bulk(#[from] BulkError),

@@ -11,6 +11,10 @@ pub mod microseconds;
 pub mod migrations;
 pub mod prelude;
 pub mod references;
+pub mod setup;
+pub mod states;
+#[doc(hidden)]
+pub mod subquery;
 #[cfg(all(feature = "testing", any(feature = "sync", feature = "async")))]
 pub mod testing;
 pub mod tour;

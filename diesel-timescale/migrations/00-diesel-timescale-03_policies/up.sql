@@ -131,15 +131,16 @@ BEGIN
         EXECUTE format('ALTER TABLE %s RESET (timescaledb.sparse_index)', relation);
     END IF;
     EXECUTE format(
-        'ALTER TABLE %s SET (timescaledb.%I = true, timescaledb.%I = %L, timescaledb.%I = %L%s)',
+        'ALTER TABLE %s SET (timescaledb.%I = true, timescaledb.%I = %L%s%s)',
         relation,
         names[1],
         names[2],
         (SELECT coalesce(string_agg(quote_ident(c), ', ' ORDER BY n), '') FROM unnest(segment_by) WITH ORDINALITY AS s (c, n)),
-        names[3],
+        -- No order at all is the server's choice; it takes no empty one.
         (
-            SELECT coalesce(string_agg(quote_ident(c) || CASE WHEN d THEN ' DESC' ELSE '' END, ', ' ORDER BY n), '')
+            SELECT format(', timescaledb.%I = %L', names[3], string_agg(quote_ident(c) || CASE WHEN d THEN ' DESC' ELSE '' END, ', ' ORDER BY n))
             FROM unnest(order_by, descending) WITH ORDINALITY AS o (c, d, n)
+            HAVING count(*) > 0
         ),
         CASE WHEN sparse_indexes IS NOT NULL THEN format(', timescaledb.sparse_index = %L', sparse_indexes) END
     );
