@@ -57,9 +57,10 @@ mod wanted;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::declaration::Hypertable as HypertableDeclaration;
-use self::declaration::{Extension, Relations, Table};
+use self::declaration::{Aggregate, Extension, Job, Relations, Table};
 pub use self::declare::Declare;
 pub use self::plan::{Plan, Step, StepClass};
+use self::wanted::Wanted;
 
 /// What should be in a database.
 ///
@@ -72,6 +73,10 @@ pub struct Setup {
     allow_unsupported: bool,
     #[serde(skip_serializing_if = "Relations::is_empty")]
     tables: Relations<Table>,
+    #[serde(skip_serializing_if = "Relations::is_empty")]
+    aggregates: Relations<Wanted<Aggregate>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    jobs: Vec<Job>,
     /// A name that is no name.
     #[serde(skip)]
     error: Option<String>,

@@ -54,6 +54,10 @@ pub(crate) struct Table {
     pub columnstore_policy: Option<Wanted<ColumnstorePolicy>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_policy: Option<Wanted<RetentionPolicy>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Wanted<Target>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Reference>,
 }
 
 /// The type of a column, by its name or its number.
@@ -147,6 +151,89 @@ pub(crate) struct RetentionPolicy {
     pub schedule: Option<Length>,
 }
 
+/// What makes a table the target of references.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Target {
+    pub time: String,
+    /// The column that references go by; the primary key otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reference {
+    pub columns: Vec<String>,
+    /// The target.
+    pub to: String,
+    #[serde(default)]
+    pub on_delete: Action,
+    /// Whether it must not be there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
+}
+
+/// What happens to a referencing row when the row that it references is removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Action {
+    #[default]
+    SetNull,
+    Cascade,
+    Restrict,
+}
+
+impl Action {
+    /// As SQL, and as in `pg_constraint`.
+    pub(super) fn sql(self) -> (&'static str, &'static str) {
+        match self {
+            Self::SetNull => ("SET NULL", "n"),
+            Self::Cascade => ("CASCADE", "c"),
+            Self::Restrict => ("RESTRICT", "r"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Aggregate {
+    /// The hypertable or the aggregate that it reads.
+    pub from: String,
+    pub definition: String,
+    /// What a plain view in its place has; none otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain_definition: Option<String>,
+    #[serde(default)]
+    pub materialized_only: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_policy: Option<Wanted<RefreshPolicy>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_policy: Option<Wanted<RetentionPolicy>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RefreshPolicy {
+    /// From the beginning, if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_offset: Option<Length>,
+    pub end_offset: Length,
+    pub schedule: Length,
+}
+
+/// A job of one's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Job {
+    pub procedure: String,
+    pub schedule: Length,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<serde_json::Value>,
+}
+
 /// A column and whether it is in descending order, of `"column"` or `"column DESC"`.
 pub(super) fn ordered(text: &str) -> (&str, bool) {
     let text = text.trim();
@@ -174,6 +261,26 @@ pub(super) fn plain_name(name: &str) -> String {
     parts.map_or_else(|| name.to_owned(), |parts| parts.join("."))
 }
 
+/// The schema, if there is one, and the name of a relation or a procedure, without quotes.
+pub(super) fn name_parts(name: &str) -> (Option<String>, String) {
+    let mut parts = vec![String::new()];
+    let mut is_quoted = false;
+    let mut characters = name.chars().peekable();
+    while let Some(c) = characters.next() {
+        let last = parts.last_mut();
+        match (c, last) {
+            ('"', Some(last)) if is_quoted && characters.next_if_eq(&'"').is_some() => last.push('"'),
+            ('"', _) => is_quoted = !is_quoted,
+            ('.', _) if !is_quoted => parts.push(String::new()),
+            (c, Some(last)) if is_quoted => last.push(c),
+            (c, Some(last)) => last.extend(c.to_lowercase()),
+            (_, None) => {}
+        }
+    }
+    let name = parts.pop().unwrap_or_default();
+    (parts.pop(), name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +297,12 @@ mod tests {
         ] {
             assert_eq!(plain_name(name), expected);
         }
+    }
+
+    #[test]
+    fn a_name_has_parts() {
+        assert_eq!(name_parts("Readings"), (None, "readings".to_owned()));
+        assert_eq!(name_parts("house.\"a \"\"b\"\".c\""), (Some("house".to_owned()), "a \"b\".c".to_owned()));
     }
 
     #[test]

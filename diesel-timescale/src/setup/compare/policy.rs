@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::declaration::Table;
+use super::super::declaration::{RetentionPolicy, Table};
 use super::super::facts::{Job, Relation};
 use super::super::length::Length;
 use super::super::plan::StepClass;
@@ -20,7 +20,9 @@ pub(super) struct Policy<'a> {
     pub schedule: Option<Length>,
     /// The call that adds it, which gives the job.
     pub add: String,
-    pub lock: &'a str,
+    /// Whether that has the schedule already.
+    pub adds_schedule: bool,
+    pub lock: Option<&'a str>,
 }
 
 impl Comparison<'_> {
@@ -46,7 +48,8 @@ impl Comparison<'_> {
                         literal(&relation.qualified),
                         declared.after.sql()
                     ),
-                    lock: &relation.qualified,
+                    adds_schedule: false,
+                    lock: Some(&relation.qualified),
                 };
                 self.compare_policy(name, policy, job, base.step, StepClass::Safe);
             }
@@ -62,26 +65,9 @@ impl Comparison<'_> {
         let job = self.policy_job(relation, &["policy_retention"]);
         match &table.retention_policy {
             Some(Wanted::Present(declared)) => {
-                if self.lacks(name, "a retention policy", Feature::Jobs) {
-                    return;
-                }
-                let current = job.and_then(|job| length(job, "drop_after"));
-                let keeps_more = current.is_some_and(|current| !declared.drop_after.is_less_than(current))
-                    && job.is_some_and(|job| job.scheduled);
                 let is_empty = relation.hypertable.as_ref().is_none_or(|hypertable| hypertable.chunks == 0);
-                let class = if keeps_more || is_empty { StepClass::Safe } else { StepClass::DestroysData };
-                let policy = Policy {
-                    kind: "retention policy",
-                    settings: vec![("drop_after", Some(declared.drop_after))],
-                    schedule: declared.schedule,
-                    add: format!(
-                        "diesel_timescale.add_retention_policy({}, {})",
-                        literal(&relation.qualified),
-                        declared.drop_after.sql()
-                    ),
-                    lock: &relation.qualified,
-                };
-                self.compare_policy(name, policy, job, base.step, class);
+                let (qualified, lock) = (&relation.qualified, Some(relation.qualified.as_str()));
+                self.retention_policy(name, declared, qualified, lock, job, is_empty, base.step);
             }
             Some(Wanted::Absent) => {
                 self.remove_policy(name, "retention policy", "remove_retention_policy", relation, job);
@@ -90,7 +76,46 @@ impl Comparison<'_> {
         }
     }
 
-    fn remove_policy(&mut self, name: &str, kind: &str, function: &str, relation: &Relation, job: Option<&Job>) {
+    /// Of a hypertable or a continuous aggregate.
+    pub(super) fn retention_policy(
+        &mut self,
+        name: &str,
+        declared: &RetentionPolicy,
+        qualified: &str,
+        lock: Option<&str>,
+        job: Option<&Job>,
+        is_empty: bool,
+        after: Option<usize>,
+    ) {
+        if self.lacks(name, "a retention policy", Feature::Jobs) {
+            return;
+        }
+        let current = job.filter(|job| job.scheduled).and_then(|job| length(job, "drop_after"));
+        let keeps_more = current.is_some_and(|current| !declared.drop_after.is_less_than(current));
+        let class = if keeps_more || is_empty { StepClass::Safe } else { StepClass::DestroysData };
+        let policy = Policy {
+            kind: "retention policy",
+            settings: vec![("drop_after", Some(declared.drop_after))],
+            schedule: declared.schedule,
+            add: format!(
+                "diesel_timescale.add_retention_policy({}, {})",
+                literal(qualified),
+                declared.drop_after.sql()
+            ),
+            adds_schedule: false,
+            lock,
+        };
+        self.compare_policy(name, policy, job, after, class);
+    }
+
+    pub(super) fn remove_policy(
+        &mut self,
+        name: &str,
+        kind: &str,
+        function: &str,
+        relation: &Relation,
+        job: Option<&Job>,
+    ) {
         if job.is_some() {
             let step = self.step(name, StepClass::Safe, format!("has a {kind}, and none is wanted"));
             step.sql = Some(format!("SELECT diesel_timescale.{function}({})", literal(&relation.qualified)));
@@ -110,7 +135,7 @@ impl Comparison<'_> {
         let kind = policy.kind;
         let (differences, sql) = match job {
             None => {
-                let sql = match policy.schedule {
+                let sql = match policy.schedule.filter(|_| !policy.adds_schedule) {
                     // The call comes first, as alter_job needs its job.
                     Some(schedule) => {
                         format!(
@@ -130,7 +155,7 @@ impl Comparison<'_> {
             let step = self.step(name, class, differences.join("; "));
             step.sql = Some(sql);
             step.after = after;
-            step.lock = Some(policy.lock.to_owned());
+            step.lock = policy.lock.map(str::to_owned);
         }
     }
 }
