@@ -35,6 +35,37 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// A retention policy would drop rows that a refresh policy still reads, so that the refresh would erase their
+    /// aggregates. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    RetentionWithinRefresh {
+        /// Names both policies, and how far back they reach.
+        message: String,
+        /// The hypertable, or the continuous aggregate.
+        relation: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Something of the table keeps rows from going into the columnstore directly. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    DirectCompress {
+        /// Names the table and the obstacle.
+        message: String,
+        /// The table.
+        table: String,
+        /// The unique index, foreign key or trigger; empty if the table has no columnstore.
+        obstacle: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The numbers of the batches of a refresh are negative. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    RefreshBatches {
+        /// Names the numbers.
+        message: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The statement cannot run inside a transaction. Nothing was sent.
     #[error("{statement} cannot run inside a transaction: run it on the connection itself")]
     InsideTransaction {
@@ -143,6 +174,9 @@ impl Error {
         let Refusal { message, remedy, table, column, .. } = refusal;
         Some(match code {
             "unsupported" => Unsupported { feature: Feature::from_sql_name(&column)?, message, remedy }.into(),
+            "retention_within_refresh" => Error::RetentionWithinRefresh { message, relation: table, remedy },
+            "direct_compress" => Error::DirectCompress { message, table, obstacle: column, remedy },
+            "refresh_batches" => Error::RefreshBatches { message, remedy },
             "other_aggregate" => Error::OtherAggregate { message, view: table, remedy },
             _ => return None,
         })
