@@ -44,6 +44,7 @@
 //! ```
 
 mod apply;
+mod columns;
 mod compare;
 mod declaration;
 mod declare;
@@ -56,8 +57,11 @@ mod wanted;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::declaration::Hypertable as HypertableDeclaration;
 use self::declaration::{Aggregate, Extension, Job, Relations, Table};
+pub(crate) use self::declaration::{
+    Columnstore as ColumnstoreDeclaration, Hypertable as HypertableDeclaration, Target as TargetDeclaration,
+};
+pub(crate) use self::declare::AggregateQueries;
 pub use self::declare::Declare;
 pub use self::plan::{Plan, Step, StepClass};
 use self::wanted::Wanted;
@@ -102,17 +106,5 @@ impl Setup {
     pub fn allow_unsupported(mut self) -> Self {
         self.allow_unsupported = true;
         self
-    }
-
-    /// The table that a declaration is about.
-    fn table(&mut self, relation: &crate::call::Relation) -> &mut Table {
-        let name = match relation {
-            Ok(name) => declaration::plain_name(name),
-            Err(message) => {
-                self.error.get_or_insert_with(|| message.clone());
-                String::new()
-            }
-        };
-        self.tables.entry(name).or_default()
     }
 }

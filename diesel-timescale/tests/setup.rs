@@ -609,25 +609,112 @@ fn what_means_nothing_is_refused_by_name() {
     assert!(matches!(setup.plan().call(&mut conn), Err(Error::Declaration { .. })));
 }
 
+diesel::table! {
+    readings (sensor, time) { sensor -> Text, time -> Timestamptz, room -> Varchar, value -> Nullable<Float8> }
+}
+diesel::table! {
+    alerts (id) { id -> Int8, sensor -> Nullable<Text>, time -> Nullable<Timestamptz> }
+}
+
 #[test]
 fn calls_declare_what_a_file_does() {
-    diesel::table! { readings (sensor, time) { sensor -> Text, time -> Timestamptz } }
+    use chrono::TimeDelta;
+    use diesel_timescale::references::{self, OnDelete};
+    use diesel_timescale::{
+        TimescaleVersion, columnstore, continuous_aggregate, create_extension, drop_continuous_aggregate, hypertable,
+    };
+
+    let hourly = continuous_aggregate("hourly", TimeDelta::hours(1), readings::time)
+        .by(readings::sensor)
+        .aggregate("readings", diesel::dsl::count_star());
     let called = Setup::new()
-        .with(diesel_timescale::create_extension())
-        .with(diesel_timescale::hypertable(readings::time).chunk_interval(chrono::TimeDelta::days(1)))
-        .with(
-            diesel_timescale::columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time),
-        );
+        .with(create_extension())
+        .at_least(TimescaleVersion::new(2, 19, 0))
+        .with(hypertable(readings::time).chunk_interval(TimeDelta::days(1)))
+        .with(columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time))
+        .with(references::create_target(readings::time))
+        .with(references::add((alerts::sensor, alerts::time), readings::table).on_delete(OnDelete::Restrict))
+        .with(hourly.clone().allow_plain_view())
+        .with(hourly)
+        .with(drop_continuous_aggregate("Daily"))
+        .with_index((readings::room, readings::time))
+        .with_unique_index(alerts::id)
+        .with_columns_of(alerts::table);
     let read: Setup = serde_json::from_value(json!({
-        "extension": {},
-        "tables": { "readings": {
-            "hypertable": { "time": "time", "chunk_interval": "24 hours" },
-            "columnstore": { "segment_by": ["sensor"], "order_by": ["time DESC"] },
-        } },
+        "extension": { "version": "2.19.0" },
+        "tables": {
+            "readings": {
+                "hypertable": { "time": "time", "chunk_interval": "24 hours" },
+                "columnstore": { "segment_by": ["sensor"], "order_by": ["time DESC"] },
+                "target": { "time": "time" },
+                "indexes": [{ "columns": ["room", "time"] }],
+            },
+            "alerts": {
+                "references": [{ "columns": ["sensor", "time"], "to": "readings", "on_delete": "restrict" }],
+                "indexes": [{ "columns": ["id"], "unique": true }],
+                "columns": {
+                    "id": { "type": "bigint", "nullable": false },
+                    "sensor": { "type": "any text", "nullable": true },
+                    "time": { "type": "timestamptz", "nullable": true },
+                },
+            },
+        },
+        "aggregates": {
+            "hourly": {
+                "from": "readings",
+                "definition": "SELECT time_bucket(INTERVAL '3600000000 microseconds', \"readings\".\"time\") AS bucket, \
+                    \"readings\".\"sensor\" AS \"sensor\", COUNT(*) AS \"readings\" FROM \"readings\" GROUP BY 1, 2",
+            },
+            "\"Daily\"": false,
+        },
     }))
     .unwrap();
     assert_eq!(called, read);
     assert_eq!(serde_json::from_value::<Setup>(serde_json::to_value(&called).unwrap()).unwrap(), called);
+
+    let removed = called
+        .with(references::remove((alerts::sensor, alerts::time), readings::table))
+        .with(references::drop_target(readings::table));
+    let removed = serde_json::to_value(removed).unwrap();
+    assert_eq!(removed["tables"]["alerts"]["references"][0]["absent"], true);
+    assert_eq!(removed["tables"]["readings"]["target"], false);
+}
+
+#[test]
+fn columns_are_those_of_diesel() {
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let setup = Setup::new().with_columns_of(readings::table);
+    setup.check().call(&mut conn).unwrap();
+    sql(&mut conn, "ALTER TABLE readings ALTER COLUMN value TYPE REAL, ALTER COLUMN room DROP NOT NULL");
+    let planned = plan(&mut conn, &setup);
+    let differences: Vec<_> = planned.steps.iter().map(|step| &*step.difference).collect();
+    let expected = ["the column room is not NOT NULL", "the column value is of the type real, not double precision"];
+    assert_eq!(differences, expected);
+}
+
+#[test]
+fn sparse_indexes_are_compared_where_they_are_declared() {
+    needs!(Community);
+    if !support::server().has(diesel_timescale::Feature::SparseIndexes) {
+        return;
+    }
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let declared = |bloom: &[&str]| -> Setup {
+        let layout = json!({ "segment_by": ["sensor"], "order_by": ["time DESC"], "bloom": bloom });
+        serde_json::from_value(json!({
+            "tables": { "readings": { "hypertable": { "time": "time" }, "columnstore": layout } },
+        }))
+        .unwrap()
+    };
+    declared(&["room"]).apply(Locks).call(&mut conn).unwrap();
+    declared(&["room"]).check().call(&mut conn).unwrap();
+    declared(&[]).check().call(&mut conn).unwrap();
+    sql(&mut conn, "ALTER TABLE readings SET (timescaledb.sparse_index = 'bloom(value)')");
+    let applied = declared(&["room"]).apply(Locks).call(&mut conn).unwrap();
+    assert_eq!(applied.done[0].difference, "the columnstore has bloom indexes on (value), not on (room)");
+    declared(&["room"]).check().call(&mut conn).unwrap();
 }
 
 mod asynchronous {

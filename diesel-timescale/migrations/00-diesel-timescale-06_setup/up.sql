@@ -125,6 +125,10 @@ BEGIN
             'columnstore', compression_enabled,
             'segment_by', (SELECT segmentby FROM timescaledb_information.hypertable_compression_settings WHERE hypertable = relation AND compression_enabled),
             'order_by', (SELECT orderby FROM timescaledb_information.hypertable_compression_settings WHERE hypertable = relation AND compression_enabled),
+            -- Releases without sparse indexes have no such column.
+            'sparse_indexes', (
+                SELECT to_jsonb(s) -> 'index' FROM timescaledb_information.hypertable_compression_settings AS s WHERE s.hypertable = relation AND compression_enabled
+            ),
             'dimensions', (
                 SELECT jsonb_agg(jsonb_build_object(
                     'column', column_name,
@@ -319,6 +323,7 @@ RETURN jsonb_build_object(
     'timescaledb', (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'),
     'license', current_setting('timescaledb.license', true),
     'available', (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'),
+    'toolkit', (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb_toolkit'),
     'extension_schema', (SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb'),
     'database', current_database()
 );

@@ -133,6 +133,11 @@ pub(crate) struct Columnstore {
     /// Names of columns, with `DESC` behind them for a descending order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub order_by: Vec<String>,
+    /// The columns of sparse indexes; the server's choice otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bloom: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub minmax: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -187,6 +192,10 @@ pub(crate) enum Action {
 }
 
 impl Action {
+    pub(super) fn from_sql(sql: &str) -> Option<Self> {
+        [Self::SetNull, Self::Cascade, Self::Restrict].into_iter().find(|action| action.sql().0 == sql)
+    }
+
     /// As SQL, and as in `pg_constraint`.
     pub(super) fn sql(self) -> (&'static str, &'static str) {
         match self {

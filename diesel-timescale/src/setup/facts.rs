@@ -33,6 +33,7 @@ struct ServerFacts {
     timescaledb: Option<String>,
     license: Option<String>,
     available: Option<String>,
+    toolkit: Option<String>,
     extension_schema: Option<String>,
     database: String,
 }
@@ -75,7 +76,17 @@ pub(super) struct Hypertable {
     pub columnstore: bool,
     pub segment_by: Option<String>,
     pub order_by: Option<String>,
+    pub sparse_indexes: Option<Vec<SparseIndex>>,
     pub dimensions: Vec<Dimension>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct SparseIndex {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub column: Value,
+    /// `config`, if it was chosen.
+    pub source: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,6 +102,7 @@ pub(super) struct Column {
     #[serde(rename = "type")]
     pub type_name: String,
     pub full_type: String,
+    pub type_oid: u32,
     pub not_null: bool,
 }
 
@@ -216,16 +228,18 @@ impl Statement for QueryFacts {
     fn output(rows: Vec<Self::Row>) -> Result<Facts> {
         let (server, jobs, relations, references) = single::<_, Error>(rows)?;
         let server: ServerFacts = document(server)?;
+        let release = |text: Option<String>| text.map(|text| text.parse()).transpose().map_err(unreadable);
         Ok(Facts {
             server: Server {
                 postgres_version: server.postgres_version,
-                timescaledb: server.timescaledb.map(|version| version.parse()).transpose().map_err(unreadable)?,
+                timescaledb: release(server.timescaledb)?,
                 edition: match server.license.as_deref() {
                     Some("apache") => Some(Edition::Apache),
                     Some("timescale") => Some(Edition::Community),
                     _ => None,
                 },
-                available: server.available.map(|version| version.parse()).transpose().map_err(unreadable)?,
+                available: release(server.available)?,
+                toolkit: release(server.toolkit)?,
             },
             extension_schema: server.extension_schema,
             database: server.database,
