@@ -4,6 +4,10 @@
 //! The calls of this crate do one thing each. A [`Setup`] takes the same values as declarations, or reads them from a
 //! file, and compares all of them with the database at once. What it does not mention is left alone.
 //!
+//! Every step says what differs, how much it takes, and its SQL. [`apply`](Setup::apply) takes them up to a class that the
+//! caller allows, each in a transaction of its own where it can run in one, and can be run again: another
+//! [`plan`](Setup::plan) is empty then. What cannot be done is a step as well, with the reason.
+//!
 //! ```
 //! # include!("doctest_setup.rs");
 //! use diesel_timescale::setup::{Setup, StepClass};
@@ -21,27 +25,7 @@
 //! setup.check().call(conn)?;
 //! # Ok(()) }) }
 //! ```
-//!
-//! # From a file
-//!
-//! A `Setup` is read and written by serde, from any format that has tables and lists. Unknown keys are errors.
-//!
-//! ```
-//! use diesel_timescale::setup::Setup;
-//!
-//! let setup: Setup = serde_json::from_value(serde_json::json!({
-//!     "extension": { "version": "2.19" },
-//!     "tables": {
-//!         "readings": {
-//!             "hypertable": { "time": "time", "chunk_interval": "1 day" },
-//!             "columnstore": { "segment_by": ["sensor"], "order_by": ["time DESC"] },
-//!             "columnstore_policy": { "after": "7 days" },
-//!             "retention_policy": false,
-//!         },
-//!     },
-//! }))?;
-//! # Ok::<(), serde_json::Error>(())
-//! ```
+#![doc = include_str!("setup/file.md")]
 
 mod apply;
 mod columns;
@@ -51,6 +35,7 @@ mod declare;
 mod driver;
 mod facts;
 mod length;
+mod names;
 mod plan;
 mod sql;
 mod wanted;

@@ -180,6 +180,7 @@ const DRIFTS: &[Drift] = &[
     of(Community, drift("SELECT remove_retention_policy('readings'); INSERT INTO readings VALUES ('a', now(), 'x')", "readings", "has no retention policy with drop_after 730 days", DestroysData)),
     of(Community, drift("SELECT remove_retention_policy('readings'); SELECT add_retention_policy('readings', INTERVAL '3 years', schedule_interval => INTERVAL '1 day')", "readings", "the retention policy has drop_after 36 months, not drop_after 730 days", DestroysData)),
     of(Community, drift("SELECT remove_retention_policy('readings'); SELECT add_retention_policy('readings', INTERVAL '30 days', schedule_interval => INTERVAL '1 day')", "readings", "the retention policy has drop_after 30 days, not drop_after 730 days", Safe)),
+    of(Community, drift("SELECT remove_retention_policy('readings'); SELECT add_retention_policy('readings', drop_created_before => INTERVAL '1 year', schedule_interval => INTERVAL '1 day')", "readings", "the retention policy has no drop_after, not drop_after 730 days", DestroysData)),
     of(Community, drift("SELECT alter_job(job_id, schedule_interval => INTERVAL '1 hour') FROM timescaledb_information.jobs WHERE hypertable_name = 'readings' AND proc_name = 'policy_retention'", "readings", "the retention policy runs every 1 hour, not every 1 day", Safe)),
     of(Community, drift("SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE hypertable_name = 'readings' AND proc_name = 'policy_retention'", "readings", "the retention policy is disabled", DestroysData)),
     of(Community, drift("SELECT add_retention_policy('meters', INTERVAL '1 year')", "meters", "has a retention policy, and none is wanted", Safe)),
@@ -285,6 +286,31 @@ fn drifts_of_references_are_found_and_repaired() {
     setup.check().call(&mut conn).unwrap();
     sql(&mut conn, "DELETE FROM readings");
     assert_eq!(value(&mut conn, "SELECT count(*) FROM alerts"), "0");
+}
+
+#[test]
+fn what_the_server_would_refuse_is_a_step_that_cannot_be_done() {
+    needs!(Community);
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let setup: Setup = serde_json::from_value(json!({ "tables": {
+        "readings": {
+            "hypertable": { "time": "time" },
+            "target": { "time": "time" },
+            "retention_policy": { "drop_after": "1 year" },
+        },
+        "meters": { "hypertable": { "time": "read_at" }, "columnstore_policy": { "after": "1 day" } },
+    } }))
+    .unwrap();
+    let applied = setup.apply(DestroysData).call(&mut conn).unwrap();
+    let differences: Vec<_> = applied.steps.iter().map(|step| (&*step.difference, step.is_possible())).collect();
+    assert_eq!(
+        differences,
+        [
+            ("a columnstore policy is declared, and there is no columnstore", false),
+            ("a retention policy is declared, and the table is a target of references", false),
+        ]
+    );
 }
 
 #[test]
@@ -605,8 +631,13 @@ fn what_means_nothing_is_refused_by_name() {
         assert!(error.contains(message), "{error}");
     }
     let (_db, mut conn) = TestDb::installed();
-    let setup: Setup = serde_json::from_value(json!({ "extension": { "version": "new" } })).unwrap();
-    assert!(matches!(setup.plan().call(&mut conn), Err(Error::Declaration { .. })));
+    for declared in [
+        json!({ "extension": { "version": "new" } }),
+        json!({ "tables": { "readings": { "columnstore": false, "columnstore_policy": { "after": "1 day" } } } }),
+    ] {
+        let setup: Setup = serde_json::from_value(declared).unwrap();
+        assert!(matches!(setup.plan().call(&mut conn), Err(Error::Declaration { .. })));
+    }
 }
 
 diesel::table! {

@@ -194,6 +194,13 @@ impl Setup {
         if let Some(message) = &self.error {
             return Err(DieselError::QueryBuilderError(message.clone().into()).into());
         }
+        for (name, table) in &self.tables {
+            if table.columnstore == Some(Wanted::Absent) && matches!(table.columnstore_policy, Some(Wanted::Present(_)))
+            {
+                let message = format!("{name}: a columnstore policy, and no columnstore");
+                return Err(Error::Declaration { message });
+            }
+        }
         if let Some(extension) = &self.extension {
             let release = extension.release();
             release.map_err(|error| Error::Declaration { message: format!("extension: version: {error}") })?;

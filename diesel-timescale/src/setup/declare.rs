@@ -1,7 +1,8 @@
 //! Calls as declarations.
 
 use super::Setup;
-use super::declaration::{Action, Aggregate, Columnstore, Extension, Hypertable, Reference, Table, Target, plain_name};
+use super::declaration::{Action, Aggregate, Columnstore, Extension, Hypertable, Reference, Table, Target};
+use super::names::plain_name;
 use super::sql::identifier;
 use super::wanted::Wanted;
 use crate::call::Relation;

@@ -1,13 +1,14 @@
 //! Continuous aggregates, and the plain views in their place.
 
-use super::super::declaration::{Aggregate, name_parts};
+use super::super::declaration::Aggregate;
 use super::super::facts::{Facts, Job, Relation};
 use super::super::length::Length;
+use super::super::names::name_parts;
 use super::super::plan::StepClass;
 use super::super::sql::literal;
 use super::super::wanted::Wanted;
 use super::Comparison;
-use super::policy::Policy;
+use super::policy::{Policy, Retained};
 use crate::feature::Feature;
 
 impl<'a> Comparison<'a> {
@@ -156,7 +157,8 @@ impl<'a> Comparison<'a> {
                 let qualified = relation.map_or(name, |relation| &relation.qualified);
                 let present = relation.and_then(|relation| relation.aggregate.as_ref());
                 let is_empty = present.is_none_or(|aggregate| !aggregate.has_chunks);
-                self.retention_policy(name, policy, qualified, None, retention, is_empty, after);
+                let retained = Retained { qualified, lock: None, job: retention, is_empty, is_target: false, after };
+                self.retention_policy(name, policy, retained);
             }
             (Some(Wanted::Absent), Some(relation)) => {
                 self.remove_policy(name, "retention policy", "remove_retention_policy", relation, retention);

@@ -1,7 +1,8 @@
 //! The columnstore of a hypertable.
 
-use super::super::declaration::{Columnstore, Table, ordered};
+use super::super::declaration::{Columnstore, Table};
 use super::super::facts::{self, Relation};
+use super::super::names::ordered;
 use super::super::plan::StepClass;
 use super::super::sql::{array, identifier, literal};
 use super::super::wanted::Wanted;

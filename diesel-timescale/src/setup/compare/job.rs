@@ -1,8 +1,9 @@
 //! Jobs of one's own.
 
-use super::super::declaration::{Job, name_parts};
+use super::super::declaration::Job;
 use super::super::facts::{self, Facts};
 use super::super::length::Length;
+use super::super::names::name_parts;
 use super::super::plan::StepClass;
 use super::super::sql::literal;
 use super::Comparison;

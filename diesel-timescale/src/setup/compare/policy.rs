@@ -25,6 +25,17 @@ pub(super) struct Policy<'a> {
     pub lock: Option<&'a str>,
 }
 
+/// What a retention policy is for: a hypertable or a continuous aggregate.
+pub(super) struct Retained<'a> {
+    /// With its schema, quoted.
+    pub qualified: &'a str,
+    pub lock: Option<&'a str>,
+    pub job: Option<&'a Job>,
+    pub is_empty: bool,
+    pub is_target: bool,
+    pub after: Option<usize>,
+}
+
 impl Comparison<'_> {
     pub(super) fn compare_columnstore_policy(
         &mut self,
@@ -37,6 +48,16 @@ impl Comparison<'_> {
         match (&table.columnstore_policy, columnstore) {
             (Some(Wanted::Present(declared)), Some(base)) => {
                 if self.lacks(name, "a columnstore policy", Feature::Columnstore) {
+                    return;
+                }
+                let is_enabled = relation.hypertable.as_ref().is_some_and(|hypertable| hypertable.columnstore);
+                if table.columnstore.is_none() && !is_enabled {
+                    self.step(
+                        name,
+                        StepClass::Locks,
+                        "a columnstore policy is declared, and there is no columnstore",
+                    )
+                    .obstacle = Some("Declare the columnstore as well.".to_owned());
                     return;
                 }
                 let policy = Policy {
@@ -56,7 +77,7 @@ impl Comparison<'_> {
             (Some(Wanted::Absent), _) => {
                 self.remove_policy(name, "columnstore policy", "remove_columnstore_policy", relation, job);
             }
-            // Without a columnstore a step says that there is none.
+            // Where the server has none, a step says so or that it was left out.
             (Some(Wanted::Present(_)), None) | (None, _) => {}
         }
     }
@@ -65,9 +86,16 @@ impl Comparison<'_> {
         let job = self.policy_job(relation, &["policy_retention"]);
         match &table.retention_policy {
             Some(Wanted::Present(declared)) => {
-                let is_empty = relation.hypertable.as_ref().is_none_or(|hypertable| hypertable.chunks == 0);
-                let (qualified, lock) = (&relation.qualified, Some(relation.qualified.as_str()));
-                self.retention_policy(name, declared, qualified, lock, job, is_empty, base.step);
+                let is_target = relation.target.is_some() || matches!(table.target, Some(Wanted::Present(_)));
+                let retained = Retained {
+                    qualified: &relation.qualified,
+                    lock: Some(&relation.qualified),
+                    job,
+                    is_empty: relation.hypertable.as_ref().is_none_or(|hypertable| hypertable.chunks == 0),
+                    is_target,
+                    after: base.step,
+                };
+                self.retention_policy(name, declared, retained);
             }
             Some(Wanted::Absent) => {
                 self.remove_policy(name, "retention policy", "remove_retention_policy", relation, job);
@@ -76,18 +104,17 @@ impl Comparison<'_> {
         }
     }
 
-    /// Of a hypertable or a continuous aggregate.
-    pub(super) fn retention_policy(
-        &mut self,
-        name: &str,
-        declared: &RetentionPolicy,
-        qualified: &str,
-        lock: Option<&str>,
-        job: Option<&Job>,
-        is_empty: bool,
-        after: Option<usize>,
-    ) {
+    pub(super) fn retention_policy(&mut self, name: &str, declared: &RetentionPolicy, retained: Retained<'_>) {
+        let Retained { qualified, lock, job, is_empty, is_target, after } = retained;
         if self.lacks(name, "a retention policy", Feature::Jobs) {
+            return;
+        }
+        if is_target {
+            let difference = "a retention policy is declared, and the table is a target of references";
+            self.step(name, StepClass::DestroysData, difference).obstacle = Some(
+                "The policy of the server would leave references to rows that are gone: use references::drop_before."
+                    .to_owned(),
+            );
             return;
         }
         let current = job.filter(|job| job.scheduled).and_then(|job| length(job, "drop_after"));
@@ -187,6 +214,8 @@ fn alteration(policy: &Policy<'_>, job: &Job, schema: &str) -> (Vec<String>, Str
             let current = setting(key, current);
             differences.push(format!("the {} has {current}, not {}", policy.kind, setting(key, *wanted)));
             if let Value::Object(config) = &mut config {
+                // A policy goes by the time of rows or by that of chunks.
+                config.remove(&key.replace("_after", "_created_before"));
                 config.insert((*key).to_owned(), wanted.map_or(Value::Null, Length::json));
             }
         }

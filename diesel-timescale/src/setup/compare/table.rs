@@ -1,7 +1,8 @@
 //! Columns and indexes of a table.
 
-use super::super::declaration::{Index, Table, ordered};
+use super::super::declaration::{Index, Table};
 use super::super::facts::{self, Relation};
+use super::super::names::ordered;
 use super::super::plan::StepClass;
 use super::super::sql::identifier;
 use super::Comparison;
