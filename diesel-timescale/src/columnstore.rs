@@ -14,7 +14,7 @@ use crate::call::{Call, Relation, done, relation_name, single, value};
 use crate::chunks::interval;
 use crate::error::Error;
 use crate::function_call;
-use crate::setup::{Declare, Setup};
+use crate::setup::{ColumnstoreDeclaration, Declare, Setup};
 
 type Texts = Array<Text>;
 type Bools = Array<Bool>;
@@ -128,7 +128,17 @@ where
     T: Table + QueryFragment<Pg>,
 {
     fn declare(self, setup: &mut Setup) {
-        setup.declare_columnstore(&relation_name(&self.table), &self.segment_by, &self.order_by, &self.descending);
+        let columns = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        let order = self.order_by.iter().zip(&self.descending);
+        let declaration = ColumnstoreDeclaration {
+            segment_by: columns(self.segment_by),
+            order_by: order
+                .map(|(column, desc)| if *desc { format!("{column} DESC") } else { column.to_string() })
+                .collect(),
+            bloom: columns(self.bloom),
+            minmax: columns(self.minmax),
+        };
+        setup.declare_columnstore(&relation_name(&self.table), declaration);
     }
 }
 
