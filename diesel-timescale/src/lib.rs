@@ -11,6 +11,7 @@ pub mod microseconds;
 pub mod migrations;
 pub mod prelude;
 pub mod references;
+pub mod replication;
 pub mod setup;
 pub mod states;
 #[doc(hidden)]

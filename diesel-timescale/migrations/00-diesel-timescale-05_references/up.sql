@@ -618,8 +618,9 @@ DECLARE
 BEGIN
     IF in_columnstore THEN
         UPDATE {epoch} AS s
-        SET last_removal = pg_current_xact_id()
-        WHERE s.stripe = diesel_timescale.removal_stripe() AND s.last_removal <> pg_current_xact_id();
+        SET last_removal = pg_current_xact_id(), server_start = pg_postmaster_start_time()
+        WHERE s.stripe = diesel_timescale.removal_stripe()
+            AND (s.last_removal <> pg_current_xact_id() OR s.server_start <> pg_postmaster_start_time());
         IF NOT FOUND AND NOT EXISTS (SELECT FROM {epoch} AS s WHERE s.stripe = diesel_timescale.removal_stripe()) THEN
             PERFORM diesel_timescale.refuse(
                 'diesel_timescale:epoch_is_empty', 'object_not_in_prerequisite_state',
@@ -750,11 +751,13 @@ BEGIN
         'width', CASE WHEN time_type IN ('smallint', 'integer', 'bigint') THEN 'BIGINT' ELSE 'INTERVAL' END,
         'default_width', CASE WHEN time_type IN ('smallint', 'integer', 'bigint') THEN '9223372036854775807' ELSE 'INTERVAL ''36500 days''' END
     );
-    EXECUTE format('CREATE TABLE %s (stripe INT PRIMARY KEY CHECK (stripe BETWEEN 0 AND 15), last_removal XID8 NOT NULL)', names ->> 'epoch');
+    EXECUTE format('CREATE TABLE %s (stripe INT PRIMARY KEY CHECK (stripe BETWEEN 0 AND 15), last_removal XID8 NOT NULL, server_start TIMESTAMPTZ NOT NULL DEFAULT ''-infinity'')', names ->> 'epoch');
     EXECUTE format('INSERT INTO %s SELECT stripe, ''0'' FROM generate_series(0, 15) AS stripe', names ->> 'epoch');
     EXECUTE format('COMMENT ON TABLE %s IS %L', names ->> 'epoch', format('Removing rows of %s from the columnstore changes one of these, so that transactions with an older snapshot notice.', target));
     EXECUTE format('COMMENT ON COLUMN %s.stripe IS %L', names ->> 'epoch', 'A transaction changes the row of its id modulo 16, so that removals seldom wait for each other.');
     EXECUTE format('COMMENT ON COLUMN %s.last_removal IS %L', names ->> 'epoch', 'The last transaction that removed rows from the columnstore through this row.');
+    EXECUTE format('COMMENT ON COLUMN %s.server_start IS %L', names ->> 'epoch', 'The start of the server that ran it: a restored row may have the number of a transaction to come.');
+    PERFORM keep_rows((names ->> 'epoch')::REGCLASS, 'stripe');
     IF place.owner <> current_user THEN
         EXECUTE format('ALTER TABLE %s OWNER TO %I', registry, place.owner);
         EXECUTE format('ALTER TABLE %s OWNER TO %I', names ->> 'epoch', place.owner);
