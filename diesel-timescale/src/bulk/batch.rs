@@ -5,6 +5,7 @@ use diesel::Insertable;
 use super::bytes::ColumnBytes;
 use super::check;
 use super::error::BulkError;
+use super::oid;
 use super::validation::{InvalidRows, Violation, Violations};
 use super::values::{ColumnInfo, ColumnValues, RowValues, Values};
 
@@ -184,6 +185,11 @@ impl Batch {
     /// The index of a column by its name.
     pub(super) fn index(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.info.name == name)
+    }
+
+    /// The column of a key whose range bounds a batch: time, if there is one.
+    pub(super) fn range_column(&self, key: &[usize]) -> Option<usize> {
+        oid::range(key, |index| self.columns[index].info.oid)
     }
 
     /// How many rows are written.

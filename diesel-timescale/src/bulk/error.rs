@@ -69,6 +69,13 @@ pub enum BulkError {
         /// The index of the first such row in what was given, from 0.
         row: usize,
     },
+    /// Fewer rows were inserted than were given, so what is returned cannot be told apart: a trigger or a rule kept some
+    /// from being inserted. Nothing was written.
+    #[error("a trigger or rule of the table kept {rows} rows from being inserted: leave out `returning`")]
+    Skipped {
+        /// How many rows that were.
+        rows: usize,
+    },
     /// Stored rows cannot be told by a key that has a null, which is never the same as another. Nothing was written.
     #[error(
         "row {row} has a null in its key, so the stored row cannot be told: leave out `returning`, or make the index NULLS NOT DISTINCT"

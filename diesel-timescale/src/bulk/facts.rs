@@ -23,9 +23,9 @@ pub(super) struct Facts {
 /// What kind of table it is.
 #[derive(Debug, Default)]
 pub(super) struct Relation {
-    /// Whether a role's policies apply to this one: then PostgreSQL refuses COPY.
+    /// Whether PostgreSQL refuses COPY: since a policy applies to the role, or in WebAssembly.
     #[cfg_attr(not(feature = "sync"), expect(dead_code, reason = "only COPY is refused"))]
-    pub(super) has_row_security: bool,
+    pub(super) refuses_copy: bool,
     pub(super) has_rules: bool,
     /// Whether a trigger may change or skip a row before it is inserted.
     pub(super) has_triggers: bool,
@@ -62,7 +62,7 @@ pub(super) async fn read<D: Driver>(
     let Some((relation, columns, key_columns, indexes)) = rows.into_iter().next() else {
         return Err(BulkError::NoTable { table: table.to_owned() });
     };
-    let (kind, has_row_security, has_rules, has_triggers, has_children, has_timescale) = relation;
+    let (kind, refuses_copy, has_rules, has_triggers, has_children, has_timescale) = relation;
     if let Some(kind) = not_a_table(&kind) {
         return Err(BulkError::NotATable { table: table.to_owned(), kind });
     }
@@ -84,7 +84,7 @@ pub(super) async fn read<D: Driver>(
     let exact: Vec<_> = key.iter().zip(base_types).zip(exact).map(is_exact).collect();
     let is_inherited = has_children && !(has_timescale && is_hypertable(driver, table).await?);
     Ok(Facts {
-        table: Relation { has_row_security, has_rules, has_triggers, is_inherited },
+        table: Relation { refuses_copy, has_rules, has_triggers, is_inherited },
         types: types.into_iter().flatten().collect(),
         defaults,
         key: Key {

@@ -81,6 +81,7 @@ mod oid;
 mod plan;
 mod report;
 mod returning;
+mod row;
 mod run;
 mod settings;
 mod source;
@@ -101,6 +102,12 @@ pub use error::{BatchError, BulkError, NoUniqueIndex};
 pub use insert::{Insert, InsertInto, insert_into};
 pub use report::Report;
 pub use returning::Returning;
+pub use row::Row;
+#[doc(hidden)]
+pub use source::Iter;
+#[cfg(feature = "async")]
+#[doc(hidden)]
+pub use source::Streamed;
 #[cfg(feature = "async")]
 pub use upsert::upsert_stream;
 pub use upsert::{Rows, Upsert, upsert};
