@@ -1,9 +1,8 @@
 //! The errors of this crate.
 
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
+use diesel_timescale::bulk::BulkError;
 use diesel_timescale::transaction::Transient;
-
-use crate::bulk::{BatchError, InvalidRow};
 
 /// The result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,9 +23,9 @@ pub enum Error {
     /// Legacy tables were not imported.
     #[error(transparent)]
     LegacyImport(#[from] LegacyImportError),
-    /// A row that the database would refuse. Nothing was sent.
+    /// A bulk write was refused, or failed: rows that the database would refuse, all of them; a batch of many.
     #[error(transparent)]
-    InvalidRow(#[from] InvalidRow),
+    Bulk(BulkError),
     /// A function was called with columns that are not arrays of the same length, which only hand-written SQL can do.
     /// Nothing has changed.
     #[error("{message}. {remedy}")]
@@ -38,9 +37,6 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
-    /// A batch of many failed. It has left nothing, and those before it stay.
-    #[error(transparent)]
-    Batch(#[from] BatchError),
     /// A function or table of this crate was not found: its migrations have not run in this database, or are older than
     /// this release, or the `search_path` does not lead to them. Recognised by the English message of the server.
     #[error(
@@ -72,8 +68,7 @@ pub enum KeyError {
         /// What to do.
         remedy: String,
     },
-    /// The id comes twice in one call. Only hand-written SQL can do that: the calls of [`bulk`](crate::bulk) resolve or
-    /// refuse [repeats](crate::bulk::Repeats) before they send anything.
+    /// The id comes twice in one call, with two timestamps.
     #[error("{message}. {remedy}")]
     Repeated {
         /// Names the function and the id.
@@ -164,8 +159,26 @@ impl From<diesel_timescale::Error> for Error {
                 typed.unwrap_or(Self::Database(DieselError::DatabaseError(kind, information)))
             }
             diesel_timescale::Error::Database(error) => Self::Database(error),
+            diesel_timescale::Error::Bulk(error) => error.into(),
             diesel_timescale::Error::NotMigrated { message, name } => Self::NotMigrated { message, name },
             error => Self::Timescale(error),
+        }
+    }
+}
+
+impl From<BulkError> for Error {
+    /// What the database said comes typed, as it does from any other call.
+    fn from(error: BulkError) -> Self {
+        match error {
+            BulkError::Database(error) => error.into(),
+            BulkError::NoTable { table } => {
+                let name = table.trim_matches('"').to_owned();
+                if !INSTALLED.contains(&name.as_str()) {
+                    return Self::Bulk(BulkError::NoTable { table });
+                }
+                Self::NotMigrated { message: format!("relation {table} does not exist"), name }
+            }
+            error => Self::Bulk(error),
         }
     }
 }
@@ -181,7 +194,7 @@ impl Transient for Error {
         match self {
             Self::Timescale(error) => error.is_transient(),
             Self::Database(error) => error.is_transient(),
-            Self::Batch(error) => error.source.is_transient(),
+            Self::Bulk(error) => error.is_transient(),
             _ => false,
         }
     }

@@ -83,7 +83,7 @@ async fn every_query_gives_the_same_on_an_async_connection() {
             queries::with_events(predicted()).load::<(Prediction, Option<SensorEvent>)>(&mut conn).await.unwrap(),
             pairs
         );
-        let report = bulk::record_outcomes(&outcomes, TimeDelta::minutes(5)).unwrap().call(&mut conn).await.unwrap();
+        let report = bulk::record_outcomes(&outcomes, TimeDelta::minutes(5)).call(&mut conn).await.unwrap();
         assert_eq!(
             (report.recorded, report.accurate, report.missed),
             (outcomes.len() as i64, 0, outcomes.len() as i64)

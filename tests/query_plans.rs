@@ -227,6 +227,6 @@ fn a_statement_is_prepared_once_for_different_arguments() {
     });
     assert_once("outcomes", &|conn, n| {
         let outcomes: Vec<_> = (0..n).map(|id| (id, None)).collect();
-        drop(bulk::record_outcomes(&outcomes, TimeDelta::minutes(n)).unwrap().call(conn).unwrap());
+        drop(bulk::record_outcomes(&outcomes, TimeDelta::minutes(n)).call(conn).unwrap());
     });
 }

@@ -8,7 +8,7 @@ use chrono::{TimeDelta, TimeZone, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use occupancy_models::ViolationKind::{self, MissingForeignKey, Unchecked};
-use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent, Repeats};
+use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent};
 use occupancy_models::rollups::DailyPredictionAccuracy;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{self, ReferenceError};
@@ -491,13 +491,12 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
     match task {
         "Insert events" => {
             diesel::insert_into(sensor_events::table).values(event(20, "on")).execute(conn)?;
-            if support::has_quietly(Needs::Copy) {
-                assert_eq!(bulk::insert_events(&[event(21, "on")])?.execute(conn)?, 1);
-            }
+            assert_eq!(bulk::insert_sensor_events(&[event(21, "on")]).call(conn)?.inserted, 1);
         }
         "Upsert events by sensor and instant" => {
             let rows = [event(6, "off"), event(7, "on"), event(20, "on")];
-            let report = bulk::upsert_events(&rows, Repeats::Error)?.with_keys().call(conn)?;
+            let (report, _): (bulk::Report, Vec<i64>) =
+                bulk::upsert_sensor_events(&rows).returning(sensor_events::id).call(conn)?;
             assert_eq!((report.inserted, report.updated, report.unchanged), (1, 1, 1));
         }
         "Reserve keys and upsert events by key" => {
@@ -506,7 +505,7 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
             let rows: Vec<_> =
                 keys.into_iter().zip(rows).map(|(key, row)| KeyedSensorEvent::new(key.id(), row)).collect();
             for _ in 0..2 {
-                bulk::upsert_events_by_key(&rows, Repeats::Error)?.call(conn)?;
+                bulk::upsert_sensor_events_by_key(&rows).call(conn)?;
             }
         }
         "Read events" => assert_eq!(SensorEvent::query().load(conn)?.len(), 3),
@@ -519,18 +518,20 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
             diesel::insert_into(predictions::table).values(prediction(3)).execute(conn)?;
         }
         "Insert many predictions" => {
-            assert_eq!(bulk::insert_predictions(&[prediction(2), prediction(3)])?.call(conn)?.len(), 2);
+            let call = bulk::insert_predictions(vec![prediction(2), prediction(3)]).returning(predictions::id);
+            let (_, ids): (bulk::Report, Vec<i64>) = call.call(conn)?;
+            assert_eq!(ids.len(), 2);
         }
         "Reserve ids and upsert predictions" => {
             let ids = bulk::reserve_prediction_ids(2).call(conn)?;
             let rows: Vec<_> = ids.into_iter().map(|id| KeyedPrediction::new(id, prediction(3))).collect();
             for _ in 0..2 {
-                bulk::upsert_predictions(&rows, Repeats::Error)?.call(conn)?;
+                bulk::upsert_predictions(&rows).call(conn)?;
             }
         }
         "Record outcomes" => {
             let report =
-                bulk::record_outcomes(&[(1, None), (2, Some(Utc::now()))], TimeDelta::minutes(5))?.call(conn)?;
+                bulk::record_outcomes(&[(1, None), (2, Some(Utc::now()))], TimeDelta::minutes(5)).call(conn)?;
             assert_eq!(report.recorded, 2);
         }
         "Read predictions with their events" => {

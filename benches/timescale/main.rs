@@ -14,7 +14,7 @@ mod support;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use measure::{Measurements, print_ratio, size};
-use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::bulk;
 use occupancy_models::rollups;
 use occupancy_models::schema::sensor_events;
 use occupancy_models::timescale::{Feature, chunks, columnstore_stats, refresh, to_columnstore};
@@ -146,7 +146,7 @@ fn aggregate_and_columnstore(rounds: usize, days: usize) {
                 })
                 .collect();
             measured.time(name, late.len(), || {
-                let report = bulk::upsert_events(&late, Repeats::LastWins).unwrap().call(conn).unwrap();
+                let report = bulk::upsert_sensor_events(&late).call(conn).unwrap();
                 assert_eq!(report.inserted, 1_000);
             });
         }

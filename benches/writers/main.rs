@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::PgConnection;
 use measure::{median, print_ratio, size};
-use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent, Repeats, UpsertReport};
+use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent};
 use occupancy_models::{Call, Error, ModelType, NewPrediction, NewSensorEvent, SensorType, TransitionType};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -120,17 +120,17 @@ impl Batch {
         match self {
             Self::ByInstant => {
                 let events: Vec<_> = order.map(|n| rows.event(n, version)).collect();
-                bulk::upsert_events(&events, Repeats::Error)?.call(conn)
+                bulk::upsert_sensor_events(&events).call(conn)
             }
             Self::ByKey => {
                 let events: Vec<_> =
                     order.map(|n| KeyedSensorEvent::new(rows.event_keys[n].0, rows.event(n, version))).collect();
-                bulk::upsert_events_by_key(&events, Repeats::Error)?.call(conn)
+                bulk::upsert_sensor_events_by_key(&events).call(conn)
             }
             Self::Predictions => {
                 let predictions: Vec<_> =
                     order.map(|n| KeyedPrediction::new(rows.prediction_ids[n], rows.prediction(n, version))).collect();
-                bulk::upsert_predictions(&predictions, Repeats::Error)?.call(conn)
+                bulk::upsert_predictions(&predictions).call(conn)
             }
         }
     }

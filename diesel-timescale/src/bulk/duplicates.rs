@@ -27,14 +27,26 @@ pub enum OnDuplicate {
     Fail,
 }
 
+/// Sorts the rows of the batch by columns, and leaves each row: of rows that are the same in these columns, those that
+/// come first stay first.
+pub(super) fn sort(batch: &mut Batch, columns: &[usize]) {
+    let columns: Vec<&ColumnBytes> = columns.iter().map(|index| &batch.columns[*index].bytes).collect();
+    let mut order = std::mem::take(&mut batch.order);
+    order.sort_by(|a, b| compare(&columns, *a, *b));
+    batch.order = order;
+}
+
 /// Sorts the rows of the batch by key, and leaves each key once. Two keys are the same if their bytes are.
+///
+/// `order` has the columns of the key in the order in which they count.
 pub(super) fn resolve(
     batch: &mut Batch,
     key: &[usize],
+    order: &[usize],
     nulls_distinct: bool,
     policy: OnDuplicate,
 ) -> Result<(), InvalidRows> {
-    let columns: Vec<&ColumnBytes> = key.iter().map(|index| &batch.columns[*index].bytes).collect();
+    let columns: Vec<&ColumnBytes> = order.iter().map(|index| &batch.columns[*index].bytes).collect();
     let mut order = std::mem::take(&mut batch.order);
     let kept = match codes(&columns, batch.rows) {
         Some(codes) => {
@@ -47,14 +59,10 @@ pub(super) fn resolve(
             keep(order, |a, b| code(a) == code(b), policy, || names(batch, key))?
         }
         None => {
-            let compare = |a: &u32, b: &u32| {
-                let mut orders = columns.iter().map(|column| column.get(*a as usize).cmp(&column.get(*b as usize)));
-                orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
-            };
             let is_null = |row: u32| nulls_distinct && batch.is_null_in(key, row);
             // Stable: of rows with the same key, the first one comes first.
-            order.sort_by(compare);
-            keep(order, |a, b| compare(&a, &b).is_eq() && !is_null(a), policy, || names(batch, key))?
+            order.sort_by(|a, b| compare(&columns, *a, *b));
+            keep(order, |a, b| compare(&columns, a, b).is_eq() && !is_null(a), policy, || names(batch, key))?
         }
     };
     batch.order = kept;
@@ -76,6 +84,12 @@ pub(super) fn resolve_by_rank(
     let kept = keep(order, is_same, policy, || names(batch, key))?;
     batch.order = kept;
     Ok(())
+}
+
+/// Compares two rows by their bytes, column by column; nulls come first.
+fn compare(columns: &[&ColumnBytes], a: u32, b: u32) -> Ordering {
+    let mut orders = columns.iter().map(|column| column.get(a as usize).cmp(&column.get(b as usize)));
+    orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 fn names(batch: &Batch, key: &[usize]) -> String {

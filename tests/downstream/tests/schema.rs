@@ -11,7 +11,7 @@ use home_energy::alert::{self, Alert, NewAlert};
 use home_energy::energy::{ENERGY, EnergyReading};
 use home_energy::schema::{alerts, energy_readings};
 use home_energy::setup::MIGRATIONS;
-use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::bulk;
 use occupancy_models::schema::{predictions, referenced_events, sensor_events};
 use occupancy_models::timescale::HypertableOutcome;
 use occupancy_models::{
@@ -184,7 +184,7 @@ fn reading(read_at: DateTime<Utc>) -> EnergyReading {
 fn a_sensor_type_of_ones_own_is_stored_read_and_serialized() {
     let (_db, mut conn) = ready();
     let reading = reading(start());
-    let report = bulk::upsert_events(&[reading.event()], Repeats::Error).unwrap().call(&mut conn).unwrap();
+    let report = bulk::upsert_sensor_events(&[reading.event()]).call(&mut conn).unwrap();
     assert_eq!(report.inserted, 1);
     let found: SensorEvent =
         SensorEvent::query().filter(sensor_events::sensor_type.eq(ENERGY)).get_result(&mut conn).unwrap();
