@@ -31,6 +31,7 @@ struct ServerFacts {
     timescaledb: Option<String>,
     license: Option<String>,
     available: Option<String>,
+    toolkit: Option<String>,
     extension_schema: Option<String>,
     database: String,
 }
@@ -162,6 +163,7 @@ impl Statement for QueryFacts {
                     _ => None,
                 },
                 available: server.available.map(|version| version.parse()).transpose().map_err(unreadable)?,
+                toolkit: server.toolkit.map(|version| version.parse()).transpose().map_err(unreadable)?,
             },
             extension_schema: server.extension_schema,
             database: server.database,

@@ -201,6 +201,7 @@ SET search_path TO pg_catalog, diesel_timescale, pg_temp
 RETURN jsonb_build_object(
     'postgres_version', current_setting('server_version_num')::INT,
     'timescaledb', (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'),
+    'toolkit', (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb_toolkit'),
     'license', current_setting('timescaledb.license', true),
     'available', (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'),
     'extension_schema', (SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb'),
