@@ -182,7 +182,7 @@ impl Bench {
 
     pub fn insert(&self, rows: &Rows) {
         for batch in &rows.batches {
-            bulk::insert_sensor_events(batch).call(&mut self.conn.borrow_mut()).unwrap();
+            bulk::insert_sensor_events(batch).call(&mut *self.conn.borrow_mut()).unwrap();
         }
     }
 

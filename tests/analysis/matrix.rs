@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 use diesel::prelude::*;
 use occupancy_models::analysis::{FeatureEvent, FeatureMatrix, FeatureRow, downsample, labels};
-use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::bulk;
 use occupancy_models::queries::oldest_first;
 use occupancy_models::{Call, NewSensorEvent, SensorEvent, SensorType};
 use rand::rngs::StdRng;
@@ -158,7 +158,7 @@ fn the_extremes_of_each_pixel_are_there_and_nothing_else() {
             NewSensorEvent::new(at, "office", "light", SensorType::LIGHT, format!("{}", random.random_range(0..400)))
         })
         .collect();
-    bulk::upsert_events(&rows, Repeats::Error).unwrap().call(&mut conn).unwrap();
+    bulk::upsert_sensor_events(&rows).call(&mut conn).unwrap();
     for pixels in [1, 50, 333] {
         let found: Vec<SensorEvent> =
             SensorEvent::extremes("light", range.clone(), pixels).order(oldest_first()).load(&mut conn).unwrap();
