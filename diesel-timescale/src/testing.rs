@@ -178,7 +178,8 @@ impl Drop for TestDatabase {
         let server = self.server.clone();
         // In a thread of its own: this may be a thread of an asynchronous runtime, which must not be blocked by another.
         let dropped = std::thread::spawn(move || {
-            diesel::connection::SimpleConnection::batch_execute(&mut admin(&server)?, &statement).map_err(BoxError::from)
+            diesel::connection::SimpleConnection::batch_execute(&mut admin(&server)?, &statement)
+                .map_err(BoxError::from)
         });
         if let Ok(Err(error)) = dropped.join() {
             eprintln!("the database {} of a test was not dropped: {error}", self.name);
@@ -191,7 +192,8 @@ fn server_url() -> Result<Url, BoxError> {
         "these tests need a database server: set DATABASE_URL to a database to connect to, such as \
          postgres://postgres@localhost/postgres"
     })?;
-    Ok(Url::parse(&url).map_err(|error| format!("DATABASE_URL is no URL such as postgres://user@host/database: {error}"))?)
+    Ok(Url::parse(&url)
+        .map_err(|error| format!("DATABASE_URL is no URL such as postgres://user@host/database: {error}"))?)
 }
 
 #[cfg(feature = "async")]

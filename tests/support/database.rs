@@ -153,7 +153,9 @@ impl TestDb {
         })
     }
 
-    fn create(setup: impl FnOnce(&mut PgConnection) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'static) -> (Self, PgConnection) {
+    fn create(
+        setup: impl FnOnce(&mut PgConnection) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'static,
+    ) -> (Self, PgConnection) {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         if !facts().is_single {
             let database = TestDatabase::create(setup).unwrap();

@@ -16,9 +16,16 @@ pub(super) struct Column {
     pub(super) bytes: ColumnBytes,
     /// The rows that leave it to the database; empty if none does.
     pub(super) defaults: Vec<bool>,
+    /// The times of the rows that it references, as a column: no column of the table.
+    pub(super) times: Option<Box<Column>>,
 }
 
 impl Column {
+    fn new(info: ColumnInfo, rows: usize) -> Self {
+        let times = info.time.as_deref().map(|time| Box::new(Self::new(time.clone(), rows)));
+        Self { info, bytes: ColumnBytes::with_capacity(rows), defaults: Vec::new(), times }
+    }
+
     pub(super) fn has_defaults(&self) -> bool {
         !self.defaults.is_empty()
     }
@@ -56,10 +63,7 @@ impl Batch {
         // Arrays of a custom type look it up once more, for their header.
         let lookups =
             infos.iter().filter(|info| info.custom.is_some()).map(|info| 1 + usize::from(info.is_array())).sum();
-        let mut columns: Vec<_> = infos
-            .into_iter()
-            .map(|info| Column { info, bytes: ColumnBytes::with_capacity(expected), defaults: Vec::new() })
-            .collect();
+        let mut columns: Vec<_> = infos.into_iter().map(|info| Column::new(info, expected)).collect();
         let mut violations = Violations::default();
         let mut values = RowValues::new();
         let mut count = 0;
@@ -85,6 +89,11 @@ impl Batch {
             for (column, value) in columns.iter_mut().zip(&values.collector.binds) {
                 column.bytes.push(value.as_deref());
             }
+            for (index, column) in columns.iter_mut().enumerate() {
+                let Some(times) = &mut column.times else { continue };
+                let time = values.times.iter().find(|(of, _)| *of == index);
+                times.bytes.push(time.map(|(_, time)| time.as_slice()));
+            }
             for index in &values.defaults {
                 let defaults = &mut columns[*index].defaults;
                 defaults.resize(count, false);
@@ -97,6 +106,9 @@ impl Batch {
                 column.defaults.resize(count, false);
             }
             check::values(column, &mut violations);
+            if let Some(times) = &column.times {
+                check::values(times, &mut violations);
+            }
         }
         violations.finish()?;
         let Ok(rows) = u32::try_from(count) else {

@@ -17,8 +17,7 @@ use super::BoxError;
 #[cfg(feature = "sync")]
 pub(super) type Admin = diesel::PgConnection;
 #[cfg(not(feature = "sync"))]
-pub(super) type Admin =
-    diesel_async::async_connection_wrapper::AsyncConnectionWrapper<diesel_async::AsyncPgConnection>;
+pub(super) type Admin = diesel_async::async_connection_wrapper::AsyncConnectionWrapper<diesel_async::AsyncPgConnection>;
 
 pub(super) fn admin(server: &Url) -> Result<Admin, BoxError> {
     let mut conn = Admin::establish(server.as_str()).map_err(|error| {
