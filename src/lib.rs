@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs)]
 
+pub mod analysis;
 #[cfg(feature = "async")]
 pub mod asynchronous;
 pub mod bulk;

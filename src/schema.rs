@@ -1,7 +1,7 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
-    /// When a room is expected to change its occupancy, why, and what came of it.
+    /// When a room is expected to change its occupancy, why, and the outcome.
     predictions (id) {
         /// Assigned by the database.
         id -> Int8,
@@ -11,7 +11,7 @@ diesel::table! {
         prediction_time -> Timestamptz,
         /// When the transition is expected.
         predicted_transition_time -> Timestamptz,
-        /// Which transition: `occupied_to_vacant`, `vacant_to_occupied` or `state_change`. A closed set.
+        /// Which transition: `occupied_to_vacant`, `vacant_to_occupied` or `state_change`. No other value is accepted.
         transition_type -> Text,
         /// How sure the model is, from 0 to 1.
         confidence_score -> Float8,

@@ -15,6 +15,7 @@ use occupancy_models::queries::{
     self, ModelAccuracy, RoomSummary, SensorEfficiency, TemporalPattern, TransitionSequence, before, newest_first,
 };
 use occupancy_models::schema::{predictions, sensor_events};
+use occupancy_models::timescale::states::{Calendar, IntervalRule, StateInterval, StateSpan, TimeInState};
 use occupancy_models::{Call, NewSensorEvent, Prediction, SensorEvent, SensorEventKey, SensorType};
 use support::{TestDb, needs, sql, value};
 
@@ -83,6 +84,12 @@ fn only_the_chunks_of_the_range_are_planned() {
     assert_chunks!("1", SensorEvent::timeline("office", day(59).start..), SensorEvent);
     assert_chunks!("2", SensorEvent::state_changes("office", two_days()), SensorEvent);
     assert_chunks!("2", SensorEvent::latest_per_sensor(two_days()), SensorEvent);
+    // And those of the look-back.
+    let states = || SensorEvent::states().look_back(TimeDelta::days(3));
+    assert_chunks!("5", states().time_in_state(two_days(), Calendar::days("UTC")), TimeInState);
+    assert_chunks!("5", states().named(["sensor_0"]).spans(two_days()), StateSpan);
+    let rule = || IntervalRule::any_of(["1"]);
+    assert_chunks!("5", states().intervals(sensor_events::room_id, rule(), two_days()), StateInterval);
     assert_chunks!("2", queries::summarize_rooms(SensorEvent::in_room("office", two_days())), RoomSummary);
     assert_chunks!("2", queries::sensor_efficiency(SensorEvent::in_room("office", two_days())), SensorEfficiency);
     assert_chunks!("2", queries::by_hour_of_day(SensorEvent::in_room("office", two_days()), "UTC"), TemporalPattern);
@@ -190,6 +197,11 @@ fn a_statement_is_prepared_once_for_different_arguments() {
     assert_once("hours", &|conn, n| {
         let events = SensorEvent::in_room(room(n), day(n));
         drop(queries::by_hour_of_day(events, zones[n as usize % 2]).load::<TemporalPattern>(conn).unwrap());
+    });
+    assert_once("time in state", &|conn, n| {
+        let states = SensorEvent::states().named([room(n)]).look_back(TimeDelta::days(n));
+        let buckets = if n % 2 == 0 { Calendar::hours("UTC") } else { Calendar::days("Europe/Berlin") };
+        drop(states.time_in_state(day(n), buckets).load::<TimeInState>(conn).unwrap());
     });
     // Not the statement for hours.
     assert_once("days", &|conn, n| {

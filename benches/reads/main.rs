@@ -11,6 +11,7 @@ mod data;
 #[path = "../measure/mod.rs"]
 mod measure;
 mod recipe;
+mod states;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
@@ -50,6 +51,7 @@ fn main() {
     lookups(&mut home, rounds);
     last_day(&mut home, &mut day, rounds);
     recipe::reads(&mut home, &mut recipe, rounds);
+    states::reads(&mut home, rounds);
 }
 
 /// How often something quick is repeated, so that one hiccup is not the measurement.

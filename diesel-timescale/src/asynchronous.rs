@@ -6,6 +6,7 @@
 //! | [`migrations`](crate::migrations) | [`migrations`] |
 //! | [`Retry::transaction`] | [`Retry::transaction_async`] |
 //! | [`Retry::run`] | [`Retry::run_async`] |
+//! | [`bulk::Writer`](crate::bulk::Writer) | [`Writer`] |
 //! | `diesel::RunQueryDsl` | `diesel_async::RunQueryDsl` |
 //!
 //! Import [`asynchronous::Call`](Call) instead of [`diesel_timescale::Call`](crate::Call). The values that are called
@@ -29,6 +30,8 @@ use diesel::pg::Pg;
 use diesel::result::Error as DieselError;
 use diesel_async::{AsyncConnection, TransactionManager};
 
+#[doc(inline)]
+pub use crate::bulk::AsyncWriter as Writer;
 use crate::error::Result;
 use crate::transaction::{Retry, Transient};
 

@@ -12,6 +12,7 @@ use crate::call::{Call, Relation, done, relation_name, single, value};
 use crate::chunks::interval;
 use crate::error::Error;
 use crate::function_call;
+use crate::setup::{Declare, Setup};
 
 type Texts = Array<Text>;
 type Bools = Array<Bool>;
@@ -54,7 +55,14 @@ pub fn columnstore<T>(table: T) -> Columnstore<T>
 where
     T: Table + QueryFragment<Pg>,
 {
-    Columnstore { table, segment_by: Vec::new(), order_by: Vec::new(), descending: Vec::new() }
+    Columnstore {
+        table,
+        segment_by: Vec::new(),
+        order_by: Vec::new(),
+        descending: Vec::new(),
+        bloom: Vec::new(),
+        minmax: Vec::new(),
+    }
 }
 
 /// What [`columnstore`] describes.
@@ -65,6 +73,8 @@ pub struct Columnstore<T> {
     segment_by: Vec<&'static str>,
     order_by: Vec<&'static str>,
     descending: Vec<bool>,
+    bloom: Vec<&'static str>,
+    minmax: Vec<&'static str>,
 }
 
 impl<T> Columnstore<T>
@@ -95,17 +105,47 @@ where
         self
     }
 
+    /// Keeps a bloom filter of this column for each batch of rows, so that a query for one value reads only the batches
+    /// that may have it; may be called for several columns. TimescaleDB 2.22 and later.
+    ///
+    /// Where no sparse index is named, TimescaleDB chooses some by itself.
+    pub fn bloom<C: Column<Table = T>>(mut self, column: C) -> Self {
+        let _ = column;
+        self.bloom.push(C::NAME);
+        self
+    }
+
+    /// Keeps the smallest and the largest value of this column for each batch of rows, so that a query for a range reads
+    /// only the batches that overlap it; may be called for several columns. TimescaleDB 2.22 and later. The columns of
+    /// the order have it without asking.
+    pub fn minmax<C: Column<Table = T>>(mut self, column: C) -> Self {
+        let _ = column;
+        self.minmax.push(C::NAME);
+        self
+    }
+
     /// Lets chunks be converted so. Chunks that are there stay as they are.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
+    /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB, and for sparse indexes before 2.22.
     pub fn enable(self) -> impl Call<Output = (), Error = Error> + Clone {
         EnableColumnstore {
             relation: relation_name(&self.table),
             segment_by: self.segment_by,
             order_by: self.order_by,
             descending: self.descending,
+            bloom: self.bloom,
+            minmax: self.minmax,
         }
+    }
+}
+
+impl<T> Declare for Columnstore<T>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_columnstore(&relation_name(&self.table), &self.segment_by, &self.order_by, &self.descending);
     }
 }
 
@@ -116,6 +156,8 @@ function_call! {
         segment_by: Vec<&'static str> = Texts,
         order_by: Vec<&'static str> = Texts,
         descending: Vec<bool> = Bools,
+        bloom: Vec<&'static str> = Texts,
+        minmax: Vec<&'static str> = Texts,
     },
     "SELECT diesel_timescale.enable_columnstore(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,

@@ -7,6 +7,7 @@ use crate::feature::{Feature, Unsupported};
 use crate::hypertable_error::HypertableError;
 use crate::references::ReferenceError;
 use crate::refusal::Refusal;
+use crate::setup::{Plan, Step};
 
 /// The result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -31,6 +32,37 @@ pub enum Error {
         message: String,
         /// The view.
         view: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A retention policy would drop rows that a refresh policy still reads, so that the refresh would erase their
+    /// aggregates. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    RetentionWithinRefresh {
+        /// Names both policies, and how far back they reach.
+        message: String,
+        /// The hypertable, or the continuous aggregate.
+        relation: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Something of the table keeps rows from going into the columnstore directly. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    DirectCompress {
+        /// Names the table and the obstacle.
+        message: String,
+        /// The table.
+        table: String,
+        /// The unique index, foreign key or trigger; empty if the table has no columnstore.
+        obstacle: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The numbers of the batches of a refresh are negative. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    RefreshBatches {
+        /// Names the numbers.
+        message: String,
         /// What to do.
         remedy: String,
     },
@@ -72,6 +104,24 @@ pub enum Error {
     /// A migration failed.
     #[error("migration failed: {0}")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database is not as a [set-up](crate::setup) declares.
+    #[error("the database is not as declared: {0}")]
+    Drift(Box<Plan>),
+    /// A step of a [set-up](crate::setup) failed. The steps before it are done, unless they are in a transaction of the
+    /// caller's.
+    #[error("the set-up failed at the step {step}: {source}")]
+    Step {
+        /// The step.
+        step: Box<Step>,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// What a [set-up](crate::setup) declares has no meaning. Nothing was sent.
+    #[error("the declared set-up is wrong: {message}")]
+    Declaration {
+        /// Names the declaration and the remedy.
+        message: String,
+    },
     /// A bulk write was refused, or failed.
     #[error(transparent)]
     Bulk(#[from] BulkError),
@@ -124,6 +174,9 @@ impl Error {
         let Refusal { message, remedy, table, column, .. } = refusal;
         Some(match code {
             "unsupported" => Unsupported { feature: Feature::from_sql_name(&column)?, message, remedy }.into(),
+            "retention_within_refresh" => Error::RetentionWithinRefresh { message, relation: table, remedy },
+            "direct_compress" => Error::DirectCompress { message, table, obstacle: column, remedy },
+            "refresh_batches" => Error::RefreshBatches { message, remedy },
             "other_aggregate" => Error::OtherAggregate { message, view: table, remedy },
             _ => return None,
         })

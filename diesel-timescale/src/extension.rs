@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::call::single;
 use crate::function_call;
 use crate::server::TimescaleVersion;
+use crate::setup::{Declare, Setup};
 
 type NullableText = Nullable<Text>;
 
@@ -62,6 +63,12 @@ impl CreateExtension {
     pub fn allow_plain_postgres(mut self, allow: bool) -> Self {
         self.allow_plain_postgres = allow;
         self
+    }
+}
+
+impl Declare for CreateExtension {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_extension(self.schema, self.allow_plain_postgres);
     }
 }
 

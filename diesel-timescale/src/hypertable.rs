@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::call::{Statement, push_relation, relation_name, single};
 use crate::error::{Error, Result};
 use crate::server::{Edition, TimescaleVersion};
+use crate::setup::{Declare, HypertableDeclaration, Setup};
 use crate::time_column::TimeColumn;
 
 /// Makes the table of a column a hypertable that is partitioned on that column, or finds that it is one.
@@ -128,6 +129,22 @@ impl HypertableSetup {
     pub fn create_extension(mut self, create: bool) -> Self {
         self.create_extension = create;
         self
+    }
+}
+
+impl Declare for HypertableSetup {
+    fn declare(self, setup: &mut Setup) {
+        if self.create_extension {
+            setup.declare_extension(None, self.allow_plain_table);
+        }
+        let declaration = HypertableDeclaration {
+            time: self.time_column.to_owned(),
+            chunk_interval: self.chunk_interval.map(Into::into),
+            migrate_data: self.migrate_data,
+            default_indexes: self.default_indexes,
+            allow_plain_table: self.allow_plain_table,
+        };
+        setup.declare_hypertable(&self.relation, declaration);
     }
 }
 

@@ -11,14 +11,21 @@ pub mod microseconds;
 pub mod migrations;
 pub mod prelude;
 pub mod references;
+pub mod setup;
+pub mod states;
+#[doc(hidden)]
+pub mod subquery;
 #[cfg(all(feature = "testing", any(feature = "sync", feature = "async")))]
 pub mod testing;
+pub mod tour;
 pub mod transaction;
 
 mod buckets;
 mod chunks;
 mod columnstore;
+mod columnstore_chunks;
 mod continuous_aggregate;
+mod direct_compress;
 mod error;
 mod extension;
 mod feature;
@@ -32,11 +39,14 @@ mod known_issues;
 mod parse_error;
 mod policies;
 mod refresh;
+mod refresh_batches;
 mod refusal;
 mod server;
 mod size;
 mod time_column;
 mod timestamp;
+pub mod toolkit;
+mod uuid_functions;
 
 pub use buckets::{Bucketed, BucketedBy, bucketed};
 pub use call::Call;
@@ -47,7 +57,9 @@ pub use columnstore::{
     Columnstore, ColumnstoreStats, add_columnstore_policy, columnstore, columnstore_stats, disable_columnstore,
     remove_columnstore_policy, to_columnstore, to_rowstore,
 };
+pub use columnstore_chunks::{ColumnstoreChunk, columnstore_chunks, recompress};
 pub use continuous_aggregate::{AggregateOutcome, ContinuousAggregate, continuous_aggregate};
+pub use direct_compress::{compress_directly, set_direct_compress};
 pub use error::{Error, Result};
 pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_extension};
 pub use feature::{Feature, Unsupported};
@@ -64,7 +76,9 @@ pub use references::ReferenceError;
 pub use refresh::{
     add_refresh_policy, drop_continuous_aggregate, refresh, remove_refresh_policy, set_materialized_only,
 };
+pub use refresh_batches::{RefreshBatches, refresh_batches};
 pub use server::{Edition, Server, TimescaleVersion};
-pub use size::{ChunkSize, Size, approximate_row_count, chunk_sizes, size};
+pub use size::{ChunkSize, Size, approximate_row_count, approximate_size, chunk_sizes, index_size, size};
 pub use time_column::{TimeColumn, TimeType};
 pub use timestamp::TimestampOrInfinity;
+pub use uuid_functions::*;

@@ -127,6 +127,8 @@ pub struct Server {
     pub edition: Option<Edition>,
     /// The release of TimescaleDB that `CREATE EXTENSION` would give; `None` on plain PostgreSQL.
     pub available: Option<TimescaleVersion>,
+    /// The release of the extension `timescaledb_toolkit` in this database; `None` where it is not created.
+    pub toolkit: Option<TimescaleVersion>,
 }
 
 impl Server {
@@ -165,6 +167,7 @@ function_call! {
          current_setting('server_version_num')::int, \
          (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), \
          current_setting('timescaledb.license', true), \
-         (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb')", "",
-    (Integer, NullableText, NullableText, NullableText) => Server => Server, single,
+         (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'), \
+         (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb_toolkit')", "",
+    (Integer, NullableText, NullableText, NullableText, NullableText) => Server => Server, single,
 }

@@ -10,7 +10,7 @@ use crate::catalog::{Chunk, Hypertable};
 use crate::events::Load;
 use crate::reading::{Room, Scope};
 use crate::retention::{Counts, Effect};
-use crate::rule::{MODEL_TYPE, MODEL_VERSION};
+use crate::rule::{MODEL_TYPE, MODEL_VERSION, Thresholds};
 use crate::score::{Score, TOLERANCE};
 
 pub fn head(out: &mut impl Write, scope: &Scope) -> io::Result<()> {
@@ -58,15 +58,19 @@ pub fn stored(out: &mut impl Write, scope: &Scope, counts: Counts) -> io::Result
     )
 }
 
-pub fn scores(out: &mut impl Write, rooms: &[Room], scores: &[Score]) -> io::Result<()> {
+pub fn scores(out: &mut impl Write, rooms: &[Room], scores: &[Score], thresholds: Thresholds) -> io::Result<()> {
     title(out, &format!("Predictions of model {MODEL_TYPE} {MODEL_VERSION} against the recorded occupancy"))?;
     let width = rooms.iter().map(|room| room.id.chars().count()).max().unwrap_or(0).max("all rooms".len());
-    let mut row = |room: &str, cells: [String; 7]| {
+    let mut row = |room: &str, cells: [String; 10]| {
         write!(out, "  {room:<width$}")?;
         cells.iter().try_for_each(|cell| write!(out, " {cell:>8}"))?;
         writeln!(out)
     };
-    row("", ["made", "accurate", "mean", "median", "recorded", "found", "agrees"].map(String::from))?;
+    row(
+        "",
+        ["made", "accurate", "mean", "median", "recorded", "found", "agrees", "precise", "recall", "F1"]
+            .map(String::from),
+    )?;
     for (room, score) in rooms.iter().zip(scores) {
         row(&room.id, cells(score))?;
     }
@@ -77,11 +81,19 @@ pub fn scores(out: &mut impl Write, rooms: &[Room], scores: &[Score]) -> io::Res
     line(out, "accurate", format!("share of the predictions within {tolerance} minutes of the recorded transition"))?;
     line(out, "mean, median", "minutes between the predicted and the recorded transition")?;
     line(out, "found", "share of the recorded transitions that an accurate prediction was made of")?;
-    line(out, "agrees", "share of the minutes in which the inferred occupancy is the recorded one")?;
+    line(out, "agrees", "share of the time in which the inferred occupancy is the recorded one")?;
+    line(out, "precise", "share of the time inferred as occupied in which the room was occupied (precision)")?;
+    line(
+        out,
+        "recall",
+        "share of the time recorded as occupied in which it was inferred; F1 is the harmonic mean of both",
+    )?;
+    let Thresholds { occupied_from, vacant_below } = thresholds;
+    line(out, "thresholds", format!("occupied from {occupied_from} lux, vacant below {vacant_below} lux"))?;
     writeln!(out, "  The rule sees nothing but light: no sleepers, and no absences with the light left on.")
 }
 
-fn cells(score: &Score) -> [String; 7] {
+fn cells(score: &Score) -> [String; 10] {
     [
         number(score.predictions),
         share(score.accurate, score.predictions),
@@ -89,7 +101,10 @@ fn cells(score: &Score) -> [String; 7] {
         minutes(score.median_error()),
         number(score.recorded),
         share(score.accurate, score.recorded),
-        share(score.agreeing, score.minutes),
+        percent(score.agreement.accuracy()),
+        percent(score.agreement.precision()),
+        percent(score.agreement.recall()),
+        percent(score.agreement.f1()),
     ]
 }
 
@@ -179,7 +194,11 @@ fn counted(n: impl ToString, what: &str) -> String {
 }
 
 fn share(part: usize, of: usize) -> String {
-    if of == 0 { "–".to_owned() } else { format!("{:.1} %", 100.0 * part as f64 / of as f64) }
+    percent((of > 0).then(|| part as f64 / of as f64))
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share))
 }
 
 fn minutes(minutes: Option<f64>) -> String {

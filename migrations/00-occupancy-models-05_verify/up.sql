@@ -1,6 +1,6 @@
--- Verification: what would break a promise of this schema, found before it does.
+-- Verification: finds violations of the guarantees that this schema gives.
 --
--- verify_sensor_events() calls one function for each kind of finding. They write nothing, so they run on a read
+-- verify_sensor_events() calls one function for each kind of violation. They write nothing, so they run on a read
 -- replica too. What they read could run code of whoever owns it, with the rights of whoever verifies: a view, a
 -- policy, or an expression of an index that is computed when a query is planned. So they read nothing but ordinary and
 -- partitioned tables of roles that could do all that anyway (unreadable_because() below), with row_security off.
@@ -95,7 +95,7 @@ AS $$
     ORDER BY has_table_privilege(relation, 'SELECT') AND NOT row_security_active(relation), position
     LIMIT 1
 $$;
-COMMENT ON FUNCTION fix_unreadable(REGCLASS[]) IS 'What lets the caller read the first of these relations that he cannot read.';
+COMMENT ON FUNCTION fix_unreadable(REGCLASS[]) IS 'The statement that lets the caller read the first of these relations that it cannot read.';
 
 CREATE FUNCTION verify_hypertable(allow_plain_table BOOLEAN) RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
@@ -118,7 +118,7 @@ BEGIN
         RETURN QUERY SELECT
             'wrong_dimension', 'sensor_events',
             format('The hypertable is partitioned on %I, not on "timestamp".', hypertable.time_column),
-            'Create the table anew and move the rows there.';
+            'Create the table again and move the rows there.';
     END IF;
     RETURN QUERY
     SELECT
@@ -317,7 +317,7 @@ AS $$
         AND under_our_name.tgname = diesel_timescale.short_name('reference_' || a.attname)
     ORDER BY a.attrelid <> 'predictions'::REGCLASS, 3
 $$;
-COMMENT ON FUNCTION sensor_event_references() IS 'One row for each column that refers to sensor events, with whether a foreign key guards it, the trigger that registers the events, and what is wrong with that.';
+COMMENT ON FUNCTION sensor_event_references() IS 'One row for each column that refers to sensor events, with whether it has a foreign key, the trigger that registers the events, and what is wrong with that.';
 
 CREATE FUNCTION register_statement(relation REGCLASS, column_name NAME) RETURNS TEXT
 LANGUAGE sql STABLE
@@ -353,7 +353,7 @@ BEGIN
     RETURN QUERY
     SELECT
         'missing_foreign_key', r.object,
-        'The column refers to sensor events, and no foreign key guards it.',
+        'The column refers to sensor events, and has no foreign key.',
         fix_for(r.relation, format('DO %L', format('BEGIN %s END', add_reference_statements(r.relation, r.column_name, r.nullable))))
     FROM sensor_event_references() AS r
     WHERE NOT r.has_foreign_key;
@@ -434,7 +434,7 @@ AS $$
     JOIN pg_trigger AS t ON t.tgconstraint = part.oid AND t.tgenabled NOT IN ('O', 'A')
     GROUP BY k.oid, k.conname, k.relation, k.attname
 $$;
-COMMENT ON FUNCTION verify_foreign_keys() IS 'Part of verify_sensor_events(): whether the foreign keys to sensor events are validated and at work.';
+COMMENT ON FUNCTION verify_foreign_keys() IS 'Part of verify_sensor_events(): whether the foreign keys to sensor events are validated and enforced.';
 
 CREATE FUNCTION verify_native_foreign_keys() RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE sql STABLE
@@ -631,4 +631,4 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION verify_sensor_events(BOOLEAN, BOOLEAN) IS 'One row for each violation that would break a promise of this schema, with its remedy; none if all is well. Without scan_events it leaves out what reads every event: duplicate ids.';
+COMMENT ON FUNCTION verify_sensor_events(BOOLEAN, BOOLEAN) IS 'One row for each violation of the guarantees of this schema, with its remedy. Without scan_events it does not look for duplicate ids, which reads every event.';

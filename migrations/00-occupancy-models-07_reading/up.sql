@@ -1,8 +1,8 @@
 -- Reading events whose chunks are known only when the query runs, and recording outcomes.
 --
--- A join finds out too late which chunks it needs: all of them are planned, and each is probed for every row. These
--- functions look up the timestamps first, and then run a statement (EXECUTE, so that it is planned for its values)
--- for each span of time that has some.
+-- A join determines at run time which chunks it needs: all of them are planned, and each is probed for every row. These
+-- functions look up the timestamps first, and then run one statement (by EXECUTE, so that it is planned for its values)
+-- for each span of time that has any.
 
 SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
 

@@ -11,4 +11,5 @@ DROP FUNCTION diesel_timescale.create_timescaledb(NAME, BOOLEAN);
 DROP FUNCTION diesel_timescale.timescaledb_schema();
 DROP FUNCTION diesel_timescale.has_feature(TEXT);
 DROP FUNCTION diesel_timescale.require_feature(TEXT);
+DROP FUNCTION diesel_timescale.features();
 DROP FUNCTION diesel_timescale.require_timescaledb();

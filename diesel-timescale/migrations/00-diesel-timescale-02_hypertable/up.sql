@@ -51,7 +51,7 @@ CREATE OR REPLACE FUNCTION diesel_timescale.has_timescaledb() RETURNS BOOLEAN
 LANGUAGE sql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 RETURN EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'timescaledb');
-COMMENT ON FUNCTION diesel_timescale.has_timescaledb() IS 'Whether this database has the extension. To be asked before its schemas are read: without it, they could be of any role.';
+COMMENT ON FUNCTION diesel_timescale.has_timescaledb() IS 'Whether this database has the extension. Check it before reading the schemas of the extension: without the extension, any role may own schemas of these names.';
 
 -- The extension is trusted: who may create objects in the database may create it.
 CREATE OR REPLACE FUNCTION diesel_timescale.create_timescaledb(
@@ -111,29 +111,66 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.create_timescaledb(NAME, BOOLEAN) IS 'Creates the extension timescaledb in this database, in the current schema by default, or finds it. The outcome is created, already_there, or unavailable where the caller accepts plain PostgreSQL.';
 
+-- The table in src/feature.rs is the same; a test compares the two.
+CREATE OR REPLACE FUNCTION diesel_timescale.features()
+RETURNS TABLE (feature TEXT, words TEXT, needs TEXT, since INT[])
+LANGUAGE sql IMMUTABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+BEGIN ATOMIC
+    VALUES
+        ('Hypertables', 'hypertables', 'Apache', ARRAY[2, 17]),
+        ('Columnstore', 'columnstore', 'Community', ARRAY[2, 17]),
+        ('SparseIndexes', 'sparse indexes', 'Community', ARRAY[2, 22]),
+        ('DirectCompress', 'direct compress', 'Community', ARRAY[2, 23]),
+        ('DirectCompressOfTable', 'direct compress as a setting of the table', 'Community', ARRAY[2, 29]),
+        ('Jobs', 'jobs and policies', 'Community', ARRAY[2, 17]),
+        ('ContinuousAggregates', 'continuous aggregates', 'Community', ARRAY[2, 17]),
+        ('AggregateWindows', 'window functions in continuous aggregates', 'Community', ARRAY[2, 20]),
+        ('AggregateColumns', 'columns added to a continuous aggregate', 'Community', ARRAY[2, 28]),
+        ('ForcedRefresh', 'forced refresh', 'Community', ARRAY[2, 18]),
+        ('RefreshBatches', 'refresh policies in batches', 'Community', ARRAY[2, 19]),
+        ('RefreshOrder', 'order of the batches of a refresh policy', 'Community', ARRAY[2, 20]),
+        ('SeveralRefreshPolicies', 'several refresh policies', 'Community', ARRAY[2, 21]),
+        ('RefreshInBatches', 'refresh in batches', 'Community', ARRAY[2, 28]),
+        ('Gapfill', 'gap filling', 'Community', ARRAY[2, 17]),
+        ('UuidV7', 'UUIDv7 functions', 'Apache', ARRAY[2, 22]),
+        ('Toolkit', 'Toolkit', 'Toolkit', ARRAY[1, 18]);
+END;
+COMMENT ON FUNCTION diesel_timescale.features() IS 'What not every edition and release of TimescaleDB has: the name that require_feature takes, the name in words, the edition (or Toolkit: the extension timescaledb_toolkit), and the first release.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.require_feature(feature TEXT) RETURNS VOID
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
-    name CONSTANT TEXT := CASE feature
-        WHEN 'Columnstore' THEN 'columnstore'
-        WHEN 'Jobs' THEN 'jobs and policies'
-        WHEN 'ContinuousAggregates' THEN 'continuous aggregates'
-        WHEN 'Gapfill' THEN 'gap filling'
-    END;
+    needed RECORD;
+    edition CONSTANT TEXT := CASE current_setting('timescaledb.license', true) WHEN 'timescale' THEN 'Community' ELSE 'Apache' END;
     postgres CONSTANT INT := current_setting('server_version_num');
+    extension TEXT;
+    installed TEXT;
 BEGIN
     PERFORM require_timescaledb();
-    -- Every edition has what has no name here.
-    IF name IS NOT NULL AND current_setting('timescaledb.license') <> 'timescale' THEN
+    SELECT * INTO STRICT needed FROM features() AS f WHERE f.feature = require_feature.feature;
+    extension := CASE needed.needs WHEN 'Toolkit' THEN 'timescaledb_toolkit' ELSE 'timescaledb' END;
+    installed := (SELECT extversion FROM pg_extension WHERE extname = extension);
+    IF (needed.needs = 'Community' AND edition <> 'Community')
+        OR installed IS NULL OR (regexp_match(installed, '^(\d+)\.(\d+)'))::INT[] < needed.since
+    THEN
         PERFORM refuse(
             'diesel_timescale:unsupported', 'feature_not_supported',
             format(
-                'the server has no %s: found TimescaleDB %s (Apache edition) on PostgreSQL %s.%s, needed TimescaleDB 2.17 or later, Community edition',
-                name, (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), postgres / 10000, postgres % 10000
+                'the server has no %s: found TimescaleDB %s (%s edition) on PostgreSQL %s.%s, needed %s %s or later%s',
+                needed.words, (SELECT substring(extversion FROM '^[^-]+') FROM pg_extension WHERE extname = 'timescaledb'),
+                edition, postgres / 10000, postgres % 10000,
+                CASE needed.needs WHEN 'Toolkit' THEN 'the extension timescaledb_toolkit' ELSE 'TimescaleDB' END,
+                array_to_string(needed.since, '.'), CASE needed.needs WHEN 'Community' THEN ', Community edition' END
             ),
-            'Run a server with the Community edition (timescaledb.license = timescale).',
+            CASE
+                WHEN needed.needs = 'Community' AND edition <> 'Community' THEN
+                    'Run a server with the Community edition (timescaledb.license = timescale).'
+                WHEN installed IS NULL THEN format('CREATE EXTENSION %I', extension)
+                ELSE format('ALTER EXTENSION %I UPDATE', extension)
+            END,
             column_name => feature
         );
     END IF;
@@ -326,7 +363,7 @@ BEGIN
             PERFORM refuse(
                 'diesel_timescale:table_not_empty', 'object_not_in_prerequisite_state',
                 format('%s is not empty', relation),
-                'Ask for its rows to be migrated; the table is locked meanwhile.',
+                'Set migrate_data to migrate its rows; the table is locked meanwhile.',
                 relation => relation
             );
         END IF;
@@ -344,7 +381,7 @@ BEGIN
         PERFORM refuse(
             'diesel_timescale:chunk_interval', 'invalid_parameter_value',
             format('a chunk cannot cover %s', chunk_interval),
-            'Give an interval of a microsecond or more; hours to weeks do well.',
+            'Give an interval of a microsecond or more; hours to weeks are usual.',
             relation => relation
         );
     END IF;
@@ -452,14 +489,14 @@ BEGIN
         PERFORM refuse(
             'diesel_timescale:other_time_column', 'object_not_in_prerequisite_state',
             format('%s is a hypertable on %I already, not on %I', relation, present.time_column, time_column),
-            format('Set it up on %I, or create the table anew.', present.time_column),
+            format('Set it up on %I, or create the table again.', present.time_column),
             relation => relation, column_name => present.time_column
         );
     ELSIF NOT if_not_exists THEN
         PERFORM refuse(
             'diesel_timescale:already_a_hypertable', 'duplicate_object',
             format('%s is a hypertable already', relation),
-            'Allow it to exist.',
+            'Set if_not_exists to accept it.',
             relation => relation
         );
     ELSE

@@ -7,7 +7,7 @@ DROP FUNCTION diesel_timescale.add_columnstore_policy(REGCLASS, INTERVAL);
 DROP FUNCTION diesel_timescale.policy_job(REGCLASS, NAME[]);
 DROP FUNCTION diesel_timescale.convert_chunk(REGCLASS, BOOLEAN);
 DROP FUNCTION diesel_timescale.disable_columnstore(REGCLASS);
-DROP FUNCTION diesel_timescale.enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[]);
+DROP FUNCTION diesel_timescale.enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[], NAME[], NAME[]);
 DROP FUNCTION diesel_timescale.drop_chunks_before(REGCLASS, TIMESTAMPTZ);
 DROP FUNCTION diesel_timescale.add_hash_dimension(REGCLASS, NAME, INT);
 DROP FUNCTION diesel_timescale.change_chunk_interval(REGCLASS, INTERVAL);

@@ -1,8 +1,8 @@
 -- Chunks, the columnstore, retention and jobs, for any hypertable.
 --
--- What TimescaleDB names otherwise from release to release is called through here, so that a client's statement is the
+-- These functions call what TimescaleDB names differently from release to release, so that a client's statement is the
 -- same on all of them. The extension may be in any schema, so its functions are called with it. The functions are
--- installed on every server; what a server does not have, it says when it is asked.
+-- installed on every server; a feature that the server lacks is an error when it is used.
 
 CREATE OR REPLACE FUNCTION diesel_timescale.timescaledb_names_columnstore() RETURNS BOOLEAN
 LANGUAGE sql STABLE
@@ -96,7 +96,14 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.drop_chunks_before(REGCLASS, TIMESTAMPTZ) IS 'Drops the chunks that end by the instant, and returns how many. Refused where something references the rows.';
 
 -- The columnstore.
-CREATE OR REPLACE FUNCTION diesel_timescale.enable_columnstore(relation REGCLASS, segment_by NAME[], order_by NAME[], descending BOOLEAN[]) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.enable_columnstore(
+    relation REGCLASS,
+    segment_by NAME[],
+    order_by NAME[],
+    descending BOOLEAN[],
+    bloom NAME[] DEFAULT '{}',
+    minmax NAME[] DEFAULT '{}'
+) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -105,23 +112,41 @@ DECLARE
         THEN ARRAY['enable_columnstore', 'segmentby', 'orderby']
         ELSE ARRAY['compress', 'compress_segmentby', 'compress_orderby']
     END;
+    sparse_indexes CONSTANT TEXT := (
+        SELECT string_agg(index, ', ')
+        FROM (
+            SELECT format('bloom(%I)', c) FROM unnest(bloom) AS b (c)
+            UNION ALL SELECT format('minmax(%I)', c) FROM unnest(minmax) AS m (c)
+        ) AS indexes (index)
+    );
 BEGIN
     PERFORM require_timescaledb();
+    IF sparse_indexes IS NOT NULL THEN
+        PERFORM require_feature('SparseIndexes');
+    ELSIF EXISTS (
+        -- Releases without sparse indexes have no such column.
+        SELECT FROM timescaledb_information.hypertable_compression_settings AS s
+        WHERE s.hypertable = relation AND to_jsonb(s) #>> '{index}' LIKE '%"config"%'
+    ) THEN
+        EXECUTE format('ALTER TABLE %s RESET (timescaledb.sparse_index)', relation);
+    END IF;
     EXECUTE format(
-        'ALTER TABLE %s SET (timescaledb.%I = true, timescaledb.%I = %L, timescaledb.%I = %L)',
+        'ALTER TABLE %s SET (timescaledb.%I = true, timescaledb.%I = %L%s%s)',
         relation,
         names[1],
         names[2],
         (SELECT coalesce(string_agg(quote_ident(c), ', ' ORDER BY n), '') FROM unnest(segment_by) WITH ORDINALITY AS s (c, n)),
-        names[3],
+        -- No order at all is the server's choice; it takes no empty one.
         (
-            SELECT coalesce(string_agg(quote_ident(c) || CASE WHEN d THEN ' DESC' ELSE '' END, ', ' ORDER BY n), '')
+            SELECT format(', timescaledb.%I = %L', names[3], string_agg(quote_ident(c) || CASE WHEN d THEN ' DESC' ELSE '' END, ', ' ORDER BY n))
             FROM unnest(order_by, descending) WITH ORDINALITY AS o (c, d, n)
-        )
+            HAVING count(*) > 0
+        ),
+        CASE WHEN sparse_indexes IS NOT NULL THEN format(', timescaledb.sparse_index = %L', sparse_indexes) END
     );
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[]) IS 'Lets chunks of a hypertable be kept by columns: rows with the same segment_by together, in the order of order_by.';
+COMMENT ON FUNCTION diesel_timescale.enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[], NAME[], NAME[]) IS 'Lets chunks of a hypertable be kept by columns: rows with the same segment_by together, in the order of order_by, with sparse indexes of the columns in bloom and minmax.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.disable_columnstore(relation REGCLASS) RETURNS VOID
 LANGUAGE plpgsql
@@ -186,7 +211,7 @@ BEGIN
     RETURN policy_job(relation, 'policy_compression', 'policy_columnstore');
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.add_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they are this old, and returns the job. Takes the place of a policy that is there.';
+COMMENT ON FUNCTION diesel_timescale.add_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they are this old, and returns the job. Replaces an existing one.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.remove_columnstore_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
@@ -234,12 +259,13 @@ DECLARE
 BEGIN
     PERFORM refuse_retention_of_nothing(drop_after);
     PERFORM refuse_loss_of_referenced_rows(relation, 'a retention policy');
+    PERFORM refuse_retention_within_refresh(relation, drop_after::TEXT);
     EXECUTE format('SELECT %I.remove_retention_policy($1, if_exists => true)', timescaledb_schema()) USING relation;
     EXECUTE format('SELECT %I.add_retention_policy($1, $2)', timescaledb_schema()) INTO job USING relation, drop_after;
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.add_retention_policy(REGCLASS, INTERVAL) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. Takes the place of one that is there. Refused where something references the rows.';
+COMMENT ON FUNCTION diesel_timescale.add_retention_policy(REGCLASS, INTERVAL) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. Replaces an existing one. Refused where something references the rows.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.remove_retention_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql

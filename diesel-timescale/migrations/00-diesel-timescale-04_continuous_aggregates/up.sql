@@ -128,6 +128,7 @@ AS $$
 DECLARE
     job INT;
 BEGIN
+    PERFORM refuse_refresh_beyond_retention(format('%I.%I', view_schema, view_name)::REGCLASS, start_offset::TEXT);
     PERFORM remove_refresh_policy(view_name, view_schema);
     EXECUTE format('SELECT %I.add_continuous_aggregate_policy($1, $2, $3, $4)', timescaledb_schema())
         INTO job USING format('%I.%I', view_schema, view_name)::REGCLASS, start_offset, end_offset, schedule_interval;

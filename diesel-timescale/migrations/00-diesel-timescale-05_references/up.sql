@@ -107,7 +107,7 @@ BEGIN
     PERFORM refuse(
         'diesel_timescale:key_change', 'integrity_constraint_violation',
         format('the key of a row of %s cannot change: (%s) to (%s)', TG_ARGV[0], old_key, new_key),
-        'Delete the row and insert it anew.',
+        'Delete the row and insert it again.',
         relation => TG_RELID
     );
     RETURN NULL;
@@ -1316,7 +1316,7 @@ BEGIN
                 PERFORM refuse(
                     'diesel_timescale:lock_timeout', 'lock_not_available',
                     format('retention of %s could not lock within %s what it drops', target, lock_timeout),
-                    'Long transactions that have read these rows are in the way (see pg_stat_activity). Run it again later, or allow more time.',
+                    'Long transactions that have read these rows hold locks (see pg_stat_activity). Run it again later, or allow more time.',
                     relation => target
                 );
             END IF;

@@ -26,12 +26,86 @@ impl Column {
         Self { info, bytes: ColumnBytes::with_capacity(rows), defaults: Vec::new(), times }
     }
 
+    /// Adds the value that another column has in a row, as the row after so many.
+    fn push_from(&mut self, other: &Self, row: usize, rows: usize) {
+        self.bytes.push(other.bytes.get(row));
+        if other.defaults.get(row).copied().unwrap_or(false) {
+            self.defaults.resize(rows, false);
+            self.defaults.push(true);
+        }
+        if let (Some(times), Some(from)) = (&mut self.times, &other.times) {
+            times.push_from(from, row, rows);
+        }
+    }
+
+    /// After the last row: checks all values.
+    fn finish(&mut self, rows: usize, violations: &mut Violations) {
+        if self.has_defaults() {
+            self.defaults.resize(rows, false);
+        }
+        check::values(self, violations);
+        if let Some(times) = &mut self.times {
+            times.finish(rows, violations);
+        }
+    }
+
     pub(super) fn has_defaults(&self) -> bool {
         !self.defaults.is_empty()
     }
 
     pub(super) fn is_all_default(&self) -> bool {
         self.has_defaults() && self.defaults.iter().all(|is_default| *is_default)
+    }
+}
+
+/// The columns of a row type, and how its rows are taken apart.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) infos: Vec<ColumnInfo>,
+    /// How often a row asks for a custom type.
+    lookups: usize,
+}
+
+impl Layout {
+    pub(super) fn of<R, Tab>() -> Self
+    where
+        R: Insertable<Tab, Values: Values<Tab>>,
+    {
+        let mut infos = Vec::new();
+        <<R::Values as Values<Tab>>::Columns as ColumnValues<Tab>>::columns(&mut infos);
+        // Arrays of a custom type look it up once more, for their header.
+        let lookups =
+            infos.iter().filter(|info| info.custom.is_some()).map(|info| 1 + usize::from(info.is_array())).sum();
+        Self { infos, lookups }
+    }
+
+    /// Takes a row apart; a value that cannot be serialized is a problem of the row.
+    #[inline]
+    pub(super) fn read<R, Tab>(
+        &self,
+        row: R,
+        values: &mut RowValues,
+        violations: &mut Violations,
+    ) -> Result<(), BulkError>
+    where
+        R: Insertable<Tab, Values: Values<Tab>>,
+    {
+        values.clear();
+        if let Err(error) = row.values().columns().collect(values) {
+            let column = self.infos.get(values.collector.binds.len()).map_or("", |info| info.name);
+            violations.push(violations.row, column, Violation::Serialize(error.to_string()));
+            values.collector.binds.resize(self.infos.len(), None);
+        } else if values.lookup.calls > self.lookups {
+            let custom = self.infos.iter().filter(|info| info.custom.is_some());
+            return Err(BulkError::UnsupportedType { columns: custom.map(|info| info.name.to_owned()).collect() });
+        }
+        Ok(())
+    }
+
+    /// The indexes of these columns.
+    pub(super) fn indexes(&self, names: &[&str]) -> Vec<usize> {
+        let index = |name: &&str| self.infos.iter().position(|info| info.name == *name);
+        names.iter().filter_map(index).collect()
     }
 }
 
@@ -57,64 +131,80 @@ impl Batch {
     where
         R: Insertable<Tab, Values: Values<Tab>>,
     {
-        let expected = rows.size_hint().0;
-        let mut infos = Vec::new();
-        <<R::Values as Values<Tab>>::Columns as ColumnValues<Tab>>::columns(&mut infos);
-        // Arrays of a custom type look it up once more, for their header.
-        let lookups =
-            infos.iter().filter(|info| info.custom.is_some()).map(|info| 1 + usize::from(info.is_array())).sum();
-        let mut columns: Vec<_> = infos.into_iter().map(|info| Column::new(info, expected)).collect();
+        let layout = Layout::of::<R, Tab>();
+        let mut batch = Self::empty(&layout, rows.size_hint().0);
         let mut violations = Violations::default();
         let mut values = RowValues::new();
-        let mut count = 0;
         for row in rows {
-            violations.row = count;
+            violations.row = batch.rows;
             if let Some(validate) = validate {
                 validate(&row, &mut violations);
             }
-            values.clear();
-            if let Err(error) = row.values().columns().collect(&mut values) {
-                let column = columns.get(values.collector.binds.len()).map_or("", |column| column.info.name);
-                violations.push(count, column, Violation::Serialize(error.to_string()));
-                values.collector.binds.resize(columns.len(), None);
-            } else if values.lookup.calls > lookups {
-                return Err(BulkError::UnsupportedType {
-                    columns: columns
-                        .iter()
-                        .filter(|c| c.info.custom.is_some())
-                        .map(|c| c.info.name.to_owned())
-                        .collect(),
-                });
-            }
-            for (column, value) in columns.iter_mut().zip(&values.collector.binds) {
-                column.bytes.push(value.as_deref());
-            }
-            for (index, column) in columns.iter_mut().enumerate() {
-                let Some(times) = &mut column.times else { continue };
-                let time = values.times.iter().find(|(of, _)| *of == index);
-                times.bytes.push(time.map(|(_, time)| time.as_slice()));
-            }
-            for index in &values.defaults {
-                let defaults = &mut columns[*index].defaults;
-                defaults.resize(count, false);
-                defaults.push(true);
-            }
-            count += 1;
+            layout.read::<R, Tab>(row, &mut values, &mut violations)?;
+            batch.push(&values);
         }
-        for column in &mut columns {
-            if column.has_defaults() {
-                column.defaults.resize(count, false);
+        batch.finish(violations)?;
+        Ok(batch)
+    }
+
+    /// No rows yet, with room for as many as are expected.
+    pub(super) fn empty(layout: &Layout, expected: usize) -> Self {
+        let columns = layout.infos.iter().map(|info| Column::new(info.clone(), expected)).collect();
+        Self { columns, rows: 0, order: Vec::new() }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, values: &RowValues) {
+        for (column, value) in self.columns.iter_mut().zip(&values.collector.binds) {
+            column.bytes.push(value.as_deref());
+            if let Some(times) = &mut column.times {
+                times.bytes.push(None);
             }
-            check::values(column, &mut violations);
-            if let Some(times) = &column.times {
-                check::values(times, &mut violations);
+        }
+        for (index, time) in &values.times {
+            if let Some(times) = &mut self.columns[*index].times {
+                times.bytes.replace_last(Some(time));
             }
+        }
+        for index in &values.defaults {
+            let defaults = &mut self.columns[*index].defaults;
+            defaults.resize(self.rows, false);
+            defaults.push(true);
+        }
+        self.rows += 1;
+    }
+
+    /// After the last row: checks all values, and tells these violations with the others.
+    pub(super) fn finish(&mut self, mut violations: Violations) -> Result<(), BulkError> {
+        for column in &mut self.columns {
+            column.finish(self.rows, &mut violations);
         }
         violations.finish()?;
-        let Ok(rows) = u32::try_from(count) else {
-            return Err(BulkError::TooManyRows { rows: count });
+        let Ok(rows) = u32::try_from(self.rows) else {
+            return Err(BulkError::TooManyRows { rows: self.rows });
         };
-        Ok(Self { columns, rows: count, order: (0..rows).collect() })
+        self.order = (0..rows).collect();
+        Ok(())
+    }
+
+    /// Adds a row of another batch of the same layout.
+    pub(super) fn push_from(&mut self, other: &Self, row: usize) {
+        for (column, from) in self.columns.iter_mut().zip(&other.columns) {
+            column.push_from(from, row, self.rows);
+        }
+        self.rows += 1;
+    }
+
+    /// These rows in a batch of their own.
+    pub(super) fn picked(&self, rows: &[usize]) -> Self {
+        let columns = self.columns.iter().map(|column| Column::new(column.info.clone(), rows.len())).collect();
+        let order = (0..u32::try_from(rows.len()).unwrap_or(u32::MAX)).collect();
+        let mut picked = Self { columns, rows: 0, order };
+        rows.iter().for_each(|row| picked.push_from(self, *row));
+        for column in picked.columns.iter_mut().filter(|column| column.has_defaults()) {
+            column.defaults.resize(rows.len(), false);
+        }
+        picked
     }
 
     /// The index of a column by its name.
@@ -124,8 +214,7 @@ impl Batch {
 
     /// The column of a key whose range bounds a batch: time, if there is one.
     pub(super) fn range_column(&self, key: &[usize]) -> Option<usize> {
-        let has = |oid: u32| key.iter().copied().find(|index| self.columns[*index].info.oid == oid);
-        oid::RANGES.into_iter().find_map(has)
+        oid::range(key, |index| self.columns[index].info.oid)
     }
 
     /// How many rows are written.
@@ -151,11 +240,13 @@ impl Batch {
     /// Refuses all rows without a value in a column.
     pub(super) fn refuse_nulls(&self, column: usize) -> Result<(), InvalidRows> {
         let mut violations = Violations::default();
-        let Column { info, bytes, .. } = &self.columns[column];
-        for (row, value) in bytes.iter().enumerate() {
-            if value.is_none() {
-                violations.push(row, info.name, Violation::Null);
-            }
+        let Column { info, bytes, defaults, .. } = &self.columns[column];
+        let is_default = |row: usize| defaults.get(row).copied().unwrap_or(false);
+        let nulls = || bytes.iter().enumerate().filter(|(_, value)| value.is_none()).map(|(row, _)| row);
+        // What is left to the database has no value only if there is nothing else.
+        let has_explicit = nulls().any(|row| !is_default(row));
+        for row in nulls().filter(|row| !has_explicit || !is_default(*row)) {
+            violations.push(row, info.name, Violation::Null);
         }
         violations.finish()
     }

@@ -42,12 +42,19 @@ const TABLE: &str = "CREATE TABLE readings (
 
 #[allow(dead_code)]
 fn run(example: impl FnOnce(&mut PgConnection) -> std::result::Result<(), bulk::BulkError>) {
+    run_with_db(|_, conn| example(conn));
+}
+
+#[allow(dead_code)]
+fn run_with_db(
+    example: impl FnOnce(&database::TestDb, &mut PgConnection) -> std::result::Result<(), bulk::BulkError>,
+) {
     // One connection, and no COPY.
     if !database::has_connections() {
         return;
     }
-    let (_db, mut conn) = database::TestDb::with(TABLE);
-    if let Err(error) = example(&mut conn) {
+    let (db, mut conn) = database::TestDb::with(TABLE);
+    if let Err(error) = example(&db, &mut conn) {
         panic!("{error}");
     }
 }

@@ -23,6 +23,7 @@
 //! | [`Upsert::returning`] | the same, and gives columns of the stored rows |
 //! | [`insert_into`] | inserts rows that are known to be new |
 //! | [`Upsert::in_batches`], `upsert_stream` | any number of rows of an iterator or a stream, batch by batch |
+//! | [`writer()`] | live data: rows of many senders, in batches, again for as long as the database is away |
 //!
 //! # Rows
 //! Whatever derives `Insertable`: borrowed or owned fields, `Option`, custom SQL types and enums, JSON, arrays, `embed`,
@@ -94,6 +95,7 @@ mod validation;
 mod values;
 mod work;
 mod write;
+mod writer;
 
 pub use batches::Batches;
 pub use columns::Columns;
@@ -112,3 +114,7 @@ pub use source::Streamed;
 pub use upsert::upsert_stream;
 pub use upsert::{Rows, Upsert, upsert};
 pub use validation::{InvalidRow, InvalidRows, Validate, Violation, Violations};
+#[cfg(feature = "async")]
+#[doc(hidden)]
+pub use writer::AsyncWriter;
+pub use writer::{Confirmation, Sent, Writer, WriterError, WriterStatus, writer};

@@ -63,6 +63,7 @@ impl Writing {
         if self.batch.rows == 0 {
             return Ok(Report::default());
         }
+        self.batch.order = (0..u32::try_from(self.batch.rows).unwrap_or(u32::MAX)).collect();
         // A refusal in a transaction would take the transaction along, so the catalogs are asked before.
         let counts = if self.key.is_empty() {
             if self.needs_transaction() {

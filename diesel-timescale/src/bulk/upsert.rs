@@ -60,6 +60,12 @@ pub fn upsert_stream<S: futures_core::Stream>(rows: S) -> Rows<super::source::St
     Rows(super::source::Streamed(Box::pin(rows)))
 }
 
+impl<Src> Rows<Src> {
+    pub(super) fn new(source: Src) -> Self {
+        Self(source)
+    }
+}
+
 impl<Src: Source> Rows<Src> {
     /// The columns that make two rows the same: those of a unique index of the table, which are fields of the rows too.
     pub fn on_conflict<C, Kind, Index>(self, _: C) -> Upsert<Src, C::Table>

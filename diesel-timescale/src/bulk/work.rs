@@ -39,7 +39,7 @@ where
     Tab: Table<SqlType: SqlType> + Default,
     Tab::FromClause: QueryFragment<Pg>,
 {
-    fn target() -> Result<Target, BulkError> {
+    pub(super) fn target() -> Result<Target, BulkError> {
         Ok(Target {
             table: sql::table_name::<Tab>()?,
             #[cfg(feature = "sync")]

@@ -12,7 +12,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use diesel_timescale::testing::TestDatabase;
-use diesel_timescale::{Call, Edition, Server};
+use diesel_timescale::{Call, Edition, Feature, Server};
 use url::Url;
 
 /// What not every server has.
@@ -33,6 +33,16 @@ macro_rules! needs {
     };
 }
 pub(crate) use needs;
+
+/// Returns from the test, saying what it left out and why, unless the server has the feature.
+macro_rules! needs_feature {
+    ($feature:ident) => {
+        if !crate::support::has_feature(diesel_timescale::Feature::$feature) {
+            return;
+        }
+    };
+}
+pub(crate) use needs_feature;
 
 struct Facts {
     server: Server,
@@ -65,19 +75,28 @@ pub fn has_quietly(need: Needs) -> bool {
 }
 
 pub fn has(need: Needs) -> bool {
-    let facts = facts();
     let has = has_quietly(need);
     if !has {
-        // Past libtest's capture, so that it shows.
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        let _ = writeln!(
-            std::io::stderr(),
-            "left out: {test}: needs {need:?}, and the server is {}{}",
-            facts.server,
-            if facts.is_single { ", one connection at a time" } else { "" },
-        );
+        leave_out(&format!("{need:?}"));
     }
     has
+}
+
+pub fn has_feature(feature: Feature) -> bool {
+    let required = server().require(feature);
+    if let Err(unsupported) = &required {
+        let needed = unsupported.message.rsplit_once("needed ").map_or("", |(_, needed)| needed);
+        leave_out(&format!("{feature:?} ({needed})"));
+    }
+    required.is_ok()
+}
+
+fn leave_out(need: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let single = if facts().is_single { ", one connection at a time" } else { "" };
+    let line = format!("left out: {test}: needs {need}, and the server is {}{single}\n", facts().server);
+    // Past libtest's capture, so that it shows; at once, so that lines of several threads do not mix.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 pub fn has_timescale() -> bool {
