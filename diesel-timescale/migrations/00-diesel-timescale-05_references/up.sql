@@ -822,6 +822,63 @@ AS $$
 $$;
 COMMENT ON FUNCTION diesel_timescale.reference_triggers(REGCLASS, NAME[], REGCLASS) IS 'The triggers of columns that register rows of a target, and whether each is as add_reference() makes it. Other ones are left by renaming a table or column.';
 
+-- A statement may bring the time of the row that it references by an id. It is no value of the column, so the statement
+-- leaves it in a setting, which the trigger reads. It only says where to look first: nothing depends on it being true.
+CREATE OR REPLACE FUNCTION diesel_timescale.referenced_id(id BIGINT, at ANYELEMENT) RETURNS BIGINT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM set_config('diesel_timescale.referenced_id', concat(id, ' ', at), true);
+    RETURN id;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.referenced_id(BIGINT, ANYELEMENT) IS 'The id of a row that is referenced, for INSERT and UPDATE. With its time the trigger of the column finds the row at once.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.time_hint(target REGCLASS, columns NAME[]) RETURNS TEXT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present CONSTANT RECORD := reference_target(target);
+BEGIN
+    -- By its whole key a row is found at once in any case.
+    IF present.time_column = ANY (present.key) THEN
+        RETURN '';
+    END IF;
+    RETURN format(
+        $f$IF split_part(current_setting('diesel_timescale.referenced_id', true), ' ', 1) = NEW.%I::TEXT THEN
+        PERFORM %s(NEW.%I, substr(current_setting('diesel_timescale.referenced_id'), length(NEW.%I::TEXT) + 2)::%s);
+    END IF;$f$,
+        columns[1], template_names(target, present.registry, present.key, present.time_column) ->> 'register_by_key',
+        columns[1], columns[1], (column_types(target, ARRAY[present.time_column]))[1]
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.time_hint(REGCLASS, NAME[]) IS 'What the trigger of a column that references by an id does with the time that a statement has left for it.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.register_referenced_ids(referencing REGCLASS, column_name NAME, ids BIGINT[], times ANYARRAY) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    register CONSTANT TEXT := (
+        SELECT (regexp_match(prosrc, 'PERFORM ([^;]+)\(NEW\.[^;]+\);\s+RETURN NEW'))[1]
+        FROM pg_class
+        JOIN pg_trigger ON tgrelid = pg_class.oid AND NOT tgisinternal
+        JOIN pg_proc ON pg_proc.oid = tgfoid
+        WHERE pg_class.oid = referencing AND tgname = short_name('reference_' || column_name)
+    );
+    bulk_function CONSTANT REGPROCEDURE := to_regprocedure(format('%s(bigint[], %s)', register, pg_typeof(times)));
+BEGIN
+    -- A role without the right to do so leaves it to the trigger, one by one.
+    IF has_function_privilege(bulk_function, 'EXECUTE') THEN
+        EXECUTE format('SELECT %s($1, $2)', register) USING ids, times;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.register_referenced_ids(REGCLASS, NAME, BIGINT[], ANYARRAY) IS 'Before many rows are written: registers what this column is to reference, by ids and times, in one pass.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.create_reference_trigger(referencing REGCLASS, columns NAME[], target REGCLASS) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -840,6 +897,7 @@ BEGIN
         RAISE EXCEPTION 'a column of %% is no longer of the type that it references', TG_RELID::REGCLASS
             USING ERRCODE = 'datatype_mismatch';
     END IF;
+    %s
     PERFORM %s(%s);
     RETURN NEW;
 END
@@ -848,6 +906,7 @@ $f$,
             SELECT string_agg(format('pg_typeof(NEW.%I) <> %L::REGTYPE', c, t), ' OR ' ORDER BY n)
             FROM unnest(columns, column_types(referencing, columns)) WITH ORDINALITY AS u (c, t, n)
         ),
+        time_hint(target, columns),
         (reference_target(target)).register,
         each_column(columns, 'NEW.%1$I')
     );
