@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::PgConnection;
 use measure::{median, print_ratio, size};
-use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent};
-use occupancy_models::{Call, Error, ModelType, NewPrediction, NewSensorEvent, SensorType, TransitionType};
+use occupancy_models::bulk::{self, BulkError, KeyedPrediction, KeyedSensorEvent};
+use occupancy_models::{Call, ModelType, NewPrediction, NewSensorEvent, SensorType, TransitionType};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -111,7 +111,7 @@ impl Batch {
         rows: &Rows,
         version: u64,
         random: Option<&mut StdRng>,
-    ) -> Result<UpsertReport, Error> {
+    ) -> Result<bulk::Report, BulkError> {
         let mut order: Vec<_> = (0..rows.event_keys.len()).collect();
         if let Some(random) = random {
             order.shuffle(random);

@@ -75,6 +75,27 @@ pub fn bucketed<C: TimeColumn>(width: TimeDelta, time: C) -> Bucketed<C> {
     Bucketed { bucket: Bucket { function: "time_bucket(", width: interval(width), time, anchor: None } }
 }
 
+/// [Buckets](bucketed()) of that many calendar months, for columns of instants; 12 make a year.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel::dsl::count_star;
+/// use diesel_timescale::{Feature, Server, bucketed_months};
+///
+/// # fn main() { run(|conn| {
+/// # if !Server::query().call(conn)?.has(Feature::Hypertables) { return Ok(()); }
+/// # let time = a_reading(conn);
+/// let quarters = bucketed_months(3, readings::time);
+/// let rows: Vec<(chrono::DateTime<Utc>, i64)> =
+///     readings::table.group_by(quarters.clone()).select(quarters.row(count_star())).load(conn)?;
+/// assert!(rows[0].0 <= time && time - rows[0].0 < TimeDelta::days(93));
+/// # Ok(()) }) }
+/// ```
+pub fn bucketed_months<C: TimeColumn>(months: u16, time: C) -> Bucketed<C> {
+    let width = PgInterval::from_months(i32::from(months));
+    Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None } }
+}
+
 /// Where buckets start, if not at midnight UTC.
 #[derive(Debug, Clone)]
 enum Anchor {

@@ -9,8 +9,9 @@ use diesel::query_builder::{AstPass, QueryBuilder, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, Text};
 use serde::Serialize;
 
-use crate::call::{Call, Statement, value};
+use crate::call::{Call, Statement, relation_name, value};
 use crate::error::Error;
+use crate::setup::{AggregateQueries, Declare, Setup};
 use crate::time_column::TimeColumn;
 
 /// Describes a continuous aggregate: a view of this name that keeps the aggregates of each bucket of time of a
@@ -132,6 +133,10 @@ where
     /// [`Error::OtherAggregate`](crate::Error::OtherAggregate) if something else of that name is there, and a query
     /// builder error of Diesel's if an aggregate has values of its own.
     pub fn create(&self) -> impl Call<Output = AggregateOutcome, Error = Error> + Clone + use<C> {
+        self.create_call()
+    }
+
+    fn create_call(&self) -> CreateContinuousAggregate {
         CreateContinuousAggregate {
             name: self.name,
             definition: self.definition("time_bucket(", ""),
@@ -154,6 +159,22 @@ where
         let groups: Vec<_> = (1..=self.columns.len() + 1).map(|position| position.to_string()).collect();
         let table = render(&C::Table::default())?;
         Ok(format!("SELECT {} FROM {table} GROUP BY {}", selected.join(", "), groups.join(", ")))
+    }
+}
+
+impl<C> Declare for ContinuousAggregate<C>
+where
+    C: TimeColumn + QueryFragment<Pg>,
+    C::Table: Default + QueryFragment<Pg>,
+{
+    fn declare(self, setup: &mut Setup) {
+        let create = self.create_call();
+        let queries = AggregateQueries {
+            definition: create.definition,
+            plain_definition: create.allow_plain_view.then_some(create.plain_definition),
+            materialized_only: create.materialized_only,
+        };
+        setup.declare_aggregate(self.name, &relation_name(&C::Table::default()), queries);
     }
 }
 

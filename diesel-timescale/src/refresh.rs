@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::feature::Feature;
 use crate::function_call;
 use crate::microseconds;
+use crate::setup::{Declare, Setup};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
@@ -174,7 +175,7 @@ function_call! {
 /// assert!(!diesel_timescale::drop_continuous_aggregate("hourly_readings").call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn drop_continuous_aggregate(name: &'static str) -> impl Call<Output = bool, Error = Error> + Clone {
+pub fn drop_continuous_aggregate(name: &'static str) -> impl Call<Output = bool, Error = Error> + Declare + Clone {
     DropContinuousAggregate { name }
 }
 
@@ -183,4 +184,10 @@ function_call! {
     DropContinuousAggregate { name: &'static str = Text },
     "SELECT diesel_timescale.drop_continuous_aggregate(", ")",
     (Bool,) => (bool,) => bool, value,
+}
+
+impl Declare for DropContinuousAggregate {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_no_aggregate(self.name);
+    }
 }
