@@ -222,13 +222,7 @@ impl<Z: TimeZone> FeatureRows<Z> {
             let step_start = self.matrix.step_start(at);
             let mut values = Vec::new();
             for sensor in &mut self.sensors {
-                sensor.push_values(
-                    &self.matrix.states,
-                    step_start,
-                    self.matrix.carry_limit,
-                    at,
-                    &mut values,
-                );
+                sensor.push_values(&self.matrix.states, step_start, self.matrix.carry_limit, at, &mut values);
             }
             values.extend(self.matrix.calendar(at));
             rows.push(FeatureRow { at, values });
