@@ -114,7 +114,8 @@ pub enum HypertableError {
         /// The statement that updates it.
         remedy: String,
     },
-    /// The chunk interval is shorter than a microsecond.
+    /// A chunk cannot cover the interval: it is not above zero, does not fit the type of the column, or is missing for a
+    /// column that counts units.
     #[error("{message}. {remedy}")]
     ChunkInterval {
         /// Names the interval.
@@ -122,7 +123,7 @@ pub enum HypertableError {
         /// What to do.
         remedy: String,
     },
-    /// The table has no such column of type `timestamptz`.
+    /// The table has no such column of a [type of time](crate::TimeType).
     #[error("{message}. {remedy}")]
     NoTimeColumn {
         /// Names the table and the column.
@@ -131,6 +132,36 @@ pub enum HypertableError {
         table: String,
         /// The column.
         column: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The table is no hypertable, and no continuous aggregate.
+    #[error("{message}. {remedy}")]
+    NotAHypertable {
+        /// Names the table.
+        message: String,
+        /// The table.
+        table: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The time column counts units, and no function tells its present, which a policy goes by.
+    #[error("{message}. {remedy}")]
+    NoIntegerNow {
+        /// Names the table.
+        message: String,
+        /// The table.
+        table: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The function that tells the present cannot be made.
+    #[error("{message}. {remedy}")]
+    IntegerNow {
+        /// Names the obstacle.
+        message: String,
+        /// The table.
+        table: String,
         /// What to do.
         remedy: String,
     },
@@ -351,6 +382,9 @@ impl Error {
             "chunk_interval" => HypertableError::ChunkInterval { message, remedy }.into(),
             "no_time_column" => HypertableError::NoTimeColumn { message, table, column, remedy }.into(),
             "not_a_table" => HypertableError::NotATable { message, table, remedy }.into(),
+            "not_a_hypertable" => HypertableError::NotAHypertable { message, table, remedy }.into(),
+            "no_integer_now" => HypertableError::NoIntegerNow { message, table, remedy }.into(),
+            "integer_now" => HypertableError::IntegerNow { message, table, remedy }.into(),
             "unique_index_lacks_time" => {
                 HypertableError::UniqueIndexLacksTime { message, table, index: column, remedy }.into()
             }

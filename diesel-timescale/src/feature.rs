@@ -75,6 +75,9 @@ features! {
     ContinuousAggregates = "continuous aggregates", Community 2, 17;
     /// `time_bucket_gapfill`, `locf` and `interpolate`.
     Gapfill = "gap filling", Community 2, 17;
+    /// Hypertables on UUIDs of version 7, whole: partitioning came with 2.22, `drop_chunks` and the ranges of chunks with
+    /// 2.24, retention policies with 2.25.
+    UuidTime = "hypertables on UUIDs of version 7", Apache 2, 25;
 }
 
 impl fmt::Display for Feature {

@@ -25,11 +25,14 @@ mod gapfill;
 mod hypertable;
 mod jobs;
 mod known_issues;
+mod mapped;
 mod policies;
 mod refresh;
 mod server;
 mod size;
 mod time_column;
+#[doc(hidden)]
+pub mod time_value;
 mod timestamp;
 
 pub use buckets::{BucketRow, BucketRowBy, BucketStart, Bucketed, BucketedBy, bucketed};
@@ -47,7 +50,9 @@ pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_e
 pub use feature::{Feature, Unsupported};
 pub use functions::*;
 pub use gapfill::{Interpolate, InterpolatedType, Locf, NoLookup, interpolate, locf};
-pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, hypertable};
+pub use hypertable::{
+    HypertableOutcome, HypertableReport, HypertableSetup, hypertable, set_integer_now, set_integer_now_func,
+};
 pub use jobs::{AlterJob, Job, alter_job, delete_job, jobs, run_job};
 pub use known_issues::{IssueSubject, KNOWN_ISSUES, KnownIssue, issues_of, known_issues};
 pub use migrations::MIGRATIONS;
@@ -57,5 +62,5 @@ pub use refresh::{
 };
 pub use server::{Edition, Server, ServerQuery, TimescaleVersion, UnknownVersion};
 pub use size::{ChunkSize, Size, approximate_row_count, chunk_sizes, size};
-pub use time_column::{TimeColumn, TimeType};
+pub use time_column::{IntegerTimeType, TimeColumn, TimeType};
 pub use timestamp::TimestampOrInfinity;

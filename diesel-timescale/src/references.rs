@@ -14,5 +14,5 @@ mod retention;
 mod target;
 
 pub use attach::{Attach, AttachReference, Detach, DetachReference, OnDelete, attach, detach};
-pub use retention::{DropBefore, RetentionReport, TimeValue, drop_before};
+pub use retention::{DropBefore, RetentionReport, drop_before};
 pub use target::{CreateTarget, DropTarget, ReleaseMissing, drop_target, release_missing, target};

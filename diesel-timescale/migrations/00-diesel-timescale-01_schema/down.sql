@@ -1,3 +1,5 @@
+DROP FUNCTION diesel_timescale.short_name(TEXT, TEXT);
+DROP FUNCTION diesel_timescale.qualified_name(REGCLASS);
 DROP FUNCTION diesel_timescale.refuse(TEXT, TEXT, TEXT, TEXT, TEXT, REGCLASS, TEXT);
 DO $$
 BEGIN

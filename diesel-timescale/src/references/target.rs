@@ -7,6 +7,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use crate::call::{Relation, done, relation_name, value};
 use crate::function_call;
+use crate::time_column::TimeColumn;
 
 /// Makes the table of a time column the target of references: rows of other tables can then reference its rows.
 ///
@@ -43,7 +44,7 @@ use crate::function_call;
 /// ```
 pub fn target<C>(time_column: C) -> CreateTarget
 where
-    C: Column,
+    C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
 {
     let _ = time_column;
