@@ -161,6 +161,11 @@ macro_rules! time_type {
                     assert!(remove_columnstore_policy(samples::table).call(conn).unwrap());
                     assert!(!remove_columnstore_policy(samples::table).call(conn).unwrap());
 
+                    if ["SMALLINT", "INTEGER"].contains(&$sql) && !has_quietly(Needs::TwoConnections) {
+                        // TimescaleDB compiled for 32 bits takes the cutoff of its policies for a pointer.
+                        support::has(Needs::TwoConnections);
+                        return;
+                    }
                     let job = add_retention_policy(samples::at, $day.times(age)).call(conn).unwrap();
                     assert!(jobs().call(conn).unwrap().iter().any(|present| present.id == job));
                     run_job(job).call(conn).unwrap();
@@ -216,7 +221,7 @@ macro_rules! time_type {
             fn an_aggregate_is_created_refreshed_and_kept() {
                 let (_db, mut conn) = TestDb::installed();
                 let conn = &mut conn;
-                if has_quietly(Needs::Timescale) && !has_type() {
+                if !has_type() {
                     return;
                 }
                 made(conn);

@@ -395,7 +395,7 @@ BEGIN
     SELECT * INTO time_attribute
     FROM pg_attribute
     WHERE attrelid = relation AND attname = time_column AND attnum > 0 AND NOT attisdropped;
-    IF time_attribute IS NULL OR time_attribute.atttypid NOT IN ('timestamptz', 'timestamp', 'date', 'smallint', 'integer', 'bigint', 'uuid') THEN
+    IF time_attribute IS NULL OR time_attribute.atttypid::REGTYPE NOT IN ('timestamptz', 'timestamp', 'date', 'smallint', 'integer', 'bigint', 'uuid') THEN
         PERFORM refuse(
             'diesel_timescale:no_time_column', 'undefined_column',
             format('%s has no column %I that it can be partitioned on', relation, time_column),
@@ -456,13 +456,13 @@ BEGIN
     IF chunk_interval <= INTERVAL '0' OR integer_interval <= 0 THEN
         problem := format('a chunk cannot cover %s', coalesce(chunk_interval::TEXT, integer_interval::TEXT));
         remedy := CASE WHEN is_integer THEN 'Give a number above zero: that of the units in hours to weeks does well.' ELSE remedy END;
-    ELSIF CASE WHEN is_integer THEN chunk_interval IS NOT NULL ELSE integer_interval IS NOT NULL END THEN
+    ELSIF is_integer AND chunk_interval IS NOT NULL OR NOT is_integer AND integer_interval IS NOT NULL THEN
         problem := format('the time column of %s is of the type %s, and a chunk of it cannot cover %s', relation, time_type, coalesce(chunk_interval::TEXT, integer_interval::TEXT));
         remedy := CASE WHEN is_integer THEN 'Give a number of units.' ELSE 'Give a length of time.' END;
     ELSIF integer_interval > largest THEN
         problem := format('a chunk of %s cannot cover %s: its time column is of the type %s', relation, integer_interval, time_type);
         remedy := format('Give a number up to %s.', largest);
-    ELSIF time_type = 'date'::REGTYPE AND chunk_interval <> date_trunc('day', chunk_interval) THEN
+    ELSIF time_type = 'date'::REGTYPE AND extract(epoch FROM chunk_interval) % 86400 <> 0 THEN
         problem := format('a chunk of %s cannot cover %s: its time column is a date', relation, chunk_interval);
         remedy := 'Give a multiple of one day.';
     ELSE
@@ -548,9 +548,7 @@ BEGIN
     IF unit <= 0 THEN
         problem := format('a unit cannot be %s nanoseconds long', unit);
         remedy := 'Give a length above zero.';
-    ELSIF present IS NOT NULL AND obj_description(present, 'pg_proc') IS DISTINCT FROM marked
-        AND obj_description(present, 'pg_proc') NOT LIKE '% Made by set\_integer\_now().'
-    THEN
+    ELSIF present IS NOT NULL AND coalesce(obj_description(present, 'pg_proc'), '') NOT LIKE '% Made by set\_integer\_now().' THEN
         problem := format('another function %s is there', function_name);
         remedy := 'Rename it; or, if it tells the present, name it: set_integer_now_func().';
     ELSE
