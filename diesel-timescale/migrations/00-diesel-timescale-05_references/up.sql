@@ -256,11 +256,6 @@ BEGIN
         'first_of_each', each_column(columns, '$%2$s[1]'),
         'value_arrays', CASE WHEN n = cardinality(key) THEN each_column(columns, 'ARRAY[$%2$s]') ELSE 'ARRAY[$1], ARRAY[seen.at]' END,
         'time', quote_ident(time_column),
-        'i_first', edge_of(target, time_column, 'i', 'min'),
-        'i_last', edge_of(target, time_column, 'i', 'max'),
-        'e_first', edge_of(target, time_column, 'e', 'min'),
-        'a_first', edge_of(target, time_column, 'a', 'min'),
-        'a_last', edge_of(target, time_column, 'a', 'max'),
         'e_is_i', each_column(columns, 'e.%1$I = i.%1$I', ' AND '),
         'e_is_param', each_column(columns, 'e.%1$I = $%2$s', ' AND '),
         'e_key_is_param', each_column(key, 'e.%1$I = $%2$s', ' AND '),
@@ -286,6 +281,12 @@ BEGIN
         'added_arrays', each_column(columns, 'new_rows.a%2$s'),
         'locked_arrays', each_column(columns, 'held_rows.a%2$s'),
         'shared_arrays', each_column(columns, 'shared.a%2$s')
+    ) || jsonb_build_object(
+        'i_first', edge_of(target, time_column, 'i', 'min'),
+        'i_last', edge_of(target, time_column, 'i', 'max'),
+        'e_first', edge_of(target, time_column, 'e', 'min'),
+        'a_first', edge_of(target, time_column, 'a', 'min'),
+        'a_last', edge_of(target, time_column, 'a', 'max')
     );
 END
 $$;
