@@ -169,7 +169,8 @@ where
             name,
             // Chrono ends before PostgreSQL does: a chunk may start after its last moment.
             range_start: C::SqlType::from_instant(Instant {
-                at: start.map(|at| if at == TimestampOrInfinity::Infinity { DateTime::<Utc>::MAX_UTC.into() } else { at }),
+                at: start
+                    .map(|at| if at == TimestampOrInfinity::Infinity { DateTime::<Utc>::MAX_UTC.into() } else { at }),
                 integer: integer_start,
             }),
             range_end: C::SqlType::from_instant(Instant { at: end, integer: integer_end }),
@@ -187,8 +188,7 @@ pub(crate) fn bound<ST: TimeType>(bound: Bound<&ST::Value>) -> Moment {
     }
 }
 
-type ChunkRow =
-    (String, Option<TimestampOrInfinity>, Option<TimestampOrInfinity>, Option<i64>, Option<i64>, bool);
+type ChunkRow = (String, Option<TimestampOrInfinity>, Option<TimestampOrInfinity>, Option<i64>, Option<i64>, bool);
 
 function_call! {
     /// The query that [`chunks`] makes.

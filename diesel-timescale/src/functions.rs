@@ -31,16 +31,25 @@ extern "SQL" {
 
     /// The start of the bucket that an instant is in, where one bucket starts at the origin. Every edition.
     #[sql_name = "time_bucket"]
-    fn time_bucket_from<T: TimeType>(width: <T as TimeType>::Width, time: T, origin: <T as TimeType>::Bucket) -> <T as TimeType>::Bucket;
+    fn time_bucket_from<T: TimeType>(
+        width: <T as TimeType>::Width,
+        time: T,
+        origin: <T as TimeType>::Bucket,
+    ) -> <T as TimeType>::Bucket;
 
     /// The start of the bucket that an instant is in, where every bucket starts later by the offset. Every edition.
     #[sql_name = "time_bucket"]
-    fn time_bucket_offset<T: TimeType>(width: <T as TimeType>::Width, time: T, offset: <T as TimeType>::Width) -> <T as TimeType>::Bucket;
+    fn time_bucket_offset<T: TimeType>(
+        width: <T as TimeType>::Width,
+        time: T,
+        offset: <T as TimeType>::Width,
+    ) -> <T as TimeType>::Bucket;
 
     /// The start of the bucket that an instant is in, by the clocks of a time zone such as `Europe/Berlin`: days start
     /// at its midnight, whatever the season. Every edition.
     #[sql_name = "time_bucket"]
-    fn time_bucket_in_zone<T: TimeType<Bucket = Timestamptz>>(width: Interval, time: T, time_zone: Text) -> Timestamptz;
+    fn time_bucket_in_zone<T: TimeType<Bucket = Timestamptz>>(width: Interval, time: T, time_zone: Text)
+    -> Timestamptz;
 
     /// As [`time_bucket`](fn@time_bucket), and buckets without rows are there too. Community edition.
     ///

@@ -24,10 +24,7 @@ use crate::time_value::{Length, TimeValue};
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
 /// [`Error::InsideTransaction`](crate::Error::InsideTransaction). For an example see
 /// [`continuous_aggregate`](crate::continuous_aggregate()).
-pub fn refresh<C>(
-    bucket: C,
-    range: impl RangeBounds<ValueOf<C>>,
-) -> impl Call<Output = (), Error = Error> + Clone
+pub fn refresh<C>(bucket: C, range: impl RangeBounds<ValueOf<C>>) -> impl Call<Output = (), Error = Error> + Clone
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -182,10 +179,7 @@ function_call! {
 /// set_materialized_only(hourly_readings::table, true).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn set_materialized_only<T>(
-    aggregate: T,
-    materialized_only: bool,
-) -> impl Call<Output = (), Error = Error> + Clone
+pub fn set_materialized_only<T>(aggregate: T, materialized_only: bool) -> impl Call<Output = (), Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {

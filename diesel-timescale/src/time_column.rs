@@ -5,7 +5,9 @@ use std::fmt::Debug;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::query_builder::QueryId;
-use diesel::sql_types::{BigInt, Date, Integer, Interval, SingleValue, SmallInt, SqlType, Timestamp, Timestamptz, Uuid};
+use diesel::sql_types::{
+    BigInt, Date, Integer, Interval, SingleValue, SmallInt, SqlType, Timestamp, Timestamptz, Uuid,
+};
 
 use crate::micros;
 use crate::time_value::{Instant, Span, TimeValue};

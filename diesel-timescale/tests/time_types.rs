@@ -381,7 +381,8 @@ macro_rules! bound_type {
             let conn = &mut conn;
             sql(conn, concat!("CREATE TABLE samples (at ", $sql, " PRIMARY KEY, reading FLOAT8)"));
             hypertable(samples::at).chunk_interval($day).allow_plain_table().call(conn).unwrap();
-            let rows = |plus: f64| (0..10).rev().map(move |day| Sample { at: $value(day), reading: Some(day as f64 + plus) });
+            let rows =
+                |plus: f64| (0..10).rev().map(move |day| Sample { at: $value(day), reading: Some(day as f64 + plus) });
             let report = bulk::upsert(&rows(0.0).collect::<Vec<_>>()).on_conflict(samples::at).call(conn).unwrap();
             assert_eq!(report.inserted, 10);
             let report = bulk::upsert(&rows(0.0).collect::<Vec<_>>()).on_conflict(samples::at).call(conn).unwrap();
@@ -409,7 +410,10 @@ macro_rules! bound_type {
                 };
             }
             let carried = filled!(locf(avg(samples::reading)));
-            assert_eq!(carried.iter().map(|row| row.0).collect::<Vec<_>>(), (0..10).map($value).collect::<Vec<$rust>>());
+            assert_eq!(
+                carried.iter().map(|row| row.0).collect::<Vec<_>>(),
+                (0..10).map($value).collect::<Vec<$rust>>()
+            );
             assert_eq!(carried[2..7].iter().map(|row| row.1.unwrap()).collect::<Vec<_>>(), [3.0, 3.0, 3.0, 3.0, 7.0]);
             let lines = filled!(interpolate(avg(samples::reading)));
             assert_eq!(lines[2..7].iter().map(|row| row.1.unwrap()).collect::<Vec<_>>(), [3.0, 4.0, 5.0, 6.0, 7.0]);
@@ -451,9 +455,8 @@ fn the_present_in_units_is_told_by_a_function_that_is_made_or_named() {
         setup.clone().call(conn).unwrap();
         assert_eq!(value(conn, "SELECT ticks_now() = floor(extract(epoch FROM now()))"), "true");
     }
-    let present = |conn: &mut PgConnection| {
-        value(conn, "SELECT integer_now FROM diesel_timescale.hypertable_report('ticks')")
-    };
+    let present =
+        |conn: &mut PgConnection| value(conn, "SELECT integer_now FROM diesel_timescale.hypertable_report('ticks')");
     assert_eq!(present(conn), "ticks_now");
     set_integer_now(ticks::at, TimeDelta::microseconds(1)).call(conn).unwrap();
     assert_eq!(value(conn, "SELECT ticks_now() = floor(extract(epoch FROM now()) * 1000000)"), "true");
@@ -463,14 +466,23 @@ fn the_present_in_units_is_told_by_a_function_that_is_made_or_named() {
     assert!(matches!(set_integer_now_func(ticks::at, "nothing").call(conn), Err(Error::Database(_))));
 
     // What is not made by this crate is not replaced.
-    sql(conn, "CREATE OR REPLACE FUNCTION ticks_now() RETURNS BIGINT LANGUAGE sql STABLE AS 'SELECT 5::bigint'; COMMENT ON FUNCTION ticks_now() IS NULL");
+    sql(
+        conn,
+        "CREATE OR REPLACE FUNCTION ticks_now() RETURNS BIGINT LANGUAGE sql STABLE AS 'SELECT 5::bigint'; COMMENT ON FUNCTION ticks_now() IS NULL",
+    );
     let refused = refusal(set_integer_now(ticks::at, TimeDelta::seconds(1)).call(conn));
-    assert!(matches!(&refused, HypertableError::IntegerNow { message, .. } if message.contains("ticks_now is there")), "{refused}");
+    assert!(
+        matches!(&refused, HypertableError::IntegerNow { message, .. } if message.contains("ticks_now is there")),
+        "{refused}"
+    );
     let refused = refusal(set_integer_now(ticks::at, TimeDelta::zero()).call(conn));
     assert!(matches!(refused, HypertableError::IntegerNow { .. }), "{refused}");
     hypertable(small_ticks::at).chunk_interval(7).call(conn).unwrap();
     let refused = refusal(set_integer_now(small_ticks::at, TimeDelta::hours(1)).call(conn));
-    assert!(matches!(&refused, HypertableError::IntegerNow { message, .. } if message.contains("does not fit")), "{refused}");
+    assert!(
+        matches!(&refused, HypertableError::IntegerNow { message, .. } if message.contains("does not fit")),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -478,15 +490,27 @@ fn what_does_not_fit_the_column_is_refused() {
     needs!(Timescale);
     let (_db, mut conn) = TestDb::installed();
     let conn = &mut conn;
-    sql(conn, "CREATE TABLE ticks (at BIGINT PRIMARY KEY); CREATE TABLE days (at DATE PRIMARY KEY); CREATE TABLE others (at TIMESTAMP PRIMARY KEY)");
+    sql(
+        conn,
+        "CREATE TABLE ticks (at BIGINT PRIMARY KEY); CREATE TABLE days (at DATE PRIMARY KEY); CREATE TABLE others (at TIMESTAMP PRIMARY KEY)",
+    );
     let refused = refusal(hypertable(ticks::at).call(conn));
-    assert!(matches!(&refused, HypertableError::ChunkInterval { message, .. } if message.contains("counts units")), "{refused}");
+    assert!(
+        matches!(&refused, HypertableError::ChunkInterval { message, .. } if message.contains("counts units")),
+        "{refused}"
+    );
     let refused = refusal(hypertable(ticks::at).chunk_interval(-1).call(conn));
     assert!(matches!(refused, HypertableError::ChunkInterval { .. }), "{refused}");
     let refused = refusal(hypertable(days::at).chunk_interval(TimeDelta::hours(36)).call(conn));
-    assert!(matches!(&refused, HypertableError::ChunkInterval { remedy, .. } if remedy.contains("one day")), "{refused}");
+    assert!(
+        matches!(&refused, HypertableError::ChunkInterval { remedy, .. } if remedy.contains("one day")),
+        "{refused}"
+    );
     let refused = refusal(hypertable(others::at).call(conn));
-    assert!(matches!(&refused, HypertableError::NoTimeColumn { message, .. } if message.contains("is of type timestamp without")), "{refused}");
+    assert!(
+        matches!(&refused, HypertableError::NoTimeColumn { message, .. } if message.contains("is of type timestamp without")),
+        "{refused}"
+    );
     for refused in [
         chunks(ticks::at, ..).call(conn).map(|_| ()),
         drop_chunks(ticks::at, 5).call(conn).map(|_| ()),
@@ -524,4 +548,25 @@ fn a_native_foreign_key_to_a_hypertable_is_told_with_its_fix() {
     assert!(report.to_string().contains("DROP CONSTRAINT \"a key\""), "{report}");
     sql(conn, &report.foreign_key_fixes[0]);
     assert!(setup.call(conn).unwrap().foreign_key_fixes.is_empty());
+}
+
+#[test]
+fn the_database_knows_the_same_features() {
+    let (_db, mut conn) = TestDb::installed();
+    // What is refused on plain PostgreSQL or an older release names what is needed, as Rust does.
+    let needed = |message: &str| message.split_once("needed ").map(|(_, needed)| needed.to_owned());
+    let mut nothing = server().clone();
+    (nothing.timescaledb, nothing.edition) = (None, None);
+    for feature in Feature::ALL {
+        let in_rust = needed(&nothing.require(*feature).unwrap_err().message);
+        let in_sql = value(
+            &mut conn,
+            &format!(
+                "SELECT format('TimescaleDB %s or later%s', array_to_string(since, '.'), CASE WHEN needs_community THEN ', Community edition' ELSE '' END)
+                 FROM diesel_timescale.features() WHERE name = '{feature}' AND feature = '{feature:?}'"
+            ),
+        );
+        assert_eq!(in_rust, Some(in_sql), "{feature}");
+    }
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM diesel_timescale.features()"), Feature::ALL.len().to_string());
 }

@@ -55,7 +55,6 @@ pub struct HypertableReport<I = TimeDelta> {
     pub foreign_key_fixes: Vec<String>,
 }
 
-
 impl<I: Clone + Into<TimeValue>> fmt::Display for HypertableReport<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.outcome {
