@@ -7,8 +7,8 @@
 #![allow(dead_code, reason = "the test runs the parts one by one")]
 
 use chrono::{TimeDelta, Utc};
-use occupancy_models::bulk::{self, Repeats};
-use occupancy_models::query::newest_first;
+use occupancy_models::bulk;
+use occupancy_models::queries::newest_first;
 use occupancy_models::{NewSensorEvent, SensorEvent, SensorType};
 
 pub type Outcome = Result<usize, Box<dyn std::error::Error>>;
@@ -36,7 +36,7 @@ pub fn with_r2d2(url: &str) -> Outcome {
     let pool = Pool::builder().max_size(2).build(ConnectionManager::<PgConnection>::new(url))?;
     occupancy_models::run_migrations(&mut *pool.get()?)?;
     let mut conn = pool.get()?;
-    bulk::upsert_events(&readings(), Repeats::LastWins)?.call(&mut conn)?;
+    bulk::upsert_sensor_events(readings()).call(&mut conn)?;
     let events: Vec<SensorEvent> = SensorEvent::timeline("office", Utc::now() - TimeDelta::hours(1)..)
         .order(newest_first())
         .limit(100)
@@ -52,7 +52,7 @@ pub async fn with_bb8(url: &str) -> Outcome {
 
     let pool = Pool::builder().max_size(2).build(AsyncDieselConnectionManager::<AsyncPgConnection>::new(url)).await?;
     let mut conn = pool.get().await?;
-    bulk::upsert_events(&readings(), Repeats::LastWins)?.call(&mut conn).await?;
+    bulk::upsert_sensor_events(readings()).call(&mut conn).await?;
     let events: Vec<SensorEvent> = SensorEvent::timeline("office", Utc::now() - TimeDelta::hours(1)..)
         .order(newest_first())
         .limit(100)
@@ -69,7 +69,7 @@ pub async fn with_deadpool(url: &str) -> Outcome {
 
     let pool = Pool::builder(AsyncDieselConnectionManager::<AsyncPgConnection>::new(url)).max_size(2).build()?;
     let mut conn = pool.get().await?;
-    bulk::upsert_events(&readings(), Repeats::LastWins)?.call(&mut conn).await?;
+    bulk::upsert_sensor_events(readings()).call(&mut conn).await?;
     let events: Vec<SensorEvent> = SensorEvent::timeline("office", Utc::now() - TimeDelta::hours(1)..)
         .order(newest_first())
         .limit(100)

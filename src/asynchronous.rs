@@ -1,4 +1,4 @@
-//! The same calls on diesel-async connections, under the same names.
+//! The same calls on diesel-async connections.
 //!
 //! What is not about this crate's tables is [`timescale::asynchronous`](crate::timescale::asynchronous), all of which is
 //! here as well.

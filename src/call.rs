@@ -1,6 +1,6 @@
 //! Calls, with the errors of this crate.
 
-pub(crate) use diesel_timescale::call::{Statement, push_relation, relation_name};
+pub(crate) use diesel_timescale::call::Statement;
 
 use crate::error::Result;
 

@@ -1,17 +1,16 @@
-//! What can go wrong, typed.
+//! The errors of this crate.
 
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
+use diesel_timescale::bulk::BulkError;
 use diesel_timescale::transaction::Transient;
-
-use crate::bulk::{BatchError, InvalidRow};
 
 /// The result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong in this crate's calls.
 ///
-/// The functions that the migrations install mark what they refuse; [`From`] recognises that, so an error of
-/// Diesel's that came from them, by whatever way, becomes the typed one.
+/// The SQL functions mark their refusals with a code. [`From`] recognises it, so a `diesel::result::Error` that such a
+/// function raised converts into the typed error, however the function was called.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -21,13 +20,13 @@ pub enum Error {
     /// An id that came with a row was refused.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// Old tables were not adopted.
+    /// Legacy tables were not imported.
     #[error(transparent)]
-    Adoption(#[from] AdoptionError),
-    /// A row that the database would refuse. Nothing was sent.
+    LegacyImport(#[from] LegacyImportError),
+    /// A bulk write was refused, or failed: rows that the database would refuse, all of them; a batch of many.
     #[error(transparent)]
-    InvalidRow(#[from] InvalidRow),
-    /// A function was called with columns that are not arrays of the same length, which only SQL of your own can do.
+    Bulk(BulkError),
+    /// A function was called with columns that are not arrays of the same length, which only hand-written SQL can do.
     /// Nothing has changed.
     #[error("{message}. {remedy}")]
     UnevenColumns {
@@ -38,9 +37,6 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
-    /// A batch of many failed. It has left nothing, and those before it stay.
-    #[error(transparent)]
-    Batch(#[from] BatchError),
     /// A function or table of this crate was not found: its migrations have not run in this database, or are older than
     /// this release, or the `search_path` does not lead to them. Recognised by the English message of the server.
     #[error(
@@ -53,7 +49,7 @@ pub enum Error {
         /// The function or table, without its schema.
         name: String,
     },
-    /// The database, or the way to it.
+    /// An error of the database or the connection.
     #[error(transparent)]
     Database(DieselError),
 }
@@ -72,8 +68,7 @@ pub enum KeyError {
         /// What to do.
         remedy: String,
     },
-    /// The id comes twice in one call. Only SQL of your own can do that: the calls of [`bulk`](crate::bulk) resolve or
-    /// refuse [repeats](crate::bulk::Repeats) before they send anything.
+    /// The id comes twice in one call, with two timestamps.
     #[error("{message}. {remedy}")]
     Repeated {
         /// Names the function and the id.
@@ -95,13 +90,13 @@ pub enum KeyError {
     },
 }
 
-/// Why old tables were not [adopted](crate::adopt). Nothing has changed.
+/// Why legacy tables were not [imported](crate::legacy_import). Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum AdoptionError {
-    /// The schema has no old tables, or their adoption was not started.
+pub enum LegacyImportError {
+    /// The schema has no old tables, or their import was not begun.
     #[error("{message}. Fix: {remedy}")]
-    NothingToAdopt {
+    NothingToImport {
         /// Names the schema.
         message: String,
         /// The statement that comes first.
@@ -115,13 +110,13 @@ pub enum AdoptionError {
         /// What to do.
         remedy: String,
     },
-    /// Findings of [`adopt::check`](crate::adopt::check) stand against it.
-    #[error("{message}. {remedy}\n{findings}")]
+    /// Findings of [`legacy_import::validate`](crate::legacy_import::validate) stand against it.
+    #[error("{message}. {remedy}\n{violations}")]
     Blocked {
         /// Says how many.
         message: String,
         /// A line for each, with its remedy.
-        findings: String,
+        violations: String,
         /// What to do.
         remedy: String,
     },
@@ -164,8 +159,26 @@ impl From<diesel_timescale::Error> for Error {
                 typed.unwrap_or(Self::Database(DieselError::DatabaseError(kind, information)))
             }
             diesel_timescale::Error::Database(error) => Self::Database(error),
+            diesel_timescale::Error::Bulk(error) => error.into(),
             diesel_timescale::Error::NotMigrated { message, name } => Self::NotMigrated { message, name },
             error => Self::Timescale(error),
+        }
+    }
+}
+
+impl From<BulkError> for Error {
+    /// What the database said comes typed, as it does from any other call.
+    fn from(error: BulkError) -> Self {
+        match error {
+            BulkError::Database(error) => error.into(),
+            BulkError::NoTable { table } => {
+                let name = table.trim_matches('"').to_owned();
+                if !INSTALLED.contains(&name.as_str()) {
+                    return Self::Bulk(BulkError::NoTable { table });
+                }
+                Self::NotMigrated { message: format!("relation {table} does not exist"), name }
+            }
+            error => Self::Bulk(error),
         }
     }
 }
@@ -181,7 +194,7 @@ impl Transient for Error {
         match self {
             Self::Timescale(error) => error.is_transient(),
             Self::Database(error) => error.is_transient(),
-            Self::Batch(error) => error.source.is_transient(),
+            Self::Bulk(error) => error.is_transient(),
             _ => false,
         }
     }
@@ -200,9 +213,9 @@ fn refusal(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option
         "id_repeated" => KeyError::Repeated { message, id: column.parse().ok()?, remedy }.into(),
         "uneven_columns" => Error::UnevenColumns { message, column, remedy },
         "id_not_handed_out" => KeyError::NotHandedOut { message, id: column.parse().ok()?, remedy }.into(),
-        "adoption_nothing" => AdoptionError::NothingToAdopt { message, remedy }.into(),
-        "adoption_choice" => AdoptionError::Choice { message, remedy }.into(),
-        "adoption_blocked" => AdoptionError::Blocked { message, findings: details, remedy }.into(),
+        "legacy_import_nothing" => LegacyImportError::NothingToImport { message, remedy }.into(),
+        "legacy_import_choice" => LegacyImportError::Choice { message, remedy }.into(),
+        "legacy_import_blocked" => LegacyImportError::Blocked { message, violations: details, remedy }.into(),
         _ => return diesel_timescale::Error::from_refusal(code, information).map(Error::Timescale),
     })
 }

@@ -2,63 +2,53 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs)]
 
-pub mod adopt;
-pub mod aggregates;
+pub mod analysis;
 #[cfg(feature = "async")]
 pub mod asynchronous;
 pub mod bulk;
+pub mod legacy_import;
 pub mod migrations;
 pub mod prelude;
-pub mod query;
-pub mod reference;
+pub mod queries;
+pub mod references;
 #[doc = include_str!("rights.md")]
 pub mod rights {}
+pub mod rollups;
 #[allow(missing_docs, reason = "the comments in the database are its documentation")]
 pub mod schema;
 
+#[cfg(all(feature = "testing", any(feature = "sync", feature = "async")))]
+pub mod testing;
+
+mod allow_in_same_query;
 mod call;
-mod change;
-mod changes;
 mod error;
-mod key_text;
-mod new_prediction;
-mod new_sensor_event;
-mod number;
-mod open_set;
-mod prediction;
+mod models;
 mod retention;
-mod same_query;
-mod sensor_event;
+mod setup;
 mod verify;
 
-pub(crate) use diesel_timescale::micros;
+pub(crate) use diesel_timescale::microseconds;
 
-pub use changes::{PredictionChanges, SensorEventChanges};
 #[doc(no_inline)]
 pub use diesel_timescale::{self as timescale, Call, transaction};
-pub use error::{AdoptionError, Error, KeyError, Result};
-pub use key_text::InvalidSensorEventKey;
+pub use error::{Error, KeyError, LegacyImportError, Result};
 pub use migrations::{MIGRATIONS, revert_migrations, run_migrations};
-pub use new_prediction::NewPrediction;
-pub use new_sensor_event::NewSensorEvent;
-pub use open_set::{ModelType, SensorState, SensorType};
-pub use prediction::{Prediction, PredictionOutcome, TransitionType, UnknownTransitionType};
-pub use reference::ReferencedEvent;
-pub use retention::{
-    DropSensorEventsBefore, RetentionReport, add_sensor_events_retention, drop_sensor_events_before,
-    remove_sensor_events_retention,
+pub use models::{
+    ModelType, NewPrediction, NewSensorEvent, Prediction, PredictionChanges, PredictionOutcome, ReferencedEvent,
+    SensorEvent, SensorEventChanges, SensorEventKey, SensorState, SensorType, TransitionType,
 };
-pub use sensor_event::{SensorEvent, SensorEventKey};
-pub use verify::{Fault, FaultKind, Verify, verify};
+pub use retention::{
+    DropSensorEventsBefore, add_sensor_events_retention, drop_sensor_events_before, remove_sensor_events_retention,
+};
+pub use verify::{Verify, Violation, ViolationKind, verify};
 
 /// What both preludes have.
 mod models_prelude {
-    pub use crate::changes::{PredictionChanges, SensorEventChanges};
-    pub use crate::new_prediction::NewPrediction;
-    pub use crate::new_sensor_event::NewSensorEvent;
-    pub use crate::open_set::{ModelType, SensorState, SensorType};
-    pub use crate::prediction::{Prediction, PredictionOutcome, TransitionType};
+    pub use crate::models::{
+        ModelType, NewPrediction, NewSensorEvent, Prediction, PredictionChanges, PredictionOutcome, SensorEvent,
+        SensorEventChanges, SensorEventKey, SensorState, SensorType, TransitionType,
+    };
     pub use crate::schema::{predictions, referenced_events, sensor_events};
-    pub use crate::sensor_event::{SensorEvent, SensorEventKey};
     pub use crate::verify::verify;
 }

@@ -1,4 +1,4 @@
-//! Migrations that live beside an application's own.
+//! This crate's migrations, with a migration history separate from the application's.
 //!
 //! [`run_migrations`] keeps its own history in the table `occupancy_models_migrations`, so that the versions of two
 //! crates can never collide and reverting an application's migrations never trips over these. A lock on that

@@ -1,4 +1,4 @@
-//! Retention: dropping old events without leaving references to them.
+//! Retention: drops old events and clears the references to them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
@@ -7,11 +7,12 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Timestamptz};
 use diesel_timescale::call::value;
+use diesel_timescale::references::RetentionReport;
 use diesel_timescale::{Call, function_call, interval};
 
 use crate::call::{Statement, single};
-use crate::error::Result;
-use crate::micros;
+use crate::error::{Error, Result};
+use crate::microseconds;
 
 /// Drops the chunks that end by `cutoff` and clears every reference to their events, in one transaction.
 ///
@@ -31,7 +32,7 @@ use crate::micros;
 /// [`ReferenceError::StillReferenced`](crate::timescale::ReferenceError::StillReferenced) if a foreign key without
 /// `SET NULL` or `CASCADE` references such an event;
 /// [`ReferenceError::LockTimeout`](crate::timescale::ReferenceError::LockTimeout), which is
-/// [transient](crate::transaction::Transient), if long transactions were in the way all the time. Nothing has changed then.
+/// [transient](crate::transaction::Transient), if long transactions held locks all the time. Nothing has changed then.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -42,7 +43,11 @@ use crate::micros;
 /// # Ok(()) }) }
 /// ```
 pub fn drop_sensor_events_before(cutoff: DateTime<Utc>) -> DropSensorEventsBefore {
-    DropSensorEventsBefore { cutoff: micros::truncate(cutoff), lock_timeout: PgInterval::from_microseconds(30_000_000) }
+    DropSensorEventsBefore {
+        cutoff: microseconds::truncate(cutoff),
+        lock_timeout: PgInterval::from_microseconds(30_000_000),
+        keep_referenced: false,
+    }
 }
 
 /// The call that [`drop_sensor_events_before`] makes.
@@ -51,6 +56,7 @@ pub fn drop_sensor_events_before(cutoff: DateTime<Utc>) -> DropSensorEventsBefor
 pub struct DropSensorEventsBefore {
     cutoff: DateTime<Utc>,
     lock_timeout: PgInterval,
+    keep_referenced: bool,
 }
 
 impl DropSensorEventsBefore {
@@ -67,27 +73,20 @@ impl DropSensorEventsBefore {
         self.lock_timeout = PgInterval::from_microseconds(lock_timeout.num_microseconds().unwrap_or(i64::MAX));
         self
     }
-}
 
-/// What retention did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
-#[non_exhaustive]
-pub struct RetentionReport {
-    /// How many chunks were dropped.
-    pub chunks_dropped: i64,
-    /// How many events were deleted from a table that is no hypertable. Events in dropped chunks are not counted.
-    pub rows_deleted: i64,
-    /// How many of the events that are gone were referenced; their references are `NULL` now.
-    pub events_released: i64,
-    /// No event before this instant is left; `None` if no chunk was dropped.
-    pub dropped_before: Option<DateTime<Utc>>,
+    /// Whether chunks (on a plain table: rows) with events that a foreign key with `RESTRICT` references stay, while the
+    /// others go. Default: `false`, which refuses to drop anything then.
+    pub fn keep_referenced(mut self, keep: bool) -> Self {
+        self.keep_referenced = keep;
+        self
+    }
 }
 
 impl Statement for DropSensorEventsBefore {
     type SqlType = (BigInt, BigInt, BigInt, Nullable<Timestamptz>);
-    type Row = RetentionReport;
-    type Output = RetentionReport;
-    type Error = crate::error::Error;
+    type Row = RetentionReport<DateTime<Utc>>;
+    type Output = RetentionReport<DateTime<Utc>>;
+    type Error = Error;
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
@@ -96,6 +95,8 @@ impl Statement for DropSensorEventsBefore {
         out.push_bind_param::<Timestamptz, _>(&self.cutoff)?;
         out.push_sql(", ");
         out.push_bind_param::<Interval, _>(&self.lock_timeout)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Bool, _>(&self.keep_referenced)?;
         out.push_sql(")");
         Ok(())
     }
@@ -135,30 +136,32 @@ impl Statement for DropSensorEventsBefore {
 pub fn add_sensor_events_retention(
     drop_after: TimeDelta,
     schedule: TimeDelta,
-) -> impl Call<Output = i32, Error = diesel_timescale::Error> + Clone {
+) -> impl Call<Output = i32, Error = Error> + Clone {
     AddSensorEventsRetention { drop_after: interval(drop_after), schedule: interval(schedule) }
 }
 
 function_call! {
     /// The call that [`add_sensor_events_retention`] makes.
     AddSensorEventsRetention { drop_after: PgInterval = Interval, schedule: PgInterval = Interval },
-    "SELECT set_sensor_events_retention(", ")",
+    "SELECT add_sensor_events_retention(", ")",
     (Integer,) => (i32,) => i32, value,
     requires Jobs,
+    error Error,
 }
 
 /// Removes the retention job of sensor events. Gives `false` if there is none.
 ///
 /// # Errors
 /// [`timescale::Error::Unsupported`](crate::timescale::Error::Unsupported) in the Apache edition and without TimescaleDB. For an example see [`add_sensor_events_retention`].
-pub fn remove_sensor_events_retention() -> impl Call<Output = bool, Error = diesel_timescale::Error> + Clone {
+pub fn remove_sensor_events_retention() -> impl Call<Output = bool, Error = Error> + Clone {
     RemoveSensorEventsRetention {}
 }
 
 function_call! {
     /// The call that [`remove_sensor_events_retention`] makes.
     RemoveSensorEventsRetention {},
-    "SELECT unset_sensor_events_retention(", ")",
+    "SELECT remove_sensor_events_retention(", ")",
     (Bool,) => (bool,) => bool, value,
     requires Jobs,
+    error Error,
 }

@@ -1,7 +1,7 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
-    /// When a room is expected to change its occupancy, why, and what came of it.
+    /// When a room is expected to change its occupancy, why, and the outcome.
     predictions (id) {
         /// Assigned by the database.
         id -> Int8,
@@ -11,7 +11,7 @@ diesel::table! {
         prediction_time -> Timestamptz,
         /// When the transition is expected.
         predicted_transition_time -> Timestamptz,
-        /// Which transition: `occupied_to_vacant`, `vacant_to_occupied` or `state_change`. A closed set.
+        /// Which transition: `occupied_to_vacant`, `vacant_to_occupied` or `state_change`. No other value is accepted.
         transition_type -> Text,
         /// How sure the model is, from 0 to 1.
         confidence_score -> Float8,
@@ -19,7 +19,7 @@ diesel::table! {
         prediction_interval_lower -> Nullable<Timestamptz>,
         /// The transition is not expected after.
         prediction_interval_upper -> Nullable<Timestamptz>,
-        /// The kind of model, such as `lstm` or `hmm`. An open set.
+        /// The kind of model, such as `lstm` or `hmm`. Any text is accepted.
         model_type -> Text,
         /// Which version of the model.
         model_version -> Text,
@@ -65,9 +65,9 @@ diesel::table! {
         room_id -> Text,
         /// The sensor. Not empty; one reading a sensor and instant.
         sensor_id -> Text,
-        /// What the sensor measures, such as `motion` or `temperature`. An open set.
+        /// What the sensor measures, such as `motion` or `temperature`. Any text is accepted.
         sensor_type -> Text,
-        /// The state as the sensor reported it, such as `on`, `closed` or `21.5`. An open set.
+        /// The state as the sensor reported it, such as `on`, `closed` or `21.5`. Any text is accepted.
         state -> Text,
         /// The state as a number, in the unit of the sensor; null where the state is no number.
         numeric_value -> Nullable<Float8>,

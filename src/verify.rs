@@ -1,4 +1,4 @@
-//! Verification: what would break a promise of this schema, found before it does.
+//! Verification: finds violations of the guarantees that this schema gives.
 
 use std::fmt;
 
@@ -7,32 +7,33 @@ use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Bool, Integer, Nullable, Text};
+use serde::Serialize;
 
 use crate::call::Statement;
 use crate::error::Result;
 use crate::timescale::{IssueSubject, TimescaleVersion, issues_of};
 
-/// Looks for faults: in the hypertable and its dimension, keys, triggers, foreign keys, references and ids.
+/// Looks for violations: in the hypertable and its dimension, keys, triggers, foreign keys, references and ids.
 ///
-/// Gives one [`Fault`] for each, with its remedy; none if all is well. Run it while nothing removes events: a chunk
+/// Gives one [`Violation`] for each, with its remedy; none if all is well. Run it while nothing removes events: a chunk
 /// that retention drops while verification waits for it looks as if its references dangled, until the next run.
 ///
 /// It writes nothing, so it runs on a read replica and in a read-only transaction. It reads the tables that refer to
 /// events only if they belong to a superuser, to its caller, or to the owner of `sensor_events`: an index or a policy
 /// of another role's table could run that role's code with the rights of the caller. What it could not read is a
-/// fault of the kind [`FaultKind::Unchecked`]. The rights that it needs are in [`rights`](crate::rights).
+/// violation of the kind [`ViolationKind::Unchecked`]. The rights that it needs are in [`rights`](crate::rights).
 ///
 /// # Errors
-/// What the database itself reports; a fault is not an error.
+/// What the database itself reports; a violation is not an error.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
 /// # fn main() { run(|conn| {
-/// let faults = verify().allow_plain_table().call(conn)?;
-/// for fault in &faults {
-///     eprintln!("{fault}");
+/// let violations = verify().allow_plain_table().call(conn)?;
+/// for violation in &violations {
+///     eprintln!("{violation}");
 /// }
-/// assert!(faults.is_empty());
+/// assert!(violations.is_empty());
 /// # Ok(()) }) }
 /// ```
 pub fn verify() -> Verify {
@@ -62,11 +63,11 @@ impl Verify {
 }
 
 /// What is wrong, where, and how to fix it.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
-pub struct Fault {
-    /// The kind of fault.
-    pub kind: FaultKind,
+pub struct Violation {
+    /// The kind of violation.
+    pub kind: ViolationKind,
     /// The object that has it: a table, column, trigger, constraint, sequence, job or id.
     pub object: String,
     /// What is wrong.
@@ -77,23 +78,23 @@ pub struct Fault {
     pub remedy: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} Fix: {}", self.object, self.detail, self.remedy)
     }
 }
 
-/// Declares the kinds of fault with the names that the SQL function gives them.
-macro_rules! fault_kinds {
+/// Declares the kinds of violation with the names that the SQL function gives them.
+macro_rules! violation_kinds {
     ($( $(#[$doc:meta])* $kind:ident = $name:literal, )+) => {
-        /// A kind of fault.
+        /// A kind of violation.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow)]
         #[non_exhaustive]
-        pub enum FaultKind {
+        pub enum ViolationKind {
             $( $(#[$doc])* $kind, )+
         }
 
-        impl FaultKind {
+        impl ViolationKind {
             /// The name that the SQL function gives it.
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -102,7 +103,13 @@ macro_rules! fault_kinds {
             }
         }
 
-        impl FromSql<Text, Pg> for FaultKind {
+        impl Serialize for ViolationKind {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl FromSql<Text, Pg> for ViolationKind {
             fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
                 match std::str::from_utf8(value.as_bytes())? {
                     $( $name => Ok(Self::$kind), )+
@@ -113,7 +120,7 @@ macro_rules! fault_kinds {
     };
 }
 
-fault_kinds! {
+violation_kinds! {
     /// `sensor_events` is no hypertable.
     NotAHypertable = "not_a_hypertable",
     /// The hypertable is partitioned on another column.
@@ -156,36 +163,40 @@ fault_kinds! {
 }
 
 /// Adds what the server that was found is known to do; `None` if it does nothing wrong.
-fn with_known_issues(mut fault: Fault, timescaledb: Option<TimescaleVersion>, postgres_version: i32) -> Option<Fault> {
+fn with_known_issues(
+    mut violation: Violation,
+    timescaledb: Option<TimescaleVersion>,
+    postgres_version: i32,
+) -> Option<Violation> {
     let issues = issues_of(timescaledb, postgres_version);
-    match fault.kind {
-        FaultKind::NativeForeignKey => {
+    match violation.kind {
+        ViolationKind::NativeForeignKey => {
             for issue in issues.filter(|issue| issue.subject == IssueSubject::ForeignKeyToHypertable) {
-                fault.detail.push_str(&format!(" Known issue {}: {issue}.", issue.id));
+                violation.detail.push_str(&format!(" Known issue {}: {issue}.", issue.id));
             }
         }
-        FaultKind::JobsReportedFailed => {
+        ViolationKind::JobsReportedFailed => {
             let issue = issues.into_iter().find(|issue| issue.subject == IssueSubject::Jobs)?;
-            fault.detail = format!("Known issue {}: {issue}.", issue.id);
-            fault.remedy = match issue.fixed_after(timescaledb?) {
+            violation.detail = format!("Known issue {}: {issue}.", issue.id);
+            violation.remedy = match issue.fixed_after(timescaledb?) {
                 Some(fixed) => format!("install TimescaleDB {fixed} or later, then ALTER EXTENSION timescaledb UPDATE"),
                 None => "go back to an earlier minor release of PostgreSQL".to_owned(),
             };
         }
         _ => {}
     }
-    Some(fault)
+    Some(violation)
 }
 
 impl Statement for Verify {
     type SqlType = ((Text, Text, Text, Text), Nullable<Text>, Integer);
-    type Row = (Fault, Option<TimescaleVersion>, i32);
-    type Output = Vec<Fault>;
+    type Row = (Violation, Option<TimescaleVersion>, i32);
+    type Output = Vec<Violation>;
     type Error = crate::error::Error;
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "SELECT fault, object, detail, remedy, (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), \
+            "SELECT violation, object, detail, remedy, (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), \
              current_setting('server_version_num')::int FROM (SELECT * FROM verify_sensor_events(",
         );
         out.push_bind_param::<Bool, _>(&self.allow_plain_table)?;
@@ -193,7 +204,7 @@ impl Statement for Verify {
         out.push_bind_param::<Bool, _>(&self.scan_events)?;
         out.push_sql(
             ") UNION ALL SELECT 'jobs_reported_failed', 'job ' || array_to_string(ids, ', '), '', '' \
-             FROM diesel_timescale.scheduled_jobs() AS ids WHERE ids <> '{}') AS faults (fault, object, detail, remedy)",
+             FROM diesel_timescale.scheduled_jobs() AS ids WHERE ids <> '{}') AS violations (violation, object, detail, remedy)",
         );
         Ok(())
     }
@@ -201,7 +212,7 @@ impl Statement for Verify {
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
         Ok(rows
             .into_iter()
-            .filter_map(|(fault, timescaledb, postgres)| with_known_issues(fault, timescaledb, postgres))
+            .filter_map(|(violation, timescaledb, postgres)| with_known_issues(violation, timescaledb, postgres))
             .collect())
     }
 }

@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use occupancy_models::asynchronous::{self, Call};
-use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::bulk;
 use occupancy_models::schema::sensor_events;
 use occupancy_models::timescale;
 use occupancy_models::transaction::Retry;
@@ -72,7 +72,7 @@ async fn calls_without_the_migrations_say_so() {
     let db = empty();
     let mut conn = db.connect_async().await;
     let events = [NewSensorEvent::new(chrono::Utc::now(), "hall", "sensor", SensorType::MOTION, "on")];
-    let upsert = bulk::upsert_events(&events, Repeats::LastWins).unwrap();
+    let upsert = bulk::upsert_sensor_events(&events);
     // Tests that share a database share the schema diesel_timescale.
     for (result, missing) in [
         (verify().call(&mut conn).await.map(|_| ()), &["verify_sensor_events"][..]),
@@ -80,7 +80,7 @@ async fn calls_without_the_migrations_say_so() {
             SensorEvent::hypertable().call(&mut conn).await.map(|_| ()).map_err(Error::from),
             &["diesel_timescale", "sensor_events"],
         ),
-        (upsert.call(&mut conn).await.map(|_| ()), &["upsert_sensor_events"]),
+        (upsert.call(&mut conn).await.map(|_| ()).map_err(Error::from), &["sensor_events"]),
     ] {
         let error = result.unwrap_err();
         assert!(matches!(&error, Error::NotMigrated { name, .. } if missing.contains(&name.as_str())), "{error:?}");
@@ -188,5 +188,5 @@ async fn work_opens_a_transaction_of_its_own_and_can_go_from_thread_to_thread() 
 fn errors_go_wherever_an_application_sends_them() {
     fn assert_goes<T: std::error::Error + Send + Sync + 'static>() {}
     assert_goes::<Error>();
-    assert_goes::<occupancy_models::InvalidSensorEventKey>();
+    assert_goes::<occupancy_models::timescale::ParseError>();
 }

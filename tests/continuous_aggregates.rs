@@ -7,7 +7,7 @@ mod support;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use diesel::dsl::{avg, count, count_star, max, min};
 use diesel::prelude::*;
-use occupancy_models::aggregates::{
+use occupancy_models::rollups::{
     self, DailyPredictionAccuracy, HourlyActivity, HourlyStatistics, hourly_activity, hourly_statistics,
 };
 use occupancy_models::schema::{predictions, sensor_events};
@@ -57,7 +57,7 @@ fn filled() -> (TestDb, PgConnection, Server) {
 }
 
 fn create(conn: &mut PgConnection) -> AggregateOutcome {
-    aggregates::hourly_activity().allow_plain_view().create().call(conn).unwrap()
+    rollups::hourly_activity().allow_plain_view().create().call(conn).unwrap()
 }
 
 /// Bucket, room, sensor type, events, state changes, human triggered.
@@ -102,7 +102,7 @@ fn activity_and_statistics_are_those_of_the_events_on_every_server() {
         assert_eq!(activity(conn), expected());
     }
 
-    aggregates::hourly_statistics().allow_plain_view().create().call(conn).unwrap();
+    rollups::hourly_statistics().allow_plain_view().create().call(conn).unwrap();
     let numbers: Vec<HourlyStatistics> =
         HourlyStatistics::query().filter(hourly_statistics::readings.gt(0)).load(conn).unwrap();
     assert_eq!(
@@ -123,7 +123,22 @@ fn activity_and_statistics_are_those_of_the_events_on_every_server() {
 }
 
 #[test]
-fn a_plain_view_is_made_only_where_it_will_do() {
+fn the_views_join_with_tables_and_with_each_other() {
+    let (_db, mut conn, _) = filled();
+    let conn = &mut conn;
+    rollups::hourly_activity().allow_plain_view().create().call(conn).unwrap();
+    rollups::hourly_statistics().allow_plain_view().create().call(conn).unwrap();
+    let rooms: i64 = hourly_activity::table
+        .inner_join(sensor_events::table.on(sensor_events::room_id.eq(hourly_activity::room_id)))
+        .inner_join(hourly_statistics::table.on(hourly_statistics::sensor_id.eq(sensor_events::sensor_id)))
+        .count()
+        .get_result(conn)
+        .unwrap();
+    assert!(rooms > 0);
+}
+
+#[test]
+fn a_plain_view_is_made_only_where_it_is_allowed() {
     let (_db, mut conn, server) = filled();
     if server.has(Feature::ContinuousAggregates) {
         return;
@@ -132,7 +147,7 @@ fn a_plain_view_is_made_only_where_it_will_do() {
     let name = "hourly_activity";
     let hour = TimeDelta::hours(1);
     let refused = [
-        aggregates::hourly_activity().create().call(conn).map(|_| ()),
+        rollups::hourly_activity().create().call(conn).map(|_| ()),
         refresh(hourly_activity::bucket, ..).call(conn),
         add_refresh_policy(hourly_activity::bucket, None, hour, hour).call(conn).map(|_| ()),
         remove_refresh_policy(hourly_activity::table).call(conn).map(|_| ()),
@@ -161,7 +176,7 @@ fn the_set_up_is_repeatable_and_refuses_another_definition() {
     assert_eq!([create(conn), create(conn)], outcomes);
     if is_continuous {
         // What it shows is set also where it is there.
-        let only = aggregates::hourly_activity().materialized_only(true);
+        let only = rollups::hourly_activity().materialized_only(true);
         assert_eq!(only.create().call(conn).unwrap(), AggregateOutcome::AlreadyThere);
         assert_eq!(activity(conn), []);
         create(conn);
@@ -299,7 +314,7 @@ fn accuracy_by_day_is_that_of_the_predictions() {
         }
     }
     let rows: Vec<DailyPredictionAccuracy> =
-        DailyPredictionAccuracy::query().order(aggregates::daily_prediction_accuracy::model_type).load(conn).unwrap();
+        DailyPredictionAccuracy::query().order(rollups::daily_prediction_accuracy::model_type).load(conn).unwrap();
     let row = |model, predictions, validated, accurate, mean, rmse: f64| DailyPredictionAccuracy {
         bucket: at(1, 0, 0),
         room_id: "office".to_owned(),
@@ -339,7 +354,7 @@ async fn refreshes_on_async_connections_and_not_in_a_transaction() {
     let (db, conn, _) = filled();
     drop(conn);
     let mut conn = db.connect_async().await;
-    let created = aggregates::hourly_activity().create();
+    let created = rollups::hourly_activity().create();
     assert_eq!(Call::call(created, &mut conn).await.unwrap(), AggregateOutcome::Created);
     let fill = refresh(hourly_activity::bucket, ..);
     let refused = conn

@@ -180,7 +180,7 @@ fn the_training_data_is_stored_whole() {
     let db = database();
     let report = report(&db, &["--data", path.to_str().unwrap()]);
     assert!(report.contains("sensor_events  40,715 events\n"), "{report}");
-    assert!(report.ends_with("\nverified: no faults\n"), "{report}");
+    assert!(report.ends_with("\nverified: no violations\n"), "{report}");
     let mut conn = db.connect();
     assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events WHERE room_id = 'datatraining'"), "40715");
     assert_eq!(value(&mut conn, "SELECT count(DISTINCT sensor_id) FROM sensor_events"), "5");
@@ -247,7 +247,7 @@ fn a_simulated_home_is_the_same_every_time() {
     let db = database();
     let first = report(&db, &["--days", "1"]);
     assert!(first.contains("sensor_events  28,800 events\n"), "{first}");
-    assert!(first.ends_with("\nverified: no faults\n"), "{first}");
+    assert!(first.ends_with("\nverified: no violations\n"), "{first}");
     assert_eq!(from_hypertable_on(&report(&db, &["--days", "1"])), from_hypertable_on(&first));
 
     let other = report(&db, &["--days", "1", "--seed", "2"]);
@@ -257,14 +257,14 @@ fn a_simulated_home_is_the_same_every_time() {
 }
 
 #[test]
-fn faults_are_printed_and_fail_the_run() {
+fn violations_are_printed_and_fail_the_run() {
     let db = database();
-    let file = File::new("faults", &evening());
+    let file = File::new("violations", &evening());
     report(&db, &["--data", file.path()]);
     sql(&mut db.connect(), "DROP TRIGGER sensor_events_key_is_fixed ON sensor_events");
     let run = run(Some(&db), &["--data", file.path()]);
     assert_eq!(run.code, Some(1), "{}", run.stdout);
-    assert!(run.stdout.contains("\nverified: 1 fault\n  sensor_events_key_is_fixed: "), "{}", run.stdout);
+    assert!(run.stdout.contains("\nverified: 1 violation\n  sensor_events_key_is_fixed: "), "{}", run.stdout);
 }
 
 #[test]

@@ -588,7 +588,7 @@ fn a_unique_index_without_the_time_column_is_refused_and_the_remedy_mends_it() {
     needs!(Timescale);
     let (db, mut conn) = TestDb::migrated();
     // What lacks the column, the index that the error must name, and the unique index after the remedy.
-    for (lacking, name, mended) in [
+    for (lacking, name, fixed) in [
         ("ALTER TABLE readings ADD PRIMARY KEY (id)", "readings_pkey", "(id, at)"),
         (r#"ALTER TABLE readings ADD CONSTRAINT "The Key" PRIMARY KEY (code, id)"#, "The Key", "(code, id, at)"),
         ("ALTER TABLE readings ADD UNIQUE (code)", "readings_code_key", "(code, at)"),
@@ -619,7 +619,7 @@ fn a_unique_index_without_the_time_column_is_refused_and_the_remedy_mends_it() {
             &mut conn,
             "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'readings'::regclass AND indisunique",
         );
-        assert!(indexes.len() == 1 && indexes[0].ends_with(mended), "{remedy} leaves {indexes:?}");
+        assert!(indexes.len() == 1 && indexes[0].ends_with(fixed), "{remedy} leaves {indexes:?}");
     }
 }
 
@@ -631,19 +631,19 @@ fn several_unique_indexes_without_the_time_column_are_mended_one_after_the_other
         &mut conn,
         &format!("{READINGS}; ALTER TABLE readings ADD PRIMARY KEY (id), ADD UNIQUE (code), ADD UNIQUE (stored_at)"),
     );
-    let mut mended = Vec::new();
+    let mut fixed = Vec::new();
     let report = loop {
         match setup().call(&mut conn) {
             Err(Error::Hypertable(HypertableError::UniqueIndexLacksTime { index, remedy, .. })) => {
                 sql(&mut conn, &remedy);
-                mended.push(index);
-                assert!(mended.len() <= 3, "{mended:?}");
+                fixed.push(index);
+                assert!(fixed.len() <= 3, "{fixed:?}");
             }
             result => break result.unwrap(),
         }
     };
     assert_eq!(report.outcome, HypertableOutcome::Created);
-    assert_eq!(mended, ["readings_pkey", "readings_code_key", "readings_stored_at_key"], "the primary key first");
+    assert_eq!(fixed, ["readings_pkey", "readings_code_key", "readings_stored_at_key"], "the primary key first");
 }
 
 #[test]
@@ -654,8 +654,7 @@ fn a_unique_index_that_is_partial_or_by_expression_is_mended_in_either_way_that_
         ("CREATE UNIQUE INDEX one_code ON readings (code) WHERE code <> ''", "(code, at) WHERE code <> ''"),
         ("CREATE UNIQUE INDEX one_code ON readings (lower(code))", "(lower(code), at)"),
     ] {
-        for mend in
-            ["DROP INDEX one_code", &format!("DROP INDEX one_code; CREATE UNIQUE INDEX ON readings {with_time}")]
+        for fix in ["DROP INDEX one_code", &format!("DROP INDEX one_code; CREATE UNIQUE INDEX ON readings {with_time}")]
         {
             sql(&mut conn, &format!("DROP TABLE IF EXISTS readings; {READINGS}; {lacking}"));
             let error = refusal(&mut conn, setup());
@@ -663,8 +662,8 @@ fn a_unique_index_that_is_partial_or_by_expression_is_mended_in_either_way_that_
                 panic!("{lacking}: not UniqueIndexLacksTime: {error:?}")
             };
             assert_eq!((index.as_str(), remedy.as_str()), ("one_code", "Drop it, or add at to it"), "{lacking}");
-            sql(&mut conn, mend);
-            assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created, "{mend}");
+            sql(&mut conn, fix);
+            assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created, "{fix}");
         }
     }
 }

@@ -11,19 +11,18 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use occupancy_models::bulk::Repeats;
 use occupancy_models::timescale::{self, HypertableOutcome, create_extension};
 use occupancy_models::{
     Call, Error, MIGRATIONS, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType, bulk,
-    drop_sensor_events_before, reference, revert_migrations, run_migrations, verify,
+    drop_sensor_events_before, references, revert_migrations, run_migrations, verify,
 };
 use support::{Catalog, TestDb, needs, sql, sql_error, value, values};
 
 /// An application's: one version sorts before those of this crate, one after.
 const APP_MIGRATIONS: EmbeddedMigrations = embed_migrations!("tests/fixtures/app_migrations");
 
-const BOOKS: &str = "occupancy_models_migrations";
-const DIESELS_BOOKS: &str = "__diesel_schema_migrations";
+const HISTORY: &str = "occupancy_models_migrations";
+const DIESELS_HISTORY: &str = "__diesel_schema_migrations";
 
 /// The versions of a source, in order.
 fn versions(source: &impl MigrationSource<Pg>) -> Vec<String> {
@@ -47,8 +46,8 @@ fn ours_reversed() -> Vec<String> {
 }
 
 /// The versions that a bookkeeping table has.
-fn booked(conn: &mut PgConnection, books: &str) -> Vec<String> {
-    values(conn, &format!(r#"SELECT version FROM {books} ORDER BY version COLLATE "C""#))
+fn recorded(conn: &mut PgConnection, history: &str) -> Vec<String> {
+    values(conn, &format!(r#"SELECT version FROM {history} ORDER BY version COLLATE "C""#))
 }
 
 /// The statement that inserts an event.
@@ -107,9 +106,9 @@ fn up_down_and_up_give_the_same_catalog() {
 
     assert_eq!(revert_migrations(&mut conn).unwrap(), ours_reversed());
     let down = Catalog::new(&mut conn);
-    down.without(BOOKS).assert_is(&empty, "when everything is reverted");
-    down.with(BOOKS).assert_is(&up.with(BOOKS), "when everything is reverted");
-    assert_eq!(booked(&mut conn, BOOKS), [""; 0], "booked when everything is reverted");
+    down.without(HISTORY).assert_is(&empty, "when everything is reverted");
+    down.with(HISTORY).assert_is(&up.with(HISTORY), "when everything is reverted");
+    assert_eq!(recorded(&mut conn, HISTORY), [""; 0], "recorded when everything is reverted");
 
     assert_eq!(run_migrations(&mut conn).unwrap(), ours());
     Catalog::new(&mut conn).assert_is(&up, "when everything was reverted and has run again");
@@ -134,7 +133,7 @@ fn a_hypertable_with_chunks_and_references_is_reverted_without_a_trace() {
     }
     catalogs[1].assert_is(&catalogs[0], "when it was reverted and is set up again");
     let after: Vec<_> =
-        values(&mut conn, outside).into_iter().filter(|name| !name.starts_with(&format!("public.{BOOKS}"))).collect();
+        values(&mut conn, outside).into_iter().filter(|name| !name.starts_with(&format!("public.{HISTORY}"))).collect();
     assert_eq!(after, before, "the relations that are left");
 }
 
@@ -148,7 +147,7 @@ fn a_second_run_runs_nothing() {
         assert_eq!(run_migrations(&mut conn).unwrap(), [""; 0]);
         Catalog::new(&mut conn).assert_is(&before, "after a second run");
     }
-    assert_eq!(booked(&mut conn, BOOKS), ours());
+    assert_eq!(recorded(&mut conn, HISTORY), ours());
     assert_eq!(value(&mut conn, "SELECT id FROM sensor_events"), id);
     assert_eq!(revert_migrations(&mut conn).unwrap(), ours_reversed());
     assert_eq!(revert_migrations(&mut conn).unwrap(), [""; 0]);
@@ -163,7 +162,7 @@ fn only_what_has_not_run_yet_runs() {
     let migration = MIGRATIONS.migrations().unwrap().into_iter().find(|m| m.name().version().to_string() == last);
     let migration: Box<dyn Migration<Pg>> = migration.unwrap();
     migration.revert(&mut conn).unwrap();
-    sql(&mut conn, &format!("DELETE FROM {BOOKS} WHERE version = '{last}'"));
+    sql(&mut conn, &format!("DELETE FROM {HISTORY} WHERE version = '{last}'"));
     assert_eq!(run_migrations(&mut conn).unwrap(), [last]);
     Catalog::new(&mut conn).assert_is(&all, "when the last migration has run again");
 }
@@ -189,7 +188,7 @@ fn eight_processes_at_once_run_each_migration_once() {
         });
         ran.sort();
         assert_eq!(ran, ours(), "what the eight have run under {isolation}");
-        assert_eq!(booked(&mut conn, BOOKS), ours(), "what is booked under {isolation}");
+        assert_eq!(recorded(&mut conn, HISTORY), ours(), "what is recorded under {isolation}");
         revert_migrations(&mut conn).unwrap();
     }
 }
@@ -206,8 +205,8 @@ fn no_lock_is_taken_that_a_role_without_rights_could_hold() {
             format!("SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = '{locktype}' AND mode = '{mode}'")
         };
         assert_eq!(value(conn, &locks("advisory", "ExclusiveLock")), "0");
-        let of_books = format!("{} AND relation = '{BOOKS}'::regclass", locks("relation", "ShareRowExclusiveLock"));
-        assert_eq!(value(conn, &of_books), "1");
+        let of_history = format!("{} AND relation = '{HISTORY}'::regclass", locks("relation", "ShareRowExclusiveLock"));
+        assert_eq!(value(conn, &of_history), "1");
         Ok(())
     });
 }
@@ -234,7 +233,7 @@ fn processes_that_run_and_revert_at_once_take_turns() {
         }
     });
     run_migrations(&mut conn).unwrap();
-    assert_eq!(booked(&mut conn, BOOKS), ours());
+    assert_eq!(recorded(&mut conn, HISTORY), ours());
 }
 
 #[test]
@@ -246,20 +245,20 @@ fn an_applications_own_migrations_run_and_revert_before_and_after_without_a_care
     let only_app = Catalog::new(&mut conn);
     assert_eq!(run_migrations(&mut conn).unwrap(), ours());
     let both = Catalog::new(&mut conn);
-    assert_eq!((booked(&mut conn, BOOKS), booked(&mut conn, DIESELS_BOOKS)), (ours(), app.clone()));
+    assert_eq!((recorded(&mut conn, HISTORY), recorded(&mut conn, DIESELS_HISTORY)), (ours(), app.clone()));
     assert!(!conn.has_pending_migration(APP_MIGRATIONS).unwrap());
 
-    // Diesel refuses to revert when there is a version in its books that it does not know.
+    // Diesel refuses to revert when there is a version in its migration history that it does not know.
     conn.revert_all_migrations(APP_MIGRATIONS).unwrap();
     let only_ours = Catalog::new(&mut conn);
-    assert_eq!((booked(&mut conn, BOOKS), booked(&mut conn, DIESELS_BOOKS)), (ours(), vec![]));
+    assert_eq!((recorded(&mut conn, HISTORY), recorded(&mut conn, DIESELS_HISTORY)), (ours(), vec![]));
     assert!(only_ours.with("rooms").lines().chain(only_ours.with("doors").lines()).next().is_none(), "{only_ours:#?}");
     conn.run_pending_migrations(APP_MIGRATIONS).unwrap();
     Catalog::new(&mut conn).assert_is(&both, "when the application's were reverted and have run again");
 
     assert_eq!(revert_migrations(&mut conn).unwrap(), ours_reversed());
-    Catalog::new(&mut conn).without(BOOKS).assert_is(&only_app, "when ours are reverted");
-    assert_eq!((booked(&mut conn, BOOKS), booked(&mut conn, DIESELS_BOOKS)), (vec![], app.clone()));
+    Catalog::new(&mut conn).without(HISTORY).assert_is(&only_app, "when ours are reverted");
+    assert_eq!((recorded(&mut conn, HISTORY), recorded(&mut conn, DIESELS_HISTORY)), (vec![], app.clone()));
 
     // Ours first.
     conn.revert_all_migrations(APP_MIGRATIONS).unwrap();
@@ -268,7 +267,7 @@ fn an_applications_own_migrations_run_and_revert_before_and_after_without_a_care
     conn.run_pending_migrations(APP_MIGRATIONS).unwrap();
     Catalog::new(&mut conn).assert_is(&both, "when the application's have run after ours");
     conn.revert_last_migration(APP_MIGRATIONS).unwrap();
-    assert_eq!((booked(&mut conn, BOOKS), booked(&mut conn, DIESELS_BOOKS)), (ours(), app[..1].to_vec()));
+    assert_eq!((recorded(&mut conn, HISTORY), recorded(&mut conn, DIESELS_HISTORY)), (ours(), app[..1].to_vec()));
 }
 
 #[test]
@@ -278,24 +277,24 @@ fn diesels_own_harness_runs_and_reverts_them_and_then_run_migrations_refuses() {
     run_migrations(&mut conn).unwrap();
     let up = Catalog::new(&mut conn);
     revert_migrations(&mut conn).unwrap();
-    sql(&mut conn, &format!("DROP TABLE {BOOKS}"));
+    sql(&mut conn, &format!("DROP TABLE {HISTORY}"));
 
     conn.run_pending_migrations(MIGRATIONS).unwrap();
-    assert_eq!(booked(&mut conn, DIESELS_BOOKS), all());
+    assert_eq!(recorded(&mut conn, DIESELS_HISTORY), all());
     let by_diesel = Catalog::new(&mut conn);
-    by_diesel.without(DIESELS_BOOKS).assert_is(&up.without(BOOKS), "when Diesel's harness has run them");
+    by_diesel.without(DIESELS_HISTORY).assert_is(&up.without(HISTORY), "when Diesel's harness has run them");
 
     match run_migrations(&mut conn) {
         Err(Error::Timescale(timescale::Error::MigratedElsewhere { table })) => {
-            assert_eq!(table, format!(r#""{}"."{BOOKS}""#, db.schema()))
+            assert_eq!(table, format!(r#""{}"."{HISTORY}""#, db.schema()))
         }
         other => panic!("run_migrations after Diesel's harness: {other:?}"),
     }
     Catalog::new(&mut conn).assert_is(&by_diesel, "after run_migrations was refused");
 
     conn.revert_all_migrations(MIGRATIONS).unwrap();
-    Catalog::new(&mut conn).without(DIESELS_BOOKS).assert_is(&empty, "when Diesel's harness has reverted them");
-    // Nothing of ours is in Diesel's books any more.
+    Catalog::new(&mut conn).without(DIESELS_HISTORY).assert_is(&empty, "when Diesel's harness has reverted them");
+    // Nothing of ours is in Diesel's migration history any more.
     assert_eq!(run_migrations(&mut conn).unwrap(), ours());
 }
 
@@ -331,10 +330,10 @@ fn composed_with_an_applications_own_they_run_in_the_order_of_the_versions() {
     let ran: Vec<_> =
         conn.run_pending_migrations(Composed).unwrap().iter().map(|version| version.to_string()).collect();
     assert_eq!(ran, [&app[..1], &all(), &app[1..]].concat());
-    assert_eq!(booked(&mut conn, DIESELS_BOOKS), ran);
+    assert_eq!(recorded(&mut conn, DIESELS_HISTORY), ran);
     assert!(matches!(run_migrations(&mut conn), Err(Error::Timescale(timescale::Error::MigratedElsewhere { .. }))));
     conn.revert_all_migrations(Composed).unwrap();
-    Catalog::new(&mut conn).without(DIESELS_BOOKS).assert_is(&empty, "when all are reverted");
+    Catalog::new(&mut conn).without(DIESELS_HISTORY).assert_is(&empty, "when all are reverted");
 }
 
 #[test]
@@ -374,7 +373,7 @@ fn revert_is_refused_while_a_table_of_the_application_refers_to_events() {
         &mut conn,
         &format!(
             "CREATE TABLE alerts (event_id BIGINT);
-             SELECT reference_sensor_events('alerts', 'event_id');
+             SELECT add_sensor_event_reference('alerts', 'event_id');
              INSERT INTO alerts VALUES ({id})"
         ),
     );
@@ -384,7 +383,7 @@ fn revert_is_refused_while_a_table_of_the_application_refers_to_events() {
         other => panic!("alerts refers to events, and revert_migrations says {other:?}"),
     }
     Catalog::new(&mut conn).assert_is(&before, "after revert_migrations was refused");
-    assert_eq!(booked(&mut conn, BOOKS), ours());
+    assert_eq!(recorded(&mut conn, HISTORY), ours());
     assert_eq!(value(&mut conn, "SELECT event_id FROM alerts JOIN sensor_events ON id = event_id"), id);
 
     sql(&mut conn, "DROP TABLE alerts");
@@ -410,7 +409,7 @@ fn assert_works(conn: &mut PgConnection, schema: &str) {
     }
     let unknown = attempt(conn, &prediction_into(&predictions, "9999999")).unwrap_err().to_string();
     assert!(unknown.contains("violates foreign key constraint"), "{unknown}");
-    assert_eq!(values(conn, &format!("SELECT v FROM {schema}.verify_sensor_events(true) AS v")), [""; 0], "faults");
+    assert_eq!(values(conn, &format!("SELECT v FROM {schema}.verify_sensor_events(true) AS v")), [""; 0], "violations");
 }
 
 #[test]
@@ -424,7 +423,7 @@ fn in_a_schema_of_its_own_everything_lands_there_and_works_whatever_the_search_p
     assert_eq!(run_migrations(&mut conn).unwrap(), ours());
     assert_eq!(value(&mut conn, "SELECT current_setting('search_path')"), caller);
     Catalog::of(&mut conn, db.schema()).assert_is(&before, "when everything went to another schema");
-    assert_eq!(booked(&mut conn, &format!("{quoted}.{BOOKS}")), ours());
+    assert_eq!(recorded(&mut conn, &format!("{quoted}.{HISTORY}")), ours());
 
     for search_path in ["pg_catalog", "pg_temp, pg_catalog"] {
         sql(&mut conn, &format!("SET search_path TO {search_path}"));
@@ -450,7 +449,7 @@ fn in_a_schema_of_its_own_everything_lands_there_and_works_whatever_the_search_p
 
     sql(&mut conn, &format!("SET search_path TO {caller}"));
     assert_eq!(revert_migrations(&mut conn).unwrap(), ours_reversed());
-    Catalog::new(&mut conn).without(BOOKS).assert_is(&before.with("nothing is here"), "when everything is reverted");
+    Catalog::new(&mut conn).without(HISTORY).assert_is(&before.with("nothing is here"), "when everything is reverted");
     sql(&mut conn, &format!("DROP SCHEMA {quoted} CASCADE"));
 }
 
@@ -651,8 +650,8 @@ fn a_role_that_may_only_insert_and_read_predictions_can_do_so_in_bulk() {
         let prediction = NewPrediction::new("room", Utc::now(), TransitionType::StateChange, 0.5, ModelType::HMM, "1")
             .with_triggering_event_id(id);
         // Without the right to register events in one pass, it is left to the trigger.
-        let inserted = bulk::insert_predictions(&[prediction.clone(), prediction])?.call(conn);
-        assert_eq!(inserted.unwrap_or_else(|error| panic!("{error}")).len(), 2);
+        let inserted = bulk::insert_predictions(&[prediction.clone(), prediction]).call(conn);
+        assert_eq!(inserted.unwrap_or_else(|error| panic!("{error}")).inserted, 2);
         assert_eq!(values(conn, "SELECT triggering_event_id FROM predictions"), [id.to_string(), id.to_string()]);
         Ok(())
     });
@@ -771,9 +770,9 @@ fn calls_without_the_migrations_say_so() {
         }
         assert_not_migrated(verify().call(conn), "verify_sensor_events");
         assert_not_migrated(drop_sensor_events_before(Utc::now()).call(conn), "drop_sensor_events_before");
-        assert_not_migrated(reference::release_missing().call(conn), "release_missing_events");
-        let upsert = bulk::upsert_events(std::slice::from_ref(&event), Repeats::LastWins).unwrap();
-        assert_not_migrated(upsert.call(conn), "upsert_sensor_events");
+        assert_not_migrated(references::clear_dangling().call(conn), "clear_dangling_event_references");
+        let upsert = bulk::upsert_sensor_events(std::slice::from_ref(&event));
+        assert_not_migrated(upsert.call(conn), "sensor_events");
         // An application's own query, when it makes the error its own.
         let events = SensorEvent::query().load(conn);
         assert_not_migrated(events.map_err(Error::from), "sensor_events");
@@ -799,7 +798,7 @@ fn whatever_is_missing_of_the_migrations_is_recognised() {
         &format!(
             "SELECT format('relation \"%s.%s\" does not exist', current_schema(), relname)
              FROM pg_class
-             WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v') AND relname <> '{BOOKS}'"
+             WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v') AND relname <> '{HISTORY}'"
         ),
     );
     assert!(functions.len() > 20 && relations.len() > 3);

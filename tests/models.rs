@@ -180,8 +180,8 @@ fn a_reading_from_json_is_the_one_that_new_makes() {
         assert_eq!(json, new);
         assert_eq!(json.numeric_value().map(f64::to_bits), new.numeric_value().map(f64::to_bits), "{state:?}");
         // Sent in both ways, it is unchanged.
-        bulk::upsert_events(&[new], bulk::Repeats::Error).unwrap().call(&mut conn).unwrap();
-        let report = bulk::upsert_events(&[json], bulk::Repeats::Error).unwrap().call(&mut conn).unwrap();
+        bulk::upsert_sensor_events(&[new]).call(&mut conn).unwrap();
+        let report = bulk::upsert_sensor_events(&[json]).call(&mut conn).unwrap();
         assert_eq!(report.unchanged, 1, "{state:?}");
     }
 }
@@ -397,7 +397,7 @@ fn the_database_refuses_what_the_columns_do_not_allow() {
     assert!(sql_error(&mut conn, &unknown).contains("violates check constraint"));
     assert_eq!(
         "teleport".parse::<TransitionType>().unwrap_err().to_string(),
-        r#""teleport" is no transition type: use occupied_to_vacant, vacant_to_occupied or state_change"#
+        r#""teleport" is not a transition type: use occupied_to_vacant, vacant_to_occupied or state_change"#
     );
 }
 

@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use diesel::prelude::*;
-use occupancy_models::bulk::{self, Repeats};
-use occupancy_models::query::{
-    self, ModelAccuracy, RoomSummary, SensorEfficiency, TemporalPattern, TransitionSequence, model_accuracies,
-    newer_than, newest_first, older_than, oldest_first, sensor_efficiencies, temporal_patterns, transition_sequences,
+use occupancy_models::bulk;
+use occupancy_models::queries::{
+    self, ModelAccuracy, RoomSummary, SensorEfficiency, TemporalPattern, TransitionSequence, after, before,
+    model_accuracies, newest_first, oldest_first, sensor_efficiencies, temporal_patterns, transition_sequences,
 };
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::{
-    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorEventKey, SensorType,
-    TransitionType, drop_sensor_events_before,
+    Call, Error, KeyError, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorEventKey,
+    SensorType, TransitionType, drop_sensor_events_before,
 };
 use support::{TestDb, sql};
 
@@ -51,7 +51,7 @@ fn home() -> (TestDb, PgConnection, Vec<SensorEvent>) {
         }
         rows.push(row);
     }
-    bulk::upsert_events(&rows, Repeats::LastWins).unwrap().call(&mut conn).unwrap();
+    bulk::upsert_sensor_events(&rows).call(&mut conn).unwrap();
     let mut events: Vec<SensorEvent> = SensorEvent::query().load(&mut conn).unwrap();
     events.sort_by_key(|event| (event.timestamp, event.id));
     assert!(events.last().unwrap().timestamp > start() + TimeDelta::days(6));
@@ -118,7 +118,7 @@ fn a_timeline_has_every_event_of_the_room_in_the_range_in_order() {
 
     // Every kind of range, on the edge of an event.
     let (first, last) = (expected[5].timestamp, expected[20].timestamp);
-    let times = |conn: &mut PgConnection, query: query::SensorEventQuery<'_>| -> Vec<DateTime<Utc>> {
+    let times = |conn: &mut PgConnection, query: queries::SensorEventQuery<'_>| -> Vec<DateTime<Utc>> {
         query.select(sensor_events::timestamp).load(conn).unwrap()
     };
     let timestamps: Vec<_> =
@@ -191,7 +191,7 @@ fn pages_by_key_are_the_whole_without_gaps_or_repeats() {
     let at = range().start + TimeDelta::hours(1);
     let ties: Vec<_> =
         (0..9).map(|n| NewSensorEvent::new(at, "office", format!("tie.{n}"), SensorType::MOTION, "on")).collect();
-    bulk::upsert_events(&ties, Repeats::Error).unwrap().call(&mut conn).unwrap();
+    bulk::upsert_sensor_events(&ties).call(&mut conn).unwrap();
     let whole: Vec<SensorEvent> = SensorEvent::timeline("office", range()).load(&mut conn).unwrap();
     for size in [1, 4, 1_000] {
         for newest in [false, true] {
@@ -202,8 +202,7 @@ fn pages_by_key_are_the_whole_without_gaps_or_repeats() {
                     page = page.order(newest_first());
                 }
                 if let Some(last) = pages.last() {
-                    page =
-                        if newest { page.filter(older_than(last.key())) } else { page.filter(newer_than(last.key())) };
+                    page = if newest { page.filter(before(last.key())) } else { page.filter(after(last.key())) };
                 }
                 let page: Vec<SensorEvent> = page.load(&mut conn).unwrap();
                 if page.is_empty() {
@@ -258,7 +257,7 @@ fn sequences_are_split_at_gaps_and_have_a_minimum_length() {
     let (_db, mut conn, events) = home();
     let expected_changes = changes(&office(&events));
     for (gap, min_length) in [
-        (query::DEFAULT_GAP, query::DEFAULT_MIN_LENGTH),
+        (queries::DEFAULT_GAP, queries::DEFAULT_MIN_LENGTH),
         (TimeDelta::minutes(90), 2),
         (TimeDelta::zero(), 1),
         // Exactly the gap is none.
@@ -266,7 +265,7 @@ fn sequences_are_split_at_gaps_and_have_a_minimum_length() {
         (TimeDelta::MAX, 1),
     ] {
         let found: Vec<TransitionSequence> =
-            query::sequences(SensorEvent::state_changes("office", range()), gap, min_length)
+            queries::sequences(SensorEvent::state_changes("office", range()), gap, min_length)
                 .order(transition_sequences::number)
                 .load(&mut conn)
                 .unwrap();
@@ -284,7 +283,7 @@ fn sequences_are_split_at_gaps_and_have_a_minimum_length() {
     }
     // The inside takes clauses, and so does the outside.
     let motions = SensorEvent::in_room("office", range()).filter(sensor_events::sensor_type.eq(SensorType::MOTION));
-    let found: Vec<i64> = query::sequences(motions, TimeDelta::hours(3), 2)
+    let found: Vec<i64> = queries::sequences(motions, TimeDelta::hours(3), 2)
         .filter(transition_sequences::events.ge(4))
         .order(transition_sequences::started_at.desc())
         .select(transition_sequences::events)
@@ -304,10 +303,10 @@ fn the_last_event_of_each_sensor_and_a_series() {
     let (_db, mut conn, events) = home();
     let in_range = || events.iter().filter(|event| range().contains(&event.timestamp));
     let last: BTreeMap<_, _> = in_range().map(|event| (event.sensor_id.clone(), event.clone())).collect();
-    let found: Vec<SensorEvent> = SensorEvent::last_per_sensor(range()).load(&mut conn).unwrap();
+    let found: Vec<SensorEvent> = SensorEvent::latest_per_sensor(range()).load(&mut conn).unwrap();
     assert_eq!(found, last.values().cloned().collect::<Vec<_>>());
     let found: Vec<SensorEvent> =
-        SensorEvent::last_per_sensor(range()).filter(sensor_events::room_id.eq("kitchen")).load(&mut conn).unwrap();
+        SensorEvent::latest_per_sensor(range()).filter(sensor_events::room_id.eq("kitchen")).load(&mut conn).unwrap();
     assert_eq!(found, last.values().filter(|event| event.room_id == "kitchen").cloned().collect::<Vec<_>>());
 
     let expected: Vec<_> = in_range()
@@ -325,7 +324,7 @@ fn a_room_is_summarized() {
     let (_db, mut conn, events) = home();
     let events = office(&events);
     let summary: RoomSummary =
-        query::summarize_rooms(SensorEvent::in_room("office", range())).get_result(&mut conn).unwrap();
+        queries::summarize_rooms(SensorEvent::in_room("office", range())).get_result(&mut conn).unwrap();
     let values = confidences(&events);
     assert_eq!(summary.room_id, "office");
     assert_eq!(summary.events, events.len() as i64);
@@ -339,9 +338,9 @@ fn a_room_is_summarized() {
     let variance = values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / (values.len() - 1) as f64;
     assert_close(summary.stddev_confidence, Some(variance.sqrt()));
     // Of every room; and of none.
-    let rooms: Vec<RoomSummary> = query::summarize_rooms(SensorEvent::within(range())).load(&mut conn).unwrap();
+    let rooms: Vec<RoomSummary> = queries::summarize_rooms(SensorEvent::within(range())).load(&mut conn).unwrap();
     assert_eq!(rooms.len(), 2);
-    let none: Vec<RoomSummary> = query::summarize_rooms(SensorEvent::in_room("attic", ..)).load(&mut conn).unwrap();
+    let none: Vec<RoomSummary> = queries::summarize_rooms(SensorEvent::in_room("attic", ..)).load(&mut conn).unwrap();
     assert_eq!(none, []);
 }
 
@@ -349,7 +348,7 @@ fn a_room_is_summarized() {
 fn sensors_are_told_apart_by_what_they_have_to_say() {
     let (_db, mut conn, events) = home();
     let events = office(&events);
-    let found: Vec<SensorEfficiency> = query::sensor_efficiency(SensorEvent::in_room("office", range()))
+    let found: Vec<SensorEfficiency> = queries::sensor_efficiency(SensorEvent::in_room("office", range()))
         .order(sensor_efficiencies::sensor_id)
         .load(&mut conn)
         .unwrap();
@@ -379,11 +378,11 @@ fn patterns_by_hour_and_by_day_follow_the_time_zone() {
             hours.entry(local(event).hour() as i32).or_default().push(event);
             days.entry(local(event).weekday().number_from_monday() as i32).or_default().push(event);
         }
-        let by_hour = query::by_hour_of_day(SensorEvent::in_room("office", range()), time_zone)
+        let by_hour = queries::by_hour_of_day(SensorEvent::in_room("office", range()), time_zone)
             .order(temporal_patterns::part)
             .load::<TemporalPattern>(&mut conn)
             .unwrap();
-        let by_day = query::by_day_of_week(SensorEvent::in_room("office", range()), time_zone)
+        let by_day = queries::by_day_of_week(SensorEvent::in_room("office", range()), time_zone)
             .order(temporal_patterns::part)
             .load::<TemporalPattern>(&mut conn)
             .unwrap();
@@ -403,7 +402,7 @@ fn patterns_by_hour_and_by_day_follow_the_time_zone() {
             }
         }
     }
-    let error = query::by_hour_of_day(SensorEvent::in_room("office", range()), "Mars/Olympus")
+    let error = queries::by_hour_of_day(SensorEvent::in_room("office", range()), "Mars/Olympus")
         .load::<TemporalPattern>(&mut conn)
         .unwrap_err();
     assert!(error.to_string().contains("Mars/Olympus"), "{error}");
@@ -425,11 +424,11 @@ fn events_are_found_by_key_and_by_id() {
     keys.push(keys[0]);
     keys.push(SensorEventKey::new(1_000_000, start()));
     keys.push(SensorEventKey::new(keys[1].id(), keys[1].timestamp() + TimeDelta::microseconds(1)));
-    let looked_up = SensorEvent::lookup(&keys).load::<Option<SensorEvent>>(&mut conn).unwrap();
+    let looked_up = SensorEvent::find_in_order(&keys).load::<Option<SensorEvent>>(&mut conn).unwrap();
     let expected: Vec<_> =
         wanted.iter().map(|event| Some((*event).clone())).chain([Some(wanted[0].clone()), None, None]).collect();
     assert_eq!(looked_up, expected);
-    assert_eq!(SensorEvent::lookup(&[]).load::<Option<SensorEvent>>(&mut conn).unwrap(), []);
+    assert_eq!(SensorEvent::find_in_order(&[]).load::<Option<SensorEvent>>(&mut conn).unwrap(), []);
     let none: Vec<SensorEvent> = SensorEvent::by_keys(&[]).load(&mut conn).unwrap();
     assert_eq!(none, []);
 
@@ -472,7 +471,7 @@ fn predict(conn: &mut PgConnection, events: &[SensorEvent]) -> Vec<Prediction> {
         .collect();
     rows.insert(3, rows[0].clone().with_triggering_event_id(None));
     rows.push(rows[1].clone());
-    let ids = bulk::insert_predictions(&rows).unwrap().call(conn).unwrap();
+    let (_, ids): (_, Vec<i64>) = bulk::insert_predictions(&rows).returning(predictions::id).call(conn).unwrap();
     Prediction::query().filter(predictions::id.eq_any(ids)).order(predictions::id).load(conn).unwrap()
 }
 
@@ -496,10 +495,10 @@ fn predictions_come_with_their_events_and_events_with_their_predictions() {
     assert_eq!(found.len(), 9);
     let pairs: Vec<_> =
         found.into_iter().map(|prediction| (prediction.clone(), event_of(&events, &prediction))).collect();
-    assert_eq!(query::with_events(query).load::<(Prediction, Option<SensorEvent>)>(&mut conn).unwrap(), pairs);
+    assert_eq!(queries::with_events(query).load::<(Prediction, Option<SensorEvent>)>(&mut conn).unwrap(), pairs);
     let boxed = Prediction::query().order(predictions::id).into_boxed();
     let pairs: Vec<_> = predictions.iter().cloned().zip(expected).collect();
-    assert_eq!(query::with_events(boxed).load::<(Prediction, Option<SensorEvent>)>(&mut conn).unwrap(), pairs);
+    assert_eq!(queries::with_events(boxed).load::<(Prediction, Option<SensorEvent>)>(&mut conn).unwrap(), pairs);
 
     // The other way round, for a whole slice.
     let loaded: Vec<Prediction> = Prediction::triggered_by(&events).load(&mut conn).unwrap();
@@ -520,7 +519,7 @@ fn predictions_come_with_their_events_and_events_with_their_predictions() {
         assert_eq!(event.is_some(), is_kept, "{prediction:?}");
     }
     let keys: Vec<_> = events.iter().map(SensorEvent::key).collect();
-    let found = SensorEvent::lookup(&keys).load::<Option<SensorEvent>>(&mut conn).unwrap();
+    let found = SensorEvent::find_in_order(&keys).load::<Option<SensorEvent>>(&mut conn).unwrap();
     assert!(found[0].is_none() && found.last().unwrap().is_some());
 }
 
@@ -546,7 +545,7 @@ fn outcomes_are_recorded_at_once_as_one_by_one() {
     let expected: Vec<_> = predictions.iter().map(outcome).collect();
     outcomes.push((1_000_001, None));
     outcomes.push((1_000_000, None));
-    let report = bulk::record_outcomes(&outcomes, tolerance).unwrap().call(&mut conn).unwrap();
+    let report = bulk::record_outcomes(&outcomes, tolerance).call(&mut conn).unwrap();
     let known: Vec<_> = expected.iter().flatten().collect();
     assert_eq!(report.recorded, known.len() as i64);
     assert_eq!(report.accurate, known.iter().filter(|outcome| outcome.is_accurate == Some(true)).count() as i64);
@@ -566,9 +565,12 @@ fn outcomes_are_recorded_at_once_as_one_by_one() {
             None => assert_eq!(stored.validation_timestamp, None),
         }
     }
-    let again = bulk::record_outcomes(&[outcomes[0], outcomes[1], outcomes[0]], tolerance).unwrap_err();
-    assert_eq!(again.to_string(), "row 2, id: repeats row 0");
-    let none = bulk::record_outcomes(&[], tolerance).unwrap().call(&mut conn).unwrap();
+    let again = bulk::record_outcomes(&[outcomes[0], outcomes[1], outcomes[0]], tolerance);
+    match again.call(&mut conn) {
+        Err(Error::Key(KeyError::Repeated { id, .. })) => assert_eq!(id, outcomes[0].0),
+        other => panic!("{other:?}"),
+    }
+    let none = bulk::record_outcomes(&[], tolerance).call(&mut conn).unwrap();
     assert_eq!((none.recorded, none.unknown_ids), (0, vec![]));
 
     // What is pending, from a cutoff on, of any room.
@@ -584,7 +586,7 @@ fn outcomes_are_recorded_at_once_as_one_by_one() {
     assert_eq!(pending, expected_pending);
 
     // The accuracy of each model in each room.
-    let found: Vec<ModelAccuracy> = query::accuracy(Prediction::within(range()))
+    let found: Vec<ModelAccuracy> = queries::accuracy(Prediction::within(range()))
         .order((model_accuracies::room_id, model_accuracies::model_type))
         .load(&mut conn)
         .unwrap();
@@ -610,10 +612,9 @@ fn outcomes_are_recorded_at_once_as_one_by_one() {
         let squares: Vec<_> = errors.iter().map(|error| error * error).collect();
         assert_close(found.rmse_minutes, mean(&squares).map(f64::sqrt));
     }
-    let hmm: Vec<ModelAccuracy> = query::accuracy(Prediction::in_room("office", range()))
+    let hmm: Vec<ModelAccuracy> = queries::accuracy(Prediction::in_room("office", range()))
         .filter(model_accuracies::model_type.eq(ModelType::HMM))
         .load(&mut conn)
         .unwrap();
     assert_eq!(hmm.len(), 1);
-    assert!(matches!(bulk::record_outcomes(&[(1, None), (1, None)], tolerance).unwrap_err(), Error::InvalidRow(_)));
 }

@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use occupancy_models::asynchronous::Call;
 use occupancy_models::bulk;
-use occupancy_models::query::{self, ModelAccuracy, TransitionSequence};
+use occupancy_models::queries::{self, ModelAccuracy, TransitionSequence};
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::{Prediction, SensorEvent};
 use support::{TestDb, sql};
@@ -57,16 +57,16 @@ async fn every_query_gives_the_same_on_an_async_connection() {
     }
     let week = || day(20).start..day(26).end;
     let timeline = move || {
-        SensorEvent::timeline(String::from("office"), week()).filter(query::within(sensor_events::timestamp, day(21)))
+        SensorEvent::timeline(String::from("office"), week()).filter(queries::within(sensor_events::timestamp, day(21)))
     };
-    let sequences = move || query::sequences(SensorEvent::state_changes("office", week()), TimeDelta::hours(1), 3);
-    let accuracy = move || query::accuracy(Prediction::in_room("office", week()));
+    let sequences = move || queries::sequences(SensorEvent::state_changes("office", week()), TimeDelta::hours(1), 3);
+    let accuracy = move || queries::accuracy(Prediction::in_room("office", week()));
     let predicted = move || Prediction::in_room("office", week()).order(predictions::id);
     let events = expected!(timeline(), SensorEvent);
     let found_sequences = expected!(sequences(), TransitionSequence);
     let keys: Vec<_> = events.iter().map(SensorEvent::key).collect();
     let outcomes: Vec<_> = expected!(predicted(), Prediction).iter().map(|prediction| (prediction.id, None)).collect();
-    let pairs = expected!(query::with_events(predicted()), (Prediction, Option<SensorEvent>));
+    let pairs = expected!(queries::with_events(predicted()), (Prediction, Option<SensorEvent>));
     assert!(!events.is_empty() && !found_sequences.is_empty() && !pairs.is_empty());
     drop(conn);
 
@@ -77,13 +77,13 @@ async fn every_query_gives_the_same_on_an_async_connection() {
         assert_eq!(timeline().load::<SensorEvent>(&mut conn).await.unwrap(), events);
         assert_eq!(sequences().load::<TransitionSequence>(&mut conn).await.unwrap(), found_sequences);
         assert_eq!(SensorEvent::by_id(events[0].id).first::<SensorEvent>(&mut conn).await.unwrap(), events[0]);
-        let looked_up = SensorEvent::lookup(&keys).load::<Option<SensorEvent>>(&mut conn).await.unwrap();
+        let looked_up = SensorEvent::find_in_order(&keys).load::<Option<SensorEvent>>(&mut conn).await.unwrap();
         assert_eq!(looked_up, events.iter().cloned().map(Some).collect::<Vec<_>>());
         assert_eq!(
-            query::with_events(predicted()).load::<(Prediction, Option<SensorEvent>)>(&mut conn).await.unwrap(),
+            queries::with_events(predicted()).load::<(Prediction, Option<SensorEvent>)>(&mut conn).await.unwrap(),
             pairs
         );
-        let report = bulk::record_outcomes(&outcomes, TimeDelta::minutes(5)).unwrap().call(&mut conn).await.unwrap();
+        let report = bulk::record_outcomes(&outcomes, TimeDelta::minutes(5)).call(&mut conn).await.unwrap();
         assert_eq!(
             (report.recorded, report.accurate, report.missed),
             (outcomes.len() as i64, 0, outcomes.len() as i64)

@@ -11,10 +11,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use occupancy_models::bulk;
-use occupancy_models::query::{
-    self, ModelAccuracy, RoomSummary, SensorEfficiency, TemporalPattern, TransitionSequence, newest_first, older_than,
+use occupancy_models::queries::{
+    self, ModelAccuracy, RoomSummary, SensorEfficiency, TemporalPattern, TransitionSequence, before, newest_first,
 };
 use occupancy_models::schema::{predictions, sensor_events};
+use occupancy_models::timescale::states::{Calendar, IntervalRule, StateInterval, StateSpan, TimeInState};
 use occupancy_models::{Call, NewSensorEvent, Prediction, SensorEvent, SensorEventKey, SensorType};
 use support::{TestDb, needs, sql, value};
 
@@ -82,20 +83,26 @@ fn only_the_chunks_of_the_range_are_planned() {
     assert_chunks!("2", SensorEvent::timeline("office", two_days()).order(newest_first()).limit(10), SensorEvent);
     assert_chunks!("1", SensorEvent::timeline("office", day(59).start..), SensorEvent);
     assert_chunks!("2", SensorEvent::state_changes("office", two_days()), SensorEvent);
-    assert_chunks!("2", SensorEvent::last_per_sensor(two_days()), SensorEvent);
-    assert_chunks!("2", query::summarize_rooms(SensorEvent::in_room("office", two_days())), RoomSummary);
-    assert_chunks!("2", query::sensor_efficiency(SensorEvent::in_room("office", two_days())), SensorEfficiency);
-    assert_chunks!("2", query::by_hour_of_day(SensorEvent::in_room("office", two_days()), "UTC"), TemporalPattern);
+    assert_chunks!("2", SensorEvent::latest_per_sensor(two_days()), SensorEvent);
+    // And those of the look-back.
+    let states = || SensorEvent::states().look_back(TimeDelta::days(3));
+    assert_chunks!("5", states().time_in_state(two_days(), Calendar::days("UTC")), TimeInState);
+    assert_chunks!("5", states().named(["sensor_0"]).spans(two_days()), StateSpan);
+    let rule = || IntervalRule::any_of(["1"]);
+    assert_chunks!("5", states().intervals(sensor_events::room_id, rule(), two_days()), StateInterval);
+    assert_chunks!("2", queries::summarize_rooms(SensorEvent::in_room("office", two_days())), RoomSummary);
+    assert_chunks!("2", queries::sensor_efficiency(SensorEvent::in_room("office", two_days())), SensorEfficiency);
+    assert_chunks!("2", queries::by_hour_of_day(SensorEvent::in_room("office", two_days()), "UTC"), TemporalPattern);
     assert_chunks!(
         "2",
-        query::sequences(SensorEvent::state_changes("office", two_days()), TimeDelta::hours(2), 3),
+        queries::sequences(SensorEvent::state_changes("office", two_days()), TimeDelta::hours(2), 3),
         TransitionSequence
     );
     // A page that ends at a key leaves out what is beyond it.
     let last = keys(conn, day(30))[5];
     assert_chunks!(
         "6",
-        SensorEvent::timeline("office", day(25).start..day(40).end).order(newest_first()).filter(older_than(last)),
+        SensorEvent::timeline("office", day(25).start..day(40).end).order(newest_first()).filter(before(last)),
         SensorEvent
     );
     let three_days = keys(conn, day(10).start..day(12).end);
@@ -115,14 +122,14 @@ fn only_the_chunks_of_the_range_are_planned() {
     // Far apart: only those days.
     let apart = [keys(conn, day(2)), keys(conn, day(50))].concat();
     let found = chunks(conn, |conn| {
-        assert_eq!(SensorEvent::lookup(&apart).load::<Option<SensorEvent>>(conn).unwrap().len(), 48)
+        assert_eq!(SensorEvent::find_in_order(&apart).load::<Option<SensorEvent>>(conn).unwrap().len(), 48)
     });
     assert_eq!(found, "2");
     let recent = || Prediction::in_room("office", day(40)).order(predictions::id);
     let predicted: Vec<Prediction> = recent().load(conn).unwrap();
     assert_eq!(
         chunks(conn, |conn| assert!(
-            query::with_events(recent()).load::<(Prediction, Option<SensorEvent>)>(conn).unwrap()[0].1.is_some()
+            queries::with_events(recent()).load::<(Prediction, Option<SensorEvent>)>(conn).unwrap()[0].1.is_some()
         )),
         "1"
     );
@@ -162,7 +169,7 @@ fn a_statement_is_prepared_once_for_different_arguments() {
     assert_once("page", &|conn, n| {
         drop(
             SensorEvent::timeline(room(n), day(n))
-                .filter(older_than(keys[n as usize]))
+                .filter(before(keys[n as usize]))
                 .order(newest_first())
                 .limit(n)
                 .load::<SensorEvent>(conn)
@@ -174,45 +181,52 @@ fn a_statement_is_prepared_once_for_different_arguments() {
     });
     assert_once("sequences", &|conn, n| {
         let changes = SensorEvent::state_changes(room(n), day(n));
-        drop(query::sequences(changes, TimeDelta::minutes(n), n).load::<TransitionSequence>(conn).unwrap());
+        drop(queries::sequences(changes, TimeDelta::minutes(n), n).load::<TransitionSequence>(conn).unwrap());
     });
-    assert_once("last", &|conn, n| drop(SensorEvent::last_per_sensor(day(n)).load::<SensorEvent>(conn).unwrap()));
+    assert_once("last", &|conn, n| drop(SensorEvent::latest_per_sensor(day(n)).load::<SensorEvent>(conn).unwrap()));
     assert_once("series", &|conn, n| {
         drop(SensorEvent::series(room(n), day(n)).load::<(DateTime<Utc>, f64)>(conn).unwrap());
     });
     assert_once("summary", &|conn, n| {
-        drop(query::summarize_rooms(SensorEvent::in_room(room(n), day(n))).load::<RoomSummary>(conn).unwrap());
+        drop(queries::summarize_rooms(SensorEvent::in_room(room(n), day(n))).load::<RoomSummary>(conn).unwrap());
     });
     assert_once("efficiency", &|conn, n| {
-        drop(query::sensor_efficiency(SensorEvent::in_room(room(n), day(n))).load::<SensorEfficiency>(conn).unwrap());
+        drop(queries::sensor_efficiency(SensorEvent::in_room(room(n), day(n))).load::<SensorEfficiency>(conn).unwrap());
     });
     let zones = ["UTC", "Europe/Berlin"];
     assert_once("hours", &|conn, n| {
         let events = SensorEvent::in_room(room(n), day(n));
-        drop(query::by_hour_of_day(events, zones[n as usize % 2]).load::<TemporalPattern>(conn).unwrap());
+        drop(queries::by_hour_of_day(events, zones[n as usize % 2]).load::<TemporalPattern>(conn).unwrap());
+    });
+    assert_once("time in state", &|conn, n| {
+        let states = SensorEvent::states().named([room(n)]).look_back(TimeDelta::days(n));
+        let buckets = if n % 2 == 0 { Calendar::hours("UTC") } else { Calendar::days("Europe/Berlin") };
+        drop(states.time_in_state(day(n), buckets).load::<TimeInState>(conn).unwrap());
     });
     // Not the statement for hours.
     assert_once("days", &|conn, n| {
         let events = SensorEvent::in_room(room(n), day(n));
-        drop(query::by_day_of_week(events, zones[n as usize % 2]).load::<TemporalPattern>(conn).unwrap());
+        drop(queries::by_day_of_week(events, zones[n as usize % 2]).load::<TemporalPattern>(conn).unwrap());
     });
     assert_once("keys", &|conn, n| drop(SensorEvent::by_keys(some(n)).load::<SensorEvent>(conn).unwrap()));
-    assert_once("lookup", &|conn, n| drop(SensorEvent::lookup(some(n)).load::<Option<SensorEvent>>(conn).unwrap()));
+    assert_once("find_in_order", &|conn, n| {
+        drop(SensorEvent::find_in_order(some(n)).load::<Option<SensorEvent>>(conn).unwrap())
+    });
     assert_once("id", &|conn, n| drop(SensorEvent::by_id(n).load::<SensorEvent>(conn).unwrap()));
     assert_once("predictions", &|conn, n| drop(Prediction::in_room(room(n), day(n)).load::<Prediction>(conn).unwrap()));
     assert_once("pending", &|conn, n| drop(Prediction::pending(day(n)).load::<Prediction>(conn).unwrap()));
     assert_once("with events", &|conn, n| {
         drop(
-            query::with_events(Prediction::in_room(room(n), day(n)).limit(n))
+            queries::with_events(Prediction::in_room(room(n), day(n)).limit(n))
                 .load::<(Prediction, Option<SensorEvent>)>(conn)
                 .unwrap(),
         );
     });
     assert_once("accuracy", &|conn, n| {
-        drop(query::accuracy(Prediction::in_room(room(n), day(n))).load::<ModelAccuracy>(conn).unwrap());
+        drop(queries::accuracy(Prediction::in_room(room(n), day(n))).load::<ModelAccuracy>(conn).unwrap());
     });
     assert_once("outcomes", &|conn, n| {
         let outcomes: Vec<_> = (0..n).map(|id| (id, None)).collect();
-        drop(bulk::record_outcomes(&outcomes, TimeDelta::minutes(n)).unwrap().call(conn).unwrap());
+        drop(bulk::record_outcomes(&outcomes, TimeDelta::minutes(n)).call(conn).unwrap());
     });
 }

@@ -5,7 +5,7 @@ mod support;
 
 use diesel::prelude::*;
 use occupancy_models::schema::sensor_events;
-use occupancy_models::{Call, Error, NewSensorEvent, SensorType, reference, timescale};
+use occupancy_models::{Call, Error, NewSensorEvent, SensorType, references, timescale};
 use support::{TestDb, needs, sql, value, values};
 
 diesel::table! {
@@ -150,7 +150,7 @@ fn the_owner_of_a_referring_table_gets_nothing_run_by_changing_its_columns() {
         as_owner(
             conn,
             "CREATE TABLE attacker.alerts (id BIGINT, event_id BIGINT, other attacker.evil);
-             SELECT reference_sensor_events('attacker.alerts', 'event_id');
+             SELECT add_sensor_event_reference('attacker.alerts', 'event_id');
              ALTER TABLE attacker.alerts OWNER TO occupancy_attacker",
         );
         let id = value(conn, "SELECT 1");
@@ -181,7 +181,7 @@ fn attaching_reads_no_view_and_obeys_no_policy_of_another_role() {
     with_attacker(|conn| {
         sql(conn, "CREATE VIEW attacker.alerts AS SELECT 1::BIGINT AS id, 1::BIGINT AS event_id WHERE attacker.f()");
         sql(conn, "RESET SESSION AUTHORIZATION");
-        let error = conn.transaction(|conn| reference::attach(alerts::event_id).call(conn)).unwrap_err();
+        let error = conn.transaction(|conn| references::add(alerts::event_id).call(conn)).unwrap_err();
         assert!(matches!(error, Error::Timescale(timescale::Error::Reference(_))), "{error}");
         assert_only_ran_as_the_attacker(conn, "attaching to a view");
 
@@ -201,7 +201,7 @@ fn attaching_reads_no_view_and_obeys_no_policy_of_another_role() {
              GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO occupancy_administrator;
              SET LOCAL SESSION AUTHORIZATION occupancy_administrator",
         );
-        let outcome = conn.transaction(|conn| reference::attach(alerts::event_id).call(conn));
+        let outcome = conn.transaction(|conn| references::add(alerts::event_id).call(conn));
         sql(conn, "RESET SESSION AUTHORIZATION");
         assert!(outcome.is_err());
         assert_only_ran_as_the_attacker(conn, "attaching to a table with a policy");

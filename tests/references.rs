@@ -10,7 +10,7 @@ use occupancy_models::schema::{predictions, referenced_events, sensor_events};
 use occupancy_models::timescale::{self, ReferenceError};
 use occupancy_models::{
     Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, ReferencedEvent, SensorEvent, SensorType,
-    TransitionType, reference, verify,
+    TransitionType, references, verify,
 };
 use support::{TestDb, sql, sql_error, value, values};
 
@@ -55,8 +55,8 @@ fn references(conn: &mut PgConnection) -> Vec<Option<i64>> {
 }
 
 fn assert_healthy(conn: &mut PgConnection) {
-    let faults = verify().allow_plain_table().call(conn).unwrap();
-    assert!(faults.is_empty(), "{faults:#?}");
+    let violations = verify().allow_plain_table().call(conn).unwrap();
+    assert!(violations.is_empty(), "{violations:#?}");
 }
 
 #[test]
@@ -68,6 +68,8 @@ fn a_prediction_needs_only_the_id_of_its_event() {
 
     let registered: Vec<ReferencedEvent> = ReferencedEvent::query().load(&mut conn).unwrap();
     assert_eq!(registered.iter().map(ReferencedEvent::key).collect::<Vec<_>>(), [event.key()]);
+    let of_event = Prediction::belonging_to(&registered).select(Prediction::as_select()).load(&mut conn).unwrap();
+    assert_eq!(of_event, [prediction]);
     assert_healthy(&mut conn);
 }
 
@@ -239,8 +241,8 @@ fn another_tables_column_gets_the_same_guarantee() {
     // A row that is there already.
     diesel::insert_into(alerts::table).values(alerts::sensor_event_id.eq(events[0].id)).execute(&mut conn).unwrap();
     for _ in 0..2 {
-        reference::attach(alerts::sensor_event_id).call(&mut conn).unwrap();
-        reference::attach(alerts::other_event_id).call(&mut conn).unwrap();
+        references::add(alerts::sensor_event_id).call(&mut conn).unwrap();
+        references::add(alerts::other_event_id).call(&mut conn).unwrap();
     }
     assert_eq!(
         value(&mut conn, "SELECT count(*) FROM pg_index WHERE indrelid = 'alerts'::regclass"),
@@ -276,7 +278,7 @@ fn attaching_refuses_rows_that_refer_to_nothing() {
         "CREATE TABLE alerts (id BIGINT PRIMARY KEY, sensor_event_id BIGINT, other_event_id BIGINT);
          INSERT INTO alerts VALUES (1, 42)",
     );
-    let error = reference::attach(alerts::sensor_event_id).call(&mut conn).unwrap_err();
+    let error = references::add(alerts::sensor_event_id).call(&mut conn).unwrap_err();
     let Error::Database(DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, information)) = &error
     else {
         panic!("{error}")
@@ -295,7 +297,7 @@ fn attaching_refuses_columns_that_cannot_refer() {
         ("unrelated BIGINT", " has no columns (sensor_event_id) of the types (pg_catalog.int8)"),
     ] {
         sql(&mut conn, &format!("CREATE TABLE alerts (id BIGINT PRIMARY KEY, {columns})"));
-        let error = reference::attach(alerts::sensor_event_id).call(&mut conn).unwrap_err();
+        let error = references::add(alerts::sensor_event_id).call(&mut conn).unwrap_err();
         let Error::Timescale(timescale::Error::Reference(ReferenceError::Column { message, table, column, remedy })) =
             error
         else {
@@ -324,7 +326,7 @@ fn a_long_name_in_another_schema_can_refer() {
     );
     let event = &insert_events(&mut conn, 1)[0];
     for column in [column.to_owned(), format!("{column}2")] {
-        sql(&mut conn, &format!(r#"SELECT reference_sensor_events('"{schema}"."{table}"', '{column}')"#));
+        sql(&mut conn, &format!(r#"SELECT add_sensor_event_reference('"{schema}"."{table}"', '{column}')"#));
         sql(&mut conn, &format!(r#"INSERT INTO "{schema}"."{table}" ("{column}") VALUES ({})"#, event.id));
     }
     diesel::delete(event).execute(&mut conn).unwrap();
@@ -368,7 +370,7 @@ fn a_foreign_key_made_by_hand_is_recognised() {
             ),
         );
         for _ in 0..2 {
-            sql(&mut conn, "SELECT reference_sensor_events('notes', 'event_id')");
+            sql(&mut conn, "SELECT add_sensor_event_reference('notes', 'event_id')");
         }
         let expected = format!("FOREIGN KEY (event_id) REFERENCES referenced_events(id) {action}");
         assert_eq!(constraints(&mut conn, "notes"), [expected.trim()], "{action} {validity}");
@@ -384,7 +386,7 @@ fn a_foreign_key_made_by_hand_is_recognised() {
         }
         sql(
             &mut conn,
-            "SELECT unreference_sensor_events('notes', 'event_id'); DROP TABLE notes; DELETE FROM sensor_events",
+            "SELECT remove_sensor_event_reference('notes', 'event_id'); DROP TABLE notes; DELETE FROM sensor_events",
         );
     }
 }
@@ -393,7 +395,7 @@ fn a_foreign_key_made_by_hand_is_recognised() {
 fn a_column_that_may_not_be_null_needs_a_foreign_key_that_leaves_it_alone() {
     let (_db, mut conn) = TestDb::ready();
     sql(&mut conn, "CREATE TABLE notes (event_id BIGINT NOT NULL REFERENCES referenced_events ON DELETE SET NULL)");
-    let error = sql_error(&mut conn, "SELECT reference_sensor_events('notes', 'event_id')");
+    let error = sql_error(&mut conn, "SELECT add_sensor_event_reference('notes', 'event_id')");
     assert!(error.contains("is NOT NULL"), "{error}");
 }
 
@@ -405,15 +407,15 @@ fn detaching_leaves_nothing_behind() {
         "CREATE TABLE alerts (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor_event_id BIGINT, other_event_id BIGINT)",
     );
     let before = generated(&mut conn);
-    assert!(!reference::detach(alerts::sensor_event_id).call(&mut conn).unwrap());
-    reference::attach(alerts::sensor_event_id).call(&mut conn).unwrap();
-    reference::attach(alerts::other_event_id).call(&mut conn).unwrap();
+    assert!(!references::remove(alerts::sensor_event_id).call(&mut conn).unwrap());
+    references::add(alerts::sensor_event_id).call(&mut conn).unwrap();
+    references::add(alerts::other_event_id).call(&mut conn).unwrap();
     assert_eq!(generated(&mut conn).len(), before.len() + 2);
 
-    assert!(reference::detach(alerts::sensor_event_id).call(&mut conn).unwrap());
+    assert!(references::remove(alerts::sensor_event_id).call(&mut conn).unwrap());
     assert_eq!(generated(&mut conn).len(), before.len() + 1, "the function of the other column stays");
-    assert!(reference::detach(alerts::other_event_id).call(&mut conn).unwrap());
-    assert!(!reference::detach(alerts::other_event_id).call(&mut conn).unwrap());
+    assert!(references::remove(alerts::other_event_id).call(&mut conn).unwrap());
+    assert!(!references::remove(alerts::other_event_id).call(&mut conn).unwrap());
     assert_eq!(generated(&mut conn), before);
     assert_eq!(constraints(&mut conn, "alerts"), [""; 0]);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'alerts'::regclass"), "0");
@@ -425,14 +427,14 @@ fn detaching_leaves_nothing_behind() {
 fn attaching_again_follows_a_renamed_table_and_column() {
     let (_db, mut conn) = TestDb::ready();
     let before = generated(&mut conn);
-    sql(&mut conn, "CREATE TABLE alerts (a BIGINT); SELECT reference_sensor_events('alerts', 'a')");
+    sql(&mut conn, "CREATE TABLE alerts (a BIGINT); SELECT add_sensor_event_reference('alerts', 'a')");
     let event = &insert_events(&mut conn, 1)[0];
     sql(&mut conn, "ALTER TABLE alerts RENAME a TO b");
     let error = sql_error(&mut conn, &format!("INSERT INTO alerts VALUES ({})", event.id));
     assert!(error.contains(r#"record "new" has no field "a""#), "never silently: {error}");
     sql(&mut conn, "ALTER TABLE alerts RENAME TO warnings");
     for _ in 0..2 {
-        sql(&mut conn, "SELECT reference_sensor_events('warnings', 'b')");
+        sql(&mut conn, "SELECT add_sensor_event_reference('warnings', 'b')");
         assert_eq!(generated(&mut conn).len(), before.len() + 1);
     }
     sql(&mut conn, &format!("INSERT INTO warnings VALUES ({})", event.id));
@@ -452,7 +454,7 @@ fn no_two_columns_share_a_trigger_function() {
         let name = column.replace('\'', "''");
         let (table, column) = (quoted(table), quoted(column));
         sql(&mut conn, &format!("CREATE TABLE IF NOT EXISTS {table} (); ALTER TABLE {table} ADD {column} BIGINT"));
-        sql(&mut conn, &format!("SELECT reference_sensor_events('{relation}', '{name}')"));
+        sql(&mut conn, &format!("SELECT add_sensor_event_reference('{relation}', '{name}')"));
     }
     for (table, column) in pairs {
         sql(&mut conn, &format!("INSERT INTO {} ({}) VALUES ({})", quoted(table), quoted(column), event.id));
@@ -481,7 +483,7 @@ fn attaching_a_table_with_many_rows_is_quick() {
          INSERT INTO alerts (id, sensor_event_id) SELECT row_number() OVER (ORDER BY md5(id::text)), id FROM sensor_events",
     );
     let started = std::time::Instant::now();
-    reference::attach(alerts::sensor_event_id).call(&mut conn).unwrap();
+    references::add(alerts::sensor_event_id).call(&mut conn).unwrap();
     let elapsed = started.elapsed();
     eprintln!("20,000 references attached in {elapsed:?}");
     assert_eq!(referenced_events::table.count().get_result::<i64>(&mut conn).unwrap(), 20_000);

@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{self, ReferenceError};
 use occupancy_models::transaction::Transient;
-use occupancy_models::{Call, Error, FaultKind, SensorEvent, drop_sensor_events_before, reference, verify};
+use occupancy_models::{Call, Error, SensorEvent, ViolationKind, drop_sensor_events_before, references, verify};
 use support::{TestDb, needs, sql, value, values};
 
 fn midnight() -> DateTime<Utc> {
@@ -61,14 +61,14 @@ fn chunks_go_and_predictions_stay_without_their_event() {
 
     // The cutoff is in the fourth day: that chunk stays whole.
     let report = drop_sensor_events_before(midnight() + TimeDelta::hours(3 * 24 + 12)).call(&mut conn).unwrap();
-    assert_eq!((report.chunks_dropped, report.rows_deleted, report.events_released), (3, 0, 72));
+    assert_eq!((report.chunks_dropped, report.rows_deleted, report.rows_released), (3, 0, 72));
     assert_eq!(report.dropped_before, Some(midnight() + TimeDelta::days(3)));
     assert_eq!(counts(&mut conn), (240, 168));
     assert_eq!(sensor_events::table.count().get_result::<i64>(&mut conn).unwrap(), 168);
     assert_constraints_in_place(&mut conn);
 
     let again = drop_sensor_events_before(midnight() + TimeDelta::days(3)).call(&mut conn).unwrap();
-    assert_eq!((again.chunks_dropped, again.events_released, again.dropped_before), (0, 0, None));
+    assert_eq!((again.chunks_dropped, again.rows_released, again.dropped_before), (0, 0, None));
 
     drop_sensor_events_before(midnight() + TimeDelta::days(365)).call(&mut conn).unwrap();
     assert_eq!(counts(&mut conn), (240, 0));
@@ -86,7 +86,7 @@ fn rows_go_from_a_plain_table() {
     ten_days(&mut conn);
     let cutoff = midnight() + TimeDelta::hours(36);
     let report = drop_sensor_events_before(cutoff).call(&mut conn).unwrap();
-    assert_eq!((report.chunks_dropped, report.rows_deleted, report.events_released), (0, 36, 36));
+    assert_eq!((report.chunks_dropped, report.rows_deleted, report.rows_released), (0, 36, 36));
     assert_eq!(report.dropped_before, Some(cutoff));
     assert_eq!(counts(&mut conn), (240, 204));
     assert_constraints_in_place(&mut conn);
@@ -100,7 +100,7 @@ fn every_referring_table_is_cleared() {
         alerts (id) { id -> Int8, sensor_event_id -> Nullable<Int8> }
     }
     sql(&mut conn, "CREATE TABLE alerts (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor_event_id BIGINT)");
-    reference::attach(alerts::sensor_event_id).call(&mut conn).unwrap();
+    references::add(alerts::sensor_event_id).call(&mut conn).unwrap();
     sql(&mut conn, "INSERT INTO alerts (sensor_event_id) SELECT id FROM sensor_events ORDER BY timestamp LIMIT 48");
     drop_sensor_events_before(midnight() + TimeDelta::days(1)).call(&mut conn).unwrap();
     assert_eq!(value(&mut conn, "SELECT count(sensor_event_id) FROM alerts"), "24");
@@ -191,7 +191,7 @@ fn retention_goes_on_when_the_long_transaction_ends() {
             sql(&mut report, "COMMIT");
         });
         let report = drop_sensor_events_before(midnight() + TimeDelta::days(5)).call(&mut conn).unwrap();
-        assert_eq!((report.chunks_dropped, report.events_released), (5, 120));
+        assert_eq!((report.chunks_dropped, report.rows_released), (5, 120));
     });
     assert_eq!(value(&mut conn, "SELECT current_setting('lock_timeout')"), "0", "the caller's own setting");
     assert_constraints_in_place(&mut conn);
@@ -221,14 +221,14 @@ fn what_a_plain_drop_chunks_leaves_is_found_and_mended() {
     let (_db, mut conn) = TestDb::ready();
     ten_days(&mut conn);
     sql(&mut conn, "SELECT drop_chunks('sensor_events', older_than => timestamptz '2026-01-07 00:00+00')");
-    let faults = verify().call(&mut conn).unwrap();
+    let violations = verify().call(&mut conn).unwrap();
     assert_eq!(
-        faults.iter().map(|fault| (fault.kind, fault.object.as_str())).collect::<Vec<_>>(),
-        [(FaultKind::DanglingReference, "referenced_events")]
+        violations.iter().map(|violation| (violation.kind, violation.object.as_str())).collect::<Vec<_>>(),
+        [(ViolationKind::DanglingReference, "referenced_events")]
     );
-    assert!(faults[0].detail.starts_with("48 events"), "{}", faults[0]);
+    assert!(violations[0].detail.starts_with("48 events"), "{}", violations[0]);
 
-    assert_eq!(reference::release_missing().call(&mut conn).unwrap(), 48);
+    assert_eq!(references::clear_dangling().call(&mut conn).unwrap(), 48);
     assert_eq!(counts(&mut conn), (240, 192));
     assert_constraints_in_place(&mut conn);
 }
@@ -267,7 +267,7 @@ fn compressed_chunks_are_referenced_deleted_from_and_dropped() {
     assert_eq!(counts(&mut conn), (240, 239));
 
     let report = drop_sensor_events_before(midnight() + TimeDelta::days(4)).call(&mut conn).unwrap();
-    assert_eq!((report.chunks_dropped, report.events_released), (4, 96));
+    assert_eq!((report.chunks_dropped, report.rows_released), (4, 96));
     assert_eq!(counts(&mut conn), (240, 143));
     assert_constraints_in_place(&mut conn);
 }

@@ -7,14 +7,14 @@ mod support;
 use chrono::{TimeDelta, TimeZone, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use occupancy_models::FaultKind::{self, MissingForeignKey, Unchecked};
-use occupancy_models::aggregates::DailyPredictionAccuracy;
-use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent, Repeats};
+use occupancy_models::ViolationKind::{self, MissingForeignKey, Unchecked};
+use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent};
+use occupancy_models::rollups::DailyPredictionAccuracy;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{self, ReferenceError};
 use occupancy_models::{
-    Call, Error, Fault, ModelType, NewPrediction, NewSensorEvent, Prediction, Result, SensorEvent, SensorType,
-    TransitionType, drop_sensor_events_before, reference, verify,
+    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, Result, SensorEvent, SensorType, TransitionType,
+    Violation, drop_sensor_events_before, references, verify,
 };
 use support::{Needs, OwnedDb, TestDb, needs, sql, sql_error, value, values};
 
@@ -23,12 +23,12 @@ const EVENTS: &str = "INSERT INTO sensor_events (timestamp, room_id, sensor_id, 
      INSERT INTO predictions (room_id, predicted_transition_time, transition_type, confidence_score, model_type, model_version, triggering_event_id)
      SELECT 'room', now(), 'state_change', 0.5, 'hmm', '1', id FROM sensor_events";
 
-fn faults(conn: &mut PgConnection) -> Vec<Fault> {
+fn violations(conn: &mut PgConnection) -> Vec<Violation> {
     verify().allow_plain_table().call(conn).unwrap()
 }
 
-fn kinds(found: &[Fault]) -> Vec<(FaultKind, &str)> {
-    found.iter().map(|fault| (fault.kind, fault.object.as_str())).collect()
+fn kinds(found: &[Violation]) -> Vec<(ViolationKind, &str)> {
+    found.iter().map(|violation| (violation.kind, violation.object.as_str())).collect()
 }
 
 /// Functions with the rights of their owner that fulfil a condition on `pg_proc`, wherever they are installed.
@@ -59,7 +59,7 @@ fn with_a_reference_elsewhere() -> (TestDb, PgConnection, String) {
         &mut conn,
         &format!(
             "CREATE SCHEMA {schema}_other; CREATE TABLE {schema}_other.alerts (event_id BIGINT);
-             SELECT reference_sensor_events('{schema}_other.alerts', 'event_id')"
+             SELECT add_sensor_event_reference('{schema}_other.alerts', 'event_id')"
         ),
     );
     (db, conn, format!("{schema}(_other)?$|diesel_timescale$"))
@@ -212,18 +212,18 @@ fn verify_runs_nobody_elses_code() {
     let (mut owned, evil) = among_traps();
     let superuser = value(&mut owned.conn, "SELECT current_user");
     for admin in [superuser.clone(), owned.owner.clone()] {
-        let found = owned.as_role(&admin, faults);
+        let found = owned.as_role(&admin, violations);
         let ran = values(&mut owned.conn, &format!("SELECT role || ' by ' || context FROM {evil}.ran"));
         assert_eq!(ran, [""; 0], "{admin} has run the attacker's code");
         // Each is told, and nothing in the report is for anyone but the attacker to run.
         for trap in TRAPS {
             let object = format!("{evil}.{}.id", trap.name);
-            let of_it: Vec<_> = found.iter().filter(|fault| fault.object == object).collect();
-            assert!(of_it.iter().any(|fault| fault.kind == Unchecked), "{}: {found:#?}", trap.name);
-            for fault in of_it {
+            let of_it: Vec<_> = found.iter().filter(|violation| violation.object == object).collect();
+            assert!(of_it.iter().any(|violation| violation.kind == Unchecked), "{}: {found:#?}", trap.name);
+            for violation in of_it {
                 let is_for_others =
-                    fault.remedy.starts_with("As the owner of ") || fault.remedy.starts_with("Let its owner ");
-                assert!(is_for_others, "{fault}");
+                    violation.remedy.starts_with("As the owner of ") || violation.remedy.starts_with("Let its owner ");
+                assert!(is_for_others, "{violation}");
             }
         }
     }
@@ -276,7 +276,7 @@ fn verify_reads_no_view_and_no_foreign_table() {
         for unreadable in ["afar", "seen", "parted"] {
             sql_error(conn, &format!("SELECT id FROM {unreadable}"));
         }
-        let found = faults(conn);
+        let found = violations(conn);
         assert_eq!(
             kinds(&found),
             // No foreign key can be on the others, so they refer to nothing.
@@ -292,7 +292,7 @@ fn a_table_that_cannot_be_read_is_reported_and_its_fix_lets_it_be_read() {
     let mut owned = OwnedDb::new();
     owned.as_owner(|conn| {
         sql(conn, EVENTS);
-        sql(conn, "CREATE TABLE alerts (event_id BIGINT); SELECT reference_sensor_events('alerts', 'event_id')");
+        sql(conn, "CREATE TABLE alerts (event_id BIGINT); SELECT add_sensor_event_reference('alerts', 'event_id')");
     });
     let reader = owned.role("reader");
     let schema = owned.db.schema().to_owned();
@@ -304,11 +304,11 @@ fn a_table_that_cannot_be_read_is_reported_and_its_fix_lets_it_be_read() {
              GRANT SELECT ON SEQUENCE sensor_events_id_seq, predictions_id_seq TO {reader}"
         ),
     );
-    let found = owned.as_role(&reader, faults);
+    let found = owned.as_role(&reader, violations);
     assert_eq!(kinds(&found), [(Unchecked, "alerts.event_id")]);
     assert!(found[0].detail.contains("permission denied for table alerts"), "{}", found[0]);
     sql(&mut owned.conn, &found[0].remedy);
-    assert_eq!(owned.as_role(&reader, faults), []);
+    assert_eq!(owned.as_role(&reader, violations), []);
 
     // Each of them, one by one, as well.
     for (right, objects) in [
@@ -325,16 +325,19 @@ fn a_table_that_cannot_be_read_is_reported_and_its_fix_lets_it_be_read() {
         ("SELECT ON SEQUENCE sensor_events_id_seq", vec!["*sensor_events_id_seq"]),
     ] {
         sql(&mut owned.conn, &format!("REVOKE {right} FROM {reader}"));
-        let found = owned.as_role(&reader, faults);
-        assert!(!found.is_empty() && found.iter().all(|fault| fault.kind == Unchecked), "without {right}: {found:#?}");
-        for fault in &found {
-            let is_expected = |object: &&str| fault.object.ends_with(object.trim_start_matches('*'));
-            assert!(objects.iter().any(is_expected), "without {right}: {fault}");
+        let found = owned.as_role(&reader, violations);
+        assert!(
+            !found.is_empty() && found.iter().all(|violation| violation.kind == Unchecked),
+            "without {right}: {found:#?}"
+        );
+        for violation in &found {
+            let is_expected = |object: &&str| violation.object.ends_with(object.trim_start_matches('*'));
+            assert!(objects.iter().any(is_expected), "without {right}: {violation}");
         }
-        for fault in &found {
-            sql(&mut owned.conn, &fault.remedy);
+        for violation in &found {
+            sql(&mut owned.conn, &violation.remedy);
         }
-        assert_eq!(owned.as_role(&reader, faults), [], "after the fix for what was missing without {right}");
+        assert_eq!(owned.as_role(&reader, violations), [], "after the fix for what was missing without {right}");
     }
 }
 
@@ -347,9 +350,9 @@ fn a_temporary_table_of_another_session_is_reported() {
         &mut other,
         "CREATE TEMP TABLE mine (id BIGINT); SELECT diesel_timescale.create_reference_trigger('mine', '{id}', 'sensor_events')",
     );
-    let found = faults(&mut conn);
-    assert!(found.iter().all(|fault| fault.object.ends_with(".mine.id")), "{found:#?}");
-    assert_eq!(found.iter().map(|fault| fault.kind).collect::<Vec<_>>(), [Unchecked, MissingForeignKey]);
+    let found = violations(&mut conn);
+    assert!(found.iter().all(|violation| violation.object.ends_with(".mine.id")), "{found:#?}");
+    assert_eq!(found.iter().map(|violation| violation.kind).collect::<Vec<_>>(), [Unchecked, MissingForeignKey]);
     assert!(found[0].detail.contains("temporary table of another session"), "{}", found[0]);
 }
 
@@ -369,13 +372,13 @@ fn names_in_a_database_of_another_encoding() {
     let mut conn = db.connect();
     assert_eq!(value(&mut conn, "SELECT getdatabaseencoding()"), "LATIN1");
     occupancy_models::run_migrations(&mut conn).unwrap();
-    sql(&mut conn, "CREATE TABLE alerts (\"é\" BIGINT); SELECT reference_sensor_events('alerts', 'é')");
-    assert_eq!(faults(&mut conn), []);
+    sql(&mut conn, "CREATE TABLE alerts (\"é\" BIGINT); SELECT add_sensor_event_reference('alerts', 'é')");
+    assert_eq!(violations(&mut conn), []);
     sql(&mut conn, "ALTER TABLE alerts DROP CONSTRAINT \"alerts_é_fkey\"");
-    let found = faults(&mut conn);
+    let found = violations(&mut conn);
     assert_eq!(kinds(&found), [(MissingForeignKey, "alerts.\"é\"")]);
     sql(&mut conn, &found[0].remedy);
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(violations(&mut conn), []);
 }
 
 #[test]
@@ -388,7 +391,7 @@ fn under_a_policy_hidden_events_are_not_taken_for_missing() {
             "ALTER TABLE sensor_events ENABLE ROW LEVEL SECURITY; ALTER TABLE predictions ENABLE ROW LEVEL SECURITY;
              CREATE POLICY p ON sensor_events USING (id = 1); CREATE POLICY p ON predictions USING (id = 1)",
         );
-        assert_eq!(faults(conn), [], "the owner sees all");
+        assert_eq!(violations(conn), [], "the owner sees all");
     });
     let schema = owned.db.schema().to_owned();
     let app = owned.role("app");
@@ -401,12 +404,12 @@ fn under_a_policy_hidden_events_are_not_taken_for_missing() {
     );
     owned.as_role(&app, |conn| {
         assert_eq!(value(conn, "SELECT count(*) FROM sensor_events"), "1");
-        match reference::release_missing().call(conn) {
+        match references::clear_dangling().call(conn) {
             Err(Error::Timescale(timescale::Error::Reference(ReferenceError::RowSecurity { message, remedy }))) => {
                 assert_eq!(
                     message,
                     format!(
-                        "release_missing_rows() of {schema}.sensor_events cannot run under a row-level security policy"
+                        "clear_dangling_references() of {schema}.sensor_events cannot run under a row-level security policy"
                     )
                 );
                 assert!(remedy.contains("BYPASSRLS"), "{remedy}");
@@ -414,9 +417,9 @@ fn under_a_policy_hidden_events_are_not_taken_for_missing() {
             other => panic!("{other:?}"),
         }
         // And verification says that it has not seen all.
-        let found = faults(conn);
-        assert!(!found.is_empty() && found.iter().all(|fault| fault.kind == Unchecked), "{found:#?}");
-        assert!(found.iter().all(|fault| fault.detail.contains("row-level security")), "{found:#?}");
+        let found = violations(conn);
+        assert!(!found.is_empty() && found.iter().all(|violation| violation.kind == Unchecked), "{found:#?}");
+        assert!(found.iter().all(|violation| violation.detail.contains("row-level security")), "{found:#?}");
         // What the role reads of the predictions is what the policy lets it, by way of views too.
         assert_eq!(value(conn, "SELECT sum(predictions) FROM daily_prediction_accuracy"), "1");
     });
@@ -425,7 +428,7 @@ fn under_a_policy_hidden_events_are_not_taken_for_missing() {
     owned.as_owner(|conn| {
         sql(conn, "ALTER TABLE sensor_events FORCE ROW LEVEL SECURITY");
         assert!(matches!(
-            reference::release_missing().call(conn),
+            references::clear_dangling().call(conn),
             Err(Error::Timescale(timescale::Error::Reference(ReferenceError::RowSecurity { .. })))
         ));
         assert!(matches!(
@@ -433,7 +436,7 @@ fn under_a_policy_hidden_events_are_not_taken_for_missing() {
             Err(Error::Timescale(timescale::Error::Reference(ReferenceError::RowSecurity { .. })))
         ));
         sql(conn, "ALTER TABLE sensor_events NO FORCE ROW LEVEL SECURITY");
-        assert_eq!(reference::release_missing().call(conn).unwrap(), 0);
+        assert_eq!(references::clear_dangling().call(conn).unwrap(), 0);
     });
 }
 
@@ -488,13 +491,12 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
     match task {
         "Insert events" => {
             diesel::insert_into(sensor_events::table).values(event(20, "on")).execute(conn)?;
-            if support::has_quietly(Needs::Copy) {
-                assert_eq!(bulk::insert_events(&[event(21, "on")])?.execute(conn)?, 1);
-            }
+            assert_eq!(bulk::insert_sensor_events(&[event(21, "on")]).call(conn)?.inserted, 1);
         }
         "Upsert events by sensor and instant" => {
             let rows = [event(6, "off"), event(7, "on"), event(20, "on")];
-            let report = bulk::upsert_events(&rows, Repeats::Error)?.with_keys().call(conn)?;
+            let (report, _): (bulk::Report, Vec<i64>) =
+                bulk::upsert_sensor_events(&rows).returning(sensor_events::id).call(conn)?;
             assert_eq!((report.inserted, report.updated, report.unchanged), (1, 1, 1));
         }
         "Reserve keys and upsert events by key" => {
@@ -503,7 +505,7 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
             let rows: Vec<_> =
                 keys.into_iter().zip(rows).map(|(key, row)| KeyedSensorEvent::new(key.id(), row)).collect();
             for _ in 0..2 {
-                bulk::upsert_events_by_key(&rows, Repeats::Error)?.call(conn)?;
+                bulk::upsert_sensor_events_by_key(&rows).call(conn)?;
             }
         }
         "Read events" => assert_eq!(SensorEvent::query().load(conn)?.len(), 3),
@@ -516,18 +518,20 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
             diesel::insert_into(predictions::table).values(prediction(3)).execute(conn)?;
         }
         "Insert many predictions" => {
-            assert_eq!(bulk::insert_predictions(&[prediction(2), prediction(3)])?.call(conn)?.len(), 2);
+            let call = bulk::insert_predictions(vec![prediction(2), prediction(3)]).returning(predictions::id);
+            let (_, ids): (bulk::Report, Vec<i64>) = call.call(conn)?;
+            assert_eq!(ids.len(), 2);
         }
         "Reserve ids and upsert predictions" => {
             let ids = bulk::reserve_prediction_ids(2).call(conn)?;
             let rows: Vec<_> = ids.into_iter().map(|id| KeyedPrediction::new(id, prediction(3))).collect();
             for _ in 0..2 {
-                bulk::upsert_predictions(&rows, Repeats::Error)?.call(conn)?;
+                bulk::upsert_predictions(&rows).call(conn)?;
             }
         }
         "Record outcomes" => {
             let report =
-                bulk::record_outcomes(&[(1, None), (2, Some(Utc::now()))], TimeDelta::minutes(5))?.call(conn)?;
+                bulk::record_outcomes(&[(1, None), (2, Some(Utc::now()))], TimeDelta::minutes(5)).call(conn)?;
             assert_eq!(report.recorded, 2);
         }
         "Read predictions with their events" => {
@@ -539,9 +543,9 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
         }
         "Verify" => {
             let found = verify().allow_plain_table().call(conn)?;
-            if let Some(fault) = found.first() {
-                assert_eq!(fault.kind, Unchecked, "{fault}");
-                return Err(timescale::Error::Migration(fault.to_string().into()).into());
+            if let Some(violation) = found.first() {
+                assert_eq!(violation.kind, Unchecked, "{violation}");
+                return Err(timescale::Error::Migration(violation.to_string().into()).into());
             }
         }
         other => panic!("the documentation has a task without a test: {other}"),
@@ -612,7 +616,7 @@ fn what_only_the_owner_does() {
         "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state) VALUES ('2026-02-01', 'room', 'sensor', 'motion', 'on');
          CREATE TABLE alerts (sensor_event_id BIGINT); INSERT INTO alerts SELECT max(id) FROM sensor_events",
     );
-    let attach = "SELECT reference_sensor_events('alerts', 'sensor_event_id')";
+    let attach = "SELECT add_sensor_event_reference('alerts', 'sensor_event_id')";
     for (owner_of_alerts, may_attach) in [(app.clone(), false), (owned.owner.clone(), true)] {
         sql(&mut owned.conn, &format!("ALTER TABLE alerts OWNER TO {owner_of_alerts}"));
         let outcome =
@@ -627,7 +631,7 @@ fn what_only_the_owner_does() {
         let refused = owned.as_role(&app, |conn| drop_sensor_events_before(cutoff).call(conn)).unwrap_err().to_string();
         assert!(refused.contains("must be owner") || refused.contains("permission denied"), "{refused}");
         let report = owned.as_owner(|conn| drop_sensor_events_before(cutoff).call(conn)).unwrap();
-        assert_eq!((report.chunks_dropped, report.events_released), (2, 2));
+        assert_eq!((report.chunks_dropped, report.rows_released), (2, 2));
     }
 }
 

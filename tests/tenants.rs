@@ -8,8 +8,8 @@ use diesel::prelude::*;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{Feature, Server, chunks};
 use occupancy_models::{
-    Call, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType, aggregates,
-    drop_sensor_events_before, revert_migrations, run_migrations, verify,
+    Call, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType, drop_sensor_events_before,
+    revert_migrations, rollups, run_migrations, verify,
 };
 use support::{TestDb, sql, value, values};
 
@@ -79,7 +79,7 @@ fn each_tenant_has_tables_references_and_retention_of_its_own_on_one_installatio
 
     tenants.switch_to(0, conn);
     let report = drop_sensor_events_before(Utc::now() - TimeDelta::days(30)).call(conn).unwrap();
-    assert_eq!(report.events_released, 1);
+    assert_eq!(report.rows_released, 1);
     assert_eq!((rooms(conn), references(conn)), (vec!["kitchen".to_owned()], 1));
     tenants.switch_to(1, conn);
     assert_eq!((rooms(conn).len(), references(conn)), (2, 2), "the other tenant after retention of the first");
@@ -97,7 +97,7 @@ fn each_tenant_has_tables_references_and_retention_of_its_own_on_one_installatio
     // What is named by its name alone is the tenant's as well.
     for tenant in 0..2 {
         tenants.switch_to(tenant, conn);
-        let aggregate = aggregates::hourly_activity().allow_plain_view().create();
+        let aggregate = rollups::hourly_activity().allow_plain_view().create();
         aggregate.clone().call(conn).unwrap();
         aggregate.call(conn).unwrap();
     }

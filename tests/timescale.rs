@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel::prelude::*;
-use occupancy_models::aggregates::{self, hourly_activity};
+use occupancy_models::rollups::{self, hourly_activity};
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{
     self, Error, Feature, HypertableError, IssueSubject, KNOWN_ISSUES, ReferenceError, Server, TimescaleVersion,
@@ -19,7 +19,7 @@ use occupancy_models::timescale::{
     remove_retention_policy, run_job, set_chunk_interval, set_materialized_only, size, to_columnstore, to_rowstore,
 };
 use occupancy_models::{
-    Call, FaultKind, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType,
+    Call, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType, ViolationKind,
     add_sensor_events_retention, remove_sensor_events_retention, verify,
 };
 use serde_json::json;
@@ -81,7 +81,7 @@ fn count_statements(conn: &mut PgConnection) -> Arc<Mutex<u32>> {
 }
 
 /// Runs a call.
-type Run = Box<dyn FnOnce(&mut PgConnection) -> Result<(), Error>>;
+type Run = Box<dyn FnOnce(&mut PgConnection) -> Result<(), occupancy_models::Error>>;
 
 /// Every call that the Apache edition cannot serve, by its feature.
 fn community_calls() -> Vec<(&'static str, Feature, Run)> {
@@ -89,7 +89,7 @@ fn community_calls() -> Vec<(&'static str, Feature, Run)> {
     let events = sensor_events::table;
     macro_rules! calls {
         ($($feature:ident $name:literal: $call:expr;)+) => {
-            vec![$(($name, Feature::$feature, Box::new(move |conn| $call.call(conn).map(|_| ()))),)+]
+            vec![$(($name, Feature::$feature, Box::new(move |conn| $call.call(conn).map(|_| ()).map_err(occupancy_models::Error::from))),)+]
         };
     }
     calls! {
@@ -106,7 +106,7 @@ fn community_calls() -> Vec<(&'static str, Feature, Run)> {
         Jobs "run a job": run_job(1);
         Jobs "alter a job": alter_job(1);
         Jobs "delete a job": delete_job(1);
-        ContinuousAggregates "create a continuous aggregate": aggregates::hourly_activity().create();
+        ContinuousAggregates "create a continuous aggregate": rollups::hourly_activity().create();
         ContinuousAggregates "refresh": refresh(hourly_activity::bucket, ..);
         ContinuousAggregates "add a refresh policy": add_refresh_policy(hourly_activity::bucket, None, week, week);
         ContinuousAggregates "remove a refresh policy": remove_refresh_policy(hourly_activity::table);
@@ -115,8 +115,10 @@ fn community_calls() -> Vec<(&'static str, Feature, Run)> {
 }
 
 /// The one error for a feature that the server does not have.
-fn assert_refused(server: &Server, feature: Feature, result: Result<(), Error>, call: &str) {
-    let error = result.expect_err(call);
+fn assert_refused(server: &Server, feature: Feature, result: Result<(), occupancy_models::Error>, call: &str) {
+    let occupancy_models::Error::Timescale(error) = result.expect_err(call) else {
+        panic!("{call}: an error of another kind")
+    };
     if server.timescaledb.is_none() {
         let unavailable = matches!(error, Error::Hypertable(HypertableError::ExtensionUnavailable { .. }));
         assert!(unavailable, "{call} on {server}: {error:?}");
@@ -142,9 +144,13 @@ fn what_the_server_cannot_serve_is_an_error_and_changes_nothing() {
         calls.push((
             "to the columnstore",
             Feature::Columnstore,
-            Box::new(move |conn| to_columnstore(&chunk).call(conn)),
+            Box::new(move |conn| to_columnstore(&chunk).call(conn).map_err(Into::into)),
         ));
-        calls.push(("to the rowstore", Feature::Columnstore, Box::new(move |conn| to_rowstore(&same).call(conn))));
+        calls.push((
+            "to the rowstore",
+            Feature::Columnstore,
+            Box::new(move |conn| to_rowstore(&same).call(conn).map_err(Into::into)),
+        ));
     }
     let before = Catalog::new(&mut conn);
     for (call, feature, run) in calls {
@@ -172,7 +178,7 @@ fn the_features_of_a_hypertable_are_an_error_on_plain_postgres() {
         approximate_row_count(sensor_events::table).call(conn).map(|_| ()),
     ];
     for result in results {
-        assert_refused(&server, Feature::Hypertables, result, "a feature of hypertables");
+        assert_refused(&server, Feature::Hypertables, result.map_err(Into::into), "a feature of hypertables");
     }
     assert_eq!(server.capabilities().count(), 0);
 }
@@ -365,13 +371,13 @@ fn the_retention_job_clears_references_in_compressed_chunks_too() {
     let listed: Vec<_> = jobs().call(conn).unwrap().into_iter().filter(ours).collect();
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!((listed[0].id, listed[0].schedule_interval, listed[0].is_scheduled), (job, TimeDelta::hours(12), true));
-    assert_eq!(fault_kinds(conn), faults_of_jobs(support::server()));
+    assert_eq!(violation_kinds(conn), faults_of_jobs(support::server()));
 
     run_job(job).call(conn).unwrap();
     assert_eq!((reference(conn, old), reference(conn, compressed)), (None, None));
     assert_eq!(reference(conn, young), Some(young_event.id));
     assert_eq!(sensor_events::table.select(sensor_events::id).load::<i64>(conn).unwrap(), [young_event.id]);
-    assert_eq!(fault_kinds(conn), faults_of_jobs(support::server()));
+    assert_eq!(violation_kinds(conn), faults_of_jobs(support::server()));
 
     assert!(remove_sensor_events_retention().call(conn).unwrap());
     assert!(!remove_sensor_events_retention().call(conn).unwrap());
@@ -384,30 +390,34 @@ fn retention_that_keeps_nothing_or_loses_references_is_refused() {
     let conn = &mut conn;
     let day = TimeDelta::days(1);
     let refused = add_sensor_events_retention(TimeDelta::zero(), day).call(conn).unwrap_err();
-    assert!(matches!(refused, Error::Reference(ReferenceError::RetentionInterval { .. })), "{refused}");
+    let interval = matches!(
+        refused,
+        occupancy_models::Error::Timescale(Error::Reference(ReferenceError::RetentionInterval { .. }))
+    );
+    assert!(interval, "{refused}");
     let refused = add_retention_policy(sensor_events::timestamp, day).call(conn).unwrap_err();
     assert!(matches!(refused, Error::Reference(ReferenceError::LossOfReferencedRows { .. })), "{refused}");
     assert_eq!(verify().call(conn).unwrap(), []);
 }
 
-/// The fault of releases that report every run of a job as failed, if the server is one of them.
-fn faults_of_jobs(server: &Server) -> Vec<FaultKind> {
+/// The known issue of releases that report every run of a job as failed, if the server is one of them.
+fn faults_of_jobs(server: &Server) -> Vec<ViolationKind> {
     if known_issues(server).any(|issue| issue.subject == IssueSubject::Jobs) {
-        vec![FaultKind::JobsReportedFailed]
+        vec![ViolationKind::JobsReportedFailed]
     } else {
         vec![]
     }
 }
 
-fn fault_kinds(conn: &mut PgConnection) -> Vec<FaultKind> {
-    verify().allow_plain_table().call(conn).unwrap().iter().map(|fault| fault.kind).collect()
+fn violation_kinds(conn: &mut PgConnection) -> Vec<ViolationKind> {
+    verify().allow_plain_table().call(conn).unwrap().iter().map(|violation| violation.kind).collect()
 }
 
 #[test]
 fn that_jobs_are_reported_failed_is_told_where_there_are_jobs() {
     needs!(Timescale);
     let (_db, mut conn) = TestDb::ready();
-    assert_eq!(fault_kinds(&mut conn), []);
+    assert_eq!(violation_kinds(&mut conn), []);
     // Rolled back, because the catalog would stay where the tests share a database.
     conn.test_transaction::<_, Error, _>(|conn| {
         // What add_job() leaves, also in the edition that has no add_job().
@@ -417,15 +427,15 @@ fn that_jobs_are_reported_failed_is_told_where_there_are_jobs() {
              UPDATE job SET id = 1234;
              INSERT INTO _timescaledb_config.bgw_job SELECT * FROM job",
         );
-        assert_eq!(fault_kinds(conn), faults_of_jobs(support::server()));
-        if let [fault] = verify().call(conn).unwrap().as_slice() {
-            assert_eq!(fault.object, "job 1234");
-            assert!(fault.detail.contains("https://github.com/timescale/timescaledb/pull/11015"), "{fault}");
-            assert!(fault.remedy.contains("ALTER EXTENSION timescaledb UPDATE"), "{fault}");
+        assert_eq!(violation_kinds(conn), faults_of_jobs(support::server()));
+        if let [violation] = verify().call(conn).unwrap().as_slice() {
+            assert_eq!(violation.object, "job 1234");
+            assert!(violation.detail.contains("https://github.com/timescale/timescaledb/pull/11015"), "{violation}");
+            assert!(violation.remedy.contains("ALTER EXTENSION timescaledb UPDATE"), "{violation}");
         }
         // One that does not run.
         sql(conn, "UPDATE _timescaledb_config.bgw_job SET scheduled = false WHERE id = 1234");
-        assert_eq!(fault_kinds(conn), []);
+        assert_eq!(violation_kinds(conn), []);
         Ok(())
     });
 }
@@ -451,7 +461,7 @@ fn the_server_reports_of_a_job_what_the_known_issues_say() {
         }
         std::thread::sleep(Duration::from_millis(50));
     };
-    let is_affected = faults_of_jobs(support::server()) == [FaultKind::JobsReportedFailed];
+    let is_affected = faults_of_jobs(support::server()) == [ViolationKind::JobsReportedFailed];
     let expected = if is_affected { "Failed" } else { "Success" };
     assert_eq!(job.last_run_status.as_deref(), Some(expected), "{job:?}");
     assert_eq!((job.total_runs, job.total_failures), (1, i64::from(is_affected)));

@@ -1,4 +1,4 @@
-//! Verification finds what is wrong, says how to mend it, and is silent on a healthy database.
+//! Verification finds what is wrong, says how to fix it, and is silent on a healthy database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod support;
@@ -6,10 +6,10 @@ mod support;
 use chrono::{DateTime, TimeZone, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use occupancy_models::FaultKind::{self, *};
+use occupancy_models::ViolationKind::{self, *};
 use occupancy_models::schema::sensor_events;
 use occupancy_models::timescale::{IssueSubject, KNOWN_ISSUES, KnownIssue, TimescaleVersion, known_issues};
-use occupancy_models::{Call, Error, Fault, verify};
+use occupancy_models::{Call, Error, Violation, verify};
 use support::{Needs, TestDb, needs, sql, sql_error, value, values};
 
 const PREDICT: &str = "INSERT INTO predictions (room_id, predicted_transition_time, transition_type, confidence_score, model_type, model_version, triggering_event_id)
@@ -26,29 +26,29 @@ fn healthy() -> (TestDb, PgConnection) {
              {PREDICT}"
         ),
     );
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(violations(&mut conn), []);
     (db, conn)
 }
 
 /// What is wrong with the database; that a server reports each job as failed is not of interest here.
-fn faults(conn: &mut PgConnection) -> Vec<Fault> {
+fn violations(conn: &mut PgConnection) -> Vec<Violation> {
     let found = verify().allow_plain_table().call(conn).unwrap();
-    found.into_iter().filter(|fault| fault.kind != JobsReportedFailed).collect()
+    found.into_iter().filter(|violation| violation.kind != JobsReportedFailed).collect()
 }
 
-/// A fault to be seeded into a healthy database.
+/// A violation to be seeded into a healthy database.
 struct Seed {
     name: &'static str,
     needs: Option<Needs>,
     seed: &'static str,
-    kind: FaultKind,
+    kind: ViolationKind,
     /// The object that is named; a `*` stands for what differs from run to run.
     object: &'static str,
     /// What the detail must say.
     detail: &'static str,
 }
 
-const fn seed(name: &'static str, kind: FaultKind, object: &'static str, seed: &'static str) -> Seed {
+const fn seed(name: &'static str, kind: ViolationKind, object: &'static str, seed: &'static str) -> Seed {
     Seed { name, needs: None, seed, kind, object, detail: "" }
 }
 
@@ -64,20 +64,20 @@ impl Seed {
     }
 }
 
-const ALERTS: &str = "CREATE TABLE alerts (event_id BIGINT); SELECT reference_sensor_events('alerts', 'event_id'); INSERT INTO alerts SELECT id FROM sensor_events";
+const ALERTS: &str = "CREATE TABLE alerts (event_id BIGINT); SELECT add_sensor_event_reference('alerts', 'event_id'); INSERT INTO alerts SELECT id FROM sensor_events";
 
 /// Runs what is given as the fix. It is one statement, as PostgreSQL prepares no more than one: whatever runs it, it does
 /// all or nothing.
 #[track_caller]
-fn run_fix(conn: &mut PgConnection, fault: &Fault) {
-    try_fix(conn, fault).unwrap_or_else(|error| panic!("{error}\nin: {fault}"));
+fn run_fix(conn: &mut PgConnection, violation: &Violation) {
+    try_fix(conn, violation).unwrap_or_else(|error| panic!("{error}\nin: {violation}"));
 }
 
-fn try_fix(conn: &mut PgConnection, fault: &Fault) -> QueryResult<usize> {
-    diesel::sql_query(&fault.remedy).execute(conn)
+fn try_fix(conn: &mut PgConnection, violation: &Violation) -> QueryResult<usize> {
+    diesel::sql_query(&violation.remedy).execute(conn)
 }
 
-/// Each is found as one fault, and its remedy, executed as it is, mends it.
+/// Each is found as one violation, and its remedy, executed as it is, fixes it.
 const SEEDS: &[Seed] = &[
     seed("no trigger that keeps keys", MissingTrigger, "sensor_events_key_is_fixed", "DROP TRIGGER sensor_events_key_is_fixed ON sensor_events"),
     seed("no trigger that releases", MissingTrigger, "sensor_events_release_references", "DROP TRIGGER sensor_events_release_references ON sensor_events"),
@@ -191,7 +191,7 @@ const SEEDS: &[Seed] = &[
     seed(
         "a reference in a hypertable that dangles", DanglingReference, "notes.event_id",
         "CREATE TABLE notes (at TIMESTAMPTZ NOT NULL, event_id BIGINT); SELECT create_hypertable('notes', by_range('at'));
-         SELECT reference_sensor_events('notes', 'event_id'); INSERT INTO notes SELECT timestamp, id FROM sensor_events;
+         SELECT add_sensor_event_reference('notes', 'event_id'); INSERT INTO notes SELECT timestamp, id FROM sensor_events;
          SET session_replication_role TO replica; UPDATE notes SET event_id = 99; SET session_replication_role TO origin",
     )
     .needs(Needs::Timescale)
@@ -199,7 +199,7 @@ const SEEDS: &[Seed] = &[
     seed(
         "a disabled trigger on a hypertable that refers", DisabledTrigger, "reference_event_id",
         "CREATE TABLE notes (at TIMESTAMPTZ NOT NULL, event_id BIGINT); SELECT create_hypertable('notes', by_range('at'));
-         SELECT reference_sensor_events('notes', 'event_id'); INSERT INTO notes SELECT timestamp, id FROM sensor_events;
+         SELECT add_sensor_event_reference('notes', 'event_id'); INSERT INTO notes SELECT timestamp, id FROM sensor_events;
          UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname = 'reference_event_id' AND tgrelid <> 'alerts'::regclass",
     )
     .needs(Needs::Timescale)
@@ -225,11 +225,11 @@ const SEEDS: &[Seed] = &[
 ];
 
 #[test]
-fn each_seeded_fault_is_found_and_its_remedy_mends_it() {
+fn each_seeded_violation_is_found_and_its_remedy_fixes_it() {
     assert!(SEEDS.iter().filter(|seed| seed.needs.is_none()).count() >= 12);
     let (_db, mut conn) = healthy();
     sql(&mut conn, ALERTS);
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(violations(&mut conn), []);
     for seed in SEEDS {
         if seed.needs.is_none_or(support::has) {
             conn.test_transaction::<_, Error, _>(|conn| {
@@ -242,22 +242,26 @@ fn each_seeded_fault_is_found_and_its_remedy_mends_it() {
 
 fn assert_found_and_mended(conn: &mut PgConnection, seed: &Seed) {
     sql(conn, seed.seed);
-    let found = faults(conn);
-    let [fault] = found.as_slice() else { panic!("{}: {found:#?}", seed.name) };
-    assert_eq!(fault.kind, seed.kind, "{}: {fault}", seed.name);
+    let found = violations(conn);
+    let [violation] = found.as_slice() else { panic!("{}: {found:#?}", seed.name) };
+    assert_eq!(violation.kind, seed.kind, "{}: {violation}", seed.name);
     match seed.object.split_once('*') {
         Some((before, after)) => {
-            assert!(fault.object.starts_with(before) && fault.object.ends_with(after), "{}: {fault}", seed.name)
+            assert!(
+                violation.object.starts_with(before) && violation.object.ends_with(after),
+                "{}: {violation}",
+                seed.name
+            )
         }
-        None => assert_eq!(fault.object, seed.object, "{}", seed.name),
+        None => assert_eq!(violation.object, seed.object, "{}", seed.name),
     }
-    assert!(fault.detail.contains(seed.detail), "{}: {fault}", seed.name);
+    assert!(violation.detail.contains(seed.detail), "{}: {violation}", seed.name);
     // Whatever the search_path of whoever runs it.
     let search_path = value(conn, "SELECT current_setting('search_path')");
     sql(conn, "SET LOCAL search_path TO pg_catalog");
-    run_fix(conn, fault);
+    run_fix(conn, violation);
     sql(conn, &format!("SET LOCAL search_path TO {search_path}"));
-    assert_eq!(faults(conn), [], "{}: after the remedy {}", seed.name, fault.remedy);
+    assert_eq!(violations(conn), [], "{}: after the remedy {}", seed.name, violation.remedy);
     assert_works(conn, seed.name);
 }
 
@@ -291,7 +295,7 @@ fn a_native_foreign_key_is_reported_with_the_known_issues_of_the_server() {
              CONSTRAINT rivals_fk FOREIGN KEY (event_id, event_timestamp) REFERENCES sensor_events (id, timestamp)
          )",
     );
-    let found = faults(&mut conn);
+    let found = violations(&mut conn);
     let is_told = |id: &str| found[0].detail.contains(&format!("Known issue {id}: "));
     let told: Vec<_> = KNOWN_ISSUES.iter().filter(|issue| is_told(issue.id)).collect();
     let expected =
@@ -364,7 +368,7 @@ fn a_healthy_database_with_compressed_chunks_and_other_hypertables_is_silent() {
         sql(
             &mut conn,
             "CREATE TABLE notes (at TIMESTAMPTZ NOT NULL, event_id BIGINT); SELECT create_hypertable('notes', by_range('at'));
-             SELECT reference_sensor_events('notes', 'event_id');
+             SELECT add_sensor_event_reference('notes', 'event_id');
              INSERT INTO notes SELECT timestamp, id FROM sensor_events",
         );
     }
@@ -375,15 +379,15 @@ fn a_healthy_database_with_compressed_chunks_and_other_hypertables_is_silent() {
              SELECT compress_chunk(chunk) FROM (SELECT chunk FROM show_chunks('sensor_events') AS chunk LIMIT 2) AS c",
         );
     }
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(violations(&mut conn), []);
 }
 
 #[test]
-fn a_plain_table_is_a_fault_unless_it_will_do() {
+fn a_plain_table_is_a_fault_unless_it_is_allowed() {
     let (_db, mut conn) = TestDb::migrated();
     let found = verify().call(&mut conn).unwrap();
-    assert_eq!(found.iter().map(|fault| fault.kind).collect::<Vec<_>>(), [NotAHypertable]);
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(found.iter().map(|violation| violation.kind).collect::<Vec<_>>(), [NotAHypertable]);
+    assert_eq!(violations(&mut conn), []);
     if support::has(support::Needs::Timescale) {
         run_fix(&mut conn, &found[0]);
         assert_eq!(verify().call(&mut conn).unwrap(), []);
@@ -399,9 +403,9 @@ fn a_dimension_on_another_column() {
         "ALTER TABLE sensor_events DROP CONSTRAINT sensor_events_pkey, DROP CONSTRAINT sensor_events_sensor_id_timestamp_key;
          SELECT create_hypertable('sensor_events', by_range('created_at'))",
     );
-    // No statement mends that: the remedy says what to do.
+    // No statement fixes that: the remedy says what to do.
     assert_eq!(
-        faults(&mut conn).iter().map(|fault| (fault.kind, fault.object.as_str())).collect::<Vec<_>>(),
+        violations(&mut conn).iter().map(|violation| (violation.kind, violation.object.as_str())).collect::<Vec<_>>(),
         [(WrongDimension, "sensor_events"), (MissingKey, "sensor_events"), (MissingKey, "sensor_events")]
     );
 }
@@ -415,7 +419,7 @@ fn an_id_forced_in_twice_is_mended_without_losing_an_event_or_a_reference() {
          OVERRIDING SYSTEM VALUE VALUES (2, '2025-02-01', 'room', 'sensor', 'motion', 'on')",
     );
     assert_eq!(verify().allow_plain_table().scan_events(false).call(&mut conn).unwrap(), []);
-    let found = faults(&mut conn);
+    let found = violations(&mut conn);
     run_fix(&mut conn, &found[0]);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "4");
     // The event that the reference was made to has kept its id.
@@ -423,9 +427,9 @@ fn an_id_forced_in_twice_is_mended_without_losing_an_event_or_a_reference() {
     assert_eq!(value(&mut conn, "SELECT count(triggering_event_id) FROM predictions"), "3");
 }
 
-/// What differs between faults that are told apart by their kind and object alone.
-fn kinds(found: &[Fault]) -> Vec<(FaultKind, &str)> {
-    found.iter().map(|fault| (fault.kind, fault.object.as_str())).collect()
+/// What differs between violations that are told apart by their kind and object alone.
+fn kinds(found: &[Violation]) -> Vec<(ViolationKind, &str)> {
+    found.iter().map(|violation| (violation.kind, violation.object.as_str())).collect()
 }
 
 #[test]
@@ -437,10 +441,10 @@ fn what_a_foreign_key_of_another_table_does_is_for_its_maker_to_say() {
             &format!(
                 "DROP TABLE IF EXISTS notes;
                  CREATE TABLE notes (event_id BIGINT NOT NULL DEFAULT 1 REFERENCES referenced_events (id) {action});
-                 SELECT reference_sensor_events('notes', 'event_id')",
+                 SELECT add_sensor_event_reference('notes', 'event_id')",
             ),
         );
-        assert_eq!(faults(&mut conn), [], "{action}");
+        assert_eq!(violations(&mut conn), [], "{action}");
     }
 }
 
@@ -456,11 +460,11 @@ fn the_fix_for_a_reference_that_must_not_be_null_keeps_it_so_and_adds_a_foreign_
              DELETE FROM referenced_events"
         ),
     );
-    let found = faults(&mut conn);
+    let found = violations(&mut conn);
     assert_eq!(kinds(&found), [(UnregisteredReference, "alerts.event_id"), (MissingForeignKey, "alerts.event_id")]);
     // The second registers as well.
     run_fix(&mut conn, &found[1]);
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(violations(&mut conn), []);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM alerts"), "3");
     let refused = sql_error(&mut conn, "DELETE FROM sensor_events WHERE id = 1");
     assert!(refused.contains("violates foreign key constraint"), "{refused}");
@@ -478,12 +482,12 @@ fn a_reference_that_must_not_be_null_is_never_set_null() {
             "{ALERTS}; ALTER TABLE alerts ALTER COLUMN event_id SET NOT NULL; DROP TRIGGER reference_event_id ON alerts"
         ),
     );
-    let found = faults(&mut conn);
+    let found = violations(&mut conn);
     assert_eq!(kinds(&found), [(WrongForeignKey, "alerts_event_id_fkey"), (MissingTrigger, "alerts.event_id")]);
-    for fault in &found {
-        run_fix(&mut conn, fault);
+    for violation in &found {
+        run_fix(&mut conn, violation);
     }
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(violations(&mut conn), []);
     let refused = sql_error(&mut conn, "DELETE FROM sensor_events WHERE id = 1");
     assert!(refused.contains("violates foreign key constraint"), "{refused}");
 }
@@ -498,7 +502,7 @@ fn a_fix_that_fails_leaves_what_there_was() {
          ALTER TABLE predictions DROP CONSTRAINT predictions_triggering_event_id_fkey,
              ADD CONSTRAINT cascades FOREIGN KEY (triggering_event_id) REFERENCES referenced_events (id) ON DELETE CASCADE NOT VALID",
     );
-    let found = faults(&mut conn);
+    let found = violations(&mut conn);
     assert_eq!(
         kinds(&found),
         [
@@ -507,18 +511,18 @@ fn a_fix_that_fails_leaves_what_there_was() {
             (WrongForeignKey, "cascades")
         ]
     );
-    for fault in &found[1..] {
-        let error = try_fix(&mut conn, fault).unwrap_err().to_string();
+    for violation in &found[1..] {
+        let error = try_fix(&mut conn, violation).unwrap_err().to_string();
         assert!(error.contains("violates foreign key constraint"), "{error}");
-        assert_eq!(faults(&mut conn), found, "after {}", fault.remedy);
+        assert_eq!(violations(&mut conn), found, "after {}", violation.remedy);
     }
     // In their order they do.
-    for fault in &found {
-        if faults(&mut conn).contains(fault) {
-            run_fix(&mut conn, fault);
+    for violation in &found {
+        if violations(&mut conn).contains(violation) {
+            run_fix(&mut conn, violation);
         }
     }
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(violations(&mut conn), []);
 }
 
 #[test]
@@ -531,7 +535,7 @@ fn the_fix_for_a_reference_that_is_not_registered_keeps_it_and_that_for_one_that
          UPDATE predictions SET triggering_event_id = 4 WHERE id = 1; UPDATE predictions SET triggering_event_id = 99 WHERE id = 2;
          SET session_replication_role TO origin",
     );
-    let found = faults(&mut conn);
+    let found = violations(&mut conn);
     assert_eq!(
         kinds(&found),
         [
@@ -539,12 +543,12 @@ fn the_fix_for_a_reference_that_is_not_registered_keeps_it_and_that_for_one_that
             (DanglingReference, "predictions.triggering_event_id")
         ]
     );
-    assert!(found.iter().all(|fault| fault.detail.starts_with("1 rows ")), "{found:?}");
+    assert!(found.iter().all(|violation| violation.detail.starts_with("1 rows ")), "{found:?}");
     // In the order that loses most, if one of them did too much.
-    for fault in found.iter().rev() {
-        run_fix(&mut conn, fault);
+    for violation in found.iter().rev() {
+        run_fix(&mut conn, violation);
     }
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(violations(&mut conn), []);
     assert_eq!(values(&mut conn, "SELECT triggering_event_id FROM predictions ORDER BY id"), ["4", "", "3"]);
 }
 
@@ -555,33 +559,33 @@ fn attached_partitioned_and_inherited_tables_are_silent() {
         &mut conn,
         "CREATE TABLE parted (at DATE, event_id BIGINT) PARTITION BY RANGE (at);
          CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2026-07-01');
-         SELECT reference_sensor_events('parted', 'event_id');
+         SELECT add_sensor_event_reference('parted', 'event_id');
          CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM ('2026-07-01') TO ('2027-01-01');
          INSERT INTO parted SELECT at, id FROM sensor_events, (VALUES (date '2026-02-01'), ('2026-08-01')) AS v (at);
-         CREATE TABLE parent (event_id BIGINT); SELECT reference_sensor_events('parent', 'event_id');
+         CREATE TABLE parent (event_id BIGINT); SELECT add_sensor_event_reference('parent', 'event_id');
          CREATE TABLE child () INHERITS (parent); INSERT INTO child VALUES (99)",
     );
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(violations(&mut conn), []);
     // And of a partition alone it is seen what it lacks.
     sql(
         &mut conn,
         "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgisinternal AND tgrelid = 'parted_2'::regclass AND tgconstraint <> 0",
     );
-    let found = faults(&mut conn);
+    let found = violations(&mut conn);
     assert_eq!(kinds(&found), [(DisabledTrigger, "parted_event_id_fkey")]);
     run_fix(&mut conn, &found[0]);
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(violations(&mut conn), []);
 }
 
 #[test]
 fn a_renamed_column_is_reported_and_its_fix_lets_references_in_again() {
     let (_db, mut conn) = healthy();
     sql(&mut conn, &format!("{ALERTS}; ALTER TABLE alerts RENAME COLUMN event_id TO \"an event's id\""));
-    let found = faults(&mut conn);
+    let found = violations(&mut conn);
     assert_eq!(kinds(&found), [(WrongTrigger, "reference_event_id")]);
     assert!(found[0].detail.contains("alerts.\"an event's id\""), "{}", found[0]);
     run_fix(&mut conn, &found[0]);
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(violations(&mut conn), []);
     sql(
         &mut conn,
         "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state) VALUES ('2026-03-01', 'room', 'last', 'motion', 'on');
@@ -602,7 +606,7 @@ fn a_table_that_is_dropped_meanwhile_is_left_out() {
     sql(&mut conn, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM sensor_events");
     sql(&mut db.connect(), "DROP TABLE alerts");
     assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_class WHERE relname = 'alerts'"), "1");
-    assert_eq!(faults(&mut conn), []);
+    assert_eq!(violations(&mut conn), []);
 }
 
 #[test]
@@ -610,7 +614,7 @@ fn it_writes_nothing() {
     let (_db, mut conn) = healthy();
     sql(&mut conn, &format!("{ALERTS}; ALTER TABLE predictions DISABLE TRIGGER reference_triggering_event_id"));
     sql(&mut conn, "BEGIN READ ONLY");
-    assert_eq!(kinds(&faults(&mut conn)), [(DisabledTrigger, "reference_triggering_event_id")]);
+    assert_eq!(kinds(&violations(&mut conn)), [(DisabledTrigger, "reference_triggering_event_id")]);
     assert_eq!(value(&mut conn, "SELECT pg_current_xact_id_if_assigned() IS NULL"), "true");
     sql(&mut conn, "COMMIT");
 }
@@ -633,5 +637,5 @@ fn an_id_that_came_by_copy_is_found() {
     let timestamp = Utc.with_ymd_and_hms(2026, 1, 6, 12, 0, 0).unwrap();
     let row = WithId { id: 2, timestamp, room_id: "room", sensor_id: "copied", sensor_type: "motion", state: "on" };
     diesel::copy_from(sensor_events::table).from_insertable(&[row]).execute(&mut conn).unwrap();
-    assert_eq!(kinds(&faults(&mut conn)), [(DuplicateId, "sensor_events.id 2")]);
+    assert_eq!(kinds(&violations(&mut conn)), [(DuplicateId, "sensor_events.id 2")]);
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::AsyncPgConnection;
-use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::bulk;
 use occupancy_models::schema::sensor_events;
 use occupancy_models::{Call, NewSensorEvent, SensorEvent, SensorType};
 use serde_json::json;
@@ -179,7 +179,7 @@ impl Bench {
 
     pub fn insert(&self, rows: &Rows) {
         for batch in &rows.batches {
-            bulk::insert_events(batch).unwrap().execute(&mut self.conn.borrow_mut()).unwrap();
+            bulk::insert_sensor_events(batch).call(&mut *self.conn.borrow_mut()).unwrap();
         }
     }
 
@@ -189,7 +189,7 @@ impl Bench {
 
     fn upsert_batches(&self, batches: &[Vec<NewSensorEvent<'_>>]) {
         for batch in batches {
-            bulk::upsert_events(batch, Repeats::LastWins).unwrap().call(&mut *self.conn.borrow_mut()).unwrap();
+            bulk::upsert_sensor_events(batch).call(&mut *self.conn.borrow_mut()).unwrap();
         }
     }
 
@@ -197,7 +197,7 @@ impl Bench {
         let conn = &mut *self.asynchronous.borrow_mut();
         self.runtime.block_on(async {
             for batch in &rows.batches {
-                let upsert = bulk::upsert_events(batch, Repeats::LastWins).unwrap();
+                let upsert = bulk::upsert_sensor_events(batch);
                 occupancy_models::asynchronous::Call::call(upsert, conn).await.unwrap();
             }
         });
@@ -310,14 +310,14 @@ pub fn columnstore(rounds: usize, rows: usize) {
             // Every other row is stored before; the late ones lie between them.
             for batch in &rows.batches {
                 let stored: Vec<_> = batch.iter().step_by(2).cloned().collect();
-                bulk::upsert_events(&stored, Repeats::LastWins).unwrap().call(&mut conn).unwrap();
+                bulk::upsert_sensor_events(&stored).call(&mut conn).unwrap();
             }
             if is_compressed {
                 sql(&mut conn, "SELECT compress_chunk(chunk) FROM show_chunks('sensor_events') AS chunk");
             }
             measured.time(name, rows.len(), || {
                 for batch in &rows.batches {
-                    bulk::upsert_events(batch, Repeats::LastWins).unwrap().call(&mut conn).unwrap();
+                    bulk::upsert_sensor_events(batch).call(&mut conn).unwrap();
                 }
             });
         }

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use occupancy_models::SensorEvent;
-use occupancy_models::query::newest_first;
+use occupancy_models::queries::newest_first;
 use occupancy_models::schema::sensor_events;
 
 use crate::support::{TestDb, server, sql};

@@ -11,6 +11,7 @@ mod data;
 #[path = "../measure/mod.rs"]
 mod measure;
 mod recipe;
+mod states;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
@@ -24,7 +25,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Timestamptz};
 use measure::{Measurements, size};
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::{Prediction, SensorEvent, SensorEventKey, query};
+use occupancy_models::{Prediction, SensorEvent, SensorEventKey, queries};
 use support::{sql, value};
 
 fn main() {
@@ -50,6 +51,7 @@ fn main() {
     lookups(&mut home, rounds);
     last_day(&mut home, &mut day, rounds);
     recipe::reads(&mut home, &mut recipe, rounds);
+    states::reads(&mut home, rounds);
 }
 
 /// How often something quick is repeated, so that one hiccup is not the measurement.
@@ -104,7 +106,7 @@ fn lookups(home: &mut Home, rounds: usize) {
             assert_eq!(found.len(), week.len());
         });
         measured.time("lookup_in_order", week.len(), || {
-            let found = SensorEvent::lookup(&week).load::<Option<SensorEvent>>(conn).unwrap();
+            let found = SensorEvent::find_in_order(&week).load::<Option<SensorEvent>>(conn).unwrap();
             assert!(found.iter().all(Option::is_some));
         });
         measured.time("where_id_any", week.len(), || {
@@ -113,7 +115,7 @@ fn lookups(home: &mut Home, rounds: usize) {
             assert_eq!(found.len(), week.len());
         });
         measured.time("predictions_with_events", last, || {
-            let found = query::with_events(predicted()).load::<(Prediction, Option<SensorEvent>)>(conn).unwrap();
+            let found = queries::with_events(predicted()).load::<(Prediction, Option<SensorEvent>)>(conn).unwrap();
             assert!(found.len() == last && found.iter().all(|(_, event)| event.is_some()));
         });
         measured.time("triggering_events", last, || {

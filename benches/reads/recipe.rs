@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use occupancy_models::query::{
+use occupancy_models::queries::{
     self, DEFAULT_GAP, DEFAULT_MIN_LENGTH, ModelAccuracy, RoomSummary, SensorEfficiency, TemporalPattern,
     TransitionSequence, newest_first, oldest_first,
 };
@@ -38,31 +38,31 @@ const EVENTS: [Read; 10] = [
         SensorEvent::state_changes(ROOM, last(7)).order(oldest_first()).load::<SensorEvent>(conn).unwrap().len()
     }),
     ("transition_sequences_7_days", |conn| {
-        query::sequences(SensorEvent::state_changes(ROOM, last(7)), DEFAULT_GAP, DEFAULT_MIN_LENGTH)
+        queries::sequences(SensorEvent::state_changes(ROOM, last(7)), DEFAULT_GAP, DEFAULT_MIN_LENGTH)
             .load::<TransitionSequence>(conn)
             .unwrap()
             .len()
     }),
     ("room_summary_30_days", |conn| {
-        query::summarize_rooms(SensorEvent::in_room(ROOM, last(30))).load::<RoomSummary>(conn).unwrap().len()
+        queries::summarize_rooms(SensorEvent::in_room(ROOM, last(30))).load::<RoomSummary>(conn).unwrap().len()
     }),
     ("sensor_efficiency_30_days", |conn| {
-        query::sensor_efficiency(SensorEvent::in_room(ROOM, last(30))).load::<SensorEfficiency>(conn).unwrap().len()
+        queries::sensor_efficiency(SensorEvent::in_room(ROOM, last(30))).load::<SensorEfficiency>(conn).unwrap().len()
     }),
     ("by_hour_of_day_30_days", |conn| {
-        query::by_hour_of_day(SensorEvent::in_room(ROOM, last(30)), "Europe/Berlin")
+        queries::by_hour_of_day(SensorEvent::in_room(ROOM, last(30)), "Europe/Berlin")
             .load::<TemporalPattern>(conn)
             .unwrap()
             .len()
     }),
     ("by_day_of_week_30_days", |conn| {
-        query::by_day_of_week(SensorEvent::in_room(ROOM, last(30)), "Europe/Berlin")
+        queries::by_day_of_week(SensorEvent::in_room(ROOM, last(30)), "Europe/Berlin")
             .load::<TemporalPattern>(conn)
             .unwrap()
             .len()
     }),
     ("last_event_per_sensor_24_hours", |conn| {
-        SensorEvent::last_per_sensor(last(1))
+        SensorEvent::latest_per_sensor(last(1))
             .filter(sensor_events::room_id.eq(ROOM))
             .load::<SensorEvent>(conn)
             .unwrap()
@@ -76,7 +76,7 @@ const EVENTS: [Read; 10] = [
 /// Reads of predictions, whose indexes are the same.
 const PREDICTIONS: [Read; 5] = [
     ("predictions_with_events_30_days", |conn| {
-        query::with_events(Prediction::in_room(ROOM, last(30)))
+        queries::with_events(Prediction::in_room(ROOM, last(30)))
             .load::<(Prediction, Option<SensorEvent>)>(conn)
             .unwrap()
             .len()
@@ -90,10 +90,10 @@ const PREDICTIONS: [Read; 5] = [
     }),
     ("pending_validations_24_hours", |conn| Prediction::pending(last(1)).load::<Prediction>(conn).unwrap().len()),
     ("accuracy_of_a_room_30_days", |conn| {
-        query::accuracy(Prediction::in_room(ROOM, last(30))).load::<ModelAccuracy>(conn).unwrap().len()
+        queries::accuracy(Prediction::in_room(ROOM, last(30))).load::<ModelAccuracy>(conn).unwrap().len()
     }),
     ("accuracy_of_all_rooms_30_days", |conn| {
-        query::accuracy(Prediction::within(last(30))).load::<ModelAccuracy>(conn).unwrap().len()
+        queries::accuracy(Prediction::within(last(30))).load::<ModelAccuracy>(conn).unwrap().len()
     }),
 ];
 

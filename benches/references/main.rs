@@ -96,7 +96,7 @@ fn one_connection(rounds: usize, rows: usize, days: usize) {
         };
         let insert_by_key = |conn: &mut PgConnection, keys: &[SensorEventKey]| {
             for key in keys {
-                bulk::insert_predictions(&[prediction(0).with_triggering_event(*key)]).unwrap().call(conn).unwrap();
+                bulk::insert_predictions(&[prediction(0).with_triggering_event(*key)]).call(conn).unwrap();
             }
         };
         sql(

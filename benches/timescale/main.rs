@@ -14,8 +14,8 @@ mod support;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use measure::{Measurements, print_ratio, size};
-use occupancy_models::aggregates;
-use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::bulk;
+use occupancy_models::rollups;
 use occupancy_models::schema::sensor_events;
 use occupancy_models::timescale::{Feature, chunks, columnstore_stats, refresh, to_columnstore};
 use occupancy_models::{Call, NewSensorEvent, SensorEvent, SensorType};
@@ -61,7 +61,7 @@ fn last_values(rounds: usize, sensors: usize, days: usize) {
             assert_eq!(last.len(), sensors);
         });
         measured.time("last_value", 1, || {
-            assert_eq!(SensorEvent::last_of(&names).load::<SensorEvent>(&mut conn).unwrap().len(), sensors);
+            assert_eq!(SensorEvent::latest_for_sensors(&names).load::<SensorEvent>(&mut conn).unwrap().len(), sensors);
         });
     }
     // Rates, so the other way round for a ratio of times.
@@ -93,8 +93,8 @@ fn aggregate_and_columnstore(rounds: usize, days: usize) {
             ),
         );
     }
-    aggregates::hourly_statistics().materialized_only(true).create().call(conn).unwrap();
-    refresh(aggregates::hourly_statistics::bucket, ..).call(conn).unwrap();
+    rollups::hourly_statistics().materialized_only(true).create().call(conn).unwrap();
+    refresh(rollups::hourly_statistics::bucket, ..).call(conn).unwrap();
     sql(conn, "ANALYZE");
 
     println!("\n{} events of {SENSORS} sensors in {days} days", value(conn, "SELECT count(*) FROM sensor_events"));
@@ -146,7 +146,7 @@ fn aggregate_and_columnstore(rounds: usize, days: usize) {
                 })
                 .collect();
             measured.time(name, late.len(), || {
-                let report = bulk::upsert_events(&late, Repeats::LastWins).unwrap().call(conn).unwrap();
+                let report = bulk::upsert_sensor_events(&late).call(conn).unwrap();
                 assert_eq!(report.inserted, 1_000);
             });
         }

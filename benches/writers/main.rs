@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::PgConnection;
 use measure::{median, print_ratio, size};
-use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent, Repeats, UpsertReport};
-use occupancy_models::{Call, Error, ModelType, NewPrediction, NewSensorEvent, SensorType, TransitionType};
+use occupancy_models::bulk::{self, BulkError, KeyedPrediction, KeyedSensorEvent};
+use occupancy_models::{Call, ModelType, NewPrediction, NewSensorEvent, SensorType, TransitionType};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -111,7 +111,7 @@ impl Batch {
         rows: &Rows,
         version: u64,
         random: Option<&mut StdRng>,
-    ) -> Result<UpsertReport, Error> {
+    ) -> Result<bulk::Report, BulkError> {
         let mut order: Vec<_> = (0..rows.event_keys.len()).collect();
         if let Some(random) = random {
             order.shuffle(random);
@@ -120,17 +120,17 @@ impl Batch {
         match self {
             Self::ByInstant => {
                 let events: Vec<_> = order.map(|n| rows.event(n, version)).collect();
-                bulk::upsert_events(&events, Repeats::Error)?.call(conn)
+                bulk::upsert_sensor_events(&events).call(conn)
             }
             Self::ByKey => {
                 let events: Vec<_> =
                     order.map(|n| KeyedSensorEvent::new(rows.event_keys[n].0, rows.event(n, version))).collect();
-                bulk::upsert_events_by_key(&events, Repeats::Error)?.call(conn)
+                bulk::upsert_sensor_events_by_key(&events).call(conn)
             }
             Self::Predictions => {
                 let predictions: Vec<_> =
                     order.map(|n| KeyedPrediction::new(rows.prediction_ids[n], rows.prediction(n, version))).collect();
-                bulk::upsert_predictions(&predictions, Repeats::Error)?.call(conn)
+                bulk::upsert_predictions(&predictions).call(conn)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The same calls on diesel-async connections, under the same names.
+//! The same calls on diesel-async connections.
 //!
 //! | sync | async |
 //! |---|---|
@@ -6,6 +6,7 @@
 //! | [`migrations`](crate::migrations) | [`migrations`] |
 //! | [`Retry::transaction`] | [`Retry::transaction_async`] |
 //! | [`Retry::run`] | [`Retry::run_async`] |
+//! | [`bulk::Writer`](crate::bulk::Writer) | [`Writer`] |
 //! | `diesel::RunQueryDsl` | `diesel_async::RunQueryDsl` |
 //!
 //! Import [`asynchronous::Call`](Call) instead of [`diesel_timescale::Call`](crate::Call). The values that are called
@@ -29,6 +30,8 @@ use diesel::pg::Pg;
 use diesel::result::Error as DieselError;
 use diesel_async::{AsyncConnection, TransactionManager};
 
+#[doc(inline)]
+pub use crate::bulk::AsyncWriter as Writer;
 use crate::error::Result;
 use crate::transaction::{Retry, Transient};
 
@@ -162,6 +165,7 @@ fn is_nested<C: AsyncConnection>(conn: &mut C) -> QueryResult<bool> {
 ///
 /// Every such closure is one; there is nothing to implement. A closure that owns what it uses (`async move`) is cloned
 /// for each attempt.
+#[doc(hidden)]
 pub trait Attempt<Conn, R>: AsyncFnOnce(Conn) -> R + FnOnce(Conn) -> Self::Running {
     /// The closure's future.
     type Running: Future<Output = R> + Send;

@@ -1,4 +1,4 @@
-//! Calls: what writes or administers, as a value with one verb, a typed result and typed errors.
+//! Calls: values that write or administer, run by `.call(conn)`, with a typed result and typed errors.
 //!
 //! Reads are Diesel queries, and take Diesel's verbs. A call is no query of Diesel's: it may consist of several
 //! statements, or refuse to run inside a transaction.
@@ -233,75 +233,4 @@ pub fn value<T, E: From<DieselError>>(rows: Vec<(T,)>) -> Result<T, E> {
 #[doc(hidden)]
 pub fn done<E>(_: Vec<(bool,)>) -> Result<(), E> {
     Ok(())
-}
-
-/// Pushes one argument of a function, by the name of its type; `Relation` is one named by [`relation_name`], and a
-/// `Moment` or a `Length` is two arguments, of which one is null.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! push_argument {
-    ($out:ident, $value:expr, Relation) => {
-        $crate::call::push_relation($value, &mut $out)?
-    };
-    ($out:ident, $value:expr, Moment) => {
-        $value.push(&mut $out)?
-    };
-    ($out:ident, $value:expr, Length) => {
-        $value.push(&mut $out)?
-    };
-    ($out:ident, $value:expr, $sql_type:ident) => {
-        $out.push_bind_param::<$sql_type, _>($value)?
-    };
-}
-
-/// Declares the call of one SQL function: a struct with a field for each argument, in order, its SQL before and after
-/// the arguments, and the feature that it requires of the server.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! function_call {
-    (
-        $(#[$meta:meta])*
-        $visibility:vis $call:ident { $($field:ident: $type:ty = $sql_type:ident),* $(,)? },
-        $before:literal, $after:literal,
-        $columns:ty => $row:ty => $output:ty, $finish:expr
-        $(, requires $feature:ident)? $(, non_transactional $name:literal)? $(,)?
-    ) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, ::diesel::query_builder::QueryId)]
-        #[must_use = "a call does nothing until it runs"]
-        $visibility struct $call {
-            $($field: $type,)*
-        }
-
-        impl $crate::call::Statement for $call {
-            type SqlType = $columns;
-            type Row = $row;
-            type Output = $output;
-            type Error = $crate::Error;
-
-            $(const REQUIRES: Option<$crate::Feature> = Some($crate::Feature::$feature);)?
-            $(const NON_TRANSACTIONAL: Option<&'static str> = Some($name);)?
-
-            #[allow(unused_assignments, unused_mut, unused_variables, reason = "a function may have no arguments")]
-            fn walk_ast<'b>(
-                &'b self,
-                mut out: ::diesel::query_builder::AstPass<'_, 'b, ::diesel::pg::Pg>,
-            ) -> ::diesel::QueryResult<()> {
-                let mut separator = "";
-                out.push_sql($before);
-                $(
-                    out.push_sql(separator);
-                    separator = ", ";
-                    $crate::push_argument!(out, &self.$field, $sql_type);
-                )*
-                out.push_sql($after);
-                Ok(())
-            }
-
-            fn output(rows: Vec<Self::Row>) -> $crate::Result<Self::Output> {
-                let finish: fn(Vec<$row>) -> $crate::Result<$output> = $finish;
-                finish(rows)
-            }
-        }
-    };
 }

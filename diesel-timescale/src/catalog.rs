@@ -129,7 +129,7 @@ views! {
         chunk_creation_time: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
     }
 
-    /// A job that TimescaleDB runs in the background: a policy, or a procedure of one's own.
+    /// A job that TimescaleDB runs in the background: a policy, or a user-defined procedure.
     Job, jobs (job_id) {
         /// Its id.
         job_id: i32 => Integer,

@@ -1,4 +1,4 @@
-//! Chunks of any hypertable: their interval, a further dimension, which there are, and dropping them.
+//! Chunks: their interval, hash dimensions, listing and dropping them.
 
 use std::ops::{Bound, RangeBounds};
 
@@ -8,6 +8,7 @@ use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Text, Timestamptz};
+use serde::Serialize;
 
 use crate::call::{Call, Relation, relation_name, single, value};
 use crate::error::Error;
@@ -116,7 +117,7 @@ function_call! {
 }
 
 /// A chunk of a hypertable, of which the time column has values of this type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Chunk<V = DateTime<Utc>> {
     /// Its schema and name, quoted where need be: what `regclass` takes.

@@ -1,13 +1,15 @@
-//! The columnstore: chunks kept by columns, compressed.
+//! The columnstore: compressed, columnar chunks.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
+use serde::Serialize;
 
 use crate::call::{Call, Relation, done, relation_name, single, value};
 use crate::error::Error;
 use crate::function_call;
+use crate::setup::{Declare, Setup};
 use crate::time_column::{IntervalOf, TimeColumn};
 use crate::time_value::Length;
 
@@ -52,7 +54,14 @@ pub fn columnstore<T>(table: T) -> Columnstore<T>
 where
     T: Table + QueryFragment<Pg>,
 {
-    Columnstore { table, segment_by: Vec::new(), order_by: Vec::new(), descending: Vec::new() }
+    Columnstore {
+        table,
+        segment_by: Vec::new(),
+        order_by: Vec::new(),
+        descending: Vec::new(),
+        bloom: Vec::new(),
+        minmax: Vec::new(),
+    }
 }
 
 /// What [`columnstore`] describes.
@@ -63,6 +72,8 @@ pub struct Columnstore<T> {
     segment_by: Vec<&'static str>,
     order_by: Vec<&'static str>,
     descending: Vec<bool>,
+    bloom: Vec<&'static str>,
+    minmax: Vec<&'static str>,
 }
 
 impl<T> Columnstore<T>
@@ -93,17 +104,47 @@ where
         self
     }
 
+    /// Keeps a bloom filter of this column for each batch of rows, so that a query for one value reads only the batches
+    /// that may have it; may be called for several columns. TimescaleDB 2.22 and later.
+    ///
+    /// Where no sparse index is named, TimescaleDB chooses some by itself.
+    pub fn bloom<C: Column<Table = T>>(mut self, column: C) -> Self {
+        let _ = column;
+        self.bloom.push(C::NAME);
+        self
+    }
+
+    /// Keeps the smallest and the largest value of this column for each batch of rows, so that a query for a range reads
+    /// only the batches that overlap it; may be called for several columns. TimescaleDB 2.22 and later. The columns of
+    /// the order have it without asking.
+    pub fn minmax<C: Column<Table = T>>(mut self, column: C) -> Self {
+        let _ = column;
+        self.minmax.push(C::NAME);
+        self
+    }
+
     /// Lets chunks be converted so. Chunks that are there stay as they are.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
+    /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB, and for sparse indexes before 2.22.
     pub fn enable(self) -> impl Call<Output = (), Error = Error> + Clone {
         EnableColumnstore {
             relation: relation_name(&self.table),
             segment_by: self.segment_by,
             order_by: self.order_by,
             descending: self.descending,
+            bloom: self.bloom,
+            minmax: self.minmax,
         }
+    }
+}
+
+impl<T> Declare for Columnstore<T>
+where
+    T: Table + QueryFragment<Pg>,
+{
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_columnstore(&relation_name(&self.table), &self.segment_by, &self.order_by, &self.descending);
     }
 }
 
@@ -114,6 +155,8 @@ function_call! {
         segment_by: Vec<&'static str> = Texts,
         order_by: Vec<&'static str> = Texts,
         descending: Vec<bool> = Bools,
+        bloom: Vec<&'static str> = Texts,
+        minmax: Vec<&'static str> = Texts,
     },
     "SELECT diesel_timescale.enable_columnstore(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
@@ -195,7 +238,7 @@ function_call! {
 }
 
 /// What the columnstore of a hypertable saves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct ColumnstoreStats {
     /// How many chunks there are.
@@ -262,7 +305,7 @@ where
 function_call! {
     /// The call that [`add_columnstore_policy`] makes.
     AddColumnstorePolicy { relation: Relation = Relation, after: Length = Length },
-    "SELECT diesel_timescale.set_columnstore_policy(", ")",
+    "SELECT diesel_timescale.add_columnstore_policy(", ")",
     (Integer,) => (i32,) => i32, value,
     requires Columnstore,
 }
@@ -281,7 +324,7 @@ where
 function_call! {
     /// The call that [`remove_columnstore_policy`] makes.
     RemoveColumnstorePolicy { relation: Relation = Relation },
-    "SELECT diesel_timescale.unset_columnstore_policy(", ")",
+    "SELECT diesel_timescale.remove_columnstore_policy(", ")",
     (Bool,) => (bool,) => bool, value,
     requires Columnstore,
 }

@@ -6,6 +6,7 @@ use diesel::pg::{Pg, PgQueryBuilder, PgValue};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryBuilder, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, Text};
+use serde::Serialize;
 
 use crate::call::{Call, Relation, Statement, push_relation, relation_name, value};
 use crate::error::Error;
@@ -180,7 +181,9 @@ fn quoted(name: &str) -> String {
 }
 
 /// What became of a continuous aggregate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum AggregateOutcome {
     /// It was made, without data: [`refresh`](crate::refresh()) it.
     Created,

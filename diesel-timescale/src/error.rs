@@ -1,16 +1,21 @@
-//! What can go wrong, typed.
+//! The errors of this crate.
+
+use diesel::result::{DatabaseErrorInformation, Error as DieselError};
 
 use crate::bulk::BulkError;
 use crate::feature::{Feature, Unsupported};
-use diesel::result::{DatabaseErrorInformation, Error as DieselError};
+use crate::hypertable_error::HypertableError;
+use crate::references::ReferenceError;
+use crate::refusal::Refusal;
+use crate::setup::{Plan, Step};
 
 /// The result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong in this crate's calls.
 ///
-/// The functions that the migrations install mark what they refuse; [`From`] recognises that, so an error of
-/// Diesel's that came from them, by whatever way, becomes the typed one.
+/// The SQL functions mark their refusals with a code. [`From`] recognises it, so a `diesel::result::Error` that such a
+/// function raised converts into the typed error, however the function was called.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -27,6 +32,37 @@ pub enum Error {
         message: String,
         /// The view.
         view: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A retention policy would drop rows that a refresh policy still reads, so that the refresh would erase their
+    /// aggregates. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    RetentionWithinRefresh {
+        /// Names both policies, and how far back they reach.
+        message: String,
+        /// The hypertable, or the continuous aggregate.
+        relation: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Something of the table keeps rows from going into the columnstore directly. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    DirectCompress {
+        /// Names the table and the obstacle.
+        message: String,
+        /// The table.
+        table: String,
+        /// The unique index, foreign key or trigger; empty if the table has no columnstore.
+        obstacle: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The numbers of the batches of a refresh are negative. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    RefreshBatches {
+        /// Names the numbers.
+        message: String,
         /// What to do.
         remedy: String,
     },
@@ -68,269 +104,30 @@ pub enum Error {
     /// A migration failed.
     #[error("migration failed: {0}")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database is not as a [set-up](crate::setup) declares.
+    #[error("the database is not as declared: {0}")]
+    Drift(Box<Plan>),
+    /// A step of a [set-up](crate::setup) failed. The steps before it are done, unless they are in a transaction of the
+    /// caller's.
+    #[error("the set-up failed at the step {step}: {source}")]
+    Step {
+        /// The step.
+        step: Box<Step>,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// What a [set-up](crate::setup) declares has no meaning. Nothing was sent.
+    #[error("the declared set-up is wrong: {message}")]
+    Declaration {
+        /// Names the declaration and the remedy.
+        message: String,
+    },
     /// A bulk write was refused, or failed.
     #[error(transparent)]
     Bulk(#[from] BulkError),
-    /// The database, or the way to it.
+    /// An error of the database or the connection.
     #[error(transparent)]
     Database(DieselError),
-}
-
-/// Why a table was not made a hypertable. Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum HypertableError {
-    /// The server has no TimescaleDB.
-    #[error("{message}. {remedy}")]
-    ExtensionUnavailable {
-        /// Names the server.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The server has TimescaleDB, and this database does not.
-    #[error("{message}. Fix: {remedy}")]
-    ExtensionNotCreated {
-        /// Names the database.
-        message: String,
-        /// The statement that creates it.
-        remedy: String,
-    },
-    /// The server has the extension, and its library is not in `shared_preload_libraries`.
-    #[error("{message}. {remedy}")]
-    ExtensionNotLoaded {
-        /// Says so.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// TimescaleDB is older than this crate supports.
-    #[error("{message}. Fix: {remedy}")]
-    ServerTooOld {
-        /// Names what was found and what is needed.
-        message: String,
-        /// The release that was found.
-        found: String,
-        /// The statement that updates it.
-        remedy: String,
-    },
-    /// A chunk cannot cover the interval: it is not above zero, does not fit the type of the column, or is missing for a
-    /// column that counts units.
-    #[error("{message}. {remedy}")]
-    ChunkInterval {
-        /// Names the interval.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The table has no such column of a [type of time](crate::TimeType).
-    #[error("{message}. {remedy}")]
-    NoTimeColumn {
-        /// Names the table and the column.
-        message: String,
-        /// The table.
-        table: String,
-        /// The column.
-        column: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The table is no hypertable, and no continuous aggregate.
-    #[error("{message}. {remedy}")]
-    NotAHypertable {
-        /// Names the table.
-        message: String,
-        /// The table.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The time column counts units, and no function tells its present, which a policy goes by.
-    #[error("{message}. {remedy}")]
-    NoIntegerNow {
-        /// Names the table.
-        message: String,
-        /// The table.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The function that tells the present cannot be made.
-    #[error("{message}. {remedy}")]
-    IntegerNow {
-        /// Names the obstacle.
-        message: String,
-        /// The table.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// A view, or a partitioned, inherited, temporary or unlogged table.
-    #[error("{message}. {remedy}")]
-    NotATable {
-        /// Names the relation.
-        message: String,
-        /// The relation.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// A unique index or primary key lacks the partition column.
-    #[error("{message}. Fix: {remedy}")]
-    UniqueIndexLacksTime {
-        /// Names the index, the table and the column.
-        message: String,
-        /// The table.
-        table: String,
-        /// The index.
-        index: String,
-        /// The statement that mends it.
-        remedy: String,
-    },
-    /// The table has rows, and their migration was not asked for.
-    #[error("{message}. {remedy}")]
-    TableNotEmpty {
-        /// Names the table.
-        message: String,
-        /// The table.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The table is a hypertable on another column.
-    #[error("{message}. {remedy}")]
-    OtherTimeColumn {
-        /// Names the table and both columns.
-        message: String,
-        /// The table.
-        table: String,
-        /// The column that it is partitioned on.
-        column: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The table is a hypertable, and the caller did not allow that.
-    #[error("{message}. {remedy}")]
-    AlreadyAHypertable {
-        /// Names the table.
-        message: String,
-        /// The table.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// A foreign key references the table.
-    #[error("{message}. {breaks} Fix: {remedy}")]
-    ReferencedByForeignKey {
-        /// Names the table, the foreign key and where it is.
-        message: String,
-        /// The table.
-        table: String,
-        /// The foreign key.
-        constraint: String,
-        /// What would break.
-        breaks: String,
-        /// What to do.
-        remedy: String,
-    },
-}
-
-/// Why a reference, or a change of rows that may be referenced, was refused. Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReferenceError {
-    /// Retention and `TRUNCATE` could not see all references above READ COMMITTED.
-    #[error("{message}. {remedy}")]
-    IsolationTooHigh {
-        /// Names the operation and the isolation level.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// A row-level security policy hides rows or registrations from the caller, who would take them for missing.
-    #[error("{message}. {remedy}")]
-    RowSecurity {
-        /// Names the operation.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The id or the timestamp of an event was to change.
-    #[error("{message}. {remedy}")]
-    KeyChange {
-        /// Names the old key and the new one.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// Dropping chunks, or a retention policy of the server's own, would leave references to rows that are gone.
-    #[error("{message}. {remedy}")]
-    LossOfReferencedRows {
-        /// Names the operation and the table.
-        message: String,
-        /// The table.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// Retention would keep nothing.
-    #[error("{message}. {remedy}")]
-    RetentionInterval {
-        /// Names the interval.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// Retention could not lock what it drops for as long as it was allowed to try. Running it again may help.
-    #[error("{message}. {remedy}")]
-    LockTimeout {
-        /// Names the time.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// A foreign key with `RESTRICT` references rows that retention would drop.
-    #[error("{message}. {remedy}")]
-    StillReferenced {
-        /// Names the foreign key.
-        message: String,
-        /// The table whose rows would be dropped.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The table cannot be the target of references.
-    #[error("{message}. {remedy}")]
-    Target {
-        /// Names the obstacle.
-        message: String,
-        /// The table.
-        table: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The table was not made a target of references.
-    #[error("{message}. {remedy}")]
-    NotATarget {
-        /// Names the table.
-        message: String,
-        /// The table.
-        table: String,
-        /// The statement that makes it one.
-        remedy: String,
-    },
-    /// The column cannot refer to rows of that table: it is no column of its type in a table, or is `NOT NULL`.
-    #[error("{message}. {remedy}")]
-    Column {
-        /// Names the column.
-        message: String,
-        /// The table.
-        table: String,
-        /// The column.
-        column: String,
-        /// What to do.
-        remedy: String,
-    },
 }
 
 impl From<DieselError> for Error {
@@ -367,45 +164,20 @@ impl Error {
     /// The refusal with this code, for a crate whose own functions refuse for the same reasons.
     #[doc(hidden)]
     pub fn from_refusal(code: &str, information: &dyn DatabaseErrorInformation) -> Option<Self> {
-        let message = information.message().to_owned();
-        let text = |field: Option<&str>| field.unwrap_or_default().to_owned();
-        let remedy = text(information.hint());
-        let table = text(information.table_name());
-        let column = text(information.column_name());
-        let details = text(information.details());
+        let refusal = Refusal::new(information);
+        if let Some(error) = HypertableError::from_refusal(code, &refusal) {
+            return Some(error.into());
+        }
+        if let Some(error) = ReferenceError::from_refusal(code, &refusal) {
+            return Some(error.into());
+        }
+        let Refusal { message, remedy, table, column, .. } = refusal;
         Some(match code {
-            "extension_unavailable" => HypertableError::ExtensionUnavailable { message, remedy }.into(),
-            "extension_not_created" => HypertableError::ExtensionNotCreated { message, remedy }.into(),
-            "extension_not_loaded" => HypertableError::ExtensionNotLoaded { message, remedy }.into(),
-            "server_too_old" => HypertableError::ServerTooOld { message, found: details, remedy }.into(),
             "unsupported" => Unsupported { feature: Feature::from_sql_name(&column)?, message, remedy }.into(),
-            "chunk_interval" => HypertableError::ChunkInterval { message, remedy }.into(),
-            "no_time_column" => HypertableError::NoTimeColumn { message, table, column, remedy }.into(),
-            "not_a_table" => HypertableError::NotATable { message, table, remedy }.into(),
-            "not_a_hypertable" => HypertableError::NotAHypertable { message, table, remedy }.into(),
-            "no_integer_now" => HypertableError::NoIntegerNow { message, table, remedy }.into(),
-            "integer_now" => HypertableError::IntegerNow { message, table, remedy }.into(),
-            "unique_index_lacks_time" => {
-                HypertableError::UniqueIndexLacksTime { message, table, index: column, remedy }.into()
-            }
-            "table_not_empty" => HypertableError::TableNotEmpty { message, table, remedy }.into(),
-            "other_time_column" => HypertableError::OtherTimeColumn { message, table, column, remedy }.into(),
-            "already_a_hypertable" => HypertableError::AlreadyAHypertable { message, table, remedy }.into(),
-            "referenced_by_foreign_key" => {
-                HypertableError::ReferencedByForeignKey { message, table, constraint: column, breaks: details, remedy }
-                    .into()
-            }
-            "isolation_too_high" => ReferenceError::IsolationTooHigh { message, remedy }.into(),
-            "row_security" => ReferenceError::RowSecurity { message, remedy }.into(),
-            "lock_timeout" => ReferenceError::LockTimeout { message, remedy }.into(),
-            "key_change" | "event_key_change" => ReferenceError::KeyChange { message, remedy }.into(),
+            "retention_within_refresh" => Error::RetentionWithinRefresh { message, relation: table, remedy },
+            "direct_compress" => Error::DirectCompress { message, table, obstacle: column, remedy },
+            "refresh_batches" => Error::RefreshBatches { message, remedy },
             "other_aggregate" => Error::OtherAggregate { message, view: table, remedy },
-            "loss_of_referenced_rows" => ReferenceError::LossOfReferencedRows { message, table, remedy }.into(),
-            "retention_interval" => ReferenceError::RetentionInterval { message, remedy }.into(),
-            "still_referenced" => ReferenceError::StillReferenced { message, table, remedy }.into(),
-            "reference_target" => ReferenceError::Target { message, table, remedy }.into(),
-            "not_a_target" => ReferenceError::NotATarget { message, table, remedy }.into(),
-            "reference_column" => ReferenceError::Column { message, table, column, remedy }.into(),
             _ => return None,
         })
     }

@@ -1,14 +1,16 @@
-//! The extension in this database.
+//! Creates the extension in the database.
 
 use std::fmt;
 
 use diesel::deserialize::{self, FromSql, FromSqlRow, Queryable};
 use diesel::pg::{Pg, PgValue};
 use diesel::sql_types::{Bool, Nullable, Text};
+use serde::Serialize;
 
 use crate::call::single;
 use crate::function_call;
 use crate::server::TimescaleVersion;
+use crate::setup::{Declare, Setup};
 
 type NullableText = Nullable<Text>;
 
@@ -57,15 +59,23 @@ impl CreateExtension {
         self
     }
 
-    /// Whether a server that has no TimescaleDB is fine; the report then says so. Default: `false`.
+    /// Whether a server without TimescaleDB is accepted; the report then has the outcome `Unavailable`. Default: `false`.
     pub fn allow_plain_postgres(mut self, allow: bool) -> Self {
         self.allow_plain_postgres = allow;
         self
     }
 }
 
+impl Declare for CreateExtension {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_extension(self.schema, self.allow_plain_postgres);
+    }
+}
+
 /// What [`create_extension`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ExtensionOutcome {
     /// The extension has been created.
     Created,
@@ -87,7 +97,7 @@ impl FromSql<Text, Pg> for ExtensionOutcome {
 }
 
 /// What [`create_extension`] did, and what holds now.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct ExtensionReport {
     /// What was done.

@@ -1,4 +1,4 @@
-//! `locf` and `interpolate`: the values of buckets that have no rows.
+//! `locf` and `interpolate`: values for buckets without rows.
 
 use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, TypedExpressionType, ValidGrouping};
 use diesel::pg::Pg;

@@ -13,6 +13,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Interval, Nullable, Text, Timestamp
 
 use crate::call::{Statement, push_relation, relation_name, single};
 use crate::error::{Error, Result};
+use crate::setup::{Declare, HypertableDeclaration, Setup};
 use crate::time_column::{IntegerTimeType, TimeColumn, TimeType};
 use crate::time_value::Length;
 use integer_now::nanoseconds;
@@ -159,7 +160,7 @@ impl<ST: TimeType> HypertableSetup<ST> {
         self
     }
 
-    /// Leaves the table as it is on a server that has no TimescaleDB; the report then says so. Default: that is an
+    /// Leaves the table a plain table on a server without TimescaleDB; the report has the outcome `PlainTable`. Default: that is an
     /// error.
     pub fn allow_plain_table(mut self) -> Self {
         self.allow_plain_table = true;
@@ -171,6 +172,22 @@ impl<ST: TimeType> HypertableSetup<ST> {
     pub fn create_extension(mut self, create: bool) -> Self {
         self.create_extension = create;
         self
+    }
+}
+
+impl<ST> Declare for HypertableSetup<ST> {
+    fn declare(self, setup: &mut Setup) {
+        if self.create_extension {
+            setup.declare_extension(None, self.allow_plain_table);
+        }
+        let declaration = HypertableDeclaration {
+            time: self.time_column.to_owned(),
+            chunk_interval: self.chunk_interval.declared(),
+            migrate_data: self.migrate_data,
+            default_indexes: self.default_indexes,
+            allow_plain_table: self.allow_plain_table,
+        };
+        setup.declare_hypertable(&self.relation, declaration);
     }
 }
 

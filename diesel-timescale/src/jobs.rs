@@ -1,9 +1,10 @@
-//! Jobs: what runs in the background, and how it went.
+//! Background jobs: listing, running, altering and deleting them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Jsonb, Nullable, Text, Timestamptz};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::timestamp::TimestampOrInfinity;
@@ -12,7 +13,7 @@ use crate::call::{Call, done, value};
 use crate::chunks::interval;
 use crate::error::Error;
 use crate::function_call;
-use crate::micros;
+use crate::microseconds;
 
 type NullableBool = Nullable<Bool>;
 type NullableInterval = Nullable<Interval>;
@@ -21,7 +22,7 @@ type NullableText = Nullable<Text>;
 type NullableTimestamptz = Nullable<Timestamptz>;
 
 /// A job, with its last run.
-#[derive(Debug, Clone, PartialEq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct Job {
     /// Its id.
@@ -38,7 +39,7 @@ pub struct Job {
     pub schedule_interval: TimeDelta,
     /// Whether it runs by itself.
     pub is_scheduled: bool,
-    /// What its procedure is told.
+    /// The configuration that its procedure receives.
     pub config: Option<Value>,
     /// When it is due next; `-infinity` while it runs, `infinity` while it is paused.
     pub next_start: Option<TimestampOrInfinity>,
@@ -117,7 +118,7 @@ function_call! {
     requires Jobs, non_transactional "run_job",
 }
 
-/// Changes a job: what is not named stays as it is. Gives its id.
+/// Alters a job: what is not set stays unchanged. Returns its id.
 ///
 /// # Errors
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs, the server's error if there is no such
@@ -169,7 +170,7 @@ impl AlterJob {
         self
     }
 
-    /// What its procedure is told.
+    /// The configuration that its procedure receives.
     pub fn with_config(mut self, config: Value) -> Self {
         self.config = Some(config);
         self
@@ -178,7 +179,7 @@ impl AlterJob {
     /// When it is due next. [`Infinity`](TimestampOrInfinity::Infinity) pauses it until it is given an instant again.
     pub fn with_next_start(mut self, next_start: impl Into<TimestampOrInfinity>) -> Self {
         self.next_start = Some(match next_start.into() {
-            TimestampOrInfinity::Finite(at) => TimestampOrInfinity::Finite(micros::truncate(at)),
+            TimestampOrInfinity::Finite(at) => TimestampOrInfinity::Finite(microseconds::truncate(at)),
             infinite => infinite,
         });
         self

@@ -1,11 +1,17 @@
-//! Faults of TimescaleDB itself that touch who uses this crate, by release.
+//! Known issues of TimescaleDB that affect users of this crate, by release.
+
+use serde::Serialize;
+mod table;
 
 use std::fmt;
 
 use crate::server::{Server, TimescaleVersion};
 
+pub use table::KNOWN_ISSUES;
+
 /// What a known issue is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IssueSubject {
     /// Native foreign keys that reference a hypertable.
@@ -14,10 +20,16 @@ pub enum IssueSubject {
     Jobs,
     /// `GRANT` and `REVOKE` on a hypertable.
     Grants,
+    /// What a query gives.
+    Queries,
+    /// Writing to rows of the columnstore: upserts, updates and deletes.
+    ColumnstoreWrites,
+    /// Continuous aggregates and their refresh.
+    ContinuousAggregates,
 }
 
-/// A fault of TimescaleDB, and the releases that have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A known issue of TimescaleDB, and the releases that have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct KnownIssue {
     /// A name for it.
@@ -84,104 +96,6 @@ impl fmt::Display for KnownIssue {
         write!(f, "; {})", self.sources.join(", "))
     }
 }
-
-const fn release(minor: u32, patch: u32) -> TimescaleVersion {
-    TimescaleVersion::new(2, minor, patch)
-}
-
-/// The faults that this crate knows of. `verify` of occupancy-models reports those about native foreign keys to a
-/// hypertable (possible since 2.16) where there is one, and those about jobs where there are jobs.
-pub const KNOWN_ISSUES: &[KnownIssue] = &[
-    KnownIssue {
-        id: "false_foreign_key_violations",
-        subject: IssueSubject::ForeignKeyToHypertable,
-        since: release(16, 0),
-        fixed_in: &[release(21, 1)],
-        postgres: &[],
-        what: "After some inserts in one session, rows whose event exists are refused with a false foreign key violation",
-        sources: &[
-            "https://github.com/timescale/timescaledb/issues/9250",
-            "https://github.com/timescale/timescaledb/pull/8336",
-        ],
-    },
-    KnownIssue {
-        id: "drop_chunks_refused",
-        subject: IssueSubject::ForeignKeyToHypertable,
-        since: release(16, 0),
-        fixed_in: &[release(22, 0)],
-        postgres: &[],
-        what: "drop_chunks, and with it retention, is refused, even when no row refers to the chunk",
-        sources: &[
-            "https://github.com/timescale/timescaledb/issues/7181",
-            "https://github.com/timescale/timescaledb/issues/498",
-        ],
-    },
-    KnownIssue {
-        id: "drop_chunks_drops_foreign_key",
-        subject: IssueSubject::ForeignKeyToHypertable,
-        since: release(22, 0),
-        fixed_in: &[release(28, 0)],
-        postgres: &[],
-        what: "drop_chunks drops the foreign key without asking: references are left dangling, and new ones are not checked",
-        sources: &["https://github.com/timescale/timescaledb/pull/8496"],
-    },
-    KnownIssue {
-        id: "drop_chunks_refused_again",
-        subject: IssueSubject::ForeignKeyToHypertable,
-        since: release(28, 0),
-        fixed_in: &[],
-        postgres: &[],
-        what: "drop_chunks, and with it retention, is refused again, even when no row refers to the chunk",
-        sources: &["https://github.com/timescale/timescaledb/pull/9915"],
-    },
-    KnownIssue {
-        id: "concurrent_delete_leaves_reference",
-        subject: IssueSubject::ForeignKeyToHypertable,
-        since: release(16, 0),
-        fixed_in: &[release(25, 2)],
-        postgres: &[],
-        what: "A row that is deleted while another session refers to it can leave a dangling reference",
-        sources: &["https://github.com/timescale/timescaledb/pull/9324"],
-    },
-    KnownIssue {
-        id: "second_foreign_key_not_kept",
-        subject: IssueSubject::ForeignKeyToHypertable,
-        since: release(16, 0),
-        fixed_in: &[],
-        postgres: &[],
-        what: "Of several foreign keys from one table only the first is kept when rows are deleted",
-        sources: &["https://github.com/timescale/timescaledb/issues/10055"],
-    },
-    KnownIssue {
-        id: "jobs_reported_failed",
-        subject: IssueSubject::Jobs,
-        since: release(0, 0),
-        fixed_in: &[release(27, 3), release(28, 4), release(31, 2), release(32, 1)],
-        postgres: &[150_020, 160_016, 170_012, 180_007],
-        what: "Every run of a job in the background is reported as failed (\"cannot drop portal\"), and counted and \
-               repeated as such, although its work is done",
-        sources: &[
-            "https://github.com/timescale/timescaledb/pull/11015",
-            "https://github.com/timescale/timescaledb/releases/tag/2.27.3",
-            "https://github.com/timescale/timescaledb/releases/tag/2.28.4",
-            "https://github.com/timescale/timescaledb/releases/tag/2.31.2",
-            "https://github.com/timescale/timescaledb/releases/tag/2.32.0",
-        ],
-    },
-    KnownIssue {
-        id: "repeated_grant_crashes_server",
-        subject: IssueSubject::Grants,
-        since: release(0, 0),
-        fixed_in: &[release(23, 0)],
-        postgres: &[],
-        what: "GRANT or REVOKE on a hypertable that runs several times from one plan (in a loop of PL/pgSQL, or prepared) \
-               can crash the server",
-        sources: &[
-            "https://github.com/timescale/timescaledb/issues/8600",
-            "https://github.com/timescale/timescaledb/pull/8739",
-        ],
-    },
-];
 
 /// The [`KNOWN_ISSUES`] of the release that a server has; none on plain PostgreSQL.
 ///

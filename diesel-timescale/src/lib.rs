@@ -7,35 +7,51 @@ pub mod asynchronous;
 pub mod bulk;
 pub mod call;
 pub mod catalog;
-pub mod micros;
+pub mod microseconds;
 pub mod migrations;
 pub mod prelude;
 pub mod references;
+pub mod setup;
+pub mod states;
+#[doc(hidden)]
+pub mod subquery;
+#[cfg(all(feature = "testing", any(feature = "sync", feature = "async")))]
+pub mod testing;
+pub mod tour;
 pub mod transaction;
 
 mod buckets;
 mod chunks;
 mod columnstore;
+mod columnstore_chunks;
 mod continuous_aggregate;
+mod direct_compress;
 mod error;
 mod extension;
 mod feature;
+mod function_call;
 mod functions;
 mod gapfill;
 mod hypertable;
+mod hypertable_error;
 mod jobs;
 mod known_issues;
 mod mapped;
+mod parse_error;
 mod policies;
 mod refresh;
+mod refresh_batches;
+mod refusal;
 mod server;
 mod size;
 mod time_column;
 #[doc(hidden)]
 pub mod time_value;
 mod timestamp;
+pub mod toolkit;
+mod uuid_functions;
 
-pub use buckets::{BucketRow, BucketRowBy, BucketStart, Bucketed, BucketedBy, bucketed};
+pub use buckets::{Bucketed, BucketedBy, bucketed};
 pub use call::Call;
 #[doc(hidden)]
 pub use chunks::interval;
@@ -44,23 +60,30 @@ pub use columnstore::{
     Columnstore, ColumnstoreStats, add_columnstore_policy, columnstore, columnstore_stats, disable_columnstore,
     remove_columnstore_policy, to_columnstore, to_rowstore,
 };
+pub use columnstore_chunks::{ColumnstoreChunk, columnstore_chunks, recompress};
 pub use continuous_aggregate::{AggregateOutcome, ContinuousAggregate, continuous_aggregate};
-pub use error::{Error, HypertableError, ReferenceError, Result};
+pub use direct_compress::{compress_directly, set_direct_compress};
+pub use error::{Error, Result};
 pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_extension};
 pub use feature::{Feature, Unsupported};
 pub use functions::*;
-pub use gapfill::{Interpolate, InterpolatedType, Locf, NoLookup, interpolate, locf};
+pub use gapfill::{Interpolate, Locf, interpolate, locf};
 pub use hypertable::{
     HypertableOutcome, HypertableReport, HypertableSetup, hypertable, set_integer_now, set_integer_now_func,
 };
+pub use hypertable_error::HypertableError;
 pub use jobs::{AlterJob, Job, alter_job, delete_job, jobs, run_job};
 pub use known_issues::{IssueSubject, KNOWN_ISSUES, KnownIssue, issues_of, known_issues};
 pub use migrations::MIGRATIONS;
+pub use parse_error::ParseError;
 pub use policies::{add_retention_policy, remove_retention_policy};
+pub use references::ReferenceError;
 pub use refresh::{
     add_refresh_policy, drop_continuous_aggregate, refresh, remove_refresh_policy, set_materialized_only,
 };
-pub use server::{Edition, Server, ServerQuery, TimescaleVersion, UnknownVersion};
-pub use size::{ChunkSize, Size, approximate_row_count, chunk_sizes, size};
+pub use refresh_batches::{RefreshBatches, refresh_batches};
+pub use server::{Edition, Server, TimescaleVersion};
+pub use size::{ChunkSize, Size, approximate_row_count, approximate_size, chunk_sizes, index_size, size};
 pub use time_column::{IntegerTimeType, TimeColumn, TimeType};
 pub use timestamp::TimestampOrInfinity;
+pub use uuid_functions::*;

@@ -1,4 +1,4 @@
-//! Migrations of any library or application, with a history of their own and a lock.
+//! Migrations of any library or application, with a history table and lock of their own.
 //!
 //! A [`History`] keeps what has run in a table of its own, so that the versions of two libraries can never collide and
 //! reverting one never trips over the other. Processes that start at once take turns: whoever has something to run

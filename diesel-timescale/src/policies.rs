@@ -1,4 +1,4 @@
-//! Retention in the background: the server's own policy.
+//! TimescaleDB's own retention policy.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -53,7 +53,7 @@ where
 function_call! {
     /// The call that [`add_retention_policy`] makes.
     AddRetentionPolicy { relation: Relation = Relation, drop_after: Length = Length },
-    "SELECT diesel_timescale.set_retention_policy(", ")",
+    "SELECT diesel_timescale.add_retention_policy(", ")",
     (Integer,) => (i32,) => i32, value,
     requires Jobs,
 }
@@ -83,7 +83,7 @@ where
 function_call! {
     /// The call that [`remove_retention_policy`] makes.
     RemoveRetentionPolicy { relation: Relation = Relation },
-    "SELECT diesel_timescale.unset_retention_policy(", ")",
+    "SELECT diesel_timescale.remove_retention_policy(", ")",
     (Bool,) => (bool,) => bool, value,
     requires Jobs,
 }

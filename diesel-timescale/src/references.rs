@@ -2,17 +2,19 @@
 //! columnstore and retention.
 //!
 //! A native foreign key to a hypertable and retention exclude each other. So a foreign key goes to a plain table beside
-//! the hypertable, its *registry*, with one row for each row that something references. [`target`] makes a table the
-//! target of references, by its primary key or by an id that the database assigns; [`attach`] gives the columns of
+//! the hypertable, its *registry*, with one row for each row that something references. [`create_target`] makes a table the
+//! target of references, by its primary key or by an id that the database assigns; [`add`] gives the columns of
 //! another table a foreign key to it, and a trigger that registers the row first; [`drop_before`] is retention.
 //!
 //! References and removals wait for each other only where they mean the same row. Under any isolation level nothing
 //! dangles; above READ COMMITTED a transaction may have to be [run again](crate::transaction).
 
-mod attach;
+mod add;
+mod error;
 mod retention;
 mod target;
 
-pub use attach::{Attach, AttachReference, Detach, DetachReference, OnDelete, attach, detach};
+pub use add::{AddReference, OnDelete, add, remove};
+pub use error::ReferenceError;
 pub use retention::{DropBefore, RetentionReport, drop_before};
-pub use target::{CreateTarget, DropTarget, ReleaseMissing, drop_target, release_missing, target};
+pub use target::{CreateTarget, clear_dangling, create_target, drop_target};

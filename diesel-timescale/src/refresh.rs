@@ -135,7 +135,7 @@ function_call! {
         end_offset: Length = Length,
         schedule: PgInterval = Interval,
     },
-    "SELECT diesel_timescale.set_refresh_policy(", ")",
+    "SELECT diesel_timescale.add_refresh_policy(", ")",
     (Integer,) => (i32,) => i32, value,
     requires ContinuousAggregates,
 }
@@ -154,7 +154,7 @@ where
 function_call! {
     /// The call that [`remove_refresh_policy`] makes.
     RemoveRefreshPolicy { relation: Relation = Relation },
-    "SELECT diesel_timescale.unset_refresh_policy(", ")",
+    "SELECT diesel_timescale.remove_refresh_policy(", ")",
     (Bool,) => (bool,) => bool, value,
     requires ContinuousAggregates,
 }

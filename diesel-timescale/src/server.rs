@@ -1,16 +1,19 @@
-//! The server: what it is and what it has.
+//! The server: releases and edition.
 
 use std::fmt;
 use std::str::FromStr;
 
 use diesel::deserialize::{self, FromSql, FromSqlRow, Queryable};
 use diesel::pg::{Pg, PgValue};
-use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Integer, Nullable, Text};
+use serde::Serialize;
 
-use crate::call::{Statement, single};
-use crate::error::{Error, Result};
+use crate::call::{Call, single};
+use crate::error::Error;
+use crate::function_call;
+use crate::parse_error::ParseError;
+
+type NullableText = Nullable<Text>;
 
 /// A release of TimescaleDB. Ordered; a pre-release such as `2.23.0-dev` counts as its release.
 ///
@@ -44,20 +47,21 @@ impl fmt::Display for TimescaleVersion {
     }
 }
 
-/// A text that is no release of TimescaleDB.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no release of TimescaleDB, such as 2.19.3")]
-pub struct UnknownVersion(pub String);
+impl Serialize for TimescaleVersion {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 impl FromStr for TimescaleVersion {
-    type Err = UnknownVersion;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let release = text.split('-').next().unwrap_or(text);
         let mut numbers = release.split('.').map(str::parse::<u32>);
         match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
             (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch)), None) => Ok(Self { major, minor, patch }),
-            _ => Err(UnknownVersion(text.to_owned())),
+            _ => Err(ParseError::new(text, "a release of TimescaleDB, such as 2.19.3")),
         }
     }
 }
@@ -71,7 +75,9 @@ impl FromSql<Text, Pg> for TimescaleVersion {
 /// An edition of TimescaleDB, by the license that the server runs under.
 ///
 /// Source: the setting `timescaledb.license`, which is `apache` or `timescale`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Edition {
     /// The Apache edition: hypertables, without columnstore, policies and continuous aggregates.
     Apache,
@@ -110,7 +116,7 @@ impl FromSql<Text, Pg> for Edition {
 /// # assert!(server.postgres_major() >= 15);
 /// # Ok(()) }) }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct Server {
     /// The release of PostgreSQL as a number: 170006 is 17.6.
@@ -121,12 +127,14 @@ pub struct Server {
     pub edition: Option<Edition>,
     /// The release of TimescaleDB that `CREATE EXTENSION` would give; `None` on plain PostgreSQL.
     pub available: Option<TimescaleVersion>,
+    /// The release of the extension `timescaledb_toolkit` in this database; `None` where it is not created.
+    pub toolkit: Option<TimescaleVersion>,
 }
 
 impl Server {
     /// Asks the server. Works on plain PostgreSQL, and before the migrations have run.
-    pub fn query() -> ServerQuery {
-        ServerQuery
+    pub fn query() -> impl Call<Output = Self, Error = Error> + Clone {
+        QueryServer {}
     }
 
     /// The major release of PostgreSQL, such as 17.
@@ -153,29 +161,13 @@ impl fmt::Display for Server {
     }
 }
 
-/// The query that [`Server::query`] makes.
-#[derive(Debug, Clone, Copy, QueryId)]
-#[must_use = "a query does nothing until it runs"]
-pub struct ServerQuery;
-
-impl Statement for ServerQuery {
-    type SqlType = (Integer, Nullable<Text>, Nullable<Text>, Nullable<Text>);
-    type Row = Server;
-    type Output = Server;
-    type Error = Error;
-
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "SELECT \
-                 current_setting('server_version_num')::int, \
-                 (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), \
-                 current_setting('timescaledb.license', true), \
-                 (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb')",
-        );
-        Ok(())
-    }
-
-    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        single(rows)
-    }
+function_call! {
+    QueryServer {},
+    "SELECT \
+         current_setting('server_version_num')::int, \
+         (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), \
+         current_setting('timescaledb.license', true), \
+         (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'), \
+         (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb_toolkit')", "",
+    (Integer, NullableText, NullableText, NullableText, NullableText) => Server => Server, single,
 }

@@ -1,16 +1,17 @@
-//! How large a hypertable is.
+//! Sizes of hypertables and chunks.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Text};
+use serde::Serialize;
 
 use crate::call::{Call, Relation, relation_name, single, value};
 use crate::error::Error;
 use crate::function_call;
 
 /// Bytes on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct Size {
     /// Of the rows.
@@ -57,7 +58,7 @@ function_call! {
 }
 
 /// How large a chunk is.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct ChunkSize {
     /// Its schema and name, quoted where need be, as [`Chunk::name`](super::Chunk::name).
@@ -133,6 +134,57 @@ function_call! {
     /// The query that [`approximate_row_count`] makes.
     ApproximateRowCount { relation: Relation = Relation },
     "SELECT coalesce(approximate_row_count(", "), 0)",
+    (BigInt,) => (i64,) => i64, value,
+    requires Hypertables,
+}
+
+/// About how large a hypertable is, by the sizes that PostgreSQL keeps in memory: at once, whatever the number of chunks.
+///
+/// # Errors
+/// [`Error::Unsupported`] without TimescaleDB.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, approximate_size, index_size};
+///
+/// # fn main() { run(|conn| {
+/// # a_reading(conn);
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Hypertables) { return Ok(()); }
+/// assert!(approximate_size(readings::table).call(conn)?.total_bytes > 0);
+/// assert!(index_size("readings_pkey").call(conn)? > 0);
+/// # Ok(()) }) }
+/// ```
+pub fn approximate_size<T>(table: T) -> impl Call<Output = Size, Error = Error> + Clone
+where
+    T: Table + QueryFragment<Pg>,
+{
+    ApproximateSize { relation: relation_name(&table) }
+}
+
+function_call! {
+    /// The query that [`approximate_size`] makes.
+    ApproximateSize { relation: Relation = Relation },
+    "SELECT coalesce(sum(table_bytes), 0)::bigint, coalesce(sum(index_bytes), 0)::bigint, \
+     coalesce(sum(toast_bytes), 0)::bigint, coalesce(sum(total_bytes), 0)::bigint \
+     FROM hypertable_approximate_detailed_size(", ")",
+    (BigInt, BigInt, BigInt, BigInt) => Size => Size, single,
+    requires Hypertables,
+}
+
+/// The bytes of an index of a hypertable, in all its chunks. The index is found by the `search_path`.
+///
+/// # Errors
+/// [`Error::Unsupported`] without TimescaleDB; the server's error if there is no such index. For an example see
+/// [`approximate_size`].
+pub fn index_size(index: impl Into<String>) -> impl Call<Output = i64, Error = Error> + Clone {
+    IndexSize { index: index.into() }
+}
+
+function_call! {
+    /// The query that [`index_size`] makes.
+    IndexSize { index: String = Text },
+    "SELECT coalesce(hypertable_index_size(CAST(quote_ident(", ") AS regclass)), 0)",
     (BigInt,) => (i64,) => i64, value,
     requires Hypertables,
 }

@@ -9,7 +9,7 @@ use diesel::sql_types::{
     BigInt, Date, Integer, Interval, SingleValue, SmallInt, SqlType, Timestamp, Timestamptz, Uuid,
 };
 
-use crate::micros;
+use crate::microseconds;
 use crate::time_value::{Instant, Span, TimeValue};
 use crate::timestamp::TimestampOrInfinity;
 
@@ -129,16 +129,16 @@ macro_rules! calendar_types {
 }
 
 calendar_types! {
-    Timestamptz = "timestamp with time zone", DateTime<Utc>, Timestamptz, Timestamptz, micros::truncate, std::convert::identity,
+    Timestamptz = "timestamp with time zone", DateTime<Utc>, Timestamptz, Timestamptz, microseconds::truncate, std::convert::identity,
         ("", "", "TIMESTAMPTZ '2000-01-03 00:00+00'", "");
     Timestamp = "timestamp without time zone", NaiveDateTime, Timestamp, Timestamp,
-        |value: NaiveDateTime| micros::truncate(value.and_utc()).naive_utc(),
+        |value: NaiveDateTime| microseconds::truncate(value.and_utc()).naive_utc(),
         |at: DateTime<Utc>| at.naive_utc(),
         ("", "", "TIMESTAMP '2000-01-03'", "");
     Date = "date", NaiveDate, Date, Date, std::convert::identity, |at: DateTime<Utc>| at.date_naive(),
         ("", "::timestamp", "TIMESTAMP '2000-01-03'", "::date");
     // The first 48 bits are the milliseconds since 1970.
-    Uuid = "uuid", DateTime<Utc>, Timestamptz, Timestamptz, micros::truncate, std::convert::identity,
+    Uuid = "uuid", DateTime<Utc>, Timestamptz, Timestamptz, microseconds::truncate, std::convert::identity,
         (
             "to_timestamp(('x' || left(replace(", "::text, '-', ''), 12))::bit(48)::bigint / 1000.0)",
             "TIMESTAMPTZ '2000-01-03 00:00+00'", ""

@@ -149,6 +149,11 @@ impl Length {
         Self { interval, integer: value.integer() }
     }
 
+    /// As a set-up declares it.
+    pub(crate) fn declared(self) -> Option<crate::setup::Length> {
+        self.interval.map(Into::into).or(self.integer.map(crate::setup::Length::Integer))
+    }
+
     /// Pushes both arguments.
     #[doc(hidden)]
     pub fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {

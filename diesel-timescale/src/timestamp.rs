@@ -51,6 +51,15 @@ impl TimestampOrInfinity {
     }
 }
 
+impl serde::Serialize for TimestampOrInfinity {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Finite(at) => at.serialize(serializer),
+            infinity => serializer.collect_str(infinity),
+        }
+    }
+}
+
 impl From<DateTime<Utc>> for TimestampOrInfinity {
     fn from(at: DateTime<Utc>) -> Self {
         Self::Finite(at)

@@ -1,4 +1,4 @@
-//! Running a transaction again when the database says that this may help.
+//! Retries transactions that fail for a transient reason.
 //!
 //! Transactions that reference events, delete events or apply retention at the same time can end in a deadlock
 //! or a serialization failure: that is how the references stay whole. Nothing has changed then, and running the same
@@ -15,7 +15,8 @@ use diesel::connection::{Connection, TransactionManager};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::bulk::BulkError;
-use crate::error::{Error, ReferenceError};
+use crate::error::Error;
+use crate::references::ReferenceError;
 
 /// An error that can tell whether running the same transaction again may help.
 pub trait Transient {

@@ -47,11 +47,9 @@ fn ready() -> (TestDb, PgConnection) {
          CREATE TABLE notes (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor TEXT NOT NULL, time TIMESTAMPTZ NOT NULL)",
     );
     hypertable(readings::time).chunk_interval(TimeDelta::hours(6)).allow_plain_table().call(&mut conn).unwrap();
-    references::target(readings::time).call(&mut conn).unwrap();
-    references::attach(orders::sensor).and(orders::time).to(readings::table).call(&mut conn).unwrap();
-    references::attach(notes::sensor)
-        .and(notes::time)
-        .to(readings::table)
+    references::create_target(readings::time).call(&mut conn).unwrap();
+    references::add((orders::sensor, orders::time), readings::table).call(&mut conn).unwrap();
+    references::add((notes::sensor, notes::time), readings::table)
         .on_delete(OnDelete::Cascade)
         .call(&mut conn)
         .unwrap();

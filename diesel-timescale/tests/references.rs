@@ -54,7 +54,7 @@ fn ready() -> (TestDb, PgConnection) {
     );
     hypertable(readings::time).chunk_interval(TimeDelta::days(1)).allow_plain_table().call(&mut conn).unwrap();
     for _ in 0..2 {
-        references::target(readings::time).call(&mut conn).unwrap();
+        references::create_target(readings::time).call(&mut conn).unwrap();
     }
     sql(
         &mut conn,
@@ -69,7 +69,7 @@ fn order_all(conn: &mut PgConnection) {
 }
 
 fn attach_orders(conn: &mut PgConnection, action: OnDelete) -> OnDelete {
-    references::attach(orders::sensor).and(orders::time).to(readings::table).on_delete(action).call(conn).unwrap()
+    references::add((orders::sensor, orders::time), readings::table).on_delete(action).call(conn).unwrap()
 }
 
 /// Orders, and how many of them have a reading.
@@ -115,7 +115,7 @@ fn rows_that_are_there_are_registered_and_later_ones_checked() {
 fn attaching_refuses_a_row_that_references_nothing() {
     let (_db, mut conn) = ready();
     sql(&mut conn, "INSERT INTO orders (sensor, time) VALUES ('no sensor', '2026-01-05 00:00Z')");
-    let call = references::attach(orders::sensor).and(orders::time).to(readings::table);
+    let call = references::add((orders::sensor, orders::time), readings::table);
     let error = call.call(&mut conn).unwrap_err().to_string();
     assert!(error.contains("violates foreign key constraint"), "{error}");
     assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'orders'::regclass"), "0");
@@ -191,19 +191,19 @@ fn a_foreign_key_made_by_hand_is_recognised() {
 fn columns_that_cannot_reference_are_refused() {
     let (_db, mut conn) = ready();
     sql(&mut conn, "ALTER TABLE orders ALTER sensor SET NOT NULL");
-    let error = references::attach(orders::sensor).and(orders::time).to(readings::table).call(&mut conn).unwrap_err();
+    let error = references::add((orders::sensor, orders::time), readings::table).call(&mut conn).unwrap_err();
     let Error::Reference(ReferenceError::Column { message, remedy, .. }) = error else { panic!("{error}") };
     assert!(message.contains("orders.sensor is NOT NULL"), "{message}");
     assert!(remedy.contains("CASCADE"), "{remedy}");
     for call in [
-        references::attach(orders::sensor).to(readings::table),
-        references::attach(orders::time).and(orders::sensor).to(readings::table),
-        references::attach(orders::id).to(readings::table),
+        references::add(orders::sensor, readings::table),
+        references::add((orders::time, orders::sensor), readings::table),
+        references::add(orders::id, readings::table),
     ] {
         let error = call.on_delete(OnDelete::Cascade).call(&mut conn).unwrap_err();
         assert!(matches!(error, Error::Reference(ReferenceError::Column { .. })), "{error}");
     }
-    let error = references::attach(orders::id).to(orders::table).call(&mut conn).unwrap_err();
+    let error = references::add(orders::id, orders::table).call(&mut conn).unwrap_err();
     assert!(matches!(error, Error::Reference(ReferenceError::NotATarget { .. })), "{error}");
 }
 
@@ -222,7 +222,7 @@ fn tables_that_cannot_be_targets_are_refused() {
         ("CREATE VIEW events AS SELECT 1::BIGINT AS id, 2::BIGINT AS ms", "ordinary table"),
     ] {
         sql(&mut conn, table);
-        let error = references::target(events::ms).by_id(events::id).call(&mut conn).unwrap_err();
+        let error = references::create_target(events::ms).by_id(events::id).call(&mut conn).unwrap_err();
         let Error::Reference(ReferenceError::Target { message, remedy, .. }) = error else {
             panic!("{table}: {error}")
         };
@@ -240,8 +240,8 @@ fn detaching_and_dropping_the_target_leave_nothing_behind() {
     attach_orders(&mut conn, OnDelete::SetNull);
     assert_eq!(value(&mut conn, generated), "8");
     assert!(references::drop_target(readings::table).call(&mut conn).is_err(), "a foreign key goes there");
-    assert!(references::detach(orders::sensor).and(orders::time).from(readings::table).call(&mut conn).unwrap());
-    assert!(!references::detach(orders::sensor).and(orders::time).from(readings::table).call(&mut conn).unwrap());
+    assert!(references::remove((orders::sensor, orders::time), readings::table).call(&mut conn).unwrap());
+    assert!(!references::remove((orders::sensor, orders::time), readings::table).call(&mut conn).unwrap());
     references::drop_target(readings::table).call(&mut conn).unwrap();
     assert_eq!(value(&mut conn, generated), "0");
     assert_eq!(
@@ -251,7 +251,7 @@ fn detaching_and_dropping_the_target_leave_nothing_behind() {
         ),
         "0"
     );
-    references::target(readings::time).call(&mut conn).unwrap();
+    references::create_target(readings::time).call(&mut conn).unwrap();
 }
 
 #[test]
@@ -332,9 +332,9 @@ fn references_to_rows_that_are_gone_are_released() {
     attach_orders(&mut conn, OnDelete::SetNull);
     order_all(&mut conn);
     sql(&mut conn, "SELECT drop_chunks('readings', older_than => timestamptz '2026-01-07 00:00Z')");
-    assert_eq!(references::release_missing(readings::table).call(&mut conn).unwrap(), 48);
+    assert_eq!(references::clear_dangling(readings::table).call(&mut conn).unwrap(), 48);
     assert_eq!(counts(&mut conn), (240, 192));
-    assert_eq!(references::release_missing(readings::table).call(&mut conn).unwrap(), 0);
+    assert_eq!(references::clear_dangling(readings::table).call(&mut conn).unwrap(), 0);
 }
 
 #[test]
@@ -377,12 +377,12 @@ fn an_id_that_the_database_assigns_is_enough() {
         "CREATE TABLE events (id BIGINT GENERATED ALWAYS AS IDENTITY, ms BIGINT, PRIMARY KEY (id, ms));
          CREATE TABLE alerts (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event_id BIGINT NOT NULL)",
     );
-    references::target(events::ms).by_id(events::id).registry("known events").call(&mut conn).unwrap();
+    references::create_target(events::ms).by_id(events::id).registry("known events").call(&mut conn).unwrap();
     if support::has_quietly(support::Needs::Timescale) {
         sql(&mut conn, "SELECT create_hypertable('events', by_range('ms', 86400000))");
     }
     sql(&mut conn, "INSERT INTO events (ms) SELECT n * 3600000 FROM generate_series(0, 239) AS n");
-    references::attach(alerts::event_id).to(events::table).on_delete(OnDelete::Cascade).call(&mut conn).unwrap();
+    references::add(alerts::event_id, events::table).on_delete(OnDelete::Cascade).call(&mut conn).unwrap();
     sql(&mut conn, "INSERT INTO alerts (event_id) SELECT id FROM events");
     assert_eq!(value(&mut conn, "SELECT count(*) FROM \"known events\""), "240");
     sql(&mut conn, "DELETE FROM events WHERE ms = 3600000");
@@ -411,9 +411,9 @@ macro_rules! time_column {
             if support::has_quietly(support::Needs::Timescale) {
                 sql(&mut conn, concat!("SET client_min_messages TO error; SELECT create_hypertable('samples', by_range('at', ", $width, "))"));
             }
-            references::target(samples::at).call(&mut conn).unwrap();
+            references::create_target(samples::at).call(&mut conn).unwrap();
             sql(&mut conn, concat!("INSERT INTO samples SELECT ", $row, " FROM generate_series(0, 39) AS n"));
-            references::attach(notes::at).to(samples::table).call(&mut conn).unwrap();
+            references::add(notes::at, samples::table).call(&mut conn).unwrap();
             sql(&mut conn, "INSERT INTO notes (at) SELECT at FROM samples");
             // All at once, as bulk writes do.
             sql(&mut conn, "UPDATE notes SET at = NULL; DELETE FROM referenced_samples; SELECT register_samples(array_agg(at)) FROM samples");
@@ -486,7 +486,7 @@ fn names_that_need_quotes_and_long_ones_work() {
                 "CREATE TABLE \"{table}\" (\"{column}\" TEXT, time TIMESTAMPTZ, PRIMARY KEY (\"{column}\", time));
                  SELECT diesel_timescale.create_reference_target('{in_text}', 'time');
                  CREATE TABLE \"notes on {}\" (\"{column}\" TEXT, time TIMESTAMPTZ);
-                 SELECT diesel_timescale.attach_reference('\"notes on {}\"', ARRAY['{column_in_text}', 'time'], '{in_text}');
+                 SELECT diesel_timescale.add_reference('\"notes on {}\"', ARRAY['{column_in_text}', 'time'], '{in_text}');
                  INSERT INTO \"{table}\" VALUES ('x', '2026-01-05 00:00Z');
                  INSERT INTO \"notes on {}\" VALUES ('x', '2026-01-05 00:00Z');
                  DELETE FROM \"{table}\"",

@@ -549,24 +549,3 @@ fn a_native_foreign_key_to_a_hypertable_is_told_with_its_fix() {
     sql(conn, &report.foreign_key_fixes[0]);
     assert!(setup.call(conn).unwrap().foreign_key_fixes.is_empty());
 }
-
-#[test]
-fn the_database_knows_the_same_features() {
-    let (_db, mut conn) = TestDb::installed();
-    // What is refused on plain PostgreSQL or an older release names what is needed, as Rust does.
-    let needed = |message: &str| message.split_once("needed ").map(|(_, needed)| needed.to_owned());
-    let mut nothing = server().clone();
-    (nothing.timescaledb, nothing.edition) = (None, None);
-    for feature in Feature::ALL {
-        let in_rust = needed(&nothing.require(*feature).unwrap_err().message);
-        let in_sql = value(
-            &mut conn,
-            &format!(
-                "SELECT format('TimescaleDB %s or later%s', array_to_string(since, '.'), CASE WHEN needs_community THEN ', Community edition' ELSE '' END)
-                 FROM diesel_timescale.features() WHERE name = '{feature}' AND feature = '{feature:?}'"
-            ),
-        );
-        assert_eq!(in_rust, Some(in_sql), "{feature}");
-    }
-    assert_eq!(value(&mut conn, "SELECT count(*) FROM diesel_timescale.features()"), Feature::ALL.len().to_string());
-}

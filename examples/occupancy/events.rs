@@ -1,9 +1,9 @@
 //! Sensor events: storing those of the readings, and reading the light back.
 
 use diesel::prelude::*;
-use occupancy_models::SensorType;
-use occupancy_models::bulk::Batches;
+use occupancy_models::bulk;
 use occupancy_models::schema::sensor_events;
+use occupancy_models::{Call, SensorType};
 
 use crate::Result;
 use crate::progress::Progress;
@@ -15,16 +15,17 @@ const BATCH: usize = 5_000;
 /// How many events were stored.
 #[derive(Debug, Default)]
 pub struct Load {
-    pub new: i64,
-    pub already_there: i64,
+    pub new: u64,
+    pub already_there: u64,
 }
 
 /// Stores the events of the rooms, each once however often this runs.
 pub fn load(conn: &mut PgConnection, rooms: &[Room]) -> Result<Load> {
     let progress = Progress::new(rooms.iter().map(Room::event_count).sum(), "events");
-    let report = Batches::of(BATCH)
-        .with_progress(|done| progress.reach(done.rows().unsigned_abs()))
-        .upsert_events(conn, rooms.iter().flat_map(Room::events))?;
+    let report = bulk::upsert_sensor_events(rooms.iter().flat_map(Room::events))
+        .in_batches(BATCH)
+        .with_progress(|done| progress.reach(done.rows()))
+        .call(conn)?;
     Ok(Load { new: report.inserted, already_there: report.rows() - report.inserted })
 }
 

@@ -4,6 +4,8 @@
 //! ```text
 //! dev/db cargo run --example occupancy
 //! dev/db cargo run --example occupancy -- --data ../shared/data/occupancy/datatraining.txt
+//! dev/db cargo run --example occupancy -- \
+//!     --fit ../shared/data/occupancy/datatraining.txt --data ../shared/data/occupancy/datatest.txt
 //! ```
 
 mod catalog;
@@ -31,6 +33,7 @@ use occupancy_models::timescale::{HypertableOutcome, HypertableReport, Server};
 use occupancy_models::{Call, SensorEvent, run_migrations, verify};
 
 use crate::reading::{Room, Scope};
+use crate::rule::Thresholds;
 use crate::score::Score;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -52,6 +55,10 @@ struct Options {
     /// The id of that room [default: the name of FILE without its extension]
     #[arg(long, requires = "data", value_parser = NonEmptyStringValueParser::new())]
     room: Option<String>,
+
+    /// Take the threshold of the rule from the readings in FILE, which should be other ones
+    #[arg(long, value_name = "FILE")]
+    fit: Option<PathBuf>,
 
     /// Which home to simulate: the same seed gives the same home
     #[arg(long, default_value_t = 1, conflicts_with = "data")]
@@ -89,11 +96,12 @@ fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "{}", words.join(" "));
 }
 
-/// Gives whether the verification at the end found no faults.
+/// Gives whether the verification at the end found no violations.
 fn run(options: &Options) -> Result<bool> {
     let url = std::env::var("DATABASE_URL")
         .map_err(|_| "DATABASE_URL is not set: run this as `dev/db cargo run --example occupancy`")?;
     let rooms = rooms(options)?;
+    let thresholds = thresholds(options)?;
     let scope = Scope::of(&rooms).ok_or("there are no readings")?;
     let mut conn = PgConnection::establish(&url)?;
     let conn = &mut conn;
@@ -107,9 +115,9 @@ fn run(options: &Options) -> Result<bool> {
         report::hypertable(out, &catalog::hypertable(conn)?, &catalog::chunks(conn, &scope)?)?;
     }
 
-    let scores = rooms.iter().map(|room| predict(conn, room)).collect::<Result<Vec<_>>>()?;
+    let scores = rooms.iter().map(|room| predict(conn, room, thresholds)).collect::<Result<Vec<_>>>()?;
     report::stored(out, &scope, retention::Counts::query(conn, &scope)?)?;
-    report::scores(out, &rooms, &scores)?;
+    report::scores(out, &rooms, &scores, thresholds)?;
     if let Some((prediction, event)) = predictions::last_with_event(conn, &scope)? {
         report::prediction(out, &prediction, &event)?;
     }
@@ -119,9 +127,9 @@ fn run(options: &Options) -> Result<bool> {
     if is_plain {
         check = check.allow_plain_table();
     }
-    let faults = check.call(conn)?;
-    report::faults(out, &faults)?;
-    Ok(faults.is_empty())
+    let violations = check.call(conn)?;
+    report::violations(out, &violations)?;
+    Ok(violations.is_empty())
 }
 
 fn rooms(options: &Options) -> Result<Vec<Room>> {
@@ -129,6 +137,14 @@ fn rooms(options: &Options) -> Result<Vec<Room>> {
         Some(path) => Ok(vec![room(path, options.room.as_deref())?]),
         None => Ok(simulation::home(options.seed, options.days)),
     }
+}
+
+/// Those of the file that they are to be taken from, or the default.
+fn thresholds(options: &Options) -> Result<Thresholds> {
+    let Some(path) = &options.fit else { return Ok(Thresholds::default()) };
+    let room = room(path, None)?;
+    Thresholds::fit(&room.readings)
+        .ok_or_else(|| format!("{}: light does not tell occupancy there", path.display()).into())
 }
 
 /// The room that a file tells of; what is malformed is reported and left out.
@@ -153,8 +169,8 @@ fn set_up(conn: &mut PgConnection, out: &mut impl Write) -> Result<HypertableRep
 }
 
 /// Runs the rule over the stored light of a room, and stores and validates its predictions.
-fn predict(conn: &mut PgConnection, room: &Room) -> Result<Score> {
-    let inference = rule::infer(&events::light(conn, room)?);
+fn predict(conn: &mut PgConnection, room: &Room, thresholds: Thresholds) -> Result<Score> {
+    let inference = rule::infer(&events::light(conn, room)?, thresholds);
     let recorded = score::recorded_transitions(&room.readings);
     let predictions = predictions::store(conn, &room.id, &inference.transitions, &recorded)?;
     Ok(Score::new(&predictions, &recorded, &inference.states, &room.readings))

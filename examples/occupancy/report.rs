@@ -4,13 +4,13 @@ use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 use occupancy_models::timescale::{HypertableReport, Server};
-use occupancy_models::{Fault, Prediction, SensorEvent};
+use occupancy_models::{Prediction, SensorEvent, Violation};
 
 use crate::catalog::{Chunk, Hypertable};
 use crate::events::Load;
 use crate::reading::{Room, Scope};
 use crate::retention::{Counts, Effect};
-use crate::rule::{MODEL_TYPE, MODEL_VERSION};
+use crate::rule::{MODEL_TYPE, MODEL_VERSION, Thresholds};
 use crate::score::{Score, TOLERANCE};
 
 pub fn head(out: &mut impl Write, scope: &Scope) -> io::Result<()> {
@@ -58,15 +58,19 @@ pub fn stored(out: &mut impl Write, scope: &Scope, counts: Counts) -> io::Result
     )
 }
 
-pub fn scores(out: &mut impl Write, rooms: &[Room], scores: &[Score]) -> io::Result<()> {
+pub fn scores(out: &mut impl Write, rooms: &[Room], scores: &[Score], thresholds: Thresholds) -> io::Result<()> {
     title(out, &format!("Predictions of model {MODEL_TYPE} {MODEL_VERSION} against the recorded occupancy"))?;
     let width = rooms.iter().map(|room| room.id.chars().count()).max().unwrap_or(0).max("all rooms".len());
-    let mut row = |room: &str, cells: [String; 7]| {
+    let mut row = |room: &str, cells: [String; 10]| {
         write!(out, "  {room:<width$}")?;
         cells.iter().try_for_each(|cell| write!(out, " {cell:>8}"))?;
         writeln!(out)
     };
-    row("", ["made", "accurate", "mean", "median", "recorded", "found", "agrees"].map(String::from))?;
+    row(
+        "",
+        ["made", "accurate", "mean", "median", "recorded", "found", "agrees", "precise", "recall", "F1"]
+            .map(String::from),
+    )?;
     for (room, score) in rooms.iter().zip(scores) {
         row(&room.id, cells(score))?;
     }
@@ -77,11 +81,19 @@ pub fn scores(out: &mut impl Write, rooms: &[Room], scores: &[Score]) -> io::Res
     line(out, "accurate", format!("share of the predictions within {tolerance} minutes of the recorded transition"))?;
     line(out, "mean, median", "minutes between the predicted and the recorded transition")?;
     line(out, "found", "share of the recorded transitions that an accurate prediction was made of")?;
-    line(out, "agrees", "share of the minutes in which the inferred occupancy is the recorded one")?;
+    line(out, "agrees", "share of the time in which the inferred occupancy is the recorded one")?;
+    line(out, "precise", "share of the time inferred as occupied in which the room was occupied (precision)")?;
+    line(
+        out,
+        "recall",
+        "share of the time recorded as occupied in which it was inferred; F1 is the harmonic mean of both",
+    )?;
+    let Thresholds { occupied_from, vacant_below } = thresholds;
+    line(out, "thresholds", format!("occupied from {occupied_from} lux, vacant below {vacant_below} lux"))?;
     writeln!(out, "  The rule sees nothing but light: no sleepers, and no absences with the light left on.")
 }
 
-fn cells(score: &Score) -> [String; 7] {
+fn cells(score: &Score) -> [String; 10] {
     [
         number(score.predictions),
         share(score.accurate, score.predictions),
@@ -89,7 +101,10 @@ fn cells(score: &Score) -> [String; 7] {
         minutes(score.median_error()),
         number(score.recorded),
         share(score.accurate, score.recorded),
-        share(score.agreeing, score.minutes),
+        percent(score.agreement.accuracy()),
+        percent(score.agreement.precision()),
+        percent(score.agreement.recall()),
+        percent(score.agreement.f1()),
     ]
 }
 
@@ -129,7 +144,7 @@ pub fn retention(out: &mut impl Write, effect: &Effect) -> io::Result<()> {
         0 => counted(report.chunks_dropped, "chunk") + " dropped",
         rows => counted(rows, "event") + " deleted",
     };
-    let released = counted(report.events_released, "referenced event");
+    let released = counted(report.rows_released, "referenced event");
     writeln!(out, "  In the whole database: {gone}, {released} released.")?;
     if report.chunks_dropped + report.rows_deleted == 0 {
         writeln!(out, "  No chunk ends by then: one that the first day shares with later ones stays whole.")?;
@@ -142,13 +157,13 @@ pub fn retention(out: &mut impl Write, effect: &Effect) -> io::Result<()> {
     }
 }
 
-pub fn faults(out: &mut impl Write, faults: &[Fault]) -> io::Result<()> {
+pub fn violations(out: &mut impl Write, violations: &[Violation]) -> io::Result<()> {
     writeln!(out)?;
-    if faults.is_empty() {
-        return writeln!(out, "verified: no faults");
+    if violations.is_empty() {
+        return writeln!(out, "verified: no violations");
     }
-    writeln!(out, "verified: {}", counted(faults.len(), "fault"))?;
-    faults.iter().try_for_each(|fault| writeln!(out, "  {fault}"))
+    writeln!(out, "verified: {}", counted(violations.len(), "violation"))?;
+    violations.iter().try_for_each(|violation| writeln!(out, "  {violation}"))
 }
 
 fn title(out: &mut impl Write, title: &str) -> io::Result<()> {
@@ -179,7 +194,11 @@ fn counted(n: impl ToString, what: &str) -> String {
 }
 
 fn share(part: usize, of: usize) -> String {
-    if of == 0 { "–".to_owned() } else { format!("{:.1} %", 100.0 * part as f64 / of as f64) }
+    percent((of > 0).then(|| part as f64 / of as f64))
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share))
 }
 
 fn minutes(minutes: Option<f64>) -> String {

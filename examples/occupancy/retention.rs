@@ -3,7 +3,8 @@
 use chrono::{DateTime, Days, NaiveTime, Utc};
 use diesel::prelude::*;
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::{Call, Error, RetentionReport, drop_sensor_events_before};
+use occupancy_models::timescale::references::RetentionReport;
+use occupancy_models::{Call, Error, drop_sensor_events_before};
 
 use crate::predictions::is_in;
 use crate::reading::Scope;
@@ -39,11 +40,11 @@ pub struct Effect {
     pub cutoff: DateTime<Utc>,
     pub before: Counts,
     pub after: Counts,
-    pub report: RetentionReport,
+    pub report: RetentionReport<DateTime<Utc>>,
     pub is_kept: bool,
 }
 
-/// Drops the events before the midnight that follows the first reading, and rolls that back unless told to keep it:
+/// Drops the events before the midnight that follows the first reading, and rolls that back (default) or keeps it:
 /// it would take along what others have stored of that time.
 pub fn apply(conn: &mut PgConnection, scope: &Scope, keep: bool) -> Result<Effect, Error> {
     let cutoff = (scope.first.date_naive() + Days::new(1)).and_time(NaiveTime::MIN).and_utc();

@@ -1,8 +1,9 @@
 //! How well the predictions agree with the record.
 
-use std::collections::HashMap;
+use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use occupancy_models::analysis::{Agreement, agreement};
 use occupancy_models::{Prediction, TransitionType};
 
 use crate::reading::Reading;
@@ -36,16 +37,15 @@ pub fn recorded_transitions(readings: &[Reading]) -> Vec<RecordedTransition> {
 }
 
 /// How well the predictions agree with the record.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Score {
     pub predictions: usize,
     pub accurate: usize,
     /// Of the predictions that a recorded transition was found for, in minutes.
     errors: Vec<f64>,
     pub recorded: usize,
-    pub minutes: usize,
-    /// In how many of them the rule had the recorded state.
-    pub agreeing: usize,
+    /// Of the recorded occupancy and that of the rule.
+    pub agreement: Agreement,
 }
 
 impl Score {
@@ -55,28 +55,29 @@ impl Score {
         states: &[(DateTime<Utc>, bool)],
         readings: &[Reading],
     ) -> Self {
-        let record: HashMap<_, _> = readings.iter().map(|reading| (reading.at, reading.is_occupied)).collect();
-        let agrees = |&(at, is_occupied): &(DateTime<Utc>, bool)| record.get(&at) == Some(&is_occupied);
+        let record: Vec<_> = readings.iter().map(|reading| (reading.at, reading.is_occupied)).collect();
+        let range = match (record.first(), record.last()) {
+            (Some(first), Some(last)) => first.0..last.0,
+            _ => DateTime::UNIX_EPOCH..DateTime::UNIX_EPOCH,
+        };
         Self {
             predictions: predictions.len(),
             accurate: predictions.iter().filter(|prediction| prediction.is_accurate == Some(true)).count(),
             errors: predictions.iter().filter_map(|prediction| prediction.accuracy_minutes).collect(),
             recorded: recorded.len(),
-            minutes: readings.len(),
-            agreeing: states.iter().filter(|state| agrees(state)).count(),
+            agreement: agreement(range, occupied(&record), occupied(states), TOLERANCE),
         }
     }
 
     /// Several rooms together.
     pub fn sum(scores: &[Self]) -> Self {
-        scores.iter().fold(Self::default(), |sum, score| Self {
-            predictions: sum.predictions + score.predictions,
-            accurate: sum.accurate + score.accurate,
-            errors: [sum.errors, score.errors.clone()].concat(),
-            recorded: sum.recorded + score.recorded,
-            minutes: sum.minutes + score.minutes,
-            agreeing: sum.agreeing + score.agreeing,
-        })
+        Self {
+            predictions: scores.iter().map(|score| score.predictions).sum(),
+            accurate: scores.iter().map(|score| score.accurate).sum(),
+            errors: scores.iter().flat_map(|score| score.errors.iter().copied()).collect(),
+            recorded: scores.iter().map(|score| score.recorded).sum(),
+            agreement: Agreement::sum(scores.iter().map(|score| &score.agreement)),
+        }
     }
 
     pub fn mean_error(&self) -> Option<f64> {
@@ -90,4 +91,9 @@ impl Score {
         let lower = errors[(errors.len() - 1) / 2];
         Some((lower + upper) / 2.0)
     }
+}
+
+/// From each reading that says so to the next one.
+fn occupied(states: &[(DateTime<Utc>, bool)]) -> Vec<Range<DateTime<Utc>>> {
+    states.windows(2).filter(|pair| pair[0].1).map(|pair| pair[0].0..pair[1].0).collect()
 }

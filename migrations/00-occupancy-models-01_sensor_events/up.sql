@@ -38,8 +38,8 @@ COMMENT ON COLUMN sensor_events.id IS 'Assigned by the database, unique across a
 COMMENT ON COLUMN sensor_events.timestamp IS 'When the sensor reported, to the microsecond. Partitions the hypertable; part of the key.';
 COMMENT ON COLUMN sensor_events.room_id IS 'The room that the sensor is in. Not empty.';
 COMMENT ON COLUMN sensor_events.sensor_id IS 'The sensor. Not empty; one reading a sensor and instant.';
-COMMENT ON COLUMN sensor_events.sensor_type IS 'What the sensor measures, such as `motion` or `temperature`. An open set.';
-COMMENT ON COLUMN sensor_events.state IS 'The state as the sensor reported it, such as `on`, `closed` or `21.5`. An open set.';
+COMMENT ON COLUMN sensor_events.sensor_type IS 'What the sensor measures, such as `motion` or `temperature`. Any text is accepted.';
+COMMENT ON COLUMN sensor_events.state IS 'The state as the sensor reported it, such as `on`, `closed` or `21.5`. Any text is accepted.';
 COMMENT ON COLUMN sensor_events.numeric_value IS 'The state as a number, in the unit of the sensor; null where the state is no number.';
 COMMENT ON COLUMN sensor_events.previous_state IS 'The state that this sensor reported before, if known.';
 COMMENT ON COLUMN sensor_events.attributes IS 'Whatever else the sensor reported, a JSON object by convention.';

@@ -1,4 +1,4 @@
--- The trigger functions of tables that were dropped without unreference_sensor_events().
+-- The trigger functions of tables that were dropped without remove_sensor_event_reference().
 DO $$
 DECLARE
     left_over REGPROCEDURE;
@@ -13,7 +13,7 @@ BEGIN
     END LOOP;
 END
 $$;
-DROP FUNCTION release_missing_events();
-DROP FUNCTION unreference_sensor_events(REGCLASS, NAME);
-DROP FUNCTION reference_sensor_events(REGCLASS, NAME, TEXT);
+DROP FUNCTION clear_dangling_event_references();
+DROP FUNCTION remove_sensor_event_reference(REGCLASS, NAME);
+DROP FUNCTION add_sensor_event_reference(REGCLASS, NAME, TEXT);
 SELECT diesel_timescale.drop_reference_target('sensor_events');

@@ -1,2 +1,2 @@
-SELECT unreference_sensor_events('predictions', 'triggering_event_id');
+SELECT remove_sensor_event_reference('predictions', 'triggering_event_id');
 DROP TABLE predictions;

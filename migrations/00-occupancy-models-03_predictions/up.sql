@@ -1,4 +1,4 @@
--- Predictions: when a room is expected to change its occupancy, and what came of it.
+-- Predictions: when a room is expected to change its occupancy, and their outcomes.
 
 SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
@@ -28,22 +28,22 @@ CREATE TABLE predictions (
 
 -- A room's predictions by time.
 CREATE INDEX predictions_room_id_prediction_time_idx ON predictions (room_id, prediction_time DESC);
--- What waits for its outcome.
+-- Predictions whose validation is pending.
 CREATE INDEX predictions_pending_validation_idx ON predictions (prediction_time) WHERE validation_timestamp IS NULL;
 
 -- The foreign key, its index and its trigger.
-SELECT reference_sensor_events('predictions', 'triggering_event_id');
+SELECT add_sensor_event_reference('predictions', 'triggering_event_id');
 
-COMMENT ON TABLE predictions IS 'When a room is expected to change its occupancy, why, and what came of it.';
+COMMENT ON TABLE predictions IS 'When a room is expected to change its occupancy, why, and the outcome.';
 COMMENT ON COLUMN predictions.id IS 'Assigned by the database.';
 COMMENT ON COLUMN predictions.room_id IS 'The room. Not empty.';
 COMMENT ON COLUMN predictions.prediction_time IS 'When the prediction was made.';
 COMMENT ON COLUMN predictions.predicted_transition_time IS 'When the transition is expected.';
-COMMENT ON COLUMN predictions.transition_type IS 'Which transition: `occupied_to_vacant`, `vacant_to_occupied` or `state_change`. A closed set.';
+COMMENT ON COLUMN predictions.transition_type IS 'Which transition: `occupied_to_vacant`, `vacant_to_occupied` or `state_change`. No other value is accepted.';
 COMMENT ON COLUMN predictions.confidence_score IS 'How sure the model is, from 0 to 1.';
 COMMENT ON COLUMN predictions.prediction_interval_lower IS 'The transition is not expected before; never after the upper end.';
 COMMENT ON COLUMN predictions.prediction_interval_upper IS 'The transition is not expected after.';
-COMMENT ON COLUMN predictions.model_type IS 'The kind of model, such as `lstm` or `hmm`. An open set.';
+COMMENT ON COLUMN predictions.model_type IS 'The kind of model, such as `lstm` or `hmm`. Any text is accepted.';
 COMMENT ON COLUMN predictions.model_version IS 'Which version of the model.';
 COMMENT ON COLUMN predictions.feature_importance IS 'What the prediction rests on: feature to weight, by convention.';
 COMMENT ON COLUMN predictions.alternatives IS 'Further predictions that the model considered.';

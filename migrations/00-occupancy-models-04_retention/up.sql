@@ -62,7 +62,7 @@ END
 $$;
 COMMENT ON FUNCTION sensor_events_retention_job() IS 'The job that retention of sensor events runs as, or null.';
 
-CREATE FUNCTION set_sensor_events_retention(drop_after INTERVAL, schedule_interval INTERVAL) RETURNS INT
+CREATE FUNCTION add_sensor_events_retention(drop_after INTERVAL, schedule_interval INTERVAL) RETURNS INT
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -70,20 +70,29 @@ DECLARE
     job INT;
 BEGIN
     PERFORM diesel_timescale.refuse_retention_of_nothing(drop_after);
-    PERFORM unset_sensor_events_retention();
+    PERFORM diesel_timescale.refuse_retention_within_refresh('sensor_events', drop_after::TEXT);
+    PERFORM remove_sensor_events_retention();
     EXECUTE format('SELECT %I.add_job($1, $2, config => $3)', diesel_timescale.timescaledb_schema())
         INTO job
         USING
             'sensor_events_retention(int, jsonb)'::REGPROCEDURE::REGPROC,
             schedule_interval,
-            jsonb_build_object('drop_after', drop_after);
+            jsonb_build_object(
+                'drop_after', drop_after,
+                -- For diesel_timescale.refuse_refresh_beyond_retention.
+                'retention_of', (
+                    SELECT format('%I.%I', nspname, relname)
+                    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+                    WHERE pg_class.oid = 'sensor_events'::REGCLASS
+                )
+            );
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION set_sensor_events_retention(INTERVAL, INTERVAL) IS 'Drops sensor events in the background once they are this old, clearing the references to them, and returns the job. Takes the place of such a job that is there.';
-REVOKE EXECUTE ON FUNCTION set_sensor_events_retention(INTERVAL, INTERVAL) FROM PUBLIC;
+COMMENT ON FUNCTION add_sensor_events_retention(INTERVAL, INTERVAL) IS 'Drops sensor events in the background once they are this old, clearing the references to them, and returns the job. Replaces an existing one.';
+REVOKE EXECUTE ON FUNCTION add_sensor_events_retention(INTERVAL, INTERVAL) FROM PUBLIC;
 
-CREATE FUNCTION unset_sensor_events_retention() RETURNS BOOLEAN
+CREATE FUNCTION remove_sensor_events_retention() RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
@@ -97,5 +106,5 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION unset_sensor_events_retention() IS 'Removes the retention job of sensor events. False if there is none.';
-REVOKE EXECUTE ON FUNCTION unset_sensor_events_retention() FROM PUBLIC;
+COMMENT ON FUNCTION remove_sensor_events_retention() IS 'Removes the retention job of sensor events. False if there is none.';
+REVOKE EXECUTE ON FUNCTION remove_sensor_events_retention() FROM PUBLIC;

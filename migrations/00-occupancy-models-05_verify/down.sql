@@ -6,7 +6,7 @@ DROP FUNCTION verify_referring_rows();
 DROP FUNCTION verify_native_foreign_keys();
 DROP FUNCTION verify_foreign_keys();
 DROP FUNCTION verify_references();
-DROP FUNCTION attach_statements(REGCLASS, NAME, BOOLEAN);
+DROP FUNCTION add_reference_statements(REGCLASS, NAME, BOOLEAN);
 DROP FUNCTION register_statement(REGCLASS, NAME);
 DROP FUNCTION sensor_event_references();
 DROP FUNCTION is_chunk(REGCLASS);

@@ -1,6 +1,6 @@
--- Verification: what would break a promise of this schema, found before it does.
+-- Verification: finds violations of the guarantees that this schema gives.
 --
--- verify_sensor_events() calls one function for each kind of finding. They write nothing, so they run on a read
+-- verify_sensor_events() calls one function for each kind of violation. They write nothing, so they run on a read
 -- replica too. What they read could run code of whoever owns it, with the rights of whoever verifies: a view, a
 -- policy, or an expression of an index that is computed when a query is planned. So they read nothing but ordinary and
 -- partitioned tables of roles that could do all that anyway (unreadable_because() below), with row_security off.
@@ -95,9 +95,9 @@ AS $$
     ORDER BY has_table_privilege(relation, 'SELECT') AND NOT row_security_active(relation), position
     LIMIT 1
 $$;
-COMMENT ON FUNCTION fix_unreadable(REGCLASS[]) IS 'What lets the caller read the first of these relations that he cannot read.';
+COMMENT ON FUNCTION fix_unreadable(REGCLASS[]) IS 'The statement that lets the caller read the first of these relations that it cannot read.';
 
-CREATE FUNCTION verify_hypertable(allow_plain_table BOOLEAN) RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+CREATE FUNCTION verify_hypertable(allow_plain_table BOOLEAN) RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -118,7 +118,7 @@ BEGIN
         RETURN QUERY SELECT
             'wrong_dimension', 'sensor_events',
             format('The hypertable is partitioned on %I, not on "timestamp".', hypertable.time_column),
-            'Create the table anew and move the rows there.';
+            'Create the table again and move the rows there.';
     END IF;
     RETURN QUERY
     SELECT
@@ -136,7 +136,7 @@ END
 $$;
 COMMENT ON FUNCTION verify_hypertable(BOOLEAN) IS 'Part of verify_sensor_events(): the hypertable, its dimension, and retention policies of the server.';
 
-CREATE FUNCTION verify_event_keys() RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+CREATE FUNCTION verify_event_keys() RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -183,7 +183,7 @@ END
 $$;
 COMMENT ON FUNCTION verify_event_keys() IS 'Part of verify_sensor_events(): the keys of sensor_events, and where its ids come from.';
 
-CREATE FUNCTION verify_event_triggers() RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+CREATE FUNCTION verify_event_triggers() RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE sql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -282,7 +282,7 @@ AS $$
         FROM pg_trigger
         JOIN pg_proc ON pg_proc.oid = tgfoid
         JOIN pg_class ON pg_class.oid = tgrelid AND relkind IN ('r', 'p')
-        -- As diesel_timescale.attach_reference() makes them, also while sensor_events has lost what makes it a target.
+        -- As diesel_timescale.add_reference() makes them, also while sensor_events has lost what makes it a target.
         WHERE NOT tgisinternal AND proname LIKE 'reference\_%' AND prosecdef
             AND strpos(prosrc, format('PERFORM %I.register_sensor_events(NEW.', current_schema())) > 0
             -- It can register an event: any role can make a function that looks like one that does.
@@ -317,7 +317,7 @@ AS $$
         AND under_our_name.tgname = diesel_timescale.short_name('reference_' || a.attname)
     ORDER BY a.attrelid <> 'predictions'::REGCLASS, 3
 $$;
-COMMENT ON FUNCTION sensor_event_references() IS 'One row for each column that refers to sensor events, with whether a foreign key guards it, the trigger that registers the events, and what is wrong with that.';
+COMMENT ON FUNCTION sensor_event_references() IS 'One row for each column that refers to sensor events, with whether it has a foreign key, the trigger that registers the events, and what is wrong with that.';
 
 CREATE FUNCTION register_statement(relation REGCLASS, column_name NAME) RETURNS TEXT
 LANGUAGE sql STABLE
@@ -330,7 +330,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION register_statement(REGCLASS, NAME) IS 'What registers the events that the rows of a table refer to, for SELECT or PERFORM.';
 
-CREATE FUNCTION attach_statements(relation REGCLASS, column_name NAME, nullable BOOLEAN) RETURNS TEXT
+CREATE FUNCTION add_reference_statements(relation REGCLASS, column_name NAME, nullable BOOLEAN) RETURNS TEXT
 LANGUAGE sql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -338,14 +338,14 @@ AS $$
         concat(
             -- What cannot be set null holds its events.
             CASE WHEN NOT nullable THEN 'PERFORM %4$s; ALTER TABLE %2$s ADD FOREIGN KEY (%3$I) REFERENCES %1$I.referenced_events (id); ' END,
-            'PERFORM %1$I.reference_sensor_events(%2$L, %3$L);'
+            'PERFORM %1$I.add_sensor_event_reference(%2$L, %3$L);'
         ),
         current_schema(), qualified_name(relation), column_name, register_statement(relation, column_name)
     )
 $$;
-COMMENT ON FUNCTION attach_statements(REGCLASS, NAME, BOOLEAN) IS 'What makes a column that has no foreign key refer to sensor events, for the body of a DO statement.';
+COMMENT ON FUNCTION add_reference_statements(REGCLASS, NAME, BOOLEAN) IS 'What makes a column that has no foreign key refer to sensor events, for the body of a DO statement.';
 
-CREATE FUNCTION verify_references() RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+CREATE FUNCTION verify_references() RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -353,8 +353,8 @@ BEGIN
     RETURN QUERY
     SELECT
         'missing_foreign_key', r.object,
-        'The column refers to sensor events, and no foreign key guards it.',
-        fix_for(r.relation, format('DO %L', format('BEGIN %s END', attach_statements(r.relation, r.column_name, r.nullable))))
+        'The column refers to sensor events, and has no foreign key.',
+        fix_for(r.relation, format('DO %L', format('BEGIN %s END', add_reference_statements(r.relation, r.column_name, r.nullable))))
     FROM sensor_event_references() AS r
     WHERE NOT r.has_foreign_key;
 
@@ -367,7 +367,7 @@ BEGIN
             'BEGIN %s%s END',
             -- One of ours is replaced.
             CASE WHEN r.trigger_fault LIKE 'executes %' THEN format('DROP TRIGGER %I ON %s; ', r.trigger_name, qualified_name(r.relation)) END,
-            attach_statements(r.relation, r.column_name, true)
+            add_reference_statements(r.relation, r.column_name, true)
         )))
     FROM sensor_event_references() AS r
     -- The fix for a foreign key that is missing gives the trigger as well.
@@ -376,7 +376,7 @@ END
 $$;
 COMMENT ON FUNCTION verify_references() IS 'Part of verify_sensor_events(): whether each column that refers to sensor events has its trigger and a foreign key.';
 
-CREATE FUNCTION verify_foreign_keys() RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+CREATE FUNCTION verify_foreign_keys() RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE sql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -434,9 +434,9 @@ AS $$
     JOIN pg_trigger AS t ON t.tgconstraint = part.oid AND t.tgenabled NOT IN ('O', 'A')
     GROUP BY k.oid, k.conname, k.relation, k.attname
 $$;
-COMMENT ON FUNCTION verify_foreign_keys() IS 'Part of verify_sensor_events(): whether the foreign keys to sensor events are validated and at work.';
+COMMENT ON FUNCTION verify_foreign_keys() IS 'Part of verify_sensor_events(): whether the foreign keys to sensor events are validated and enforced.';
 
-CREATE FUNCTION verify_native_foreign_keys() RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+CREATE FUNCTION verify_native_foreign_keys() RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE sql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -446,7 +446,7 @@ AS $$
         -- Together, so that the column is never without.
         fix_for(k.conrelid, format('DO %L', format(
             'BEGIN %s ALTER TABLE %s DROP CONSTRAINT %I; END',
-            attach_statements(k.conrelid, a.attname, NOT a.attnotnull), qualified_name(k.conrelid), k.conname
+            add_reference_statements(k.conrelid, a.attname, NOT a.attnotnull), qualified_name(k.conrelid), k.conname
         )))
     FROM pg_constraint AS k
     -- The column that refers to the id.
@@ -456,7 +456,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION verify_native_foreign_keys() IS 'Part of verify_sensor_events(): foreign keys to the hypertable itself.';
 
-CREATE FUNCTION verify_referring_rows() RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+CREATE FUNCTION verify_referring_rows() RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 SET row_security TO off
@@ -515,7 +515,7 @@ END
 $$;
 COMMENT ON FUNCTION verify_referring_rows() IS 'Part of verify_sensor_events(): rows that refer to events that are not registered, or not there.';
 
-CREATE FUNCTION verify_registrations() RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+CREATE FUNCTION verify_registrations() RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 SET row_security TO off
@@ -537,7 +537,7 @@ BEGIN
         RETURN QUERY SELECT
             'dangling_reference', 'referenced_events',
             format('%s events are referenced, and gone: something dropped their chunks without clearing the references.', missing),
-            format('SELECT %I.release_missing_events()', current_schema());
+            format('SELECT %I.clear_dangling_event_references()', current_schema());
     END IF;
 EXCEPTION WHEN insufficient_privilege THEN
     RETURN QUERY SELECT
@@ -547,7 +547,7 @@ END
 $$;
 COMMENT ON FUNCTION verify_registrations() IS 'Part of verify_sensor_events(): registered events that are gone.';
 
-CREATE FUNCTION verify_duplicate_ids() RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+CREATE FUNCTION verify_duplicate_ids() RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 SET row_security TO off
@@ -575,13 +575,13 @@ END
 $$;
 COMMENT ON FUNCTION verify_duplicate_ids() IS 'Part of verify_sensor_events(): ids that several events have, the first hundred of them.';
 
-CREATE FUNCTION verify_sequence(relation REGCLASS) RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+CREATE FUNCTION verify_sequence(relation REGCLASS) RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 SET row_security TO off
 AS $$
 DECLARE
-    -- Null where ids come from elsewhere, which is another fault.
+    -- Null where ids come from elsewhere, which is another violation.
     sequence CONSTANT REGCLASS := pg_get_serial_sequence(relation::TEXT, 'id');
     largest BIGINT;
 BEGIN
@@ -607,7 +607,7 @@ COMMENT ON FUNCTION verify_sequence(REGCLASS) IS 'Part of verify_sensor_events()
 CREATE FUNCTION verify_sensor_events(
     allow_plain_table BOOLEAN DEFAULT false,
     scan_events BOOLEAN DEFAULT true
-) RETURNS TABLE (fault TEXT, object TEXT, detail TEXT, remedy TEXT)
+) RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 -- What is compared as text is written so.
@@ -631,4 +631,4 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION verify_sensor_events(BOOLEAN, BOOLEAN) IS 'One row for each fault that would break a promise of this schema, with its remedy; none if all is well. Without scan_events it leaves out what reads every event: duplicate ids.';
+COMMENT ON FUNCTION verify_sensor_events(BOOLEAN, BOOLEAN) IS 'One row for each violation of the guarantees of this schema, with its remedy. Without scan_events it does not look for duplicate ids, which reads every event.';

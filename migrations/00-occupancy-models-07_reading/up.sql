@@ -1,10 +1,46 @@
 -- Reading events whose chunks are known only when the query runs, and recording outcomes.
 --
--- A join finds out too late which chunks it needs: all of them are planned, and each is probed for every row. These
--- functions look up the timestamps first, and then run a statement (EXECUTE, so that it is planned for its values)
--- for each span of time that has some.
+-- A join determines at run time which chunks it needs: all of them are planned, and each is probed for every row. These
+-- functions look up the timestamps first, and then run one statement (by EXECUTE, so that it is planned for its values)
+-- for each span of time that has any.
 
 SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+-- What a function of this file takes as a batch: each column one array of as many elements, counted from 1. An array that
+-- is shorter, NULL, or counted from elsewhere would lose values silently, because a subscript beyond its end reads NULL.
+-- `shapes` has `concat(cardinality(a), array_dims(a))` of each column.
+CREATE FUNCTION refuse_uneven_columns(function_name TEXT, rows INT, columns TEXT[], shapes TEXT[]) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    expected CONSTANT TEXT := CASE WHEN rows > 0 THEN format('%s[1:%s]', rows, rows) ELSE '0' END;
+    wrong RECORD;
+BEGIN
+    SELECT c.name, c.shape INTO wrong
+    FROM unnest(columns, shapes) WITH ORDINALITY AS c (name, shape, position)
+    WHERE c.shape <> expected
+    ORDER BY c.position
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format(
+                '%s(): %s is %s, and %s has %s elements', function_name, wrong.name,
+                CASE
+                    WHEN wrong.shape = '' THEN 'NULL'
+                    WHEN wrong.shape = '0' THEN 'empty'
+                    ELSE 'an array of ' || replace(wrong.shape, '[', ' [')
+                END,
+                columns[1], coalesce(rows, 0)
+            ),
+            HINT = 'Give every column one element for each row, counted from 1.',
+            COLUMN = wrong.name,
+            CONSTRAINT = 'occupancy_models:uneven_columns';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION refuse_uneven_columns(TEXT, INT, TEXT[], TEXT[]) IS 'Raises an error if the columns of a batch are not arrays of the same length.';
 
 CREATE FUNCTION sensor_event_by_id(event_id BIGINT) RETURNS SETOF sensor_events
 LANGUAGE plpgsql STABLE ROWS 1
@@ -123,7 +159,7 @@ END;
 COMMENT ON FUNCTION record_prediction_outcomes(BIGINT[], TIMESTAMPTZ[], BIGINT) IS 'Records when the transitions of these predictions took place (null: never), and whether that was within the tolerance of the predicted time.';
 
 -- Recent windows first: what reports at all has mostly reported lately, and a window plans only its own chunks.
-CREATE FUNCTION last_sensor_events(sensor_ids TEXT[], as_of TIMESTAMPTZ, since TIMESTAMPTZ) RETURNS SETOF sensor_events
+CREATE FUNCTION latest_sensor_events(sensor_ids TEXT[], as_of TIMESTAMPTZ, since TIMESTAMPTZ) RETURNS SETOF sensor_events
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$
@@ -153,4 +189,4 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION last_sensor_events(TEXT[], TIMESTAMPTZ, TIMESTAMPTZ) IS 'The last event of each of these sensors at an instant, not before since, in no order.';
+COMMENT ON FUNCTION latest_sensor_events(TEXT[], TIMESTAMPTZ, TIMESTAMPTZ) IS 'The last event of each of these sensors at an instant, not before since, in no order.';

@@ -1,41 +1,31 @@
-//! Bulk writes: inserts at the speed of COPY, and upserts that are safe to repeat.
+//! Bulk writes of sensor events and predictions: inserts at the speed of COPY, and upserts that are safe to repeat.
 //!
-//! | what | for | how |
-//! |---|---|---|
-//! | [`insert_events`] | first loads, logs that cannot repeat | binary COPY; sync only |
-//! | [`upsert_events`] | at-least-once delivery, re-imports: once by sensor and instant | one statement |
-//! | [`upsert_events_by_key`] | rows whose [key was reserved](reserve_keys): once by id, also after a lost connection | one statement |
-//! | [`insert_predictions`] | predictions, with their triggering events | one statement |
-//! | [`upsert_predictions`] | predictions whose [id was reserved](reserve_prediction_ids) | one statement |
-//! | [`record_outcomes`] | what came of predictions | one statement |
+//! | what | for |
+//! |---|---|
+//! | [`insert_sensor_events`] | first loads, logs that cannot repeat |
+//! | [`upsert_sensor_events`] | at-least-once delivery, re-imports: once by sensor and instant |
+//! | [`upsert_sensor_events_by_key`] | rows whose [key was reserved](reserve_keys): once by id, also after a lost connection |
+//! | [`insert_predictions`] | predictions, with their triggering events |
+//! | [`upsert_predictions`] | predictions whose [id was reserved](reserve_prediction_ids) |
+//! | [`record_outcomes`] | what came of predictions |
 //!
-//! An upsert passes each column of a batch as one array, so its SQL is the same for any number of rows: it is
-//! prepared once, and no limit on parameters applies. Batches of about 5,000 rows do well; [`Batches`] makes them of
-//! any iterator. Rows are checked before anything is sent; each call is atomic.
-//!
-//! Upserts write rows in one order, whatever order they come in, so that calls with the same rows wait for each other and
-//! do not deadlock.
-//!
-//! All but COPY are query values that sync Diesel and diesel-async both run.
+//! The first five are ready calls of the [general layer](crate::timescale::bulk), all of which is here as well: for tables
+//! of your own, for rows of your own type, and for `sensor_events` with columns that you have added. Whatever a call of
+//! the general layer takes, they take: [batches of any size](Upsert::in_batches) with progress,
+//! [columns of the stored rows](Upsert::returning), [what to update](Upsert::update), and
+//! [what to do with repeats](OnDuplicate). Rows are checked before anything is sent, and all invalid ones are told.
 
-mod batches;
-mod check;
-#[cfg(feature = "sync")]
-mod insert;
-mod outcome;
-mod prediction;
-mod repeats;
+mod outcomes;
+mod predictions;
 mod reserve;
-mod upsert;
-mod upsert_by_key;
+mod sensor_events;
+mod validate;
 
-pub use batches::{BatchError, Batches};
-pub use check::{InvalidRow, Problem};
-#[cfg(feature = "sync")]
-pub use insert::{InsertEvents, insert_events};
-pub use outcome::{OutcomeReport, RecordOutcomes, record_outcomes};
-pub use prediction::{InsertPredictions, KeyedPrediction, UpsertPredictions, insert_predictions, upsert_predictions};
-pub use repeats::Repeats;
+#[doc(no_inline)]
+pub use diesel_timescale::bulk::*;
+pub use outcomes::{OutcomeReport, RecordOutcomes, record_outcomes};
+pub use predictions::{KeyedPrediction, insert_predictions, upsert_predictions};
 pub use reserve::{ReserveKeys, ReservePredictionIds, reserve_keys, reserve_prediction_ids};
-pub use upsert::{UpsertEvents, UpsertReport, upsert_events};
-pub use upsert_by_key::{KeyedSensorEvent, UpsertEventsByKey, upsert_events_by_key};
+#[cfg(feature = "async")]
+pub use sensor_events::upsert_sensor_events_stream;
+pub use sensor_events::{KeyedSensorEvent, insert_sensor_events, upsert_sensor_events, upsert_sensor_events_by_key};

@@ -8,31 +8,31 @@ use diesel::sql_types::{Array, BigInt, Timestamptz};
 
 use crate::call::Statement;
 use crate::error::Result;
-use crate::micros;
-use crate::sensor_event::SensorEventKey;
+use crate::microseconds;
+use crate::models::SensorEventKey;
 
 /// Reserves a key for each of these timestamps, in order.
 ///
-/// With its key an event can be stored [by key](super::upsert_events_by_key), any number of times, and is there once:
+/// With its key an event can be stored [by key](super::upsert_sensor_events_by_key), any number of times, and is there once:
 /// reserve first, keep the keys with the rows, and send the batch again if the connection broke. Keys that are not
 /// used stay unused.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
-/// use occupancy_models::bulk::{self, KeyedSensorEvent, Repeats};
+/// use occupancy_models::bulk::{self, KeyedSensorEvent};
 ///
 /// # fn main() { run(|conn| {
 /// let event = NewSensorEvent::new(Utc::now(), "office", "office.motion", SensorType::MOTION, "on");
 /// let keys = bulk::reserve_keys([event.timestamp()]).call(conn)?;
 /// let rows = [KeyedSensorEvent::new(keys[0].id(), event)];
 /// for _ in 0..2 {
-///     bulk::upsert_events_by_key(&rows, Repeats::Error)?.call(conn)?;
+///     bulk::upsert_sensor_events_by_key(&rows).call(conn)?;
 /// }
 /// assert_eq!(sensor_events::table.select(SensorEventKey::as_select()).load(conn)?, keys);
 /// # Ok(()) }) }
 /// ```
 pub fn reserve_keys(timestamps: impl IntoIterator<Item = DateTime<Utc>>) -> ReserveKeys {
-    ReserveKeys { timestamps: timestamps.into_iter().map(micros::truncate).collect() }
+    ReserveKeys { timestamps: timestamps.into_iter().map(microseconds::truncate).collect() }
 }
 
 /// The call that [`reserve_keys`] makes.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
+use occupancy_models::timescale::testing::TestDatabase;
 use occupancy_models::timescale::{Edition, Server};
 use occupancy_models::{Call, SensorEvent};
 use url::Url;
@@ -55,15 +56,8 @@ fn facts() -> &'static Facts {
         let mut server = Server::query().call(&mut conn).unwrap();
         if server.timescaledb.is_none() && server.available.is_some() {
             // The database to connect to need not have the extension: one of our own tells the edition.
-            let name = format!("occupancy_test_{}_facts", std::process::id());
-            create_database(&name);
-            let mut url = base_url();
-            url.set_path(&name);
-            let mut own = establish(&url);
-            create_extension(&mut own);
-            server = Server::query().call(&mut own).unwrap();
-            drop(own);
-            sql(&mut conn, &format!("DROP DATABASE {name} WITH (FORCE)"));
+            let own = TestDatabase::create(|_| Ok(())).unwrap();
+            server = Server::query().call(&mut own.connect().unwrap()).unwrap();
         }
         Facts { server, is_single, has_workers }
     })
@@ -122,85 +116,78 @@ fn establish(url: &Url) -> PgConnection {
     }
 }
 
-/// From `template0`, which nobody has put anything into.
-fn create_database(name: &str) {
-    sql(&mut establish(&base_url()), &format!("CREATE DATABASE {name} TEMPLATE template0"));
-}
-
-fn create_extension(conn: &mut PgConnection) {
-    sql(
-        conn,
-        "SET client_min_messages TO warning; CREATE EXTENSION IF NOT EXISTS timescaledb; RESET client_min_messages",
-    );
-}
-
-/// A database of its own, gone when this is dropped.
+/// A database of its own, gone when this is dropped; a schema on the server that has one database.
 pub struct TestDb {
     name: String,
+    // Dropped with this.
+    database: Option<TestDatabase>,
 }
 
 impl TestDb {
     /// An empty database, with the extension where the server has it.
     pub fn new() -> (Self, PgConnection) {
-        let (db, mut conn) = Self::without_extension();
-        if server().available.is_some() {
-            create_extension(&mut conn);
-        }
-        (db, conn)
+        Self::create(|_| Ok(()))
     }
 
     /// An empty database. (The server that has one database has the extension in it all the same.)
     pub fn without_extension() -> (Self, PgConnection) {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("occupancy_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let is_single = facts().is_single;
-        if is_single {
-            let mut admin = establish(&base_url());
-            sql(&mut admin, &format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}"));
-        } else {
-            create_database(&name);
-        }
-        let db = Self { name };
-        let conn = db.connect();
-        (db, conn)
+        Self::create(|conn| {
+            if !facts().is_single {
+                sql(conn, "DROP EXTENSION IF EXISTS timescaledb");
+            }
+            Ok(())
+        })
     }
 
     /// With this crate's tables.
     pub fn migrated() -> (Self, PgConnection) {
-        let (db, mut conn) = Self::new();
-        occupancy_models::run_migrations(&mut conn).unwrap();
-        (db, conn)
+        Self::create(|conn| Ok(occupancy_models::run_migrations(conn).map(drop)?))
     }
 
     /// With `sensor_events` as a hypertable of daily chunks, or plain where the server is.
     pub fn ready() -> (Self, PgConnection) {
-        let (db, mut conn) = Self::migrated();
-        SensorEvent::hypertable()
-            .chunk_interval(chrono::TimeDelta::days(1))
-            .allow_plain_table()
-            .call(&mut conn)
-            .unwrap();
+        Self::create(|conn| {
+            occupancy_models::run_migrations(conn)?;
+            daily_chunks(conn);
+            Ok(())
+        })
+    }
+
+    fn create(
+        setup: impl FnOnce(&mut PgConnection) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'static,
+    ) -> (Self, PgConnection) {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if !facts().is_single {
+            let database = TestDatabase::create(setup).unwrap();
+            let name = Url::parse(database.url()).unwrap().path()[1..].to_owned();
+            let db = Self { name, database: Some(database) };
+            let conn = db.connect();
+            return (db, conn);
+        }
+        let name = format!("occupancy_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut admin = establish(&base_url());
+        sql(&mut admin, &format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}"));
+        drop(admin);
+        let db = Self { name, database: None };
+        let mut conn = db.connect();
+        setup(&mut conn).unwrap();
         (db, conn)
     }
 
     /// The schema that this database's tables are in.
     pub fn schema(&self) -> &str {
-        if facts().is_single { &self.name } else { "public" }
+        if self.database.is_some() { "public" } else { &self.name }
     }
 
     pub fn url(&self) -> Url {
-        let mut url = base_url();
-        if !facts().is_single {
-            url.set_path(&self.name);
-        }
-        url
+        self.database.as_ref().map_or_else(base_url, |database| Url::parse(database.url()).unwrap())
     }
 
     /// A URL that leads another program to the same tables. On a server that takes one connection at a time, close
     /// the test's own before running it.
     pub fn url_for_child(&self) -> Url {
         let mut url = self.url();
-        if facts().is_single {
+        if self.database.is_none() {
             // Without a blank, which this would encode as `+`, and libpq reads that as it is.
             url.query_pairs_mut().append_pair("options", &format!("-csearch_path={},public", self.name));
         }
@@ -209,11 +196,15 @@ impl TestDb {
 
     pub fn connect(&self) -> PgConnection {
         let mut conn = establish(&self.url());
-        if facts().is_single {
+        if self.database.is_none() {
             sql(&mut conn, &format!("SET search_path TO {}, public", self.name));
         }
         conn
     }
+}
+
+fn daily_chunks(conn: &mut PgConnection) {
+    SensorEvent::hypertable().chunk_interval(chrono::TimeDelta::days(1)).allow_plain_table().call(conn).unwrap();
 }
 
 #[cfg(feature = "async")]
@@ -222,7 +213,7 @@ impl TestDb {
         use diesel_async::{AsyncConnection, SimpleAsyncConnection};
 
         let mut conn = diesel_async::AsyncPgConnection::establish(self.url().as_str()).await.unwrap();
-        if facts().is_single {
+        if self.database.is_none() {
             conn.batch_execute(&format!("SET search_path TO {}, public", self.name)).await.unwrap();
         }
         conn
@@ -231,13 +222,11 @@ impl TestDb {
 
 impl Drop for TestDb {
     fn drop(&mut self) {
-        let mut admin = establish(&base_url());
-        let statement = if facts().is_single {
-            format!("SET client_min_messages TO warning; DROP SCHEMA {} CASCADE", self.name)
-        } else {
-            format!("DROP DATABASE {} WITH (FORCE)", self.name)
-        };
-        let result = admin.batch_execute(&statement);
+        if self.database.is_some() {
+            return;
+        }
+        let statement = format!("SET client_min_messages TO warning; DROP SCHEMA {} CASCADE", self.name);
+        let result = establish(&base_url()).batch_execute(&statement);
         if !std::thread::panicking() {
             result.unwrap();
         }
@@ -268,11 +257,7 @@ impl OwnedDb {
         let mut owned = Self { conn, db, owner, superuser, roles };
         owned.as_owner(|conn| {
             occupancy_models::run_migrations(conn).unwrap();
-            SensorEvent::hypertable()
-                .chunk_interval(chrono::TimeDelta::days(1))
-                .allow_plain_table()
-                .call(conn)
-                .unwrap();
+            daily_chunks(conn);
         });
         owned
     }

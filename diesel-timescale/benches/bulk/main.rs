@@ -7,8 +7,8 @@
 //! `ROUNDS` (7) and `ONLY` (part of a section's name) choose less.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
-#[allow(dead_code, reason = "shared with the tests")]
-#[path = "../../tests/bulk/database.rs"]
+#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the tests")]
+#[path = "../../tests/support/database.rs"]
 mod database;
 #[path = "../../../benches/measure/mod.rs"]
 mod measure;

@@ -7,6 +7,9 @@ use pq_sys::*;
 
 pub struct RawConnection(*mut PGconn);
 
+// SAFETY: libpq lets any thread use a connection, one at a time.
+unsafe impl Send for RawConnection {}
+
 impl RawConnection {
     pub fn connect(url: &str) -> Self {
         let url = CString::new(url).unwrap();

@@ -51,7 +51,7 @@ CREATE OR REPLACE FUNCTION diesel_timescale.has_timescaledb() RETURNS BOOLEAN
 LANGUAGE sql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 RETURN EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'timescaledb');
-COMMENT ON FUNCTION diesel_timescale.has_timescaledb() IS 'Whether this database has the extension. To be asked before its schemas are read: without it, they could be of any role.';
+COMMENT ON FUNCTION diesel_timescale.has_timescaledb() IS 'Whether this database has the extension. Check it before reading the schemas of the extension: without the extension, any role may own schemas of these names.';
 
 -- The extension is trusted: who may create objects in the database may create it.
 CREATE OR REPLACE FUNCTION diesel_timescale.create_timescaledb(
@@ -111,45 +111,66 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.create_timescaledb(NAME, BOOLEAN) IS 'Creates the extension timescaledb in this database, in the current schema by default, or finds it. The outcome is created, already_there, or unavailable where the caller accepts plain PostgreSQL.';
 
--- As Feature in Rust: a test compares both.
-CREATE OR REPLACE FUNCTION diesel_timescale.features() RETURNS TABLE (feature TEXT, name TEXT, needs_community BOOLEAN, since INT[])
+-- The table in src/feature.rs is the same; a test compares the two.
+CREATE OR REPLACE FUNCTION diesel_timescale.features()
+RETURNS TABLE (feature TEXT, words TEXT, needs TEXT, since INT[])
 LANGUAGE sql IMMUTABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
-AS $$
+BEGIN ATOMIC
     VALUES
-        ('Hypertables', 'hypertables', false, ARRAY[2, 17]),
-        ('Columnstore', 'columnstore', true, ARRAY[2, 17]),
-        ('Jobs', 'jobs and policies', true, ARRAY[2, 17]),
-        ('ContinuousAggregates', 'continuous aggregates', true, ARRAY[2, 17]),
-        ('Gapfill', 'gap filling', true, ARRAY[2, 17]),
-        ('UuidTime', 'hypertables on UUIDs of version 7', false, ARRAY[2, 25])
-$$;
-COMMENT ON FUNCTION diesel_timescale.features() IS 'What not every edition and release of TimescaleDB can do: its name in words, whether it needs the Community edition, and since which release there is.';
+        ('Hypertables', 'hypertables', 'Apache', ARRAY[2, 17]),
+        ('Columnstore', 'columnstore', 'Community', ARRAY[2, 17]),
+        ('SparseIndexes', 'sparse indexes', 'Community', ARRAY[2, 22]),
+        ('DirectCompress', 'direct compress', 'Community', ARRAY[2, 23]),
+        ('DirectCompressOfTable', 'direct compress as a setting of the table', 'Community', ARRAY[2, 29]),
+        ('Jobs', 'jobs and policies', 'Community', ARRAY[2, 17]),
+        ('ContinuousAggregates', 'continuous aggregates', 'Community', ARRAY[2, 17]),
+        ('AggregateWindows', 'window functions in continuous aggregates', 'Community', ARRAY[2, 20]),
+        ('AggregateColumns', 'columns added to a continuous aggregate', 'Community', ARRAY[2, 28]),
+        ('ForcedRefresh', 'forced refresh', 'Community', ARRAY[2, 18]),
+        ('RefreshBatches', 'refresh policies in batches', 'Community', ARRAY[2, 19]),
+        ('RefreshOrder', 'order of the batches of a refresh policy', 'Community', ARRAY[2, 20]),
+        ('SeveralRefreshPolicies', 'several refresh policies', 'Community', ARRAY[2, 21]),
+        ('RefreshInBatches', 'refresh in batches', 'Community', ARRAY[2, 28]),
+        ('Gapfill', 'gap filling', 'Community', ARRAY[2, 17]),
+        ('UuidV7', 'UUIDv7 functions', 'Apache', ARRAY[2, 22]),
+        ('UuidTime', 'hypertables on UUIDv7', 'Apache', ARRAY[2, 25]),
+        ('Toolkit', 'Toolkit', 'Toolkit', ARRAY[1, 18]);
+END;
+COMMENT ON FUNCTION diesel_timescale.features() IS 'What not every edition and release of TimescaleDB has: the name that require_feature takes, the name in words, the edition (or Toolkit: the extension timescaledb_toolkit), and the first release.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.require_feature(feature TEXT) RETURNS VOID
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
-    installed CONSTANT TEXT := (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb');
-    is_community CONSTANT BOOLEAN := current_setting('timescaledb.license', true) IS NOT DISTINCT FROM 'timescale';
+    needed RECORD;
+    edition CONSTANT TEXT := CASE current_setting('timescaledb.license', true) WHEN 'timescale' THEN 'Community' ELSE 'Apache' END;
     postgres CONSTANT INT := current_setting('server_version_num');
-    wanted RECORD;
+    extension TEXT;
+    installed TEXT;
 BEGIN
     PERFORM require_timescaledb();
-    SELECT * INTO STRICT wanted FROM features() AS f WHERE f.feature = require_feature.feature;
-    IF wanted.needs_community AND NOT is_community OR (regexp_match(installed, '^(\d+)\.(\d+)'))::INT[] < wanted.since THEN
+    SELECT * INTO STRICT needed FROM features() AS f WHERE f.feature = require_feature.feature;
+    extension := CASE needed.needs WHEN 'Toolkit' THEN 'timescaledb_toolkit' ELSE 'timescaledb' END;
+    installed := (SELECT extversion FROM pg_extension WHERE extname = extension);
+    IF (needed.needs = 'Community' AND edition <> 'Community')
+        OR installed IS NULL OR (regexp_match(installed, '^(\d+)\.(\d+)'))::INT[] < needed.since
+    THEN
         PERFORM refuse(
             'diesel_timescale:unsupported', 'feature_not_supported',
             format(
-                'the server has no %s: found TimescaleDB %s (%s edition) on PostgreSQL %s.%s, needed TimescaleDB %s or later%s',
-                wanted.name, substring(installed FROM '^[0-9.]+'), CASE WHEN is_community THEN 'Community' ELSE 'Apache' END,
-                postgres / 10000, postgres % 10000,
-                array_to_string(wanted.since, '.'), CASE WHEN wanted.needs_community THEN ', Community edition' ELSE '' END
+                'the server has no %s: found TimescaleDB %s (%s edition) on PostgreSQL %s.%s, needed %s %s or later%s',
+                needed.words, (SELECT substring(extversion FROM '^[^-]+') FROM pg_extension WHERE extname = 'timescaledb'),
+                edition, postgres / 10000, postgres % 10000,
+                CASE needed.needs WHEN 'Toolkit' THEN 'the extension timescaledb_toolkit' ELSE 'TimescaleDB' END,
+                array_to_string(needed.since, '.'), CASE needed.needs WHEN 'Community' THEN ', Community edition' END
             ),
             CASE
-                WHEN wanted.needs_community AND NOT is_community THEN 'Run a server with the Community edition (timescaledb.license = timescale).'
-                ELSE 'Run a later release of TimescaleDB.'
+                WHEN needed.needs = 'Community' AND edition <> 'Community' THEN
+                    'Run a server with the Community edition (timescaledb.license = timescale).'
+                WHEN installed IS NULL THEN format('CREATE EXTENSION %I', extension)
+                ELSE format('ALTER EXTENSION %I UPDATE', extension)
             END,
             column_name => feature
         );
@@ -432,7 +453,7 @@ BEGIN
             PERFORM refuse(
                 'diesel_timescale:table_not_empty', 'object_not_in_prerequisite_state',
                 format('%s is not empty', relation),
-                'Ask for its rows to be migrated; the table is locked meanwhile.',
+                'Set migrate_data to migrate its rows; the table is locked meanwhile.',
                 relation => relation
             );
         END IF;
@@ -451,11 +472,11 @@ DECLARE
     is_integer CONSTANT BOOLEAN := time_type IN ('smallint', 'integer', 'bigint');
     largest CONSTANT BIGINT := CASE time_type WHEN 'smallint'::REGTYPE THEN 32767 WHEN 'integer'::REGTYPE THEN 2147483647 END;
     problem TEXT;
-    remedy TEXT := 'Give an interval of a microsecond or more; hours to weeks do well.';
+    remedy TEXT := 'Give an interval of a microsecond or more; hours to weeks are usual.';
 BEGIN
     IF chunk_interval <= INTERVAL '0' OR integer_interval <= 0 THEN
         problem := format('a chunk cannot cover %s', coalesce(chunk_interval::TEXT, integer_interval::TEXT));
-        remedy := CASE WHEN is_integer THEN 'Give a number above zero: that of the units in hours to weeks does well.' ELSE remedy END;
+        remedy := CASE WHEN is_integer THEN 'Give a number above zero: that of the units in hours to weeks is usual.' ELSE remedy END;
     ELSIF is_integer AND chunk_interval IS NOT NULL OR NOT is_integer AND integer_interval IS NOT NULL THEN
         problem := format('the time column of %s is of the type %s, and a chunk of it cannot cover %s', relation, time_type, coalesce(chunk_interval::TEXT, integer_interval::TEXT));
         remedy := CASE WHEN is_integer THEN 'Give a number of units.' ELSE 'Give a length of time.' END;
@@ -627,14 +648,14 @@ BEGIN
         PERFORM refuse(
             'diesel_timescale:other_time_column', 'object_not_in_prerequisite_state',
             format('%s is a hypertable on %I already, not on %I', relation, present_column, time_column),
-            format('Set it up on %I, or create the table anew.', present_column),
+            format('Set it up on %I, or create the table again.', present_column),
             relation => relation, column_name => present_column
         );
     ELSIF NOT if_not_exists THEN
         PERFORM refuse(
             'diesel_timescale:already_a_hypertable', 'duplicate_object',
             format('%s is a hypertable already', relation),
-            'Allow it to exist.',
+            'Set if_not_exists to accept it.',
             relation => relation
         );
     END IF;

@@ -1,13 +1,13 @@
 DROP FUNCTION diesel_timescale.scheduled_jobs();
-DROP FUNCTION diesel_timescale.unset_retention_policy(REGCLASS);
-DROP FUNCTION diesel_timescale.set_retention_policy(REGCLASS, INTERVAL, BIGINT);
+DROP FUNCTION diesel_timescale.remove_retention_policy(REGCLASS);
+DROP FUNCTION diesel_timescale.add_retention_policy(REGCLASS, INTERVAL, BIGINT);
 DROP FUNCTION diesel_timescale.refuse_retention_of_nothing(INTERVAL, BIGINT);
-DROP FUNCTION diesel_timescale.unset_columnstore_policy(REGCLASS);
-DROP FUNCTION diesel_timescale.set_columnstore_policy(REGCLASS, INTERVAL, BIGINT);
+DROP FUNCTION diesel_timescale.remove_columnstore_policy(REGCLASS);
+DROP FUNCTION diesel_timescale.add_columnstore_policy(REGCLASS, INTERVAL, BIGINT);
 DROP FUNCTION diesel_timescale.policy_job(REGCLASS, NAME[]);
 DROP FUNCTION diesel_timescale.convert_chunk(REGCLASS, BOOLEAN);
 DROP FUNCTION diesel_timescale.disable_columnstore(REGCLASS);
-DROP FUNCTION diesel_timescale.enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[]);
+DROP FUNCTION diesel_timescale.enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[], NAME[], NAME[]);
 DROP FUNCTION diesel_timescale.drop_chunks_before(REGCLASS, TIMESTAMPTZ, BIGINT);
 DROP FUNCTION diesel_timescale.chunks_within(REGCLASS, TIMESTAMPTZ, BIGINT, TIMESTAMPTZ, BIGINT);
 DROP FUNCTION diesel_timescale.chunk_ranges(REGCLASS);

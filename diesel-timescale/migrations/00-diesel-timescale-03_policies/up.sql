@@ -1,8 +1,8 @@
 -- Chunks, the columnstore, retention and jobs, for any hypertable.
 --
--- What TimescaleDB names otherwise from release to release is called through here, so that a client's statement is the
+-- These functions call what TimescaleDB names differently from release to release, so that a client's statement is the
 -- same on all of them. The extension may be in any schema, so its functions are called with it. The functions are
--- installed on every server; what a server does not have, it says when it is asked.
+-- installed on every server; a feature that the server lacks is an error when it is used.
 
 CREATE OR REPLACE FUNCTION diesel_timescale.timescaledb_names_columnstore() RETURNS BOOLEAN
 LANGUAGE sql STABLE
@@ -57,7 +57,7 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_loss_of_referenced_rows(REGCLASS, TEXT) IS 'Raises an error if something references the rows of the table, so that dropping its chunks would leave references to nothing.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.change_chunk_interval(
-    relation REGCLASS, INOUT chunk_interval INTERVAL, INOUT integer_interval BIGINT DEFAULT NULL
+    relation REGCLASS, INOUT chunk_interval INTERVAL DEFAULT NULL, INOUT integer_interval BIGINT DEFAULT NULL
 )
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -156,7 +156,14 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.drop_chunks_before(REGCLASS, TIMESTAMPTZ, BIGINT) IS 'Drops the chunks that end by the moment, which is a number where the time column counts units, and returns how many. Refused where something references the rows.';
 
 -- The columnstore.
-CREATE OR REPLACE FUNCTION diesel_timescale.enable_columnstore(relation REGCLASS, segment_by NAME[], order_by NAME[], descending BOOLEAN[]) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.enable_columnstore(
+    relation REGCLASS,
+    segment_by NAME[],
+    order_by NAME[],
+    descending BOOLEAN[],
+    bloom NAME[] DEFAULT '{}',
+    minmax NAME[] DEFAULT '{}'
+) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -165,23 +172,41 @@ DECLARE
         THEN ARRAY['enable_columnstore', 'segmentby', 'orderby']
         ELSE ARRAY['compress', 'compress_segmentby', 'compress_orderby']
     END;
+    sparse_indexes CONSTANT TEXT := (
+        SELECT string_agg(index, ', ')
+        FROM (
+            SELECT format('bloom(%I)', c) FROM unnest(bloom) AS b (c)
+            UNION ALL SELECT format('minmax(%I)', c) FROM unnest(minmax) AS m (c)
+        ) AS indexes (index)
+    );
 BEGIN
     PERFORM require_timescaledb();
+    IF sparse_indexes IS NOT NULL THEN
+        PERFORM require_feature('SparseIndexes');
+    ELSIF EXISTS (
+        -- Releases without sparse indexes have no such column.
+        SELECT FROM timescaledb_information.hypertable_compression_settings AS s
+        WHERE s.hypertable = relation AND to_jsonb(s) #>> '{index}' LIKE '%"config"%'
+    ) THEN
+        EXECUTE format('ALTER TABLE %s RESET (timescaledb.sparse_index)', relation);
+    END IF;
     EXECUTE format(
-        'ALTER TABLE %s SET (timescaledb.%I = true, timescaledb.%I = %L, timescaledb.%I = %L)',
+        'ALTER TABLE %s SET (timescaledb.%I = true, timescaledb.%I = %L%s%s)',
         relation,
         names[1],
         names[2],
         (SELECT coalesce(string_agg(quote_ident(c), ', ' ORDER BY n), '') FROM unnest(segment_by) WITH ORDINALITY AS s (c, n)),
-        names[3],
+        -- No order at all is the server's choice; it takes no empty one.
         (
-            SELECT coalesce(string_agg(quote_ident(c) || CASE WHEN d THEN ' DESC' ELSE '' END, ', ' ORDER BY n), '')
+            SELECT format(', timescaledb.%I = %L', names[3], string_agg(quote_ident(c) || CASE WHEN d THEN ' DESC' ELSE '' END, ', ' ORDER BY n))
             FROM unnest(order_by, descending) WITH ORDINALITY AS o (c, d, n)
-        )
+            HAVING count(*) > 0
+        ),
+        CASE WHEN sparse_indexes IS NOT NULL THEN format(', timescaledb.sparse_index = %L', sparse_indexes) END
     );
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[]) IS 'Lets chunks of a hypertable be kept by columns: rows with the same segment_by together, in the order of order_by.';
+COMMENT ON FUNCTION diesel_timescale.enable_columnstore(REGCLASS, NAME[], NAME[], BOOLEAN[], NAME[], NAME[]) IS 'Lets chunks of a hypertable be kept by columns: rows with the same segment_by together, in the order of order_by, with sparse indexes of the columns in bloom and minmax.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.disable_columnstore(relation REGCLASS) RETURNS VOID
 LANGUAGE plpgsql
@@ -233,7 +258,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.policy_job(REGCLASS, NAME[]) IS 'The job of a policy of a hypertable, by the names of its procedure, or null.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.set_columnstore_policy(relation REGCLASS, convert_after INTERVAL, integer_after BIGINT DEFAULT NULL) RETURNS INT
+CREATE OR REPLACE FUNCTION diesel_timescale.add_columnstore_policy(relation REGCLASS, convert_after INTERVAL DEFAULT NULL, integer_after BIGINT DEFAULT NULL) RETURNS INT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -241,14 +266,14 @@ DECLARE
     call CONSTANT TEXT := CASE WHEN timescaledb_names_columnstore() THEN 'CALL %I.add_columnstore_policy($1, %s)' ELSE 'SELECT %I.add_compression_policy($1, %s)' END;
 BEGIN
     PERFORM require_integer_now(relation);
-    PERFORM unset_columnstore_policy(relation);
+    PERFORM remove_columnstore_policy(relation);
     EXECUTE format(call, timescaledb_schema(), length_as(time_type_of(relation), '$2', '$3')) USING relation, convert_after, integer_after;
     RETURN policy_job(relation, 'policy_compression', 'policy_columnstore');
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.set_columnstore_policy(REGCLASS, INTERVAL, BIGINT) IS 'Converts chunks to the columnstore in the background once they are this old, a number where the time column counts units, and returns the job. Takes the place of a policy that is there.';
+COMMENT ON FUNCTION diesel_timescale.add_columnstore_policy(REGCLASS, INTERVAL, BIGINT) IS 'Converts chunks to the columnstore in the background once they are this old, a number where the time column counts units, and returns the job. Replaces an existing one.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.unset_columnstore_policy(relation REGCLASS) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.remove_columnstore_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -266,7 +291,7 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.unset_columnstore_policy(REGCLASS) IS 'Removes the columnstore policy of a hypertable. False if there is none.';
+COMMENT ON FUNCTION diesel_timescale.remove_columnstore_policy(REGCLASS) IS 'Removes the columnstore policy of a hypertable. False if there is none.';
 
 -- Retention, where nothing references the rows.
 CREATE OR REPLACE FUNCTION diesel_timescale.refuse_retention_of_nothing(drop_after INTERVAL, integer_after BIGINT DEFAULT NULL) RETURNS VOID
@@ -285,7 +310,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_retention_of_nothing(INTERVAL, BIGINT) IS 'Raises an error if retention would keep nothing.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.set_retention_policy(relation REGCLASS, drop_after INTERVAL, integer_after BIGINT DEFAULT NULL) RETURNS INT
+CREATE OR REPLACE FUNCTION diesel_timescale.add_retention_policy(relation REGCLASS, drop_after INTERVAL DEFAULT NULL, integer_after BIGINT DEFAULT NULL) RETURNS INT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -295,15 +320,16 @@ BEGIN
     PERFORM refuse_retention_of_nothing(drop_after, integer_after);
     PERFORM require_integer_now(relation);
     PERFORM refuse_loss_of_referenced_rows(relation, 'a retention policy');
+    PERFORM refuse_retention_within_refresh(relation, coalesce(drop_after::TEXT, integer_after::TEXT));
     EXECUTE format('SELECT %I.remove_retention_policy($1, if_exists => true)', timescaledb_schema()) USING relation;
     EXECUTE format('SELECT %I.add_retention_policy($1, %s)', timescaledb_schema(), length_as(time_type_of(relation), '$2', '$3'))
         INTO job USING relation, drop_after, integer_after;
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.set_retention_policy(REGCLASS, INTERVAL, BIGINT) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. The age is a number where the time column counts units. Takes the place of one that is there. Refused where something references the rows.';
+COMMENT ON FUNCTION diesel_timescale.add_retention_policy(REGCLASS, INTERVAL, BIGINT) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. The age is a number where the time column counts units. Replaces an existing one. Refused where something references the rows.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.unset_retention_policy(relation REGCLASS) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.remove_retention_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -316,7 +342,7 @@ BEGIN
     RETURN present;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.unset_retention_policy(REGCLASS) IS 'Removes the server''s own retention policy of a hypertable. False if there is none.';
+COMMENT ON FUNCTION diesel_timescale.remove_retention_policy(REGCLASS) IS 'Removes the server''s own retention policy of a hypertable. False if there is none.';
 
 -- The ids of what users have added begin at 1000.
 CREATE OR REPLACE FUNCTION diesel_timescale.scheduled_jobs() RETURNS INT[]

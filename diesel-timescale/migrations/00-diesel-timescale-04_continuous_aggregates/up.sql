@@ -114,7 +114,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.drop_continuous_aggregate(NAME, NAME) IS 'Drops a continuous aggregate, or the plain view in its place. False if there is none.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.set_refresh_policy(
+CREATE OR REPLACE FUNCTION diesel_timescale.add_refresh_policy(
     view REGCLASS,
     start_offset INTERVAL, start_offset_integer BIGINT,
     end_offset INTERVAL, end_offset_integer BIGINT,
@@ -127,7 +127,8 @@ DECLARE
     time_type CONSTANT REGTYPE := time_type_of(view);
     job INT;
 BEGIN
-    PERFORM unset_refresh_policy(view);
+    PERFORM refuse_refresh_beyond_retention(view, coalesce(start_offset::TEXT, start_offset_integer::TEXT));
+    PERFORM remove_refresh_policy(view);
     EXECUTE format(
         'SELECT %I.add_continuous_aggregate_policy($1, %s, %s, $6)',
         timescaledb_schema(), length_as(time_type, '$2', '$3'), length_as(time_type, '$4', '$5')
@@ -135,9 +136,9 @@ BEGIN
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.set_refresh_policy(REGCLASS, INTERVAL, BIGINT, INTERVAL, BIGINT, INTERVAL) IS 'Refreshes a continuous aggregate in the background, from start_offset ago (null: from the beginning) to end_offset ago, numbers where its buckets count units, and returns the job. Takes the place of a policy that is there.';
+COMMENT ON FUNCTION diesel_timescale.add_refresh_policy(REGCLASS, INTERVAL, BIGINT, INTERVAL, BIGINT, INTERVAL) IS 'Refreshes a continuous aggregate in the background, from start_offset ago (null: from the beginning) to end_offset ago, numbers where its buckets count units, and returns the job. Takes the place of a policy that is there.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.unset_refresh_policy(view REGCLASS) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.remove_refresh_policy(view REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -150,4 +151,4 @@ BEGIN
     RETURN present;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.unset_refresh_policy(REGCLASS) IS 'Removes the refresh policy of a continuous aggregate. False if there is none.';
+COMMENT ON FUNCTION diesel_timescale.remove_refresh_policy(REGCLASS) IS 'Removes the refresh policy of a continuous aggregate. False if there is none.';

@@ -2,9 +2,9 @@ DROP FUNCTION diesel_timescale.drop_referenced_rows_before(REGCLASS, TIMESTAMPTZ
 DROP FUNCTION diesel_timescale.drop_referenced_chunks(REGCLASS, TIMESTAMPTZ, BIGINT, INTERVAL, BOOLEAN);
 DROP FUNCTION diesel_timescale.within_bounds(NAME, NAME, REGTYPE);
 DROP FUNCTION diesel_timescale.restricted_rows(REGCLASS);
-DROP FUNCTION diesel_timescale.release_missing_rows(REGCLASS);
-DROP FUNCTION diesel_timescale.detach_reference(REGCLASS, NAME[], REGCLASS);
-DROP FUNCTION diesel_timescale.attach_reference(REGCLASS, NAME[], REGCLASS, TEXT);
+DROP FUNCTION diesel_timescale.clear_dangling_references(REGCLASS);
+DROP FUNCTION diesel_timescale.remove_reference(REGCLASS, NAME[], REGCLASS);
+DROP FUNCTION diesel_timescale.add_reference(REGCLASS, NAME[], REGCLASS, TEXT);
 DROP FUNCTION diesel_timescale.register_present_references(REGCLASS, NAME[], REGCLASS);
 DROP FUNCTION diesel_timescale.check_reference(REGCLASS, NAME[], REGCLASS, NAME[], BOOLEAN);
 DROP FUNCTION diesel_timescale.untrusted_owner(REGCLASS, OID);

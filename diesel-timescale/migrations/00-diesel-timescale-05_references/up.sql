@@ -5,7 +5,7 @@
 -- references, gives foreign keys a target, and survives its chunk.
 --
 --   create_reference_target    makes a table the target of references: its registry, the functions below, its triggers
---   attach_reference           gives columns of a table a foreign key to it, and a trigger that registers first
+--   add_reference           gives columns of a table a foreign key to it, and a trigger that registers first
 --   drop_referenced_rows_before  retention
 --
 -- A target has functions of its own beside it, in static SQL, with the rights of its owner:
@@ -107,7 +107,7 @@ BEGIN
     PERFORM refuse(
         'diesel_timescale:key_change', 'integrity_constraint_violation',
         format('the key of a row of %s cannot change: (%s) to (%s)', TG_ARGV[0], old_key, new_key),
-        'Delete the row and insert it anew.',
+        'Delete the row and insert it again.',
         relation => TG_RELID
     );
     RETURN NULL;
@@ -795,7 +795,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.drop_reference_target(REGCLASS) IS 'Takes back create_reference_target. Refused while a foreign key goes to the registry: detach_reference() first.';
+COMMENT ON FUNCTION diesel_timescale.drop_reference_target(REGCLASS) IS 'Takes back create_reference_target. Refused while a foreign key goes to the registry: remove_reference() first.';
 
 -- Columns that reference a target.
 CREATE OR REPLACE FUNCTION diesel_timescale.reference_triggers(referencing REGCLASS, columns NAME[], target REGCLASS)
@@ -817,7 +817,7 @@ AS $$
         AND tgattr::INT2[] <@ ARRAY(SELECT attnum FROM pg_attribute WHERE attrelid = referencing AND attname = ANY (columns))
         AND strpos(prosrc, format('PERFORM %s(NEW.', (reference_target(target)).register)) > 0
 $$;
-COMMENT ON FUNCTION diesel_timescale.reference_triggers(REGCLASS, NAME[], REGCLASS) IS 'The triggers of columns that register rows of a target, and whether each is as attach_reference() makes it. Other ones are left by renaming a table or column.';
+COMMENT ON FUNCTION diesel_timescale.reference_triggers(REGCLASS, NAME[], REGCLASS) IS 'The triggers of columns that register rows of a target, and whether each is as add_reference() makes it. Other ones are left by renaming a table or column.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.create_reference_trigger(referencing REGCLASS, columns NAME[], target REGCLASS) RETURNS VOID
 LANGUAGE plpgsql
@@ -1001,7 +1001,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.register_present_references(REGCLASS, NAME[], REGCLASS) IS 'Makes the rows of a target referable that the rows of a table reference.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.attach_reference(
+CREATE OR REPLACE FUNCTION diesel_timescale.add_reference(
     referencing REGCLASS, columns NAME[], target REGCLASS, on_delete TEXT DEFAULT 'SET NULL'
 ) RETURNS TEXT
 LANGUAGE plpgsql
@@ -1054,9 +1054,9 @@ BEGIN
     END;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.attach_reference(REGCLASS, NAME[], REGCLASS, TEXT) IS 'Makes columns a foreign key to the rows of a target that holds through retention, and returns what it does when a row is removed. A foreign key to the registry that is there stays. Adds an index if the columns have none. Repeatable.';
+COMMENT ON FUNCTION diesel_timescale.add_reference(REGCLASS, NAME[], REGCLASS, TEXT) IS 'Makes columns a foreign key to the rows of a target that holds through retention, and returns what it does when a row is removed. A foreign key to the registry that is there stays. Adds an index if the columns have none. Repeatable.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.detach_reference(referencing REGCLASS, columns NAME[], target REGCLASS) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.remove_reference(referencing REGCLASS, columns NAME[], target REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -1078,10 +1078,10 @@ BEGIN
     RETURN drop_reference_triggers(referencing, columns, target) > 0 OR had_key;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.detach_reference(REGCLASS, NAME[], REGCLASS) IS 'Takes back attach_reference: drops the foreign keys of the columns to the target, the trigger and its function. The index and the values stay. False if there was nothing to drop. To be called before the table is dropped, which would leave the function.';
+COMMENT ON FUNCTION diesel_timescale.remove_reference(REGCLASS, NAME[], REGCLASS) IS 'Takes back add_reference: drops the foreign keys of the columns to the target, the trigger and its function. The index and the values stay. False if there was nothing to drop. To be called before the table is dropped, which would leave the function.';
 
 -- Removals that fire no trigger.
-CREATE OR REPLACE FUNCTION diesel_timescale.release_missing_rows(target REGCLASS) RETURNS BIGINT
+CREATE OR REPLACE FUNCTION diesel_timescale.clear_dangling_references(target REGCLASS) RETURNS BIGINT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 -- A row that a policy hides is not missing.
@@ -1101,8 +1101,8 @@ DECLARE
     );
     released BIGINT;
 BEGIN
-    PERFORM refuse_old_snapshot(target, 'release_missing_rows()');
-    PERFORM refuse_row_security(target, t.registry, 'release_missing_rows()');
+    PERFORM refuse_old_snapshot(target, 'clear_dangling_references()');
+    PERFORM refuse_row_security(target, t.registry, 'clear_dangling_references()');
     -- The first look locks every chunk: one that was converted to the columnstore meanwhile may have looked empty.
     EXECUTE format('SELECT count(*) FROM (%s) AS m', missing) INTO released;
     IF released > 0 THEN
@@ -1115,7 +1115,7 @@ BEGIN
     RETURN released;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.release_missing_rows(REGCLASS) IS 'Clears the references to rows of a target that are gone, and returns how many rows that were. The remedy after a plain drop_chunks.';
+COMMENT ON FUNCTION diesel_timescale.clear_dangling_references(REGCLASS) IS 'Clears the references to rows of a target that are gone, and returns how many rows that were. The remedy after a plain drop_chunks.';
 
 -- Retention.
 --
@@ -1270,7 +1270,7 @@ BEGIN
                 PERFORM refuse(
                     'diesel_timescale:lock_timeout', 'lock_not_available',
                     format('retention of %s could not lock within %s what it drops', target, lock_timeout),
-                    'Long transactions that have read these rows are in the way (see pg_stat_activity). Run it again later, or allow more time.',
+                    'Long transactions that have read these rows hold locks (see pg_stat_activity). Run it again later, or allow more time.',
                     relation => target
                 );
             END IF;

@@ -5,7 +5,8 @@ use diesel::Insertable;
 use super::bytes::ColumnBytes;
 use super::check;
 use super::error::BulkError;
-use super::validation::{InvalidRows, Problem, Problems};
+use super::oid;
+use super::validation::{InvalidRows, Violation, Violations};
 use super::values::{ColumnInfo, ColumnValues, RowValues, Values};
 
 /// A column of a batch.
@@ -27,6 +28,57 @@ impl Column {
     }
 }
 
+/// The columns of a row type, and how its rows are taken apart.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) infos: Vec<ColumnInfo>,
+    /// How often a row asks for a custom type.
+    lookups: usize,
+}
+
+impl Layout {
+    pub(super) fn of<R, Tab>() -> Self
+    where
+        R: Insertable<Tab, Values: Values<Tab>>,
+    {
+        let mut infos = Vec::new();
+        <<R::Values as Values<Tab>>::Columns as ColumnValues<Tab>>::columns(&mut infos);
+        // Arrays of a custom type look it up once more, for their header.
+        let lookups =
+            infos.iter().filter(|info| info.custom.is_some()).map(|info| 1 + usize::from(info.is_array())).sum();
+        Self { infos, lookups }
+    }
+
+    /// Takes a row apart; a value that cannot be serialized is a problem of the row.
+    #[inline]
+    pub(super) fn read<R, Tab>(
+        &self,
+        row: R,
+        values: &mut RowValues,
+        violations: &mut Violations,
+    ) -> Result<(), BulkError>
+    where
+        R: Insertable<Tab, Values: Values<Tab>>,
+    {
+        values.clear();
+        if let Err(error) = row.values().columns().collect(values) {
+            let column = self.infos.get(values.collector.binds.len()).map_or("", |info| info.name);
+            violations.push(violations.row, column, Violation::Serialize(error.to_string()));
+            values.collector.binds.resize(self.infos.len(), None);
+        } else if values.lookup.calls > self.lookups {
+            let custom = self.infos.iter().filter(|info| info.custom.is_some());
+            return Err(BulkError::UnsupportedType { columns: custom.map(|info| info.name.to_owned()).collect() });
+        }
+        Ok(())
+    }
+
+    /// The indexes of these columns.
+    pub(super) fn indexes(&self, names: &[&str]) -> Vec<usize> {
+        let index = |name: &&str| self.infos.iter().position(|info| info.name == *name);
+        names.iter().filter_map(index).collect()
+    }
+}
+
 /// The rows of one call.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -38,7 +90,7 @@ pub(super) struct Batch {
 }
 
 /// Checks one row.
-pub(super) type ValidateFn<R> = fn(&R, &mut Problems);
+pub(super) type ValidateFn<R> = fn(&R, &mut Violations);
 
 impl Batch {
     /// Takes rows apart, and checks them all.
@@ -49,64 +101,95 @@ impl Batch {
     where
         R: Insertable<Tab, Values: Values<Tab>>,
     {
-        let expected = rows.size_hint().0;
-        let mut infos = Vec::new();
-        <<R::Values as Values<Tab>>::Columns as ColumnValues<Tab>>::columns(&mut infos);
-        // Arrays of a custom type look it up once more, for their header.
-        let lookups =
-            infos.iter().filter(|info| info.custom.is_some()).map(|info| 1 + usize::from(info.is_array())).sum();
-        let mut columns: Vec<_> = infos
-            .into_iter()
-            .map(|info| Column { info, bytes: ColumnBytes::with_capacity(expected), defaults: Vec::new() })
-            .collect();
-        let mut problems = Problems::default();
+        let layout = Layout::of::<R, Tab>();
+        let mut batch = Self::empty(&layout, rows.size_hint().0);
+        let mut violations = Violations::default();
         let mut values = RowValues::new();
-        let mut count = 0;
         for row in rows {
-            problems.row = count;
+            violations.row = batch.rows;
             if let Some(validate) = validate {
-                validate(&row, &mut problems);
+                validate(&row, &mut violations);
             }
-            values.clear();
-            if let Err(error) = row.values().columns().collect(&mut values) {
-                let column = columns.get(values.collector.binds.len()).map_or("", |column| column.info.name);
-                problems.push(count, column, Problem::Serialize(error.to_string()));
-                values.collector.binds.resize(columns.len(), None);
-            } else if values.lookup.calls > lookups {
-                return Err(BulkError::UnsupportedType {
-                    columns: columns
-                        .iter()
-                        .filter(|c| c.info.custom.is_some())
-                        .map(|c| c.info.name.to_owned())
-                        .collect(),
-                });
-            }
-            for (column, value) in columns.iter_mut().zip(&values.collector.binds) {
-                column.bytes.push(value.as_deref());
-            }
-            for index in &values.defaults {
-                let defaults = &mut columns[*index].defaults;
-                defaults.resize(count, false);
-                defaults.push(true);
-            }
-            count += 1;
+            layout.read::<R, Tab>(row, &mut values, &mut violations)?;
+            batch.push(&values);
         }
-        for column in &mut columns {
-            if column.has_defaults() {
-                column.defaults.resize(count, false);
-            }
-            check::values(column, &mut problems);
-        }
-        problems.finish()?;
-        let Ok(rows) = u32::try_from(count) else {
-            return Err(BulkError::TooManyRows { rows: count });
+        batch.finish(violations)?;
+        Ok(batch)
+    }
+
+    /// No rows yet, with room for as many as are expected.
+    pub(super) fn empty(layout: &Layout, expected: usize) -> Self {
+        let column = |info: &ColumnInfo| Column {
+            info: info.clone(),
+            bytes: ColumnBytes::with_capacity(expected),
+            defaults: Vec::new(),
         };
-        Ok(Self { columns, rows: count, order: (0..rows).collect() })
+        Self { columns: layout.infos.iter().map(column).collect(), rows: 0, order: Vec::new() }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, values: &RowValues) {
+        for (column, value) in self.columns.iter_mut().zip(&values.collector.binds) {
+            column.bytes.push(value.as_deref());
+        }
+        for index in &values.defaults {
+            let defaults = &mut self.columns[*index].defaults;
+            defaults.resize(self.rows, false);
+            defaults.push(true);
+        }
+        self.rows += 1;
+    }
+
+    /// After the last row: checks all values, and tells these violations with the others.
+    pub(super) fn finish(&mut self, mut violations: Violations) -> Result<(), BulkError> {
+        for column in &mut self.columns {
+            if column.has_defaults() {
+                column.defaults.resize(self.rows, false);
+            }
+            check::values(column, &mut violations);
+        }
+        violations.finish()?;
+        let Ok(rows) = u32::try_from(self.rows) else {
+            return Err(BulkError::TooManyRows { rows: self.rows });
+        };
+        self.order = (0..rows).collect();
+        Ok(())
+    }
+
+    /// Adds a row of another batch of the same layout.
+    pub(super) fn push_from(&mut self, other: &Self, row: usize) {
+        for (column, from) in self.columns.iter_mut().zip(&other.columns) {
+            column.bytes.push(from.bytes.get(row));
+            if from.defaults.get(row).copied().unwrap_or(false) {
+                column.defaults.resize(self.rows, false);
+                column.defaults.push(true);
+            }
+        }
+        self.rows += 1;
+    }
+
+    /// These rows in a batch of their own.
+    pub(super) fn picked(&self, rows: &[usize]) -> Self {
+        let column = |column: &Column| {
+            let mut bytes = ColumnBytes::with_capacity(rows.len());
+            rows.iter().for_each(|row| bytes.push(column.bytes.get(*row)));
+            let is_default = |row: &usize| column.defaults.get(*row).copied().unwrap_or(false);
+            let has_defaults = rows.iter().any(is_default);
+            let defaults = if has_defaults { rows.iter().map(is_default).collect() } else { Vec::new() };
+            Column { info: column.info.clone(), bytes, defaults }
+        };
+        let order = (0..u32::try_from(rows.len()).unwrap_or(u32::MAX)).collect();
+        Self { columns: self.columns.iter().map(column).collect(), rows: rows.len(), order }
     }
 
     /// The index of a column by its name.
     pub(super) fn index(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.info.name == name)
+    }
+
+    /// The column of a key whose range bounds a batch: time, if there is one.
+    pub(super) fn range_column(&self, key: &[usize]) -> Option<usize> {
+        oid::range(key, |index| self.columns[index].info.oid)
     }
 
     /// How many rows are written.
@@ -131,13 +214,15 @@ impl Batch {
 
     /// Refuses all rows without a value in a column.
     pub(super) fn refuse_nulls(&self, column: usize) -> Result<(), InvalidRows> {
-        let mut problems = Problems::default();
-        let Column { info, bytes, .. } = &self.columns[column];
-        for (row, value) in bytes.iter().enumerate() {
-            if value.is_none() {
-                problems.push(row, info.name, Problem::Null);
-            }
+        let mut violations = Violations::default();
+        let Column { info, bytes, defaults } = &self.columns[column];
+        let is_default = |row: usize| defaults.get(row).copied().unwrap_or(false);
+        let nulls = || bytes.iter().enumerate().filter(|(_, value)| value.is_none()).map(|(row, _)| row);
+        // What is left to the database has no value only if there is nothing else.
+        let has_explicit = nulls().any(|row| !is_default(row));
+        for row in nulls().filter(|row| !has_explicit || !is_default(*row)) {
+            violations.push(row, info.name, Violation::Null);
         }
-        problems.finish()
+        violations.finish()
     }
 }

@@ -20,7 +20,7 @@ impl Batch {
     }
 
     /// A column as one array.
-    fn array(&self, column: usize) -> ArrayBody {
+    pub(super) fn array(&self, column: usize) -> ArrayBody {
         ArrayBody::of(self.values(column), self.columns[column].bytes.all().len() + 4 * self.len())
     }
 

@@ -2,7 +2,7 @@
 
 use super::batch::Column;
 use super::oid;
-use super::validation::{Problem, Problems};
+use super::validation::{Violation, Violations};
 
 /// The first timestamp of PostgreSQL, 4714-11-24 BC, and the first one after the last, in microseconds from 2000.
 const TIMESTAMPS: (i64, i64) = (-211_813_488_000_000_000, 9_223_371_331_200_000_000);
@@ -10,12 +10,12 @@ const TIMESTAMPS: (i64, i64) = (-211_813_488_000_000_000, 9_223_371_331_200_000_
 const DATES: (i32, i32) = (-2_451_545, 2_145_031_949);
 
 /// Adds the values of a column that PostgreSQL cannot store.
-pub(super) fn values(column: &Column, problems: &mut Problems) {
+pub(super) fn values(column: &Column, violations: &mut Violations) {
     let name = column.info.name;
-    let mut each = |find: &dyn Fn(&[u8]) -> Option<Problem>| {
+    let mut each = |find: &dyn Fn(&[u8]) -> Option<Violation>| {
         for (row, value) in column.bytes.iter().enumerate() {
-            if let Some(problem) = value.and_then(find) {
-                problems.push(row, name, problem);
+            if let Some(violation) = value.and_then(find) {
+                violations.push(row, name, violation);
             }
         }
     };
@@ -27,31 +27,31 @@ pub(super) fn values(column: &Column, problems: &mut Problems) {
         oid::TIMESTAMP | oid::TIMESTAMPTZ => each(&|value| {
             let at = i64::from_be_bytes(value.try_into().ok()?);
             let is_infinite = at == i64::MIN || at == i64::MAX;
-            (!is_infinite && !(TIMESTAMPS.0..TIMESTAMPS.1).contains(&at)).then_some(Problem::OutOfRange)
+            (!is_infinite && !(TIMESTAMPS.0..TIMESTAMPS.1).contains(&at)).then_some(Violation::OutOfRange)
         }),
         oid::DATE => each(&|value| {
             let at = i32::from_be_bytes(value.try_into().ok()?);
             let is_infinite = at == i32::MIN || at == i32::MAX;
-            (!is_infinite && !(DATES.0..DATES.1).contains(&at)).then_some(Problem::OutOfRange)
+            (!is_infinite && !(DATES.0..DATES.1).contains(&at)).then_some(Violation::OutOfRange)
         }),
         _ if column.info.is_array() => each(&array),
         _ => {}
     }
 }
 
-fn text(value: &[u8]) -> Option<Problem> {
-    value.contains(&0).then(|| Problem::Nul(String::from_utf8_lossy(value).into_owned()))
+fn text(value: &[u8]) -> Option<Violation> {
+    value.contains(&0).then(|| Violation::Nul(String::from_utf8_lossy(value).into_owned()))
 }
 
 /// The first byte is the version of the format.
-fn jsonb(value: &[u8]) -> Option<Problem> {
+fn jsonb(value: &[u8]) -> Option<Violation> {
     let json = value.get(1..).unwrap_or_default();
     let mut bytes = json.iter().enumerate();
     while let Some((at, byte)) = bytes.next() {
         match byte {
-            0 => return Some(Problem::JsonNul(String::from_utf8_lossy(json).into_owned())),
+            0 => return Some(Violation::JsonNul(String::from_utf8_lossy(json).into_owned())),
             b'\\' if json[at..].starts_with(b"\\u0000") => {
-                return Some(Problem::JsonNul(String::from_utf8_lossy(json).into_owned()));
+                return Some(Violation::JsonNul(String::from_utf8_lossy(json).into_owned()));
             }
             // What is escaped, such as a second backslash, starts nothing.
             b'\\' => _ = bytes.next(),
@@ -62,10 +62,10 @@ fn jsonb(value: &[u8]) -> Option<Problem> {
 }
 
 /// Arrays of one dimension at most; texts in them without NUL.
-fn array(value: &[u8]) -> Option<Problem> {
+fn array(value: &[u8]) -> Option<Violation> {
     let dimensions = int(value, 0)?;
     if dimensions > 1 {
-        return Some(Problem::Dimensions);
+        return Some(Violation::Dimensions);
     }
     let element = u32::try_from(int(value, 8)?).ok()?;
     if !matches!(element, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::JSONB) || dimensions == 0 {
@@ -74,9 +74,9 @@ fn array(value: &[u8]) -> Option<Problem> {
     let mut rest = value.get(20..)?;
     while !rest.is_empty() {
         let len = usize::try_from(int(rest, 0)?).unwrap_or(0);
-        let problem = if element == oid::JSONB { jsonb(rest.get(4..4 + len)?) } else { text(rest.get(4..4 + len)?) };
-        if problem.is_some() {
-            return problem;
+        let violation = if element == oid::JSONB { jsonb(rest.get(4..4 + len)?) } else { text(rest.get(4..4 + len)?) };
+        if violation.is_some() {
+            return violation;
         }
         rest = &rest[4 + len..];
     }

@@ -6,9 +6,9 @@ use diesel::prelude::*;
 #[allow(unused_imports)]
 use diesel_timescale::*;
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, unused_macros)]
 mod database {
-    include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bulk/database.rs"));
+    include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/database.rs"));
 }
 
 diesel::table! {
@@ -42,12 +42,19 @@ const TABLE: &str = "CREATE TABLE readings (
 
 #[allow(dead_code)]
 fn run(example: impl FnOnce(&mut PgConnection) -> std::result::Result<(), bulk::BulkError>) {
+    run_with_db(|_, conn| example(conn));
+}
+
+#[allow(dead_code)]
+fn run_with_db(
+    example: impl FnOnce(&database::TestDb, &mut PgConnection) -> std::result::Result<(), bulk::BulkError>,
+) {
     // One connection, and no COPY.
     if !database::has_connections() {
         return;
     }
-    let (_db, mut conn) = database::TestDb::with(TABLE);
-    if let Err(error) = example(&mut conn) {
+    let (db, mut conn) = database::TestDb::with(TABLE);
+    if let Err(error) = example(&db, &mut conn) {
         panic!("{error}");
     }
 }

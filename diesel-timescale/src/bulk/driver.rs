@@ -10,6 +10,7 @@ use diesel::expression::QueryMetadata;
 use diesel::pg::Pg;
 use diesel::query_dsl::{CompatibleType, RunQueryDsl};
 
+use super::error::BulkError;
 use super::statement::{Selection, Statement};
 
 /// A connection of either driver. The futures of the synchronous one are ready at once.
@@ -40,6 +41,21 @@ pub(super) trait Driver: Send {
     /// The connection of libpq, which alone has COPY, if it is one.
     #[cfg(feature = "sync")]
     fn libpq(&mut self) -> Option<&mut diesel::pg::PgConnection>;
+}
+
+/// Commits what has gone well, and rolls back what has not.
+pub(super) async fn finish<D: Driver, T>(driver: &mut D, result: Result<T, BulkError>) -> Result<T, BulkError> {
+    match result {
+        Ok(output) => {
+            driver.commit().await?;
+            Ok(output)
+        }
+        Err(error) => {
+            // What went wrong first is what the caller wants to know.
+            let _ = driver.rollback().await;
+            Err(error)
+        }
+    }
 }
 
 /// A connection of Diesel's own.

@@ -3,17 +3,19 @@
 use std::cmp::Ordering;
 
 use foldhash::HashMap;
+use serde::Serialize;
 
 use super::batch::Batch;
 use super::bytes::ColumnBytes;
-use super::validation::{InvalidRows, Problem, Problems};
+use super::validation::{InvalidRows, Violation, Violations};
 
 /// What to do with rows of one batch that have the same key. (PostgreSQL refuses to write a row twice in one statement.)
 ///
 /// Whether two keys are the same is what the unique index says, also where it calls values equal that are not
 /// identical, such as `citext`. A key with a null is never the same as another one, unless the index is
 /// `NULLS NOT DISTINCT`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnDuplicate {
     /// The last one counts, as if the rows were written one after the other.
@@ -21,18 +23,30 @@ pub enum OnDuplicate {
     KeepLast,
     /// The first one counts.
     KeepFirst,
-    /// Nothing is written, and all repeats are told: [`Problem::Repeats`].
+    /// Nothing is written, and all repeats are told: [`Violation::Repeats`].
     Fail,
 }
 
+/// Sorts the rows of the batch by columns, and leaves each row: of rows that are the same in these columns, those that
+/// come first stay first.
+pub(super) fn sort(batch: &mut Batch, columns: &[usize]) {
+    let columns: Vec<&ColumnBytes> = columns.iter().map(|index| &batch.columns[*index].bytes).collect();
+    let mut order = std::mem::take(&mut batch.order);
+    order.sort_by(|a, b| compare(&columns, *a, *b));
+    batch.order = order;
+}
+
 /// Sorts the rows of the batch by key, and leaves each key once. Two keys are the same if their bytes are.
+///
+/// `order` has the columns of the key in the order in which they count.
 pub(super) fn resolve(
     batch: &mut Batch,
     key: &[usize],
+    order: &[usize],
     nulls_distinct: bool,
     policy: OnDuplicate,
 ) -> Result<(), InvalidRows> {
-    let columns: Vec<&ColumnBytes> = key.iter().map(|index| &batch.columns[*index].bytes).collect();
+    let columns: Vec<&ColumnBytes> = order.iter().map(|index| &batch.columns[*index].bytes).collect();
     let mut order = std::mem::take(&mut batch.order);
     let kept = match codes(&columns, batch.rows) {
         Some(codes) => {
@@ -45,14 +59,10 @@ pub(super) fn resolve(
             keep(order, |a, b| code(a) == code(b), policy, || names(batch, key))?
         }
         None => {
-            let compare = |a: &u32, b: &u32| {
-                let mut orders = columns.iter().map(|column| column.get(*a as usize).cmp(&column.get(*b as usize)));
-                orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
-            };
             let is_null = |row: u32| nulls_distinct && batch.is_null_in(key, row);
             // Stable: of rows with the same key, the first one comes first.
-            order.sort_by(compare);
-            keep(order, |a, b| compare(&a, &b).is_eq() && !is_null(a), policy, || names(batch, key))?
+            order.sort_by(|a, b| compare(&columns, *a, *b));
+            keep(order, |a, b| compare(&columns, a, b).is_eq() && !is_null(a), policy, || names(batch, key))?
         }
     };
     batch.order = kept;
@@ -76,6 +86,12 @@ pub(super) fn resolve_by_rank(
     Ok(())
 }
 
+/// Compares two rows by their bytes, column by column; nulls come first.
+fn compare(columns: &[&ColumnBytes], a: u32, b: u32) -> Ordering {
+    let mut orders = columns.iter().map(|column| column.get(a as usize).cmp(&column.get(b as usize)));
+    orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}
+
 fn names(batch: &Batch, key: &[usize]) -> String {
     key.iter().map(|index| batch.columns[*index].info.name).collect::<Vec<_>>().join(", ")
 }
@@ -88,18 +104,18 @@ fn keep(
     names: impl Fn() -> String,
 ) -> Result<Vec<u32>, InvalidRows> {
     let mut kept: Vec<u32> = Vec::with_capacity(order.len());
-    let mut problems = Problems::default();
+    let mut violations = Violations::default();
     for row in order {
         match kept.last_mut() {
             Some(last) if is_same(*last, row) => match policy {
                 OnDuplicate::KeepLast => *last = row,
                 OnDuplicate::KeepFirst => {}
-                OnDuplicate::Fail => problems.push(row as usize, names(), Problem::Repeats(*last as usize)),
+                OnDuplicate::Fail => violations.push(row as usize, names(), Violation::Repeats(*last as usize)),
             },
             _ => kept.push(row),
         }
     }
-    problems.finish()?;
+    violations.finish()?;
     Ok(kept)
 }
 

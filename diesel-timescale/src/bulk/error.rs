@@ -69,6 +69,13 @@ pub enum BulkError {
         /// The index of the first such row in what was given, from 0.
         row: usize,
     },
+    /// Fewer rows were inserted than were given, so what is returned cannot be told apart: a trigger or a rule kept some
+    /// from being inserted. Nothing was written.
+    #[error("a trigger or rule of the table kept {rows} rows from being inserted: leave out `returning`")]
+    Skipped {
+        /// How many rows that were.
+        rows: usize,
+    },
     /// Stored rows cannot be told by a key that has a null, which is never the same as another. Nothing was written.
     #[error(
         "row {row} has a null in its key, so the stored row cannot be told: leave out `returning`, or make the index NULLS NOT DISTINCT"
@@ -77,6 +84,16 @@ pub enum BulkError {
         /// The index of the first such row in what was given, from 0.
         row: usize,
     },
+    /// A row that was sent to a writer was not stored within the time that was given. If the answer of the server was
+    /// lost, it is stored all the same: sending it again is safe.
+    #[error("not stored in time{}", last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default())]
+    NotInTime {
+        /// What went wrong last, if anything did.
+        last_error: Option<String>,
+    },
+    /// A writer could not start what writes: a thread, or a task outside of a runtime of tokio. Nothing was taken.
+    #[error("the writer cannot be started: {0}")]
+    Start(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A batch of many failed. It has left nothing, and those before it stay.
     #[error(transparent)]
     Batch(#[from] BatchError),

@@ -23,9 +23,9 @@ pub(super) struct Facts {
 /// What kind of table it is.
 #[derive(Debug, Default)]
 pub(super) struct Relation {
-    /// Whether a role's policies apply to this one: then PostgreSQL refuses COPY.
+    /// Whether PostgreSQL refuses COPY: since a policy applies to the role, or in WebAssembly.
     #[cfg_attr(not(feature = "sync"), expect(dead_code, reason = "only COPY is refused"))]
-    pub(super) has_row_security: bool,
+    pub(super) refuses_copy: bool,
     pub(super) has_rules: bool,
     /// Whether a trigger may change or skip a row before it is inserted.
     pub(super) has_triggers: bool,
@@ -40,7 +40,9 @@ pub(super) struct Key {
     pub(super) types: Vec<String>,
     /// The collations of the index, if the types have any.
     pub(super) collations: Vec<Option<String>>,
-    /// Whether two keys are the same only if their bytes are.
+    /// For each column, whether two values are the same only if their bytes are.
+    pub(super) exact: Vec<bool>,
+    /// Whether that is so for all of them.
     pub(super) is_exact: bool,
     /// Whether a null is unlike every other null.
     pub(super) nulls_distinct: bool,
@@ -60,7 +62,7 @@ pub(super) async fn read<D: Driver>(
     let Some((relation, columns, key_columns, indexes)) = rows.into_iter().next() else {
         return Err(BulkError::NoTable { table: table.to_owned() });
     };
-    let (kind, has_row_security, has_rules, has_triggers, has_children, has_timescale) = relation;
+    let (kind, refuses_copy, has_rules, has_triggers, has_children, has_timescale) = relation;
     if let Some(kind) = not_a_table(&kind) {
         return Err(BulkError::NotATable { table: table.to_owned(), kind });
     }
@@ -74,17 +76,24 @@ pub(super) async fn read<D: Driver>(
         let target = key_names.iter().map(|&name| name.to_owned()).collect();
         return Err(NoUniqueIndex { table: table.to_owned(), target, unique_indexes }.into());
     }
-    let is_exact = key.iter().zip(base_types).zip(exact).all(|((index, base), exact)| {
+    let is_exact = |((index, base), exact): ((&usize, u32), bool)| {
         let bound = batch.columns[*index].info.oid;
         // Zero stands for an enum, whose values are bound as themselves.
         exact && (base == 0 || oid::is_exact(base) && oid::is_same(bound, base))
-    });
+    };
+    let exact: Vec<_> = key.iter().zip(base_types).zip(exact).map(is_exact).collect();
     let is_inherited = has_children && !(has_timescale && is_hypertable(driver, table).await?);
     Ok(Facts {
-        table: Relation { has_row_security, has_rules, has_triggers, is_inherited },
+        table: Relation { refuses_copy, has_rules, has_triggers, is_inherited },
         types: types.into_iter().flatten().collect(),
         defaults,
-        key: Key { types: key_types.into_iter().flatten().collect(), collations, is_exact, nulls_distinct },
+        key: Key {
+            types: key_types.into_iter().flatten().collect(),
+            collations,
+            is_exact: !exact.contains(&false),
+            exact,
+            nulls_distinct,
+        },
     })
 }
 

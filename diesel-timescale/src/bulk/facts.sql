@@ -51,7 +51,7 @@ WITH relation AS (
     ) AS index_of ON true
 )
 SELECT r.relkind::text,
-    pg_catalog.row_security_active(r.oid),
+    pg_catalog.row_security_active(r.oid) OR pg_catalog.version() ~* 'emscripten|wasm',
     r.relhasrules AND r.relkind <> 'v',
     EXISTS (
         SELECT

@@ -6,10 +6,11 @@ use diesel::Insertable;
 use diesel::query_source::Table;
 
 use super::batches::Batches;
+use super::columns::{Among, Columns};
 use super::settings::Settings;
 use super::source::{Iter, Source};
 use super::validation::Validate;
-use super::values::Values;
+use super::values::{ListOf, Values, ValuesOf};
 use super::work::Work;
 
 /// A table to insert rows into.
@@ -57,7 +58,20 @@ impl<Tab> InsertInto<Tab> {
 #[must_use = "does nothing until it is called"]
 pub struct Insert<Src: Source, Tab>(pub(super) Work<Src, Tab>);
 
-impl<Src: Source, Tab> Insert<Src, Tab> {
+impl<Src, Tab> Insert<Src, Tab>
+where
+    Src: Source<Row: Insertable<Tab, Values: Values<Tab>>>,
+{
+    /// The columns by which the rows of a batch are put in order before they are written, as
+    /// [`Upsert::order_by`](super::Upsert::order_by). Default: the order in which they are given.
+    pub fn order_by<C, Kind, Index>(mut self, _: C) -> Self
+    where
+        C: Columns<Kind, Table = Tab> + Among<ListOf<ValuesOf<Src::Row, Tab>, Tab>, Index>,
+    {
+        self.0.settings.order = C::names();
+        self
+    }
+
     /// Stores the values that the rows have for a column that is `GENERATED ALWAYS AS IDENTITY`, as
     /// [`Upsert::overriding_system_value`](super::Upsert::overriding_system_value) does.
     pub fn overriding_system_value(mut self) -> Self {
@@ -70,7 +84,7 @@ impl<Src: Source, Tab> Insert<Src, Tab> {
     where
         Src::Row: Validate,
     {
-        self.0.validate = Some(|row, problems| row.validate(problems));
+        self.0.validate = Some(|row, violations| row.validate(violations));
         self
     }
 

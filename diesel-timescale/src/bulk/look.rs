@@ -108,19 +108,26 @@ impl Plan {
     }
 
     /// Rows that are stored as they are are left out; the rest goes through `ON CONFLICT`.
+    ///
+    /// What is stored is found by `EXISTS`, as TimescaleDB leaves no chunk out for `NOT EXISTS` or `LEFT JOIN`.
     pub(super) fn upsert_rest(&self, look: Look) -> Sql {
         let mut sql = Sql::default();
-        sql.push("WITH rest AS MATERIALIZED (SELECT * FROM (");
+        sql.push("WITH given AS MATERIALIZED (");
         self.rows(&mut sql, true);
-        sql.push(format!(") AS i WHERE NOT EXISTS (SELECT FROM {} AS e WHERE ", self.table));
+        sql.push(format!(
+            "), same AS MATERIALIZED (SELECT i.n FROM given AS i WHERE EXISTS (SELECT FROM {} AS e WHERE ",
+            self.table
+        ));
         self.is_stored(&mut sql, |_| true);
         if look == Look::ByRange {
             for (at, index) in self.others().iter().enumerate() {
                 sql.push(format!(" AND e.{} = ANY (", self.names[*index])).bind(Piece::Group(at)).push(")");
             }
         }
-        // Whatever the join was, rows are locked in the order of their keys.
-        sql.push(") ORDER BY i.n), written AS (");
+        // Whatever the joins were, rows are locked in their order.
+        sql.push(
+            ")), rest AS (SELECT * FROM given AS i WHERE i.n NOT IN (SELECT n FROM same) ORDER BY i.n), written AS (",
+        );
         self.insert_into(&mut sql);
         sql.push("SELECT ").list(&self.columns, |sql, column| _ = sql.push(format!("c{}", column.index)));
         sql.push(" FROM rest");

@@ -23,6 +23,7 @@
 //! | [`Upsert::returning`] | the same, and gives columns of the stored rows |
 //! | [`insert_into`] | inserts rows that are known to be new |
 //! | [`Upsert::in_batches`], `upsert_stream` | any number of rows of an iterator or a stream, batch by batch |
+//! | [`writer()`] | live data: rows of many senders, in batches, again for as long as the database is away |
 //!
 //! # Rows
 //! Whatever derives `Insertable`: borrowed or owned fields, `Option`, custom SQL types and enums, JSON, arrays, `embed`,
@@ -80,6 +81,7 @@ mod oid;
 mod plan;
 mod report;
 mod returning;
+mod row;
 mod run;
 mod settings;
 mod source;
@@ -91,6 +93,7 @@ mod validation;
 mod values;
 mod work;
 mod write;
+mod writer;
 
 pub use batches::Batches;
 pub use columns::Columns;
@@ -99,10 +102,17 @@ pub use error::{BatchError, BulkError, NoUniqueIndex};
 pub use insert::{Insert, InsertInto, insert_into};
 pub use report::Report;
 pub use returning::Returning;
+pub use row::Row;
+#[doc(hidden)]
 pub use source::Iter;
 #[cfg(feature = "async")]
+#[doc(hidden)]
 pub use source::Streamed;
 #[cfg(feature = "async")]
 pub use upsert::upsert_stream;
 pub use upsert::{Rows, Upsert, upsert};
-pub use validation::{InvalidRow, InvalidRows, Problem, Problems, Validate};
+pub use validation::{InvalidRow, InvalidRows, Validate, Violation, Violations};
+#[cfg(feature = "async")]
+#[doc(hidden)]
+pub use writer::AsyncWriter;
+pub use writer::{Confirmation, Sent, Writer, WriterError, WriterStatus, writer};

@@ -51,4 +51,9 @@ pub(super) fn is_same(bound: u32, stored: u32) -> bool {
 }
 
 /// The order in which columns are taken to bound a look by: time first.
-pub(super) const RANGES: [u32; 6] = [TIMESTAMPTZ, TIMESTAMP, DATE, INT8, INT4, INT2];
+const RANGES: [u32; 6] = [TIMESTAMPTZ, TIMESTAMP, DATE, INT8, INT4, INT2];
+
+/// The column of a key that bounds a look at the table, if one can.
+pub(super) fn range(key: &[usize], oid_of: impl Fn(usize) -> u32) -> Option<usize> {
+    RANGES.iter().find_map(|oid| key.iter().copied().find(|index| oid_of(*index) == *oid))
+}

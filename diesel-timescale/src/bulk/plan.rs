@@ -86,8 +86,7 @@ impl Plan {
             .filter(|index| update.is_updated(batch.columns[*index].info.name, key.contains(index)))
             .map(|index| Set { index, keep_if_null: keep(index) })
             .collect();
-        let range =
-            oid::RANGES.iter().find_map(|oid| key.iter().copied().find(|index| batch.columns[*index].info.oid == *oid));
+        let range = batch.range_column(key);
         let overriding_system_value = settings.overriding_system_value;
         Self { table, columns, names, key: key.to_vec(), set, range, overriding_system_value }
     }

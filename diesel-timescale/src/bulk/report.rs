@@ -1,9 +1,10 @@
 //! What a bulk write did.
 
+use serde::Serialize;
 use std::ops::AddAssign;
 
 /// What an upsert did with the rows that were given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Report {
     /// Rows that are new.

@@ -11,9 +11,10 @@ use diesel::query_dsl::CompatibleType;
 use diesel::sql_types::Integer;
 use diesel::{Insertable, QueryResult};
 
-use super::driver::Driver;
+use super::driver::{self, Driver};
 use super::error::BulkError;
 use super::facts::Facts;
+use super::insert::Insert;
 use super::report::Report;
 use super::run::Writing;
 use super::source::Source;
@@ -22,7 +23,7 @@ use super::upsert::Upsert;
 use super::values::Values;
 use super::work::Work;
 
-/// An upsert that gives columns of the stored rows.
+/// An upsert or insert that gives columns of the stored rows.
 #[must_use = "does nothing until it is called"]
 pub struct Returning<Src: Source, Tab, S, Out> {
     pub(super) work: Work<Src, Tab>,
@@ -61,6 +62,35 @@ where
     }
 }
 
+impl<Src, Tab> Insert<Src, Tab>
+where
+    Src: Source<Row: Insertable<Tab, Values: Values<Tab>>>,
+{
+    /// Gives the report, and columns of the rows as they were inserted: one for each that was given, in the order of the
+    /// input. Goes by `INSERT … RETURNING`, as COPY returns nothing.
+    ///
+    /// `selection` is columns, or `T::as_returning()`.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel_timescale::bulk::{self, Report};
+    ///
+    /// let rows = [reading("cellar", 1), reading("attic", 1)];
+    /// let call = bulk::insert_into(readings::table).values(&rows).returning(readings::device_id);
+    /// let (report, devices): (Report, Vec<String>) = call.call(conn)?;
+    /// assert_eq!((report.inserted, devices), (2, vec!["cellar".to_owned(), "attic".to_owned()]));
+    /// # Ok(()) }) }
+    /// ```
+    pub fn returning<S, Out>(self, selection: S) -> Returning<Src, Tab, S, Out>
+    where
+        S: SelectableExpression<Tab> + NonAggregate,
+        S::SqlType: CompatibleType<Out, Pg>,
+    {
+        Returning { work: self.0, selection, row: PhantomData }
+    }
+}
+
 /// How often a row that another transaction has deleted is written again.
 const ATTEMPTS: usize = 3;
 
@@ -81,6 +111,11 @@ where
     if writing.batch.rows == 0 {
         return Ok((Report::default(), Vec::new()));
     }
+    if writing.key.is_empty() {
+        driver.begin().await?;
+        let inserted = inserted(&mut driver, &mut writing, selection).await;
+        return driver::finish(&mut driver, inserted).await;
+    }
     let facts = writing.facts(&mut driver).await?;
     if facts.key.nulls_distinct {
         let mut rows = 0..u32::try_from(writing.batch.rows).unwrap_or(u32::MAX);
@@ -89,17 +124,34 @@ where
         }
     }
     driver.begin().await?;
-    match attempts(&mut driver, &mut writing, &facts, selection).await {
-        Ok(returned) => {
-            driver.commit().await?;
-            Ok(returned)
-        }
-        Err(error) => {
-            // What went wrong first is what the caller wants to know.
-            let _ = driver.rollback().await;
-            Err(error)
-        }
+    let returned = attempts(&mut driver, &mut writing, &facts, selection).await;
+    driver::finish(&mut driver, returned).await
+}
+
+/// Inserts one batch, and gives what was inserted in the order of the input.
+async fn inserted<D, S, Out>(
+    driver: &mut D,
+    writing: &mut Writing,
+    selection: S,
+) -> Result<(Report, Vec<Out>), BulkError>
+where
+    D: Driver,
+    S: Expression<SqlType: CompatibleType<Out, Pg, SqlType: 'static> + 'static>,
+    S: QueryFragment<Pg> + Clone + Send + 'static,
+    Out: FromSqlRow<<S::SqlType as CompatibleType<Out, Pg>>::SqlType, Pg> + Send + 'static,
+    Pg: QueryMetadata<S::SqlType>,
+{
+    let facts = writing.insert_facts(driver).await?;
+    let (batch, plan) = (&writing.batch, writing.plan(facts.as_ref()));
+    let statement = batch.statement::<()>(&plan, plan.insert()).returning::<_, S::SqlType>(selection);
+    let rows: Vec<Out> = driver.load(statement).await.map_err(|error| writing.told(error))?;
+    if rows.len() != batch.rows {
+        return Err(BulkError::Skipped { rows: batch.rows.saturating_sub(rows.len()) });
     }
+    let mut placed: Vec<_> = batch.order.iter().zip(rows).collect();
+    placed.sort_unstable_by_key(|(row, _)| **row);
+    let inserted = i64::try_from(batch.rows).unwrap_or(i64::MAX);
+    Ok((Report::new(batch.rows, 0, (inserted, 0)), placed.into_iter().map(|(_, row)| row).collect()))
 }
 
 async fn attempts<D, S, Out>(

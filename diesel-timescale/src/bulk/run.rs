@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Bool};
 use super::alike;
 use super::batch::Batch;
 use super::binds::SAMPLE;
-use super::driver::Driver;
+use super::driver::{self, Driver};
 use super::duplicates;
 use super::error::BulkError;
 use super::facts::{self, Facts};
@@ -15,7 +15,9 @@ use super::oid;
 use super::plan::Plan;
 use super::report::Report;
 use super::settings::Settings;
-use super::sql::Sql;
+use super::sql::{self, Sql};
+use super::statement::{Bind, Statement};
+use super::validation::InvalidRows;
 
 /// Batches of fewer rows go through one statement.
 const FEW: usize = 500;
@@ -36,6 +38,8 @@ pub(super) struct Writing {
     pub(super) settings: Settings,
     pub(super) batch: Batch,
     pub(super) key: Vec<usize>,
+    /// The columns by which rows are written in order.
+    order: Vec<usize>,
 }
 
 type Counts = (i64, i64);
@@ -43,8 +47,16 @@ type Counts = (i64, i64);
 impl Writing {
     pub(super) fn new(target: Target, settings: Settings, batch: Batch) -> Self {
         // The compiler has found each of them among the columns of the rows.
-        let key = settings.key.iter().filter_map(|name| batch.index(name)).collect();
-        Self { target, settings, batch, key }
+        let indexes = |names: &[&str]| -> Vec<usize> { names.iter().filter_map(|name| batch.index(name)).collect() };
+        let key = indexes(&settings.key);
+        let mut order = indexes(&settings.order);
+        if order.is_empty() {
+            // Time first: a transaction that creates a chunk holds up all others that do, until it ends. So it should
+            // have passed most of the rows that others may be waiting with.
+            let range = batch.range_column(&key);
+            order = range.into_iter().chain(key.iter().copied().filter(|index| Some(*index) != range)).collect();
+        }
+        Self { target, settings, batch, key, order }
     }
 
     /// Writes the batch.
@@ -52,9 +64,15 @@ impl Writing {
         if self.batch.rows == 0 {
             return Ok(Report::default());
         }
+        self.batch.order = (0..u32::try_from(self.batch.rows).unwrap_or(u32::MAX)).collect();
         // A refusal in a transaction would take the transaction along, so the catalogs are asked before.
         let counts = if self.key.is_empty() {
             self.insert_all(driver).await?
+        } else if self.settings.check.is_some() {
+            let facts = self.facts(driver).await?;
+            driver.begin().await?;
+            let written = self.upsert_knowing(driver, &facts).await;
+            driver::finish(driver, written).await?
         } else if self.needs_facts() || driver.is_in_transaction()? {
             let facts = self.facts(driver).await?;
             self.upsert_knowing(driver, &facts).await?
@@ -78,9 +96,37 @@ impl Writing {
             || alike::has_keys_alike(&self.batch, &self.key)
     }
 
+    /// Puts rows in order, and leaves each key once.
+    fn resolve(&mut self, nulls_distinct: bool) -> Result<(), InvalidRows> {
+        let Self { batch, key, order, .. } = self;
+        let policy = self.settings.on_duplicate;
+        if order.len() == key.len() && order.iter().all(|index| key.contains(index)) {
+            return duplicates::resolve(batch, key, order, nulls_distinct, policy);
+        }
+        duplicates::resolve(batch, key, key, nulls_distinct, policy)?;
+        duplicates::sort(batch, order);
+        Ok(())
+    }
+
+    /// Calls the function that checks the batch.
+    async fn check<D: Driver>(&self, driver: &mut D) -> Result<(), BulkError> {
+        let Some(check) = &self.settings.check else { return Ok(()) };
+        let binds: Vec<_> = check
+            .columns
+            .iter()
+            .filter_map(|name| self.batch.index(name))
+            .map(|index| Bind::Array(self.batch.columns[index].info.clone(), self.batch.array(index)))
+            .collect();
+        let mut text = vec![", ".to_owned(); binds.len()];
+        text[0] = format!("SELECT FROM {}(", sql::quote(check.function));
+        text.push(")".to_owned());
+        driver.execute(Statement::<()>::new(text, binds)).await?;
+        Ok(())
+    }
+
     /// Rows that are new, as the caller knows.
-    async fn insert_all<D: Driver>(&self, driver: &mut D) -> Result<Counts, BulkError> {
-        let facts = if self.needs_facts() { Some(self.facts(driver).await?) } else { None };
+    async fn insert_all<D: Driver>(&mut self, driver: &mut D) -> Result<Counts, BulkError> {
+        let facts = self.insert_facts(driver).await?;
         let plan = self.plan(facts.as_ref());
         let rows = match facts.and_then(|facts| self.copied(driver, &plan, &facts)) {
             Some(result) => result,
@@ -90,13 +136,21 @@ impl Writing {
         Ok((i64::try_from(rows).unwrap_or(i64::MAX), 0))
     }
 
+    /// Puts rows that are new in order, and asks the catalogs if that is needed.
+    pub(super) async fn insert_facts<D: Driver>(&mut self, driver: &mut D) -> Result<Option<Facts>, BulkError> {
+        if !self.order.is_empty() {
+            duplicates::sort(&mut self.batch, &self.order);
+        }
+        if self.needs_facts() { self.facts(driver).await.map(Some) } else { Ok(None) }
+    }
+
     pub(super) fn plan(&self, facts: Option<&Facts>) -> Plan {
         Plan::new(self.target.table.clone(), &self.batch, &self.key, &self.settings, facts)
     }
 
     /// One statement; the catalogs are asked only if it fails.
     async fn upsert_at_once<D: Driver>(&mut self, driver: &mut D) -> Result<Counts, BulkError> {
-        duplicates::resolve(&mut self.batch, &self.key, true, self.settings.on_duplicate)?;
+        self.resolve(true)?;
         let plan = self.plan(None);
         match self.upsert_few(driver, &plan).await {
             Err(error) if is_unknown(&error) => {
@@ -116,16 +170,20 @@ impl Writing {
         driver: &mut D,
         facts: &Facts,
     ) -> Result<Counts, BulkError> {
-        let (key, policy) = (&self.key, self.settings.on_duplicate);
         self.batch.order = (0..u32::try_from(self.batch.rows).unwrap_or(u32::MAX)).collect();
         let plan = self.plan(Some(facts));
         if facts.key.is_exact {
-            duplicates::resolve(&mut self.batch, key, facts.key.nulls_distinct, policy)?;
+            self.resolve(facts.key.nulls_distinct)?;
         } else {
             let ranks: Vec<(i64,)> = driver.load(self.batch.statement::<(BigInt,)>(&plan, plan.ranks(facts))).await?;
             let ranks: Vec<_> = ranks.into_iter().map(|(rank,)| rank).collect();
+            let (key, policy) = (&self.key, self.settings.on_duplicate);
             duplicates::resolve_by_rank(&mut self.batch, key, facts.key.nulls_distinct, &ranks, policy)?;
+            if !self.settings.order.is_empty() {
+                duplicates::sort(&mut self.batch, &self.order);
+            }
         }
+        self.check(driver).await?;
         let table = &facts.table;
         if self.batch.len() < FEW {
             return self.upsert_few(driver, &plan).await;
@@ -166,7 +224,7 @@ impl Writing {
     }
 
     /// Tells which rows have no value in a column that needs one; PostgreSQL names only the column.
-    fn told(&self, error: DieselError) -> BulkError {
+    pub(super) fn told(&self, error: DieselError) -> BulkError {
         if let DieselError::DatabaseError(DatabaseErrorKind::NotNullViolation, information) = &error {
             let column = information.column_name().and_then(|name| self.batch.index(name));
             if let Some(Err(rows)) = column.map(|column| self.batch.refuse_nulls(column)) {
@@ -215,7 +273,7 @@ impl Writing {
     ) -> Option<diesel::QueryResult<usize>> {
         // Arrays of a custom type have its OID in them, which is not known here.
         let has_custom_array = self.batch.columns.iter().any(|c| c.info.custom.is_some() && c.info.is_array());
-        if facts.table.has_row_security || facts.table.has_rules || has_custom_array || !plan.is_comparable() {
+        if facts.table.refuses_copy || facts.table.has_rules || has_custom_array || !plan.is_comparable() {
             return None;
         }
         Some((self.target.copy)(&self.batch, driver.libpq()?))

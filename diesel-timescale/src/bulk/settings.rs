@@ -29,12 +29,22 @@ impl Update {
     }
 }
 
+/// An SQL function that is called before each batch is written, with columns of it.
+#[derive(Debug, Clone)]
+pub(super) struct Check {
+    pub(super) function: &'static str,
+    pub(super) columns: Vec<&'static str>,
+}
+
 /// What the caller has chosen for an upsert.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     pub(super) key: Vec<&'static str>,
     pub(super) update: Update,
     pub(super) on_duplicate: OnDuplicate,
+    /// The columns by which rows are written in order; empty for the default.
+    pub(super) order: Vec<&'static str>,
+    pub(super) check: Option<Check>,
     /// Whether the rows bring ids for a column that is `GENERATED ALWAYS AS IDENTITY`.
     pub(super) overriding_system_value: bool,
 }

@@ -44,30 +44,48 @@ impl<ST> Statement<ST> {
     pub(super) fn selecting<S, Selected>(self, selection: S) -> Statement<Selected, Select<S>> {
         Statement { selection: Select(selection), text: self.text, binds: self.binds, sql_type: PhantomData }
     }
+
+    /// Puts `RETURNING` with something of Diesel's after the text.
+    pub(super) fn returning<S, Selected>(self, selection: S) -> Statement<Selected, Return<S>> {
+        Statement { selection: Return(selection), text: self.text, binds: self.binds, sql_type: PhantomData }
+    }
 }
 
-/// What a statement starts with.
+/// What of Diesel's a statement starts or ends with.
 pub(super) trait Selection {
-    fn push<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()>;
+    fn push_before<'b>(&'b self, _: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        Ok(())
+    }
+
+    fn push_after<'b>(&'b self, _: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        Ok(())
+    }
 }
 
 /// Nothing: the text is the whole statement.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NoSelection;
 
-impl Selection for NoSelection {
-    fn push<'b>(&'b self, _: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        Ok(())
-    }
-}
+impl Selection for NoSelection {}
 
 /// `SELECT` with something of Diesel's, such as columns of the table.
 #[derive(Debug, Clone)]
 pub(super) struct Select<S>(S);
 
 impl<S: QueryFragment<Pg>> Selection for Select<S> {
-    fn push<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    fn push_before<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT ");
+        self.0.walk_ast(out)
+    }
+}
+
+/// `RETURNING` with something of Diesel's, such as columns of the table.
+#[derive(Debug, Clone)]
+pub(super) struct Return<S>(S);
+
+impl<S: QueryFragment<Pg>> Selection for Return<S> {
+    fn push_after<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(" RETURNING ");
         self.0.walk_ast(out)
     }
 }
@@ -86,7 +104,7 @@ impl<ST, S, C> RunQueryDsl<C> for Statement<ST, S> {}
 
 impl<ST, S: Selection> QueryFragment<Pg> for Statement<ST, S> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.selection.push(out.reborrow())?;
+        self.selection.push_before(out.reborrow())?;
         for (at, text) in self.text.iter().enumerate() {
             out.push_sql(text);
             match self.binds.get(at) {
@@ -101,6 +119,6 @@ impl<ST, S: Selection> QueryFragment<Pg> for Statement<ST, S> {
                 None => {}
             }
         }
-        Ok(())
+        self.selection.push_after(out)
     }
 }

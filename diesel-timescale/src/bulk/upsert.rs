@@ -5,11 +5,11 @@ use diesel::Insertable;
 use super::batches::Batches;
 use super::columns::{Among, Columns};
 use super::duplicates::OnDuplicate;
-use super::settings::{Settings, Updated};
+use super::settings::{Check, Settings, Updated};
 use super::source::{Iter, Source};
 use super::validation::Validate;
-use super::values::{ListOf, Values};
-use super::work::{ValuesOf, Work};
+use super::values::{ListOf, Values, ValuesOf};
+use super::work::Work;
 
 /// Rows to upsert; [`on_conflict`](Self::on_conflict) says what makes two of them the same.
 #[derive(Debug, Clone)]
@@ -58,6 +58,12 @@ pub fn upsert<I: IntoIterator>(rows: I) -> Rows<Iter<I::IntoIter>> {
 #[cfg(feature = "async")]
 pub fn upsert_stream<S: futures_core::Stream>(rows: S) -> Rows<super::source::Streamed<S>> {
     Rows(super::source::Streamed(Box::pin(rows)))
+}
+
+impl<Src> Rows<Src> {
+    pub(super) fn new(source: Src) -> Self {
+        Self(source)
+    }
 }
 
 impl<Src: Source> Rows<Src> {
@@ -162,6 +168,50 @@ where
         self
     }
 
+    /// The columns by which the rows of a batch are put in order before they are written. Default: those of the conflict
+    /// target, the time first.
+    ///
+    /// For tables that are written by several conflict targets side by side: writers that agree on an order wait for each
+    /// other, and do not deadlock. Texts are ordered by their bytes.
+    pub fn order_by<C, Kind, Index>(mut self, _: C) -> Self
+    where
+        C: Columns<Kind, Table = Tab> + Among<ListOf<ValuesOf<Src::Row, Tab>, Tab>, Index>,
+    {
+        self.0.settings.order = C::names();
+        self
+    }
+
+    /// Calls an SQL function before each batch is written, in the same transaction, with the values of these columns: an
+    /// array for each, in the order of writing. It refuses the batch by raising an error, or takes the locks that the
+    /// write needs.
+    ///
+    /// `function` is the name of a function in the `search_path`. Without a transaction of the caller's each batch gets
+    /// one of its own.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// use diesel::connection::SimpleConnection;
+    /// use diesel_timescale::bulk;
+    ///
+    /// conn.batch_execute(
+    ///     "CREATE FUNCTION check_devices(devices TEXT[]) RETURNS VOID LANGUAGE plpgsql AS $$ BEGIN
+    ///          IF 'attic' = ANY (devices) THEN RAISE EXCEPTION 'the attic is closed'; END IF;
+    ///      END $$",
+    /// )?;
+    /// let call = bulk::upsert([reading("attic", 1)]).on_conflict((readings::device_id, readings::measured_at));
+    /// let error = call.check_with("check_devices", readings::device_id).call(conn).unwrap_err();
+    /// assert_eq!(error.to_string(), "the attic is closed");
+    /// # Ok(()) }) }
+    /// ```
+    pub fn check_with<C, Kind, Index>(mut self, function: &'static str, _: C) -> Self
+    where
+        C: Columns<Kind, Table = Tab> + Among<ListOf<ValuesOf<Src::Row, Tab>, Tab>, Index>,
+    {
+        self.0.settings.check = Some(Check { function, columns: C::names() });
+        self
+    }
+
     /// Stores the values that the rows have for a column that is `GENERATED ALWAYS AS IDENTITY`, as SQL's
     /// `OVERRIDING SYSTEM VALUE`: for ids that were taken from its sequence before. Default: such rows are refused with
     /// [`BulkError::GeneratedColumn`](super::BulkError::GeneratedColumn).
@@ -175,12 +225,12 @@ where
     /// ```
     /// # include!("doctest_setup.rs");
     /// # fn main() { run(|conn| {
-    /// use diesel_timescale::bulk::{self, Problems, Validate};
+    /// use diesel_timescale::bulk::{self, Violations, Validate};
     ///
     /// impl Validate for Reading {
-    ///     fn validate(&self, problems: &mut Problems) {
+    ///     fn validate(&self, violations: &mut Violations) {
     ///         if self.device_id.is_empty() {
-    ///             problems.add("device_id", "is empty: name the device");
+    ///             violations.add("device_id", "is empty: name the device");
     ///         }
     ///     }
     /// }
@@ -198,7 +248,7 @@ where
     where
         Src::Row: Validate,
     {
-        self.0.validate = Some(|row, problems| row.validate(problems));
+        self.0.validate = Some(|row, violations| row.validate(violations));
         self
     }
 

@@ -1,15 +1,16 @@
 //! Invalid rows: all of a batch at once, told by row, column and value.
 
+use serde::Serialize;
 use std::fmt;
 
 /// Checks of a row type, for what its SQL types allow and its meaning does not.
 ///
 /// [`Upsert::validate`](super::Upsert::validate) runs them for every row before anything is sent, and reports all
-/// problems of all rows. Without it, or without an implementation, rows are checked for what PostgreSQL would refuse:
+/// violations of all rows. Without it, or without an implementation, rows are checked for what PostgreSQL would refuse:
 /// NUL characters and timestamps out of range.
 ///
 /// ```
-/// use diesel_timescale::bulk::{Problems, Validate};
+/// use diesel_timescale::bulk::{Violations, Validate};
 ///
 /// struct Reading {
 ///     device_id: String,
@@ -17,12 +18,12 @@ use std::fmt;
 /// }
 ///
 /// impl Validate for Reading {
-///     fn validate(&self, problems: &mut Problems) {
+///     fn validate(&self, violations: &mut Violations) {
 ///         if self.device_id.is_empty() {
-///             problems.add("device_id", "is empty: name the device");
+///             violations.add("device_id", "is empty: name the device");
 ///         }
 ///         if !(0.0..=100.0).contains(&self.humidity) {
-///             problems.add("humidity", format!("{} is not a percentage from 0 to 100", self.humidity));
+///             violations.add("humidity", format!("{} is not a percentage from 0 to 100", self.humidity));
 ///         }
 ///     }
 /// }
@@ -34,32 +35,32 @@ use std::fmt;
 )]
 pub trait Validate {
     /// Adds what is wrong with this row. Default: nothing is.
-    fn validate(&self, problems: &mut Problems) {
-        let _ = problems;
+    fn validate(&self, violations: &mut Violations) {
+        let _ = violations;
     }
 }
 
 impl<T: Validate + ?Sized> Validate for &T {
-    fn validate(&self, problems: &mut Problems) {
-        T::validate(self, problems);
+    fn validate(&self, violations: &mut Violations) {
+        T::validate(self, violations);
     }
 }
 
 /// Receives what is wrong with the rows of a batch.
 #[derive(Debug, Default)]
-pub struct Problems {
+pub struct Violations {
     pub(super) row: usize,
     found: Vec<InvalidRow>,
 }
 
-impl Problems {
-    /// Adds a problem of the row that is being checked: its column, and a text that names the value and the remedy.
+impl Violations {
+    /// Adds a violation of the row that is being checked: its column, and a text that names the value and the remedy.
     pub fn add(&mut self, column: impl Into<String>, text: impl Into<String>) {
-        self.push(self.row, column, Problem::Invalid(text.into()));
+        self.push(self.row, column, Violation::Invalid(text.into()));
     }
 
-    pub(super) fn push(&mut self, row: usize, column: impl Into<String>, problem: Problem) {
-        self.found.push(InvalidRow { row, column: column.into(), problem });
+    pub(super) fn push(&mut self, row: usize, column: impl Into<String>, violation: Violation) {
+        self.found.push(InvalidRow { row, column: column.into(), violation });
     }
 
     pub(super) fn finish(mut self) -> Result<(), InvalidRows> {
@@ -72,10 +73,10 @@ impl Problems {
 }
 
 /// Rows that were refused, every one of them. Nothing was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct InvalidRows {
-    /// The problems, by row; a row with several problems is there several times.
+    /// The violations, by row; a row with several violations is there several times.
     pub rows: Vec<InvalidRow>,
 }
 
@@ -84,7 +85,7 @@ impl InvalidRows {
     pub(super) fn shifted(mut self, first_row: usize) -> Self {
         for row in &mut self.rows {
             row.row += first_row;
-            if let Problem::Repeats(other) = &mut row.problem {
+            if let Violation::Repeats(other) = &mut row.violation {
                 *other += first_row;
             }
         }
@@ -92,7 +93,7 @@ impl InvalidRows {
     }
 }
 
-/// How many problems the text of the error has; the value has all.
+/// How many violations the text of the error has; the value has all.
 const SHOWN: usize = 10;
 
 impl fmt::Display for InvalidRows {
@@ -110,8 +111,8 @@ impl fmt::Display for InvalidRows {
 impl std::error::Error for InvalidRows {}
 
 /// What is wrong with a row.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("row {row}, {column}: {problem}")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[error("row {row}, {column}: {violation}")]
 #[non_exhaustive]
 pub struct InvalidRow {
     /// The index of the row in what was given, from 0.
@@ -119,13 +120,14 @@ pub struct InvalidRow {
     /// The column; the columns of the key, where the row repeats another one.
     pub column: String,
     /// What is wrong with its value.
-    pub problem: Problem,
+    pub violation: Violation,
 }
 
 /// What is wrong with a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Problem {
+pub enum Violation {
     /// What [`Validate`] said.
     #[error("{0}")]
     Invalid(String),

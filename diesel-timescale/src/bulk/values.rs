@@ -269,6 +269,10 @@ impl<V: ColumnValues<Tab>, Tab> Values<Tab> for ValuesClause<V, Tab> {
     }
 }
 
+/// What `Insertable` makes of a row.
+#[doc(hidden)]
+pub type ValuesOf<R, Tab> = <R as diesel::Insertable<Tab>>::Values;
+
 /// The columns that rows write, as a list of types.
 #[doc(hidden)]
 pub type ListOf<V, Tab> = <<V as Values<Tab>>::Columns as ColumnValues<Tab>>::List;

@@ -17,11 +17,7 @@ use super::run::{Target, Writing};
 use super::settings::Settings;
 use super::source::{Iter, Source};
 use super::sql;
-use super::values::Values;
-
-/// What `Insertable` makes of a row.
-#[doc(hidden)]
-pub type ValuesOf<R, Tab> = <R as Insertable<Tab>>::Values;
+use super::values::{Values, ValuesOf};
 
 /// Rows for a table, with what the caller has chosen.
 pub(super) struct Work<Src: Source, Tab> {
@@ -43,7 +39,7 @@ where
     Tab: Table<SqlType: SqlType> + Default,
     Tab::FromClause: QueryFragment<Pg>,
 {
-    fn target() -> Result<Target, BulkError> {
+    pub(super) fn target() -> Result<Target, BulkError> {
         Ok(Target {
             table: sql::table_name::<Tab>()?,
             #[cfg(feature = "sync")]

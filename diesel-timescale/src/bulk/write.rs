@@ -66,7 +66,11 @@ impl Plan {
 
     /// `INSERT INTO "readings" AS t ("device_id", …) `
     pub(super) fn insert_into(&self, sql: &mut Sql) {
-        sql.push(format!("INSERT INTO {} AS t (", self.table));
+        self.insert_into_as(sql, " AS t");
+    }
+
+    fn insert_into_as(&self, sql: &mut Sql, alias: &str) {
+        sql.push(format!("INSERT INTO {}{alias} (", self.table));
         sql.list(&self.columns, |sql, column| _ = sql.push(&column.name)).push(") ");
         if self.overriding_system_value {
             sql.push("OVERRIDING SYSTEM VALUE ");
@@ -76,7 +80,8 @@ impl Plan {
     /// Rows that are known to be new.
     pub(super) fn insert(&self) -> Sql {
         let mut sql = Sql::default();
-        self.insert_into(&mut sql);
+        // Without an alias, since `RETURNING` of Diesel's has the name of the table.
+        self.insert_into_as(&mut sql, "");
         self.rows(&mut sql, false);
         sql
     }

@@ -6,13 +6,16 @@ use chrono::TimeDelta;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::sql_types::Text;
+use serde::Serialize;
 
 use crate::server::{Edition, TimescaleVersion};
 use crate::time_column::TimeType;
 use crate::time_value::{Span, TimeValue};
 
 /// What the set-up of a hypertable did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum HypertableOutcome {
     /// The table has become a hypertable.
     Created,
@@ -34,7 +37,7 @@ impl FromSql<Text, Pg> for HypertableOutcome {
 }
 
 /// What the set-up of a hypertable did, and what holds now; the intervals are of this type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HypertableReport<I = TimeDelta> {
     /// What was done.

@@ -1,4 +1,4 @@
-//! What has run, by the table of a history, and the lock on that table.
+//! The history table: applied migrations, and the lock.
 
 use std::collections::HashSet;
 

@@ -8,6 +8,7 @@ use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Interval, Nullable, Timestamptz};
+use serde::Serialize;
 
 use crate::call::{Relation, Statement, push_relation, relation_name, single};
 use crate::error::{Error, Result};
@@ -15,11 +16,11 @@ use crate::time_column::{TimeColumn, TimeType, ValueOf};
 use crate::time_value::{Instant, Moment};
 use crate::timestamp::TimestampOrInfinity;
 
-/// Drops the chunks of a [target](super::target) that end by `cutoff` and clears every reference to their rows, in one
+/// Drops the chunks of a [target](super::create_target) that end by `cutoff` and clears every reference to their rows, in one
 /// transaction.
 ///
 /// A chunk that `cutoff` falls into stays whole. On a plain table the rows before `cutoff` are deleted. What references
-/// them becomes null or goes, as it was [attached](super::attach). A plain `drop_chunks`, or the server's own retention
+/// them becomes null or goes, as it was [attached](super::add). A plain `drop_chunks`, or the server's own retention
 /// policy, would leave references to rows that are gone.
 ///
 /// Chunks that others read or write cannot be dropped. Waiting for them would hold up every read that does not leave
@@ -41,7 +42,7 @@ use crate::timestamp::TimestampOrInfinity;
 /// use diesel_timescale::references;
 ///
 /// # fn main() { run(|conn| {
-/// references::target(readings::time).call(conn)?;
+/// references::create_target(readings::time).call(conn)?;
 /// # a_reading(conn);
 /// let report = references::drop_before(readings::time, Utc::now() - TimeDelta::days(730)).call(conn)?;
 /// assert_eq!((report.chunks_dropped, report.rows_deleted), (0, 0));
@@ -89,7 +90,7 @@ impl<ST> DropBefore<ST> {
 }
 
 /// What retention did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RetentionReport<V> {
     /// How many chunks were dropped.

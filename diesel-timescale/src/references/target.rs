@@ -1,11 +1,12 @@
-//! Making a table the target of references.
+//! Makes a table a target of references.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
-use crate::call::{Relation, done, relation_name, value};
+use crate::call::{Call, Relation, done, relation_name, value};
+use crate::error::Error;
 use crate::function_call;
 use crate::time_column::TimeColumn;
 
@@ -28,11 +29,11 @@ use crate::time_column::TimeColumn;
 ///     work_orders (id) { id -> Int8, sensor -> Nullable<Text>, time -> Nullable<Timestamptz> }
 /// }
 /// # fn main() { run(|conn| {
-/// references::target(readings::time).call(conn)?;
+/// references::create_target(readings::time).call(conn)?;
 /// conn.batch_execute(
 ///     "CREATE TABLE work_orders (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor TEXT, time TIMESTAMPTZ)",
 /// )?;
-/// references::attach(work_orders::sensor).and(work_orders::time).to(readings::table).call(conn)?;
+/// references::add((work_orders::sensor, work_orders::time), readings::table).call(conn)?;
 ///
 /// let time = a_reading(conn);
 /// diesel::insert_into(work_orders::table)
@@ -42,7 +43,7 @@ use crate::time_column::TimeColumn;
 /// assert_eq!(work_orders::table.select(work_orders::sensor).load::<Option<String>>(conn)?, [None]);
 /// # Ok(()) }) }
 /// ```
-pub fn target<C>(time_column: C) -> CreateTarget
+pub fn create_target<C>(time_column: C) -> CreateTarget
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -59,7 +60,7 @@ where
 type OptionalText = Nullable<Text>;
 
 function_call! {
-    /// The call that [`target`] makes.
+    /// The call that [`create_target`] makes.
     pub CreateTarget {
         table: Relation = Relation,
         time_column: String = Text,
@@ -86,22 +87,22 @@ impl CreateTarget {
     }
 }
 
-/// Takes back [`target`]: drops the registry, the triggers and the functions.
+/// Takes back [`create_target`]: drops the registry, the triggers and the functions.
 ///
 /// # Errors
 /// [`ReferenceError::NotATarget`](crate::ReferenceError::NotATarget); an error of the database while a foreign key goes
-/// to the registry: [`detach`](super::detach) first.
+/// to the registry: [`remove`](super::remove) first.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
 /// use diesel_timescale::references;
 ///
 /// # fn main() { run(|conn| {
-/// references::target(readings::time).call(conn)?;
+/// references::create_target(readings::time).call(conn)?;
 /// references::drop_target(readings::table).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn drop_target<T>(table: T) -> DropTarget
+pub fn drop_target<T>(table: T) -> impl Call<Output = (), Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -109,8 +110,7 @@ where
 }
 
 function_call! {
-    /// The call that [`drop_target`] makes.
-    pub DropTarget { table: Relation = Relation },
+    DropTarget { table: Relation = Relation },
     "SELECT diesel_timescale.drop_reference_target(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
 }
@@ -129,20 +129,19 @@ function_call! {
 /// use diesel_timescale::references;
 ///
 /// # fn main() { run(|conn| {
-/// references::target(readings::time).call(conn)?;
-/// assert_eq!(references::release_missing(readings::table).call(conn)?, 0);
+/// references::create_target(readings::time).call(conn)?;
+/// assert_eq!(references::clear_dangling(readings::table).call(conn)?, 0);
 /// # Ok(()) }) }
 /// ```
-pub fn release_missing<T>(table: T) -> ReleaseMissing
+pub fn clear_dangling<T>(table: T) -> impl Call<Output = i64, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
-    ReleaseMissing { table: relation_name(&table) }
+    ClearDangling { table: relation_name(&table) }
 }
 
 function_call! {
-    /// The call that [`release_missing`] makes.
-    pub ReleaseMissing { table: Relation = Relation },
-    "SELECT diesel_timescale.release_missing_rows(", ")",
+    ClearDangling { table: Relation = Relation },
+    "SELECT diesel_timescale.clear_dangling_references(", ")",
     (BigInt,) => (i64,) => i64, value,
 }

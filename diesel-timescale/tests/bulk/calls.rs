@@ -5,18 +5,18 @@ use std::sync::{Arc, Mutex};
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel::prelude::*;
 use diesel_timescale::Call;
-use diesel_timescale::bulk::{self, BulkError, OnDuplicate, Problem, Problems, Report, Validate};
+use diesel_timescale::bulk::{self, BulkError, OnDuplicate, Report, Validate, Violation, Violations};
 
 use super::database::{TestDb, has_connections, sql, value};
 use super::readings::{Reading, TABLE, hypertable, minute_of, readings, rows, stored};
 
 impl Validate for Reading {
-    fn validate(&self, problems: &mut Problems) {
+    fn validate(&self, violations: &mut Violations) {
         if self.humidity.is_some_and(|humidity| !(0.0..=100.0).contains(&humidity)) {
-            problems.add("humidity", "is not a percentage from 0 to 100");
+            violations.add("humidity", "is not a percentage from 0 to 100");
         }
         if self.device_id.is_empty() {
-            problems.add("device_id", "is empty: name the device");
+            violations.add("device_id", "is empty: name the device");
         }
     }
 }
@@ -75,8 +75,8 @@ fn every_repeat_is_told_where_repeats_fail() {
         let error = call.on_duplicate(OnDuplicate::Fail).call(&mut conn).unwrap_err();
         let BulkError::InvalidRows(invalid) = &error else { panic!("{error}") };
         let count = usize::try_from(count).unwrap();
-        let told: Vec<_> = invalid.rows.iter().map(|row| (row.row, row.problem.clone())).collect();
-        let expected = [(count, 3), (count + 1, 7), (count + 2, 3)].map(|(row, of)| (row, Problem::Repeats(of)));
+        let told: Vec<_> = invalid.rows.iter().map(|row| (row.row, row.violation.clone())).collect();
+        let expected = [(count, 3), (count + 1, 7), (count + 2, 3)].map(|(row, of)| (row, Violation::Repeats(of)));
         assert_eq!(told, expected);
         assert_eq!(invalid.rows[0].column, "device_id, measured_at");
         assert_eq!(value(&mut conn, "SELECT count(*) FROM readings"), "0");

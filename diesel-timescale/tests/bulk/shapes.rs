@@ -10,7 +10,7 @@ use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::serialize::{IsNull, Output, ToSql};
 use diesel_timescale::Call;
-use diesel_timescale::bulk::{self, BulkError, Problem, Report};
+use diesel_timescale::bulk::{self, BulkError, Report, Violation};
 
 use super::database::{TestDb, sql, value};
 use super::readings::minute_of;
@@ -377,7 +377,7 @@ fn every_row_with_a_nul_is_told() {
     let BulkError::InvalidRows(invalid) = &error else { panic!("{error}") };
     let told: Vec<_> = invalid.rows.iter().map(|row| (row.row, row.column.as_str())).collect();
     assert_eq!(told, [(1, "name"), (2, "extra"), (4, "at"), (4, "tags")]);
-    assert_eq!(invalid.rows[0].problem, Problem::Nul("a\0b".to_owned()));
+    assert_eq!(invalid.rows[0].violation, Violation::Nul("a\0b".to_owned()));
     assert!(error.to_string().starts_with(r#"row 1, name: "a\0b" has a NUL character"#), "{error}");
     // JSON that is no jsonb may have the escape.
     let mut rows = all_things(2);
@@ -397,6 +397,6 @@ fn every_row_without_a_value_is_told() {
         let BulkError::InvalidRows(invalid) = &error else { panic!("{error}") };
         assert_eq!(invalid.rows.len(), usize::try_from(count).unwrap());
         assert_eq!((invalid.rows[3].row, invalid.rows[3].column.as_str()), (3, "lon"));
-        assert_eq!(invalid.rows[3].problem, Problem::Null);
+        assert_eq!(invalid.rows[3].violation, Violation::Null);
     }
 }

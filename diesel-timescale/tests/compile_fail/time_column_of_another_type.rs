@@ -10,5 +10,5 @@ fn main() {
     let _ = hypertable(readings::seen);
     let _ = set_chunk_interval(readings::state, chrono::TimeDelta::days(1));
     let _ = drop_chunks(readings::table, chrono::Utc::now());
-    let _ = references::target(readings::state);
+    let _ = references::create_target(readings::state);
 }

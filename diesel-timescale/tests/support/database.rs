@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
-use diesel_timescale::{Call, Edition, Server};
+use diesel_timescale::testing::TestDatabase;
+use diesel_timescale::{Call, Edition, Feature, Server};
 use url::Url;
 
 /// What not every server has.
@@ -34,6 +35,16 @@ macro_rules! needs {
     };
 }
 pub(crate) use needs;
+
+/// Returns from the test, saying what it left out and why, unless the server has the feature.
+macro_rules! needs_feature {
+    ($feature:ident) => {
+        if !crate::support::has_feature(diesel_timescale::Feature::$feature) {
+            return;
+        }
+    };
+}
+pub(crate) use needs_feature;
 
 struct Facts {
     server: Server,
@@ -67,19 +78,40 @@ pub fn has_quietly(need: Needs) -> bool {
 }
 
 pub fn has(need: Needs) -> bool {
-    let facts = facts();
     let has = has_quietly(need);
     if !has {
-        // Past libtest's capture, so that it shows.
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        let _ = writeln!(
-            std::io::stderr(),
-            "left out: {test}: needs {need:?}, and the server is {}{}",
-            facts.server,
-            if facts.is_single { ", one connection at a time" } else { "" },
-        );
+        leave_out(&format!("{need:?}"));
     }
     has
+}
+
+pub fn has_feature(feature: Feature) -> bool {
+    let required = server().require(feature);
+    if let Err(unsupported) = &required {
+        let needed = unsupported.message.rsplit_once("needed ").map_or("", |(_, needed)| needed);
+        leave_out(&format!("{feature:?} ({needed})"));
+    }
+    required.is_ok()
+}
+
+fn leave_out(need: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let single = if facts().is_single { ", one connection at a time" } else { "" };
+    let line = format!("left out: {test}: needs {need}, and the server is {}{single}\n", facts().server);
+    // Past libtest's capture, so that it shows; at once, so that lines of several threads do not mix.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+pub fn has_timescale() -> bool {
+    has(Needs::Timescale)
+}
+
+pub fn has_columnstore() -> bool {
+    has(Needs::Community)
+}
+
+pub fn has_connections() -> bool {
+    has(Needs::TwoConnections)
 }
 
 pub fn base_url() -> Url {
@@ -103,60 +135,66 @@ fn establish(url: &Url) -> PgConnection {
     }
 }
 
-/// A database of its own, gone when this is dropped.
+/// A database of its own, gone when this is dropped; a schema on the server that has one database.
 pub struct TestDb {
     name: String,
+    // Dropped with this.
+    database: Option<TestDatabase>,
 }
 
 impl TestDb {
     /// An empty database, with the extension where the server has it.
     pub fn new() -> (Self, PgConnection) {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("timescale_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let is_single = facts().is_single;
-        let mut admin = establish(&base_url());
-        if is_single {
-            sql(&mut admin, &format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}"));
-        } else {
-            sql(&mut admin, &format!("CREATE DATABASE {name}"));
-        }
-        drop(admin);
-        let db = Self { name };
-        let mut conn = db.connect();
-        if server().available.is_some() {
-            sql(
-                &mut conn,
-                "SET client_min_messages TO warning; CREATE EXTENSION IF NOT EXISTS timescaledb; RESET client_min_messages",
-            );
-        }
-        (db, conn)
+        Self::create(|_| Ok(()))
     }
 
     /// With the functions of this crate.
     pub fn installed() -> (Self, PgConnection) {
+        Self::create(|conn| Ok(diesel_timescale::migrations::install(conn).map(drop)?))
+    }
+
+    /// With these tables, and not the functions of this crate.
+    pub fn with(tables: &str) -> (Self, PgConnection) {
         let (db, mut conn) = Self::new();
-        diesel_timescale::migrations::install(&mut conn).unwrap();
+        sql(&mut conn, tables);
+        (db, conn)
+    }
+
+    fn create(
+        setup: impl FnOnce(&mut PgConnection) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'static,
+    ) -> (Self, PgConnection) {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if !facts().is_single {
+            let database = TestDatabase::create(setup).unwrap();
+            let name = Url::parse(database.url()).unwrap().path()[1..].to_owned();
+            let db = Self { name, database: Some(database) };
+            let conn = db.connect();
+            return (db, conn);
+        }
+        let name = format!("timescale_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut admin = establish(&base_url());
+        sql(&mut admin, &format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}"));
+        drop(admin);
+        let db = Self { name, database: None };
+        let mut conn = db.connect();
+        setup(&mut conn).unwrap();
         (db, conn)
     }
 
     /// The schema that this database's tables are in.
     pub fn schema(&self) -> &str {
-        if facts().is_single { &self.name } else { "public" }
+        if self.database.is_some() { "public" } else { &self.name }
     }
 
     pub fn url(&self) -> Url {
-        let mut url = base_url();
-        if !facts().is_single {
-            url.set_path(&self.name);
-        }
-        url
+        self.database.as_ref().map_or_else(base_url, |database| Url::parse(database.url()).unwrap())
     }
 
     /// A URL that leads another program to the same tables. On a server that takes one connection at a time, close
     /// the test's own before running it.
     pub fn url_for_child(&self) -> Url {
         let mut url = self.url();
-        if facts().is_single {
+        if self.database.is_none() {
             // Without a blank, which this would encode as `+`, and libpq reads that as it is.
             url.query_pairs_mut().append_pair("options", &format!("-csearch_path={},public", self.name));
         }
@@ -165,7 +203,7 @@ impl TestDb {
 
     pub fn connect(&self) -> PgConnection {
         let mut conn = establish(&self.url());
-        if facts().is_single {
+        if self.database.is_none() {
             sql(&mut conn, &format!("SET search_path TO {}, public", self.name));
         }
         conn
@@ -178,7 +216,7 @@ impl TestDb {
         use diesel_async::{AsyncConnection, SimpleAsyncConnection};
 
         let mut conn = diesel_async::AsyncPgConnection::establish(self.url().as_str()).await.unwrap();
-        if facts().is_single {
+        if self.database.is_none() {
             conn.batch_execute(&format!("SET search_path TO {}, public", self.name)).await.unwrap();
         }
         conn
@@ -187,13 +225,11 @@ impl TestDb {
 
 impl Drop for TestDb {
     fn drop(&mut self) {
-        let mut admin = establish(&base_url());
-        let statement = if facts().is_single {
-            format!("SET client_min_messages TO warning; DROP SCHEMA {} CASCADE", self.name)
-        } else {
-            format!("DROP DATABASE {} WITH (FORCE)", self.name)
-        };
-        let result = admin.batch_execute(&statement);
+        if self.database.is_some() {
+            return;
+        }
+        let statement = format!("SET client_min_messages TO warning; DROP SCHEMA {} CASCADE", self.name);
+        let result = establish(&base_url()).batch_execute(&statement);
         if !std::thread::panicking() {
             result.unwrap();
         }

@@ -11,7 +11,7 @@ use crate::cursor::{Cursor, Start};
 use crate::left_out::{LeftOut, Place};
 use crate::mapping::{Decision, Mapping, Sensor};
 use crate::progress::Progress;
-use crate::reading::{self, Fault, Reason};
+use crate::reading::{self, Reason, Violation};
 use crate::recorder::{Recorder, Row};
 use crate::report::Report;
 use crate::sensors::Sensors;
@@ -94,7 +94,7 @@ impl Import<'_> {
     }
 
     /// The event of a row, or why there is none.
-    fn event(&mut self, row: &Row, was_text: Option<i64>) -> Result<Result<Event, Fault>> {
+    fn event(&mut self, row: &Row, was_text: Option<i64>) -> Result<Result<Event, Violation>> {
         let sensor = match reading::entity_id(&row.entity_id, row.metadata_id) {
             Ok(entity_id) => self.sensor(entity_id)?,
             Err(fault) => return Ok(Err(fault)),
@@ -131,7 +131,7 @@ impl Import<'_> {
     }
 
     /// The sensor that an entity is, or why it is none.
-    pub fn sensor(&mut self, entity_id: &str) -> Result<Result<Rc<Sensor>, Fault>> {
+    pub fn sensor(&mut self, entity_id: &str) -> Result<Result<Rc<Sensor>, Violation>> {
         let (reason, entities) = match self.sensors.decide(entity_id)? {
             Decision::Import(sensor) => return Ok(Ok(Rc::clone(sensor))),
             Decision::Ignored => return Ok(Err((Reason::Ignored, String::new()))),
@@ -162,7 +162,7 @@ impl Import<'_> {
         }
     }
 
-    fn leave_out(&mut self, row: &Row, (reason, mut found): Fault) -> Result<()> {
+    fn leave_out(&mut self, row: &Row, (reason, mut found): Violation) -> Result<()> {
         let entity_id = reading::entity_id(&row.entity_id, row.metadata_id).unwrap_or_default();
         if reason == Reason::OtherUnit {
             found = format!("{entity_id}: {found}");

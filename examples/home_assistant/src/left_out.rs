@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::Result;
 use crate::progress::Progress;
-use crate::reading::Fault;
+use crate::reading::Violation;
 use crate::report::Report;
 
 /// How many rows with the same fault are told one by one on stderr.
@@ -35,7 +35,7 @@ impl LeftOut {
         report: &mut Report,
         progress: &Progress,
         row: Place<'_>,
-        (reason, found): Fault,
+        (reason, found): Violation,
     ) -> Result<()> {
         match row.table {
             "states" => report.leave_out(reason),

@@ -43,10 +43,10 @@ impl Reason {
 }
 
 /// A reason, and what was found.
-pub type Fault = (Reason, String);
+pub type Violation = (Reason, String);
 
 /// The entity that a row is of, by its name or else by the number that should lead to it.
-pub fn entity_id(value: &Field, metadata_id: Option<i64>) -> Result<&str, Fault> {
+pub fn entity_id(value: &Field, metadata_id: Option<i64>) -> Result<&str, Violation> {
     match (value, metadata_id) {
         (Field::Text(text), _) if !text.contains('\0') => Ok(text),
         (Field::Null, Some(id)) => Err((Reason::NoEntity, format!("states_meta has no name for metadata_id {id}"))),
@@ -55,7 +55,7 @@ pub fn entity_id(value: &Field, metadata_id: Option<i64>) -> Result<&str, Fault>
 }
 
 /// The state to store. None, or an empty one, tells that the entity was removed.
-pub fn state(value: &Field, unavailable: Silent, removed: Silent) -> Result<&str, Fault> {
+pub fn state(value: &Field, unavailable: Silent, removed: Silent) -> Result<&str, Violation> {
     let silent = |what, reason| match what {
         Silent::Skip => Err((reason, String::new())),
         Silent::Unknown => Ok("unknown"),
@@ -79,7 +79,7 @@ pub fn number(state: &str) -> Option<f64> {
 /// Seconds and fraction are taken apart first, and the fraction is rounded to the nearest microsecond, to the even one
 /// in the middle, as Python does: Home Assistant's own numbers have digits below the microsecond. A product of the whole
 /// number would be rounded twice, and be off by one now and then.
-pub fn instant(value: &Field) -> Result<DateTime<Utc>, Fault> {
+pub fn instant(value: &Field) -> Result<DateTime<Utc>, Violation> {
     const YEAR_10000: f64 = 253_402_300_800.0;
     let at = match value {
         Field::Real(seconds) if (0.0..YEAR_10000).contains(seconds) => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use occupancy_models::bulk::UpsertReport;
+use occupancy_models::bulk;
 
 use crate::reading::Reason;
 
@@ -14,7 +14,7 @@ const NAMED: usize = 10;
 #[derive(Debug, Default)]
 pub struct Report {
     pub read: u64,
-    pub stored: UpsertReport,
+    pub stored: bulk::Report,
     pub left_out: BTreeMap<Reason, u64>,
     /// Readings that were stored without their attributes.
     pub without_attributes: u64,
@@ -60,7 +60,7 @@ impl Report {
         line(out, "  inserted", &self.stored.inserted)?;
         line(out, "  updated", &self.stored.updated)?;
         line(out, "  unchanged", &self.stored.unchanged)?;
-        line(out, "  merged", &self.stored.merged)?;
+        line(out, "  deduplicated", &self.stored.deduplicated)?;
         left_out(out, &self.left_out)?;
         for (label, count) in [
             ("without attributes", self.without_attributes),

@@ -12,7 +12,7 @@ use crate::Result;
 use crate::import::Import;
 use crate::left_out::Place;
 use crate::mapping::Sensor;
-use crate::reading::{self, Fault, Reason};
+use crate::reading::{self, Reason, Violation};
 use crate::recorder::{Field, Period, Statistic};
 use crate::store;
 use crate::units::Reading;
@@ -121,7 +121,7 @@ fn save_place(
 }
 
 /// The numbers of a row, or why there are none to store.
-fn numbers_of(import: &mut Import<'_>, row: &Statistic) -> Result<std::result::Result<(Key, Numbers), Fault>> {
+fn numbers_of(import: &mut Import<'_>, row: &Statistic) -> Result<std::result::Result<(Key, Numbers), Violation>> {
     let sensor = match reading::entity_id(&row.name, None) {
         Ok(name) => import.sensor(name)?,
         Err(fault) => return Ok(Err(fault)),
@@ -148,7 +148,7 @@ fn numbers_of(import: &mut Import<'_>, row: &Statistic) -> Result<std::result::R
     }))
 }
 
-fn leave_out(import: &mut Import<'_>, period: Period, row: &Statistic, (reason, mut found): Fault) -> Result<()> {
+fn leave_out(import: &mut Import<'_>, period: Period, row: &Statistic, (reason, mut found): Violation) -> Result<()> {
     let entity_id = reading::entity_id(&row.name, None).unwrap_or_default();
     if reason == Reason::OtherUnit {
         found = format!("{entity_id}: {found}");

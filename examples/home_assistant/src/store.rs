@@ -5,7 +5,7 @@ use std::rc::Rc;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use occupancy_models::bulk::{self, InvalidRow, Repeats, UpsertReport};
+use occupancy_models::bulk::{self, BulkError};
 use occupancy_models::transaction::Retry;
 use occupancy_models::{Call, Error, NewSensorEvent, SensorEvent, run_migrations};
 use serde_json::Value;
@@ -64,7 +64,7 @@ impl Event {
 /// What storing a batch did.
 #[derive(Debug, Default)]
 pub struct Saved {
-    pub report: UpsertReport,
+    pub report: bulk::Report,
     /// Events of other rows whose state before is another one now.
     pub relinked: u64,
     /// Rows whose time Home Assistant has moved, and which are stored with the time that they had.
@@ -125,7 +125,7 @@ pub fn save(conn: &mut PgConnection, mut events: Vec<Event>, cursor: &Cursor) ->
     loop {
         let before = events.len();
         let attempt = Retry::default().transaction(conn, |conn| attempt(conn, &mut events, cursor));
-        saved.report.merged += i64::try_from(before - events.len())?;
+        saved.report.deduplicated += u64::try_from(before - events.len())?;
         match attempt {
             Ok((report, relinked)) => {
                 saved.report += report;
@@ -134,8 +134,12 @@ pub fn save(conn: &mut PgConnection, mut events: Vec<Event>, cursor: &Cursor) ->
                 return Ok(saved);
             }
             // What the crate refuses beyond the checks here costs the row, not the import.
-            Err(Error::InvalidRow(InvalidRow { row, field, problem })) => {
-                saved.refused.push((events.remove(row).state_id, format!("{field} {problem}")));
+            Err(Error::Bulk(BulkError::InvalidRows(invalid))) => {
+                // From the last row on, so that the others keep their places.
+                for violations in invalid.rows.chunk_by(|a, b| a.row == b.row).rev() {
+                    let texts: Vec<_> = violations.iter().map(|v| format!("{} {}", v.column, v.violation)).collect();
+                    saved.refused.push((events.remove(violations[0].row).state_id, texts.join("; ")));
+                }
             }
             Err(error) => return Err(error.into()),
         }
@@ -146,7 +150,7 @@ fn attempt(
     conn: &mut PgConnection,
     events: &mut Vec<Event>,
     cursor: &Cursor,
-) -> std::result::Result<(UpsertReport, u64), Error> {
+) -> std::result::Result<(bulk::Report, u64), Error> {
     cursor::lock(conn)?;
     moved::take_back(conn, events)?;
     events.sort_by(|a, b| (&a.sensor.id, a.at, b.state_id).cmp(&(&b.sensor.id, b.at, a.state_id)));
@@ -154,7 +158,7 @@ fn attempt(
 
     let links = link::find(conn, events)?;
     let rows: Vec<_> = events.iter().zip(&links.before).map(|(event, before)| event.row(before.as_deref())).collect();
-    let report = bulk::upsert_events(&rows, Repeats::LastWins)?.call(conn)?;
+    let report = bulk::upsert_sensor_events(&rows).call(conn)?;
     let relinked = links.save(conn)?;
     cursor.save(conn)?;
     Ok((report, relinked as u64))

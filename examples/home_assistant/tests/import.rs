@@ -195,7 +195,7 @@ fn one_batch_may_have_an_instant_twice() {
     file.add("sensor.hall_temperature", 1_700_000_000.0, "20", TEMPERATURE);
     file.add("sensor.hall_temperature", 1_700_000_000.0, "21", TEMPERATURE);
     let run = import(&db, &file, &[]);
-    assert_eq!((run.count("inserted"), run.count("merged")), (1, 1));
+    assert_eq!((run.count("inserted"), run.count("deduplicated")), (1, 1));
     assert_eq!(values(&mut db.connect(), "SELECT state FROM sensor_events"), ["21"]);
 }
 

@@ -35,7 +35,7 @@ fn every_row_is_stored_or_told_of_once() {
         assert_eq!(first.code, Some(0), "{file}: {}", first.stderr);
         let [read, inserted, updated, unchanged, left_out] = first.counts();
         assert_eq!((read, updated, unchanged), (rows, 0, 0), "{file}: {}", first.stdout);
-        assert_eq!(inserted + first.count("merged") + left_out, rows, "{file}: {}", first.stdout);
+        assert_eq!(inserted + first.count("deduplicated") + left_out, rows, "{file}: {}", first.stdout);
         assert_eq!(value(&mut db.connect(), "SELECT count(*) FROM sensor_events"), inserted.to_string());
         assert_linked(&db);
         arguments.extend(["--again", "--batch", "777"]);

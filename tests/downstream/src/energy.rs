@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::schema::energy_readings;
 
-/// The sensor type of a meter. [`SensorType`] is an open set: this is as good as the ones that occupancy-models has.
+/// The sensor type of a meter. [`SensorType`] accepts any text, beside the ones that occupancy-models has constants for.
 pub const ENERGY: SensorType<'static> = SensorType::from_static("energy");
 
 /// What a meter has counted.

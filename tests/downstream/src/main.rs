@@ -1,4 +1,4 @@
-//! Serves on `LISTEN` (127.0.0.1:3000 unless told), with the database that `DATABASE_URL` names.
+//! Serves on `LISTEN` (default: 127.0.0.1:3000), with the database that `DATABASE_URL` names.
 
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::AsyncDieselConnectionManager;

@@ -34,7 +34,7 @@ pub enum Error {
 ///
 /// Takes tokio's runtime with several threads, as Diesel's harness does.
 pub async fn run(pool: &Pool<AsyncPgConnection>) -> Result<(), Error> {
-    // Each crate has its own books: occupancy_models_migrations, and Diesel's __diesel_schema_migrations.
+    // Each crate has its own migration history: occupancy_models_migrations, and Diesel's __diesel_schema_migrations.
     asynchronous::run_migrations(pool.get_owned().await?).await?;
     AsyncMigrationHarness::new(pool.get_owned().await?).run_pending_migrations(MIGRATIONS).map_err(Error::Migration)?;
 

@@ -11,7 +11,7 @@ use home_energy::alert::{self, Alert, NewAlert};
 use home_energy::energy::{ENERGY, EnergyReading};
 use home_energy::schema::{alerts, energy_readings};
 use home_energy::setup::MIGRATIONS;
-use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::bulk;
 use occupancy_models::schema::{predictions, referenced_events, sensor_events};
 use occupancy_models::timescale::HypertableOutcome;
 use occupancy_models::{
@@ -78,7 +78,7 @@ fn both_sets_of_migrations_run_and_revert_side_by_side() {
         assert!(ours.iter().all(|table| all.iter().any(|name| name == table)), "{all:?}");
         assert_whole(&mut conn);
 
-        // Neither set of books knows the other, so both are up to date.
+        // Neither migration history knows the other, so both are up to date.
         assert!(run_migrations(&mut conn).unwrap().is_empty());
         assert!(!conn.has_pending_migration(MIGRATIONS).unwrap());
         assert_eq!(values(&mut conn, "SELECT count(*) FROM __diesel_schema_migrations"), ["2"]);
@@ -117,7 +117,7 @@ fn an_alert_refers_to_an_event_until_that_is_gone() {
     assert_whole(&mut conn);
 
     let report = drop_sensor_events_before(start() + TimeDelta::days(20)).call(&mut conn).unwrap();
-    assert_eq!(report.events_released, 1);
+    assert_eq!(report.rows_released, 1);
     assert_eq!(references(&mut conn), [None, None, None, Some(kept.id)]);
     assert_eq!(registered(&mut conn), [kept.id]);
     assert_whole(&mut conn);
@@ -184,7 +184,7 @@ fn reading(read_at: DateTime<Utc>) -> EnergyReading {
 fn a_sensor_type_of_ones_own_is_stored_read_and_serialized() {
     let (_db, mut conn) = ready();
     let reading = reading(start());
-    let report = bulk::upsert_events(&[reading.event()], Repeats::Error).unwrap().call(&mut conn).unwrap();
+    let report = bulk::upsert_sensor_events(&[reading.event()]).call(&mut conn).unwrap();
     assert_eq!(report.inserted, 1);
     let found: SensorEvent =
         SensorEvent::query().filter(sensor_events::sensor_type.eq(ENERGY)).get_result(&mut conn).unwrap();

@@ -19,7 +19,7 @@ use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use occupancy_models::asynchronous::{self, Call};
-use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::bulk;
 use occupancy_models::{NewSensorEvent, SensorEvent, SensorState, SensorType, verify};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -134,7 +134,7 @@ const DAY: &str = "from=2026-01-05T00:00:00Z&to=2026-01-06T00:00:00Z";
 async fn a_timeline_comes_in_pages_to_many_at_once() {
     let served = Served::start().await;
     let stored = events();
-    bulk::upsert_events(&stored, Repeats::Error).unwrap().call(&mut served.pool.get().await.unwrap()).await.unwrap();
+    bulk::upsert_sensor_events(&stored).call(&mut served.pool.get().await.unwrap()).await.unwrap();
 
     let whole: Timeline = served.ok(&format!("{ROOM}?{DAY}")).await;
     assert_eq!((whole.room_id.as_str(), whole.events.len(), whole.next), ("living room", 40, None));
@@ -272,7 +272,7 @@ async fn a_deadpool_does_as_well() {
     let mut conn = pool.get().await.unwrap();
     SensorEvent::hypertable().allow_plain_table().call(&mut conn).await.unwrap();
     let stored = events();
-    let report = bulk::upsert_events(&stored, Repeats::Error).unwrap().call(&mut conn).await.unwrap();
+    let report = bulk::upsert_sensor_events(&stored).call(&mut conn).await.unwrap();
     assert_eq!(report.inserted, 40);
     drop(conn);
     pool.close();

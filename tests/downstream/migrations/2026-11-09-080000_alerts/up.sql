@@ -9,4 +9,4 @@ COMMENT ON TABLE alerts IS 'What somebody should look at, and the sensor event t
 COMMENT ON COLUMN alerts.sensor_event_id IS 'The id of the sensor event; null once that event is gone.';
 
 -- The foreign key, its index and its trigger; occupancy-models has installed the function.
-SELECT reference_sensor_events('alerts', 'sensor_event_id');
+SELECT add_sensor_event_reference('alerts', 'sensor_event_id');

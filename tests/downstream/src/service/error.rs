@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use diesel_async::pooled_connection::bb8::RunError;
+use occupancy_models::bulk::BulkError;
 use serde_json::json;
 
 /// What can go wrong in a request. Answers are JSON: `{"error": "..."}`.
@@ -30,7 +31,7 @@ impl From<diesel::result::Error> for Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, message) = match &self {
-            Self::BadRequest(_) | Self::OccupancyModels(occupancy_models::Error::InvalidRow(_)) => {
+            Self::BadRequest(_) | Self::OccupancyModels(occupancy_models::Error::Bulk(BulkError::InvalidRows(_))) => {
                 (StatusCode::BAD_REQUEST, self.to_string())
             }
             // The rest is for the log and not for whoever asks.

@@ -18,7 +18,7 @@ use diesel_async::pooled_connection::bb8::Pool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use occupancy_models::SensorEvent;
 use occupancy_models::asynchronous::Call;
-use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::bulk;
 use occupancy_models::transaction::Retry;
 use serde::{Deserialize, Serialize};
 
@@ -65,11 +65,11 @@ async fn room_alerts(
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
     /// How many were new.
-    pub inserted: i64,
+    pub inserted: u64,
     /// How many replaced another value of the same meter and instant.
-    pub updated: i64,
+    pub updated: u64,
     /// How many were there already.
-    pub unchanged: i64,
+    pub unchanged: u64,
 }
 
 async fn record_energy(
@@ -89,7 +89,7 @@ async fn record_energy(
                     .execute(conn)
                     .await?;
             }
-            bulk::upsert_events(&events, Repeats::LastWins)?.call(conn).await
+            Ok::<_, occupancy_models::Error>(bulk::upsert_sensor_events(&events).call(conn).await?)
         })
         .await?;
     Ok(Json(Recorded { inserted: report.inserted, updated: report.updated, unchanged: report.unchanged }))

@@ -8,7 +8,7 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::pooled_connection::bb8::Pool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use occupancy_models::query::newer_than;
+use occupancy_models::queries::after;
 use occupancy_models::schema::sensor_events;
 use occupancy_models::{SensorEvent, SensorEventKey, SensorType};
 use serde::{Deserialize, Serialize};
@@ -41,11 +41,11 @@ pub type SensorEventCursor = String;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// The first instant. A day before `to` unless told; with `after`, that event.
+    /// The first instant. Default: a day before `to`; with `after`, that event.
     from: Option<String>,
-    /// The instant to end before. Now unless told.
+    /// The instant to end before. Default: now.
     to: Option<String>,
-    /// Sensor types, separated by commas. All unless told.
+    /// Sensor types, separated by commas. Default: all.
     types: Option<String>,
     /// How many events at most.
     limit: Option<String>,
@@ -118,7 +118,7 @@ pub(super) async fn timeline(
         query = query.filter(sensor_events::sensor_type.eq_any(types));
     }
     if let Some(key) = page.after {
-        query = query.filter(newer_than(key));
+        query = query.filter(after(key));
     }
     let mut events: Vec<SensorEvent> = query.load(&mut pool.get().await?).await?;
     let is_last = events.len() as i64 <= page.limit;

@@ -1,0 +1,125 @@
+//! The writer against the same batches by hand, and two connections against one and against raw COPY.
+//!
+//!     dev/db cargo bench -p diesel-timescale --bench writer
+//!
+//! Every round runs all candidates one after the other on an empty table; a ratio is the median over the rounds of the
+//! ratio in each. Then ten times the rows go through one writer, and its memory is printed. `ROWS` (200000), `BATCH`
+//! (5000), `ROUNDS` (7) and `ONLY` (`speed`, `memory`) choose less.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
+
+#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other tests")]
+#[path = "../../tests/support/database.rs"]
+mod database;
+#[path = "../../../benches/measure/mod.rs"]
+mod measure;
+#[allow(dead_code, reason = "shared with the bench of bulk writes")]
+#[path = "../bulk/narrow.rs"]
+mod narrow;
+#[path = "../bulk/raw_copy.rs"]
+mod raw_copy;
+#[allow(dead_code, reason = "shared with the bench of bulk writes")]
+#[path = "../bulk/table.rs"]
+mod table;
+
+use std::ffi::CString;
+use std::time::Duration;
+
+use diesel::PgConnection;
+use diesel::r2d2::{ConnectionManager, Pool};
+use diesel_timescale::bulk::{self, Writer};
+use measure::{Measurements, print_ratio, size, wanted};
+use narrow::{Reading, readings};
+use raw_copy::{Buffer, RawConnection};
+use table::{Table, WideOrNarrow};
+
+fn main() {
+    let (rows, batch, rounds) = (size("ROWS", 200_000), size("BATCH", 5_000), size("ROUNDS", 7));
+    println!("{rows} rows, batches of {batch}, {rounds} rounds");
+    if !database::has_connections() {
+        return;
+    }
+    if wanted("speed") {
+        speed(rows, batch, rounds);
+    }
+    if wanted("memory") {
+        memory(rows, batch);
+    }
+}
+
+fn start(pool: &Pool<ConnectionManager<PgConnection>>, connections: usize, batch: usize) -> Writer<Reading> {
+    let pool = pool.clone();
+    let writer = bulk::writer::<Reading>().on_conflict((readings::device_id, readings::measured_at));
+    let writer = writer.connections(connections).batch_of(batch, Duration::from_secs(1));
+    writer.start(move || pool.get()).unwrap()
+}
+
+fn speed(rows: usize, batch: usize, rounds: usize) {
+    let mut table = Table::<Reading>::new();
+    let rows: Vec<_> = (0..rows).map(|n| Reading::new(n, false, 1)).collect();
+    let buffers: Vec<_> = rows.chunks(batch).map(copied).collect();
+    let pool = Pool::builder().max_size(2).build(ConnectionManager::new(table.db.url())).unwrap();
+    let mut raw: Vec<_> = (0..2).map(|_| RawConnection::connect(table.db.url().as_str())).collect();
+    let copy = CString::new(format!("COPY {} ({}) FROM STDIN BINARY", Reading::NAME, Reading::COLUMNS)).unwrap();
+    let mut measured = Measurements::new();
+    for _ in 0..rounds {
+        table.clear();
+        measured.time("upsert_calls", rows.len(), || {
+            rows.chunks(batch).for_each(|rows| Reading::upsert(rows, &mut table.conn));
+        });
+        for (name, connections) in [("writer_1", 1), ("writer_2", 2)] {
+            table.clear();
+            let (sent, writer) = (rows.clone(), start(&pool, connections, batch));
+            measured.time(name, rows.len(), || {
+                sent.into_iter().for_each(|row| writer.send(row).unwrap());
+                writer.finish().unwrap();
+            });
+        }
+        table.clear();
+        measured.time("raw_copy_2", rows.len(), || {
+            std::thread::scope(|scope| {
+                for (at, conn) in raw.iter_mut().enumerate() {
+                    let (copy, buffers) = (&copy, &buffers);
+                    scope.spawn(move || buffers.iter().skip(at).step_by(2).for_each(|buffer| conn.copy(copy, buffer)));
+                }
+            });
+        });
+    }
+    measured.print();
+    measured.ratio("writer_2", "writer_1");
+    measured.ratio("writer_2", "raw_copy_2");
+    measured.ratio("writer_1", "upsert_calls");
+}
+
+fn copied(rows: &[Reading]) -> Vec<u8> {
+    let mut buffer = Buffer::new();
+    rows.iter().for_each(|row| row.copy(&mut buffer));
+    buffer.finish()
+}
+
+/// Ten times the rows, made while they are sent.
+fn memory(rows: usize, batch: usize) {
+    let mut table = Table::<Reading>::new();
+    table.clear();
+    let pool = Pool::builder().max_size(2).build(ConnectionManager::new(table.db.url())).unwrap();
+    let writer = start(&pool, 2, batch);
+    let mut first = 0.0;
+    for part in 0..10 {
+        (part * rows..(part + 1) * rows).for_each(|n| writer.send(Reading::new(n, false, 1)).unwrap());
+        let peak = peak();
+        if part == 0 {
+            first = peak;
+        }
+        println!("  {:>9} rows: at most {peak:.0} MiB in memory", (part + 1) * rows);
+        if part == 9 {
+            print_ratio("writer_memory_10/writer_memory_1", peak / first);
+        }
+    }
+    writer.finish().unwrap();
+}
+
+/// The most memory that the process has had, in MiB.
+fn peak() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1024.0
+}

@@ -1,0 +1,1 @@
+DROP FUNCTION diesel_timescale.calendar_edges(TEXT, TEXT, TIMESTAMPTZ, TIMESTAMPTZ);

@@ -1,0 +1,13 @@
+DROP FUNCTION diesel_timescale.set_direct_compress(REGCLASS, BOOLEAN);
+DROP FUNCTION diesel_timescale.compress_directly(REGCLASS);
+DROP FUNCTION diesel_timescale.refuse_direct_compress(REGCLASS);
+DROP FUNCTION diesel_timescale.recompress_chunk(REGCLASS);
+DROP FUNCTION diesel_timescale.columnstore_chunks(REGCLASS);
+DROP FUNCTION diesel_timescale.literal(ANYELEMENT);
+DROP FUNCTION diesel_timescale.add_aggregate_column(NAME, NAME, TEXT, NAME, TEXT);
+DROP FUNCTION diesel_timescale.set_refresh_batches(INT, INT, INT, BOOLEAN);
+DROP FUNCTION diesel_timescale.refuse_refresh_beyond_retention(REGCLASS, TEXT);
+DROP FUNCTION diesel_timescale.refuse_retention_within_refresh(REGCLASS, TEXT);
+DROP FUNCTION diesel_timescale.in_days(TEXT);
+DROP FUNCTION diesel_timescale.reaches_beyond(TEXT, TEXT);
+DROP FUNCTION diesel_timescale.refresh_policies(REGCLASS);

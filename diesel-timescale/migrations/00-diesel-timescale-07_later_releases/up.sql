@@ -1,0 +1,313 @@
+-- What only later releases of TimescaleDB have, and what follows from the policies of a hypertable and its aggregates.
+
+-- Retention of rows that a refresh window still reads: the refresh would take their loss for a change, and erase the
+-- aggregate of them.
+CREATE OR REPLACE FUNCTION diesel_timescale.refresh_policies(relation REGCLASS)
+RETURNS TABLE (view_name REGCLASS, job_id INT, start_offset TEXT)
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF NOT has_timescaledb() THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT format('%I.%I', a.view_schema, a.view_name)::REGCLASS, j.job_id, j.config ->> 'start_offset'
+        FROM timescaledb_information.continuous_aggregates AS a
+        JOIN timescaledb_information.jobs AS j
+            ON j.proc_name = 'policy_refresh_continuous_aggregate'
+            -- Some releases name the view, others the hypertable that it keeps its rows in.
+            AND (j.hypertable_schema, j.hypertable_name) IN (
+                (a.view_schema, a.view_name), (a.materialization_hypertable_schema, a.materialization_hypertable_name)
+            )
+        LEFT JOIN timescaledb_information.continuous_aggregates AS below
+            ON (a.hypertable_schema, a.hypertable_name) = (below.materialization_hypertable_schema, below.materialization_hypertable_name)
+        WHERE relation = coalesce(
+            (quote_ident(below.view_schema) || '.' || quote_ident(below.view_name))::REGCLASS,
+            to_regclass(format('%I.%I', a.hypertable_schema, a.hypertable_name))
+        )
+        ORDER BY j.job_id;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refresh_policies(REGCLASS) IS 'The refresh policies of the continuous aggregates that read a hypertable, or a continuous aggregate: the view, the job, and how far back it refreshes (null: from the beginning).';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.reaches_beyond(start_offset TEXT, drop_after TEXT) RETURNS BOOLEAN
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+-- Offsets of integer time are numbers; what they count is the same for a hypertable and what reads it.
+RETURN CASE
+    WHEN start_offset IS NULL THEN true
+    WHEN start_offset ~ '^-?\d+$' AND drop_after ~ '^-?\d+$' THEN start_offset::NUMERIC > drop_after::NUMERIC
+    ELSE start_offset::INTERVAL > drop_after::INTERVAL
+END;
+COMMENT ON FUNCTION diesel_timescale.reaches_beyond(TEXT, TEXT) IS 'Whether a refresh from start_offset ago (null: from the beginning) reads what is dropped after drop_after.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.in_days(span TEXT) RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN CASE WHEN span ~ '^-?\d+$' THEN span ELSE justify_hours(span::INTERVAL)::TEXT END;
+COMMENT ON FUNCTION diesel_timescale.in_days(TEXT) IS 'An interval as days and hours, for messages; the number that a span of integer time is.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_retention_within_refresh(relation REGCLASS, drop_after TEXT) RETURNS VOID
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    refresh RECORD;
+BEGIN
+    SELECT * INTO refresh
+    FROM refresh_policies(relation) AS p
+    WHERE reaches_beyond(p.start_offset, drop_after)
+    LIMIT 1;
+    IF FOUND THEN
+        PERFORM refuse(
+            'diesel_timescale:retention_within_refresh', 'object_not_in_prerequisite_state',
+            format(
+                'retention of %s drops rows after %s, and the refresh policy of %s (job %s) reads rows back to %s',
+                relation, in_days(drop_after), refresh.view_name, refresh.job_id, coalesce(in_days(refresh.start_offset) || ' ago', 'the beginning')
+            ),
+            format('Keep rows for longer than the refresh reads, or let the policy of %s start at most %s ago: otherwise a refresh erases the aggregates of the rows that are gone.', refresh.view_name, in_days(drop_after)),
+            relation => relation
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_retention_within_refresh(REGCLASS, TEXT) IS 'Raises an error if a refresh policy reads rows that retention after drop_after would drop.';
+
+-- The jobs of retention keep what they drop after in drop_after; those that are not the server's own, the table in
+-- retention_of.
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_refresh_beyond_retention(view_name REGCLASS, start_offset TEXT) RETURNS VOID
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    retention RECORD;
+BEGIN
+    SELECT j.job_id, j.config ->> 'drop_after' AS drop_after, source.name
+    INTO retention
+    FROM timescaledb_information.continuous_aggregates AS a
+    LEFT JOIN timescaledb_information.continuous_aggregates AS below
+        ON (a.hypertable_schema, a.hypertable_name) = (below.materialization_hypertable_schema, below.materialization_hypertable_name)
+    CROSS JOIN LATERAL (
+        SELECT coalesce(
+            quote_ident(below.view_schema) || '.' || quote_ident(below.view_name), format('%I.%I', a.hypertable_schema, a.hypertable_name)
+        )
+    ) AS source (name)
+    JOIN timescaledb_information.jobs AS j
+        ON CASE
+            WHEN j.proc_name = 'policy_retention' THEN
+                format('%I.%I', j.hypertable_schema, j.hypertable_name)
+                    IN (source.name, format('%I.%I', a.hypertable_schema, a.hypertable_name))
+            ELSE j.config ->> 'retention_of' = source.name
+        END
+    WHERE format('%I.%I', a.view_schema, a.view_name)::REGCLASS = refuse_refresh_beyond_retention.view_name
+        AND j.config ? 'drop_after'
+        AND reaches_beyond(refuse_refresh_beyond_retention.start_offset, j.config ->> 'drop_after')
+    LIMIT 1;
+    IF FOUND THEN
+        PERFORM refuse(
+            'diesel_timescale:retention_within_refresh', 'object_not_in_prerequisite_state',
+            format(
+                'a refresh of %s back to %s reads rows that the retention policy of %s (job %s) drops after %s',
+                view_name, coalesce(in_days(start_offset) || ' ago', 'the beginning'), retention.name, retention.job_id, in_days(retention.drop_after)
+            ),
+            format('Let the refresh start at most %s ago, or keep rows for longer: otherwise it erases the aggregates of the rows that are gone.', in_days(retention.drop_after)),
+            relation => view_name
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_refresh_beyond_retention(REGCLASS, TEXT) IS 'Raises an error if a refresh from start_offset ago (null: from the beginning) would read rows that a retention policy drops.';
+
+-- Refresh policies.
+CREATE OR REPLACE FUNCTION diesel_timescale.set_refresh_batches(
+    job INT,
+    buckets_per_batch INT,
+    max_batches_per_execution INT,
+    refresh_newest_first BOOLEAN
+) RETURNS INT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present CONSTANT JSONB := (SELECT config FROM timescaledb_information.jobs WHERE job_id = job);
+BEGIN
+    PERFORM require_feature('RefreshBatches');
+    IF refresh_newest_first IS NOT NULL THEN
+        PERFORM require_feature('RefreshOrder');
+    END IF;
+    IF buckets_per_batch < 0 OR max_batches_per_execution < 0 THEN
+        PERFORM refuse(
+            'diesel_timescale:refresh_batches', 'invalid_parameter_value',
+            format('a refresh cannot work in batches of %s buckets, %s batches at a time', buckets_per_batch, max_batches_per_execution),
+            'Give numbers from 0: 0 is all at once.'
+        );
+    END IF;
+    EXECUTE format('SELECT FROM %I.alter_job($1, config => $2)', timescaledb_schema())
+        USING job, present || jsonb_strip_nulls(jsonb_build_object(
+            'buckets_per_batch', buckets_per_batch,
+            'max_batches_per_execution', max_batches_per_execution,
+            'refresh_newest_first', refresh_newest_first
+        ));
+    RETURN job;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.set_refresh_batches(INT, INT, INT, BOOLEAN) IS 'Sets how many buckets the job of a refresh policy takes at a time, how many times it does so in a run, and in which order. Null leaves as it is.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.add_aggregate_column(
+    view_name NAME,
+    column_name NAME,
+    aggregate TEXT,
+    view_schema NAME DEFAULT current_schema(),
+    -- What the names in the aggregate mean.
+    aggregate_search_path TEXT DEFAULT current_setting('search_path')
+) RETURNS BOOLEAN
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    qualified CONSTANT TEXT := format('%I.%I', view_schema, view_name);
+    source TEXT;
+    column_type TEXT;
+BEGIN
+    PERFORM require_feature('AggregateColumns');
+    IF EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = qualified::REGCLASS AND attname = add_aggregate_column.column_name AND NOT attisdropped
+    ) THEN
+        RETURN false;
+    END IF;
+    source := (
+        SELECT format('%I.%I', a.hypertable_schema, a.hypertable_name)
+        FROM timescaledb_information.continuous_aggregates AS a
+        WHERE a.view_name = add_aggregate_column.view_name AND a.view_schema = add_aggregate_column.view_schema
+    );
+    PERFORM set_config('search_path', format('%s, %I', aggregate_search_path, timescaledb_schema()), true);
+    -- Of no rows: the table itself has none, its chunks do.
+    EXECUTE format('SELECT pg_typeof(%s) FROM ONLY %s', aggregate, source) INTO column_type;
+    EXECUTE format('ALTER MATERIALIZED VIEW %s ADD COLUMN %I %s GENERATED ALWAYS AS (%s) STORED', qualified, column_name, column_type, aggregate);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.add_aggregate_column(NAME, NAME, TEXT, NAME, TEXT) IS 'Adds an aggregate to a continuous aggregate. False if a column of that name is there. What was materialized before has null in it until it is refreshed by force.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.literal(value ANYELEMENT) RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$ SELECT format('%L::%s', value, pg_typeof(value)) $$;
+COMMENT ON FUNCTION diesel_timescale.literal(ANYELEMENT) IS 'A value as it stands in a view, which cannot have parameters.';
+
+-- The columnstore.
+CREATE OR REPLACE FUNCTION diesel_timescale.columnstore_chunks(relation REGCLASS)
+RETURNS TABLE (
+    chunk TEXT, is_columnstore BOOLEAN, needs_recompression BOOLEAN,
+    before_table BIGINT, before_index BIGINT, before_toast BIGINT, before_total BIGINT,
+    after_table BIGINT, after_index BIGINT, after_toast BIGINT, after_total BIGINT
+)
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_feature('Columnstore');
+    RETURN QUERY EXECUTE format(
+        -- The older name, which later releases have as well. Bits of the status: 2 is unordered, 8 partly compressed.
+        'SELECT format(''%%I.%%I'', chunk_schema, chunk_name), compression_status = ''Compressed'',
+            (_timescaledb_functions.chunk_status(format(''%%I.%%I'', chunk_schema, chunk_name)::REGCLASS) & 10) <> 0,
+            before_compression_table_bytes, before_compression_index_bytes, before_compression_toast_bytes,
+            before_compression_total_bytes, after_compression_table_bytes, after_compression_index_bytes,
+            after_compression_toast_bytes, after_compression_total_bytes
+        FROM %I.chunk_compression_stats($1)
+        ORDER BY 1',
+        timescaledb_schema()
+    ) USING relation;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.columnstore_chunks(REGCLASS) IS 'Each chunk of a hypertable: whether it is in the columnstore, whether rows were written since that are not in order there, and its bytes before it was converted and now.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.recompress_chunk(chunk REGCLASS) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_feature('Columnstore');
+    EXECUTE format('SELECT %I.compress_chunk($1, if_not_compressed => true, recompress => true)', timescaledb_schema()) USING chunk;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.recompress_chunk(REGCLASS) IS 'Converts a chunk to the columnstore anew, as the hypertable is set up now.';
+
+-- Where one of these is, TimescaleDB goes another way with no more than a warning.
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_direct_compress(relation REGCLASS) RETURNS VOID
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    obstacle RECORD;
+BEGIN
+    SELECT * INTO obstacle
+    FROM (
+        SELECT 1 AS place, 'a unique index' AS kind, indexrelid::REGCLASS::TEXT AS name
+        FROM pg_index
+        WHERE indrelid = relation AND (indisunique OR indisexclusion)
+        UNION ALL
+        SELECT 2, 'a foreign key', conname
+        FROM pg_constraint
+        WHERE contype = 'f' AND relation IN (conrelid, confrelid)
+        UNION ALL
+        SELECT 3, 'a trigger', tgname
+        FROM pg_trigger
+        WHERE tgrelid = relation AND NOT tgisinternal
+            -- TimescaleDB's own, in some releases.
+            AND tgname NOT IN ('ts_insert_blocker', 'ts_cagg_invalidation_trigger')
+    ) AS present
+    ORDER BY place, name
+    LIMIT 1;
+    IF FOUND THEN
+        PERFORM refuse(
+            'diesel_timescale:direct_compress', 'object_not_in_prerequisite_state',
+            format('rows of %s cannot go into the columnstore directly: it has %s, %s', relation, obstacle.kind, obstacle.name),
+            'Write rows as usual, and let a columnstore policy convert chunks; or drop what stands in the way.',
+            relation => relation, column_name => obstacle.name
+        );
+    END IF;
+    IF NOT (
+        SELECT compression_enabled
+        FROM timescaledb_information.hypertables AS h
+        WHERE format('%I.%I', hypertable_schema, hypertable_name)::REGCLASS = relation
+    ) THEN
+        PERFORM refuse(
+            'diesel_timescale:direct_compress', 'object_not_in_prerequisite_state',
+            format('rows of %s cannot go into the columnstore directly: it has none', relation),
+            'Enable its columnstore first.',
+            relation => relation
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_direct_compress(REGCLASS) IS 'Raises an error if something of the table keeps rows from going into the columnstore directly.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.compress_directly(relation REGCLASS) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_feature('DirectCompress');
+    PERFORM refuse_direct_compress(relation);
+    PERFORM set_config('timescaledb.enable_direct_compress_insert', 'on', true);
+    PERFORM set_config('timescaledb.enable_direct_compress_copy', 'on', true);
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.compress_directly(REGCLASS) IS 'Lets rows that this transaction inserts go into the columnstore directly, where a statement brings ten or more.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.set_direct_compress(relation REGCLASS, enabled BOOLEAN) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_feature('DirectCompressOfTable');
+    IF enabled THEN
+        PERFORM refuse_direct_compress(relation);
+    END IF;
+    EXECUTE format('ALTER TABLE %s SET (timescaledb.direct_compress = %L)', relation, enabled);
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.set_direct_compress(REGCLASS, BOOLEAN) IS 'Sets whether rows that statements of ten or more bring go into the columnstore of a hypertable directly.';

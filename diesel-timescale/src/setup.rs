@@ -1,0 +1,115 @@
+//! A declared set-up: one value says what should be; a plan lists the steps to it, `apply` takes them, `check` fails
+//! where there are any.
+//!
+//! The calls of this crate do one thing each. A [`Setup`] takes the same values as declarations, or reads them from a
+//! file, and compares all of them with the database at once. What it does not mention is left alone.
+//!
+//! ```
+//! # include!("doctest_setup.rs");
+//! use diesel_timescale::setup::{Setup, StepClass};
+//!
+//! # fn main() { run(|conn| {
+//! let setup = Setup::new()
+//!     .with(hypertable(readings::time).chunk_interval(TimeDelta::hours(12)).allow_plain_table())
+//!     .with(columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time))
+//!     .allow_unsupported();
+//!
+//! println!("{}", setup.plan().call(conn)?);
+//! let applied = setup.apply(StepClass::Locks).call(conn)?;
+//! assert!(applied.is_empty());
+//! // In CI, and when the application starts:
+//! setup.check().call(conn)?;
+//! # Ok(()) }) }
+//! ```
+//!
+//! # From a file
+//!
+//! A `Setup` is read and written by serde, from any format that has tables and lists. Unknown keys are errors.
+//!
+//! ```
+//! use diesel_timescale::setup::Setup;
+//!
+//! let setup: Setup = serde_json::from_value(serde_json::json!({
+//!     "extension": { "version": "2.19" },
+//!     "tables": {
+//!         "readings": {
+//!             "hypertable": { "time": "time", "chunk_interval": "1 day" },
+//!             "columnstore": { "segment_by": ["sensor"], "order_by": ["time DESC"] },
+//!             "columnstore_policy": { "after": "7 days" },
+//!             "retention_policy": false,
+//!         },
+//!     },
+//! }))?;
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+
+mod apply;
+mod compare;
+mod declaration;
+mod declare;
+mod driver;
+mod facts;
+mod length;
+mod plan;
+mod sql;
+mod wanted;
+
+pub(crate) use length::Length;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::declaration::Hypertable as HypertableDeclaration;
+use self::declaration::{Extension, Relations, Table};
+pub use self::declare::Declare;
+pub use self::plan::{Plan, Step, StepClass};
+
+/// What should be in a database.
+///
+/// Made by [`with`](Setup::with) from the values of the calls, or read from a file by serde.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Setup {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extension: Option<Extension>,
+    allow_unsupported: bool,
+    #[serde(skip_serializing_if = "Relations::is_empty")]
+    tables: Relations<Table>,
+    /// A name that is no name.
+    #[serde(skip)]
+    error: Option<String>,
+}
+
+impl Setup {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Declares what a call would do: the value of the call itself.
+    ///
+    /// The calls that take something away, such as [`remove_retention_policy`](crate::remove_retention_policy), declare
+    /// that it is not there. A later declaration of the same thing takes the place of an earlier one.
+    pub fn with(mut self, declaration: impl Declare) -> Self {
+        declaration.declare(&mut self);
+        self
+    }
+
+    /// Leaves out what the release or the edition of the server does not have; the plan then says so. Default: a step
+    /// that cannot be done.
+    pub fn allow_unsupported(mut self) -> Self {
+        self.allow_unsupported = true;
+        self
+    }
+
+    /// The table that a declaration is about.
+    fn table(&mut self, relation: &crate::call::Relation) -> &mut Table {
+        let name = match relation {
+            Ok(name) => declaration::plain_name(name),
+            Err(message) => {
+                self.error.get_or_insert_with(|| message.clone());
+                String::new()
+            }
+        };
+        self.tables.entry(name).or_default()
+    }
+}

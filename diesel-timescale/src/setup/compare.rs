@@ -1,0 +1,88 @@
+//! The comparison of what is declared with what is there.
+
+mod columnstore;
+mod extension;
+mod hypertable;
+mod policy;
+mod table;
+
+use super::Setup;
+use super::declaration::Table;
+use super::facts::{Facts, Relation};
+use super::plan::{Plan, Step, StepClass};
+use crate::feature::Feature;
+
+pub(super) struct Comparison<'a> {
+    setup: &'a Setup,
+    facts: &'a Facts,
+    plan: Plan,
+    /// The step that creates the extension.
+    extension: Option<usize>,
+}
+
+/// The steps from what is there to what is declared. The facts are those of the declared tables, in their order.
+pub(super) fn compare(setup: &Setup, facts: &Facts) -> Plan {
+    let plan = Plan { server: facts.server.clone(), done: Vec::new(), steps: Vec::new(), left_out: Vec::new() };
+    let mut comparison = Comparison { setup, facts, plan, extension: None };
+    comparison.compare_extension();
+    for ((name, table), relation) in setup.tables.iter().zip(&facts.relations) {
+        comparison.compare_table(name, table, relation.as_ref());
+    }
+    comparison.plan
+}
+
+impl Comparison<'_> {
+    fn compare_table(&mut self, name: &str, table: &Table, relation: Option<&Relation>) {
+        let Some(relation) = relation else {
+            self.step(name, StepClass::Safe, "the table is missing").obstacle =
+                Some("Run the migrations that create it, or put its schema on the search_path.".to_owned());
+            return;
+        };
+        self.compare_columns(name, table, relation);
+        let base = self.compare_hypertable(name, table, relation);
+        self.compare_indexes(name, table, relation, base);
+        let Some(base) = base else { return };
+        self.compare_dimensions(name, table, relation, base);
+        let columnstore = self.compare_columnstore(name, table, relation, base);
+        self.compare_columnstore_policy(name, table, relation, columnstore);
+        self.compare_retention_policy(name, table, relation, base);
+    }
+
+    fn step(&mut self, object: &str, class: StepClass, difference: impl Into<String>) -> &mut Step {
+        self.plan.steps.push(Step {
+            object: object.to_owned(),
+            difference: difference.into(),
+            class,
+            sql: None,
+            in_transaction: true,
+            obstacle: None,
+            after: None,
+            lock: None,
+        });
+        let last = self.plan.steps.len() - 1;
+        &mut self.plan.steps[last]
+    }
+
+    /// The position of the step that was added last.
+    fn last(&self) -> usize {
+        self.plan.steps.len().saturating_sub(1)
+    }
+
+    /// Whether what is declared cannot be, because the server lacks a feature: a step says so, or that it was left out.
+    fn lacks(&mut self, object: &str, what: &str, feature: Feature) -> bool {
+        if self.extension.is_some() {
+            // What the server has shows when the extension is there.
+            return false;
+        }
+        let Err(unsupported) = self.facts.server.require(feature) else { return false };
+        if self.setup.allow_unsupported {
+            self.plan.left_out.push(format!("{object}: {what}: {}", unsupported.message));
+        } else {
+            self.step(object, StepClass::Safe, format!("{what} is declared")).obstacle = Some(format!(
+                "{}. {} Or allow it to be left out (allow_unsupported).",
+                unsupported.message, unsupported.remedy
+            ));
+        }
+        true
+    }
+}

@@ -1,0 +1,36 @@
+//! Values and names as SQL text, for steps that are shown before they run.
+
+use diesel::pg::PgQueryBuilder;
+use diesel::query_builder::QueryBuilder;
+
+/// A text as a literal of SQL, whatever `standard_conforming_strings` says.
+pub(super) fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+/// A name, quoted.
+pub(super) fn identifier(name: &str) -> String {
+    let mut builder = PgQueryBuilder::default();
+    // Writing to a text cannot fail.
+    let _ = builder.push_identifier(name);
+    builder.finish()
+}
+
+/// An array of texts as SQL.
+pub(super) fn array(texts: &[&str], sql_type: &str) -> String {
+    let items: Vec<_> = texts.iter().map(|text| literal(text)).collect();
+    format!("CAST(ARRAY[{}] AS {sql_type}[])", items.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quoted_stays_what_it_was() {
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal(r"a\'b"), r"E'a\\''b'");
+        assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
+    }
+}

@@ -1,0 +1,29 @@
+//! What a server has: this crate and the functions in the database say the same of every feature.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use diesel::prelude::*;
+use diesel_timescale::{Call, Error, Feature, HypertableError, Server};
+use support::TestDb;
+
+#[test]
+fn the_database_says_of_every_feature_what_the_crate_says() {
+    let (_db, mut conn) = TestDb::installed();
+    let conn = &mut conn;
+    let server = Server::query().call(conn).unwrap();
+    for feature in Feature::ALL {
+        // Its name there is that of the variant.
+        let asked = diesel::sql_query(format!("SELECT diesel_timescale.require_feature('{feature:?}')")).execute(conn);
+        match (asked.map_err(Error::from), server.require(*feature)) {
+            (Ok(_), Ok(())) => {}
+            (Err(Error::Unsupported(there)), Err(here)) => {
+                assert_eq!((there.feature, &there.message), (*feature, &here.message));
+                assert!(there.message.contains(feature.as_str()), "{there}");
+            }
+            (Err(Error::Hypertable(HypertableError::ExtensionUnavailable { .. })), Err(_))
+                if server.available.is_none() => {}
+            (there, here) => panic!("{feature} on {server}: the database says {there:?}, the crate {here:?}"),
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! The declared set-up: plans, their steps, and that every drift is found and repaired.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use diesel::prelude::*;
+use diesel_timescale::setup::{Plan, Setup, StepClass};
+use diesel_timescale::{Call, Error};
+use serde_json::json;
+use support::{Needs, TestDb, has_quietly, needs, sql, value};
+
+const TABLES: &str = "
+    CREATE TABLE readings (sensor TEXT, time TIMESTAMPTZ, room TEXT NOT NULL, value FLOAT8, PRIMARY KEY (sensor, time));
+    CREATE TABLE meters (meter BIGINT, read_at TIMESTAMPTZ, total NUMERIC(12, 3), PRIMARY KEY (meter, read_at));
+    CREATE TABLE rooms (id BIGINT PRIMARY KEY, name VARCHAR(80) NOT NULL, floor INT)";
+
+/// Everything that tables can be declared to be, where the server has it.
+fn setup() -> Setup {
+    serde_json::from_value(json!({
+        "allow_unsupported": true,
+        "extension": { "version": "2.17" },
+        "tables": {
+            "readings": {
+                "columns": { "sensor": "text", "time": "timestamptz", "value": { "type": "float8", "nullable": true } },
+                "indexes": [{ "columns": ["room", "time DESC"] }],
+                "hypertable": { "time": "time", "chunk_interval": "1 day" },
+                "columnstore": { "segment_by": ["sensor"], "order_by": ["time DESC"] },
+                "columnstore_policy": { "after": "7 days", "schedule": "6 hours" },
+                "retention_policy": { "drop_after": "730 days", "schedule": "1 day" },
+            },
+            "meters": {
+                "hypertable": { "time": "read_at", "default_indexes": false },
+                "dimensions": [{ "column": "meter", "partitions": 4 }],
+                "columnstore": false,
+                "columnstore_policy": false,
+                "retention_policy": false,
+            },
+            "rooms": {
+                "columns": {
+                    "id": "bigint",
+                    "name": { "type": "varchar(80)", "nullable": false },
+                    "floor": "int",
+                },
+                "indexes": [{ "columns": ["name"], "unique": true }, { "name": "rooms_by_floor", "columns": ["floor"] }],
+            },
+        },
+    }))
+    .unwrap()
+}
+
+fn plan(conn: &mut PgConnection, setup: &Setup) -> Plan {
+    setup.plan().call(conn).unwrap()
+}
+
+fn ready() -> (TestDb, PgConnection) {
+    let (db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    setup().apply(StepClass::Locks).call(&mut conn).unwrap();
+    setup().check().call(&mut conn).unwrap();
+    (db, conn)
+}
+
+#[test]
+fn a_set_up_is_planned_applied_and_then_as_declared() {
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let setup = setup();
+    let planned = plan(&mut conn, &setup);
+    assert_eq!(planned, plan(&mut conn, &setup), "a plan changes nothing");
+    assert!(matches!(setup.check().call(&mut conn), Err(Error::Drift(drift)) if *drift == planned));
+
+    // Three indexes, two hypertables and a dimension, a columnstore and two policies.
+    let expected = if has_quietly(Needs::Community) {
+        9
+    } else if has_quietly(Needs::Timescale) {
+        6
+    } else {
+        3
+    };
+    assert_eq!(planned.steps.len(), expected, "{planned}");
+    assert_eq!(planned.left_out.is_empty(), has_quietly(Needs::Community), "{planned}");
+
+    let safe = setup.apply(StepClass::Safe).call(&mut conn).unwrap();
+    assert!(safe.done.iter().all(|step| step.class == StepClass::Safe), "{safe:?}");
+    assert_eq!(safe.done.len() + safe.steps.len(), expected, "{safe:?}");
+    let applied = setup.apply(StepClass::Locks).call(&mut conn).unwrap();
+    assert!(applied.is_empty(), "{}", applied);
+    assert_eq!(applied.done.len() + safe.done.len(), expected);
+    setup.check().call(&mut conn).unwrap();
+    let again = setup.apply(StepClass::DestroysData).call(&mut conn).unwrap();
+    assert!(again.done.is_empty(), "{again:?}");
+}
+
+/// A drift: what makes it, and the step that finds it.
+struct Drift {
+    needs: Option<Needs>,
+    seed: &'static str,
+    object: &'static str,
+    difference: &'static str,
+    class: StepClass,
+    /// Whether a step repairs it.
+    is_possible: bool,
+}
+
+const fn drift(seed: &'static str, object: &'static str, difference: &'static str, class: StepClass) -> Drift {
+    Drift { needs: None, seed, object, difference, class, is_possible: true }
+}
+
+const fn beyond(seed: &'static str, object: &'static str, difference: &'static str, class: StepClass) -> Drift {
+    Drift { is_possible: false, ..drift(seed, object, difference, class) }
+}
+
+const fn of(needs: Needs, drift: Drift) -> Drift {
+    Drift { needs: Some(needs), ..drift }
+}
+
+use Needs::{Community, Timescale};
+use StepClass::{DestroysData, Locks, Rewrites, Safe};
+
+#[rustfmt::skip]
+const DRIFTS: &[Drift] = &[
+    // Tables, columns, indexes.
+    beyond("DROP TABLE rooms", "rooms", "the table is missing", Safe),
+    beyond("ALTER TABLE rooms RENAME TO chambers", "rooms", "the table is missing", Safe),
+    beyond("CREATE SCHEMA elsewhere; ALTER TABLE rooms SET SCHEMA elsewhere", "rooms", "the table is missing", Safe),
+    beyond("ALTER TABLE rooms DROP COLUMN id", "rooms", "the column id of the type bigint is missing", Rewrites),
+    beyond("ALTER TABLE rooms ALTER COLUMN id TYPE INT", "rooms", "the column id is of the type integer, not bigint", Rewrites),
+    beyond("ALTER TABLE rooms ALTER COLUMN name TYPE VARCHAR(90)", "rooms", "the column name is of the type character varying(90), not varchar(80)", Rewrites),
+    beyond("ALTER TABLE rooms ALTER COLUMN name DROP NOT NULL", "rooms", "the column name is not NOT NULL", Rewrites),
+    beyond("ALTER TABLE readings ALTER COLUMN value SET NOT NULL", "readings", "the column value is NOT NULL", Rewrites),
+    drift("DROP INDEX rooms_by_floor", "rooms", "the index on (\"floor\") is missing", Locks),
+    drift("DROP INDEX rooms_by_floor; CREATE INDEX rooms_by_name ON rooms (floor)", "rooms", "the index on (\"floor\") is missing", Locks),
+    drift("DROP INDEX rooms_name_idx", "rooms", "the unique index on (\"name\") is missing", Locks),
+    drift("DROP INDEX rooms_name_idx; CREATE INDEX ON rooms (name)", "rooms", "the unique index on (\"name\") is missing", Locks),
+    of(Timescale, drift("DROP INDEX readings_room_time_idx", "readings", "the index on (\"room\", \"time\" DESC) is missing", Locks)),
+    of(Timescale, drift("DROP INDEX readings_room_time_idx; CREATE INDEX ON readings (room, time)", "readings", "the index on (\"room\", \"time\" DESC) is missing", Locks)),
+    of(Timescale, drift("DROP INDEX readings_room_time_idx1; CREATE INDEX ON readings (room, time DESC) WHERE room <> 'x'", "readings", "the index on (\"room\", \"time\" DESC) is missing", Locks)),
+
+    // Hypertables.
+    of(Timescale, drift("SELECT set_chunk_time_interval('readings', INTERVAL '3 days')", "readings", "the chunk interval is 3 days, not 1 day", Safe)),
+    of(Timescale, drift("SELECT set_number_partitions('meters', 8, 'meter')", "meters", "meter has 8 partitions, not 4", Safe)),
+    of(Timescale, drift(
+        "DROP TABLE meters; CREATE TABLE meters (meter BIGINT, read_at TIMESTAMPTZ NOT NULL, total NUMERIC(12, 3));
+         SELECT create_hypertable('meters', by_range('read_at'))",
+        "meters", "the dimension by the hash of meter is missing", Locks)),
+    of(Timescale, beyond(
+        "DROP TABLE meters; CREATE TABLE meters (meter BIGINT, read_at TIMESTAMPTZ NOT NULL, total NUMERIC(12, 3));
+         SELECT create_hypertable('meters', by_range('read_at')); INSERT INTO meters VALUES (1, now(), 1)",
+        "meters", "the dimension by the hash of meter is missing", Locks)),
+    of(Timescale, beyond(
+        "DROP TABLE meters; CREATE TABLE meters (meter BIGINT, read_at TIMESTAMPTZ NOT NULL, set_up_at TIMESTAMPTZ NOT NULL);
+         SELECT create_hypertable('meters', by_range('set_up_at'))",
+        "meters", "is a hypertable on set_up_at, not on read_at", Rewrites)),
+    of(Timescale, beyond(
+        "DROP TABLE meters; CREATE TABLE meters (meter BIGINT, read_at TIMESTAMPTZ NOT NULL);
+         INSERT INTO meters VALUES (1, now())",
+        "meters", "is a plain table, not a hypertable on read_at", Rewrites)),
+    of(Timescale, beyond(
+        "DROP TABLE meters; CREATE TABLE meters (meter BIGINT PRIMARY KEY, read_at TIMESTAMPTZ NOT NULL)",
+        "meters", "is a plain table, not a hypertable on read_at", Locks)),
+    of(Timescale, beyond(
+        "DROP TABLE meters; CREATE TABLE meters (meter BIGINT, at TIMESTAMPTZ NOT NULL)",
+        "meters", "is a plain table, not a hypertable on read_at", Locks)),
+    of(Timescale, beyond(
+        "DROP TABLE meters; CREATE VIEW meters AS SELECT 1 AS meter, now() AS read_at",
+        "meters", "is a plain table, not a hypertable on read_at", Locks)),
+
+    // The columnstore.
+    of(Community, drift("ALTER TABLE readings SET (timescaledb.compress_segmentby = 'room')", "readings", "the columnstore keeps segments by (room), not by (sensor)", Locks)),
+    of(Community, drift("ALTER TABLE readings SET (timescaledb.compress_orderby = 'time')", "readings", "the columnstore has the order (\"time\"), not (time DESC)", Locks)),
+    of(Community, drift("ALTER TABLE readings SET (timescaledb.compress_orderby = 'value, time DESC')", "readings", "the columnstore has the order (value,\"time\" DESC), not (time DESC)", Locks)),
+    of(Community, drift("ALTER TABLE meters SET (timescaledb.compress)", "meters", "has a columnstore, and none is wanted", Locks)),
+
+    // Policies.
+    of(Community, drift("SELECT remove_compression_policy('readings')", "readings", "has no columnstore policy with compress_after 7 days", Safe)),
+    of(Community, drift("SELECT alter_job(job_id, config => config || '{\"compress_after\": \"3 days\"}') FROM timescaledb_information.jobs WHERE hypertable_name = 'readings' AND proc_name = 'policy_compression'", "readings", "the columnstore policy has compress_after 3 days, not compress_after 7 days", Safe)),
+    of(Community, drift("SELECT alter_job(job_id, schedule_interval => INTERVAL '17 hours') FROM timescaledb_information.jobs WHERE hypertable_name = 'readings' AND proc_name = 'policy_compression'", "readings", "the columnstore policy runs every 17 hours, not every 6 hours", Safe)),
+    of(Community, drift("SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE hypertable_name = 'readings' AND proc_name = 'policy_compression'", "readings", "the columnstore policy is disabled", Safe)),
+    of(Community, drift("SELECT remove_retention_policy('readings')", "readings", "has no retention policy with drop_after 730 days", Safe)),
+    of(Community, drift("SELECT remove_retention_policy('readings'); INSERT INTO readings VALUES ('a', now(), 'x')", "readings", "has no retention policy with drop_after 730 days", DestroysData)),
+    of(Community, drift("SELECT remove_retention_policy('readings'); SELECT add_retention_policy('readings', INTERVAL '3 years', schedule_interval => INTERVAL '1 day')", "readings", "the retention policy has drop_after 36 months, not drop_after 730 days", DestroysData)),
+    of(Community, drift("SELECT remove_retention_policy('readings'); SELECT add_retention_policy('readings', INTERVAL '30 days', schedule_interval => INTERVAL '1 day')", "readings", "the retention policy has drop_after 30 days, not drop_after 730 days", Safe)),
+    of(Community, drift("SELECT alter_job(job_id, schedule_interval => INTERVAL '1 hour') FROM timescaledb_information.jobs WHERE hypertable_name = 'readings' AND proc_name = 'policy_retention'", "readings", "the retention policy runs every 1 hour, not every 1 day", Safe)),
+    of(Community, drift("SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE hypertable_name = 'readings' AND proc_name = 'policy_retention'", "readings", "the retention policy is disabled", DestroysData)),
+    of(Community, drift("SELECT add_retention_policy('meters', INTERVAL '1 year')", "meters", "has a retention policy, and none is wanted", Safe)),
+];
+
+#[test]
+fn every_drift_is_found_and_repaired() {
+    needs!(Timescale);
+    let (_db, mut conn) = ready();
+    for drift in DRIFTS {
+        if drift.needs.is_some_and(|needs| !has_quietly(needs)) {
+            continue;
+        }
+        let step_of = |conn: &mut PgConnection| {
+            sql(conn, drift.seed);
+            let plan = plan(conn, &setup());
+            assert_eq!(plan.steps.len(), 1, "after {}: {plan}", drift.seed);
+            let step = plan.steps.into_iter().next().unwrap();
+            assert_eq!((&*step.object, &*step.difference), (drift.object, drift.difference), "after {}", drift.seed);
+            assert_eq!(
+                (step.class, step.is_possible()),
+                (drift.class, drift.is_possible),
+                "{step} after {}",
+                drift.seed
+            );
+            step
+        };
+        if drift.is_possible {
+            let step = step_of(&mut conn);
+            let applied = setup().apply(drift.class).call(&mut conn).unwrap();
+            assert_eq!(applied.done, [step], "after {}", drift.seed);
+            assert!(applied.is_empty(), "after {}: {}", drift.seed, applied);
+        } else {
+            conn.test_transaction::<_, Error, _>(|conn| {
+                step_of(conn);
+                assert!(setup().apply(StepClass::DestroysData).call(conn)?.done.is_empty());
+                Ok(())
+            });
+        }
+        setup().check().call(&mut conn).unwrap_or_else(|error| panic!("after {}: {error}", drift.seed));
+    }
+}
+
+#[test]
+fn indexes_of_tables_with_rows_are_built_outside_of_transactions() {
+    needs!(Timescale, TwoConnections);
+    let (_db, mut conn) = ready();
+    sql(
+        &mut conn,
+        "INSERT INTO rooms SELECT n, n, n FROM generate_series(1, 10) AS n;
+         INSERT INTO readings SELECT 'a', now() - n * INTERVAL '1 day', 'x' FROM generate_series(1, 3) AS n;
+         DROP INDEX rooms_by_floor; DROP INDEX readings_room_time_idx",
+    );
+    let planned = plan(&mut conn, &setup());
+    let classes: Vec<_> = planned.steps.iter().map(|step| (step.class, step.in_transaction)).collect();
+    assert_eq!(classes, [(Locks, false), (Safe, false)], "{planned}");
+    conn.test_transaction::<_, Error, _>(|conn| {
+        let error = setup().apply(DestroysData).call(conn).unwrap_err();
+        assert!(matches!(&error, Error::Step { source, .. } if matches!(**source, Error::InsideTransaction { .. })));
+        Ok(())
+    });
+    let applied = setup().apply(Locks).call(&mut conn).unwrap();
+    assert_eq!((&applied.done, applied.is_empty()), (&planned.steps, true));
+
+    // What an attempt that failed has left.
+    sql(&mut conn, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'rooms_by_floor'::regclass");
+    let planned = plan(&mut conn, &setup());
+    let differences: Vec<_> = planned.steps.iter().map(|step| &*step.difference).collect();
+    assert_eq!(differences, ["the index rooms_by_floor is invalid", "the index on (\"floor\") is missing"]);
+    assert!(setup().apply(Locks).call(&mut conn).unwrap().is_empty());
+}
+
+#[test]
+fn a_columnstore_that_is_off_takes_its_policy_along() {
+    needs!(Community);
+    let (_db, mut conn) = ready();
+    sql(
+        &mut conn,
+        "SELECT remove_compression_policy('readings'); ALTER TABLE readings SET (timescaledb.compress = false)",
+    );
+    let planned = plan(&mut conn, &setup());
+    let differences: Vec<_> = planned.steps.iter().map(|step| (&*step.difference, step.after)).collect();
+    assert_eq!(
+        differences,
+        [("has no columnstore", None), ("has no columnstore policy with compress_after 7 days", Some(0))]
+    );
+    // What builds on a step that is not allowed is left with it.
+    let applied = setup().apply(StepClass::Safe).call(&mut conn).unwrap();
+    assert_eq!((applied.done.len(), applied.steps.len()), (0, 2), "{}", applied);
+    setup().apply(StepClass::Locks).call(&mut conn).unwrap();
+    setup().check().call(&mut conn).unwrap();
+}
+
+#[test]
+fn a_plan_locks_no_more_than_a_read() {
+    // The server with one connection does not know its own process among the locks.
+    needs!(Timescale, TwoConnections);
+    let (_db, mut conn) = ready();
+    sql(
+        &mut conn,
+        "SELECT set_chunk_time_interval('readings', INTERVAL '3 days'); INSERT INTO readings VALUES ('a', now(), 'x')",
+    );
+    conn.test_transaction::<_, Error, _>(|conn| {
+        assert!(!plan(conn, &setup()).is_empty());
+        let locks = "SELECT string_agg(DISTINCT mode, ', ') FROM pg_locks WHERE pid = pg_backend_pid() AND locktype <> 'virtualxid'";
+        assert_eq!(value(conn, locks), "AccessShareLock");
+        Ok(())
+    });
+}
+
+#[test]
+fn an_extension_that_is_missing_is_created_first() {
+    needs!(Timescale, TwoConnections);
+    let (db, mut conn) = ready();
+    sql(&mut conn, "DROP EXTENSION timescaledb CASCADE; DROP TABLE readings, meters; CREATE SCHEMA functions");
+    sql(&mut conn, &TABLES.replace("CREATE TABLE rooms", "CREATE TABLE other_rooms"));
+    let without: Setup = serde_json::from_value(json!({
+        "tables": { "readings": { "hypertable": { "time": "time" } } },
+    }))
+    .unwrap();
+    let planned = plan(&mut conn, &without);
+    assert!(planned.steps.iter().all(|step| step.obstacle.is_some()), "{planned}");
+
+    let setup: Setup = serde_json::from_value(json!({
+        "extension": { "schema": "functions" },
+        "tables": { "readings": { "hypertable": { "time": "time" } } },
+    }))
+    .unwrap();
+    let planned = plan(&mut conn, &setup);
+    let after: Vec<_> = planned.steps.iter().map(|step| (&*step.object, step.after)).collect();
+    assert_eq!(after, [("timescaledb", None), ("readings", Some(0))], "{planned}");
+    // A session that had the extension before cannot create it again.
+    drop(conn);
+    let mut conn = db.connect();
+    assert_eq!(setup.apply(Locks).call(&mut conn).unwrap().done.len(), 2);
+    setup.check().call(&mut conn).unwrap();
+    let schema = "SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'timescaledb'";
+    assert_eq!(value(&mut conn, schema), "functions");
+}
+
+#[test]
+fn an_extension_that_is_too_old_is_a_drift() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::installed();
+    let setup: Setup = serde_json::from_value(json!({ "extension": { "version": "99.1" } })).unwrap();
+    let planned = plan(&mut conn, &setup);
+    assert_eq!(planned.steps.len(), 1, "{planned}");
+    assert!(planned.steps[0].difference.ends_with("not 99.1.0 or later"), "{planned}");
+    assert!(planned.steps[0].obstacle.is_some(), "{planned}");
+}
+
+#[test]
+fn what_the_server_lacks_is_a_step_that_cannot_be_done_or_is_left_out() {
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let declared = |allow: bool| -> Setup {
+        serde_json::from_value(json!({
+            "allow_unsupported": allow,
+            "tables": { "readings": {
+                "hypertable": { "time": "time", "allow_plain_table": true },
+                "columnstore": { "segment_by": ["sensor"] },
+                "retention_policy": { "drop_after": "1 year" },
+            } },
+        }))
+        .unwrap()
+    };
+    let refused = declared(false).apply(DestroysData).call(&mut conn).unwrap();
+    let left_out = declared(true).apply(DestroysData).call(&mut conn).unwrap();
+    assert!(left_out.is_empty(), "{}", left_out);
+    if has_quietly(Community) {
+        assert!(refused.is_empty() && left_out.left_out.is_empty());
+    } else if has_quietly(Timescale) {
+        assert_eq!((refused.done.len(), refused.steps.len()), (1, 2), "{}", refused);
+        assert!(refused.steps.iter().all(|step| step.obstacle.is_some()), "{}", refused);
+        assert_eq!(left_out.left_out.len(), 2, "{}", left_out);
+    } else {
+        // A plain table has nothing of what only a hypertable has.
+        assert!(refused.is_empty(), "{}", refused);
+        assert_eq!(refused.left_out, ["readings: stays a plain table: the server has no TimescaleDB"]);
+    }
+}
+
+#[test]
+fn several_that_apply_take_turns() {
+    needs!(TwoConnections);
+    let (db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let done: usize = std::thread::scope(|scope| {
+        let appliers: Vec<_> = (0..4)
+            .map(|_| {
+                let mut conn = db.connect();
+                scope.spawn(move || setup().apply(Locks).call(&mut conn).unwrap().done.len())
+            })
+            .collect();
+        appliers.into_iter().map(|applier| applier.join().unwrap()).sum()
+    });
+    setup().check().call(&mut conn).unwrap();
+    let expected = if has_quietly(Community) {
+        9
+    } else if has_quietly(Timescale) {
+        6
+    } else {
+        3
+    };
+    assert_eq!(done, expected, "each step is done once");
+}
+
+#[test]
+fn what_means_nothing_is_refused_by_name() {
+    for (declared, message) in [
+        (json!({ "tables": { "readings": { "hypertables": {} } } }), "unknown field `hypertables`"),
+        (json!({ "tables": { "readings": { "columnstore": { "segments": [] } } } }), "unknown field `segments`"),
+        (json!({ "tables": { "readings": { "columnstore": true } } }), "true is not enough"),
+        (json!({ "tables": { "readings": { "chunk_interval": "7 fortnights" } } }), "\"7 fortnights\" is no length"),
+    ] {
+        let error = serde_json::from_value::<Setup>(declared).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    let (_db, mut conn) = TestDb::installed();
+    let setup: Setup = serde_json::from_value(json!({ "extension": { "version": "new" } })).unwrap();
+    assert!(matches!(setup.plan().call(&mut conn), Err(Error::Declaration { .. })));
+}
+
+#[test]
+fn calls_declare_what_a_file_does() {
+    diesel::table! { readings (sensor, time) { sensor -> Text, time -> Timestamptz } }
+    let called = Setup::new()
+        .with(diesel_timescale::create_extension())
+        .with(diesel_timescale::hypertable(readings::time).chunk_interval(chrono::TimeDelta::days(1)))
+        .with(
+            diesel_timescale::columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time),
+        );
+    let read: Setup = serde_json::from_value(json!({
+        "extension": {},
+        "tables": { "readings": {
+            "hypertable": { "time": "time", "chunk_interval": "24 hours" },
+            "columnstore": { "segment_by": ["sensor"], "order_by": ["time DESC"] },
+        } },
+    }))
+    .unwrap();
+    assert_eq!(called, read);
+    assert_eq!(serde_json::from_value::<Setup>(serde_json::to_value(&called).unwrap()).unwrap(), called);
+}
+
+mod asynchronous {
+    use diesel_timescale::asynchronous::Call;
+    use diesel_timescale::setup::StepClass;
+
+    use super::support::{TestDb, sql};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_same_on_an_asynchronous_connection() {
+        let (db, mut conn) = TestDb::installed();
+        sql(&mut conn, super::TABLES);
+        drop(conn);
+        let mut conn = db.connect_async().await;
+        let setup = super::setup();
+        let planned = setup.plan().call(&mut conn).await.unwrap();
+        let applied = setup.apply(StepClass::Locks).call(&mut conn).await.unwrap();
+        assert_eq!(applied.done, planned.steps);
+        setup.check().call(&mut conn).await.unwrap();
+    }
+}

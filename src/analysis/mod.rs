@@ -1,0 +1,31 @@
+//! Questions that those who predict occupancy ask of their data, as queries.
+//!
+//! | question | how |
+//! |---|---|
+//! | what was each sensor, from when to when | [`SensorEvent::states`], then [`spans`](crate::timescale::states::States::spans) |
+//! | for how long, by hour, day, week or month of a time zone | … then [`time_in_state`](crate::timescale::states::States::time_in_state) |
+//! | when was a room occupied, and since when | … then [`intervals`](crate::timescale::states::States::intervals) by room |
+//! | how likely is a room occupied at an hour of the week | … then [`priors`](crate::timescale::states::States::priors) by room |
+//! | when were two rooms occupied together | [`overlap`] |
+//! | how far do two sources agree, such as the recorded and the predicted one | [`agreement`] |
+//! | by how much were predictions off, by room, model, version and time | [`prediction_errors`] |
+//! | how good are forecasts, and are they calibrated | [`forecast_score`] |
+//! | from which score on is it cheapest to say yes | [`best_threshold`] |
+//! | are forecasts another, or worse, than they were | [`drift`] |
+
+mod agreement;
+mod drift;
+mod forecasts;
+mod prediction_errors;
+mod states;
+mod threshold;
+
+pub use agreement::{Agreement, agreement, overlap};
+pub use drift::{Drift, drift};
+pub use forecasts::{Binning, ForecastScore, ReliabilityBin, forecast_score};
+pub use prediction_errors::{PredictionErrors, prediction_errors, prediction_errors_columns};
+pub use states::SensorStates;
+pub use threshold::{Threshold, best_threshold};
+
+#[allow(unused_imports, reason = "for the documentation")]
+use crate::models::SensorEvent;

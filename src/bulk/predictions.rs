@@ -1,0 +1,94 @@
+//! Ready calls for predictions.
+
+use diesel::prelude::*;
+use diesel_timescale::bulk::{self, Insert, Iter, Row, Upsert, Validate, Violations};
+
+use crate::models::NewPrediction;
+use crate::schema::predictions;
+
+type PredictionColumns = <NewPrediction<'static> as Row<predictions::table>>::Columns;
+type KeyedColumns = <KeyedPrediction<'static> as Row<predictions::table>>::Columns;
+
+/// Inserts predictions: [`NewPrediction`]s, owned or borrowed.
+///
+/// Rows are written in the order of their triggering events, so that calls that refer to the same events do not deadlock.
+/// [`returning`](Insert::returning) gives their ids in the order of the input, which need not ascend.
+///
+/// # Errors
+/// [`InvalidRows`](bulk::InvalidRows), before anything is sent. When it runs: a foreign key violation if an event does
+/// not exist; then nothing is stored.
+///
+/// ```
+/// # include!("../doctest_setup.rs");
+/// # fn main() { run(|conn| {
+/// # let event = an_event(conn);
+/// let at = event.timestamp + TimeDelta::minutes(15);
+/// let rows = [TransitionType::VacantToOccupied, TransitionType::StateChange].map(|transition| {
+///     NewPrediction::new("office", at, transition, 0.8, ModelType::HMM, "1").with_triggering_event(event.key())
+/// });
+/// let call = occupancy_models::bulk::insert_predictions(&rows).returning(predictions::id);
+/// let (_, ids): (_, Vec<i64>) = call.call(conn)?;
+/// assert_eq!(predictions::table.filter(predictions::id.eq_any(ids)).count().get_result::<i64>(conn)?, 2);
+/// # Ok(()) }) }
+/// ```
+pub fn insert_predictions<I>(rows: I) -> Insert<Iter<I::IntoIter>, predictions::table>
+where
+    I: IntoIterator<Item: Row<predictions::table, Columns = PredictionColumns> + Validate>,
+{
+    bulk::insert_into(predictions::table).values(rows).order_by(predictions::triggering_event_id).validate()
+}
+
+/// A prediction with the id that was [reserved](super::reserve_prediction_ids) for it.
+#[derive(Debug, Clone, PartialEq, Insertable)]
+#[diesel(table_name = predictions, treat_none_as_default_value = false)]
+#[must_use = "does nothing until it is inserted"]
+pub struct KeyedPrediction<'a> {
+    id: i64,
+    #[diesel(embed)]
+    prediction: NewPrediction<'a>,
+}
+
+impl<'a> KeyedPrediction<'a> {
+    /// The prediction with this id.
+    pub fn new(id: i64, prediction: NewPrediction<'a>) -> Self {
+        Self { id, prediction }
+    }
+
+    /// The id.
+    pub fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// The prediction.
+    pub fn prediction(&self) -> &NewPrediction<'a> {
+        &self.prediction
+    }
+}
+
+impl Validate for KeyedPrediction<'_> {
+    fn validate(&self, violations: &mut Violations) {
+        self.prediction.validate(violations);
+    }
+}
+
+/// Stores predictions, each once by its id: for ids that were [reserved](super::reserve_prediction_ids) or read
+/// before. What validation has recorded stays.
+///
+/// Those that are stored are locked in the order of their ids, and all are written in the order of their triggering events,
+/// whatever order they come in: calls that store the same predictions at the same time wait for each other, and do not
+/// deadlock.
+///
+/// # Errors
+/// [`InvalidRows`](bulk::InvalidRows), before anything is sent. When it runs, a refusal that
+/// [`KeyError::NotHandedOut`](crate::KeyError::NotHandedOut) is made of, or a foreign key violation.
+pub fn upsert_predictions<I>(rows: I) -> Upsert<Iter<I::IntoIter>, predictions::table>
+where
+    I: IntoIterator<Item: Row<predictions::table, Columns = KeyedColumns> + Validate>,
+{
+    bulk::upsert(rows)
+        .on_conflict(predictions::id)
+        .overriding_system_value()
+        .order_by((predictions::triggering_event_id, predictions::id))
+        .check_with("check_prediction_ids", predictions::id)
+        .validate()
+}

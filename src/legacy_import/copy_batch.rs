@@ -1,0 +1,89 @@
+//! Copies old rows, one batch for each call.
+
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::pg::{Pg, PgValue};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use diesel_timescale::{Call, function_call};
+use serde::Serialize;
+
+use crate::call::single;
+use crate::error::Error;
+
+/// Takes the next step of the import that [`begin`](super::begin()) began in this schema: the validation, or a batch of at
+/// most `size` events, or of predictions. Call it until it [is done](Progress::is_done).
+///
+/// Each step is a transaction of its own, so don't call it in one that goes on; some thousands of rows a batch do well.
+/// The first step reads all old rows, to check them and to find duplicates. Copies the newest rows first. Readers and
+/// writers of the new tables go on meanwhile; retention is better left until it is done.
+///
+/// # Errors
+/// [`LegacyImportError`](crate::LegacyImportError) while something that [`validate`](super::validate()) finds stands against it.
+/// Nothing has changed then.
+///
+/// ```
+/// # include!("../doctest_setup.rs");
+/// use occupancy_models::legacy_import;
+///
+/// # fn main() { run(|conn| {
+/// # conn.batch_execute("CREATE SCHEMA old_pair; CREATE TABLE old_pair.sensor_events (LIKE sensor_events, PRIMARY KEY (id))")?;
+/// legacy_import::begin("old_pair").call(conn)?;
+/// while !legacy_import::copy_batch("old_pair", 10_000).call(conn)?.is_done() {}
+/// # conn.batch_execute("DROP SCHEMA old_pair CASCADE")?;
+/// # Ok(()) }) }
+/// ```
+pub fn copy_batch(schema: impl Into<String>, size: u32) -> impl Call<Output = Progress, Error = Error> + Clone {
+    CopyBatch { schema: schema.into(), size: size.into() }
+}
+
+function_call! {
+    CopyBatch { schema: String = Text, size: i64 = BigInt },
+    "SELECT phase, copied, changed, copied_in_all FROM copy_legacy_batch(", ")",
+    (Text, BigInt, BigInt, BigInt) => Progress => Progress, single,
+    error Error,
+}
+
+/// How far an import has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Phase {
+    /// Events are copied next.
+    Events,
+    /// All events are copied; predictions are next.
+    Predictions,
+    /// Everything is copied.
+    Done,
+}
+
+impl FromSql<Text, Pg> for Phase {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        match std::str::from_utf8(value.as_bytes())? {
+            "events" => Ok(Self::Events),
+            "predictions" => Ok(Self::Predictions),
+            "done" => Ok(Self::Done),
+            other => Err(format!("copy_legacy_batch() reports {other:?}, which this release does not know").into()),
+        }
+    }
+}
+
+/// What a step of an import did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Serialize)]
+#[non_exhaustive]
+pub struct Progress {
+    /// What comes next.
+    pub phase: Phase,
+    /// How many rows this step copied.
+    pub copied: i64,
+    /// How many rows this step recorded in the table `changes`, because they are not copied unchanged.
+    pub changed: i64,
+    /// How many rows all steps have copied.
+    pub copied_in_all: i64,
+}
+
+impl Progress {
+    /// Whether everything is copied.
+    pub fn is_done(&self) -> bool {
+        self.phase == Phase::Done
+    }
+}

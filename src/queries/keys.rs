@@ -1,0 +1,194 @@
+//! Events by key, and by id.
+
+use diesel::dsl::{AsSelect, Filter, Select};
+use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz};
+
+use super::subquery::{Part, Subquery, subquery, usable_in_subquery};
+use super::time_range::{Within, within};
+use crate::models::{SensorEvent, SensorEventKey};
+use crate::schema::sensor_events;
+use chrono::{DateTime, Utc};
+
+usable_in_subquery!(sensor_events {
+    id,
+    timestamp,
+    room_id,
+    sensor_id,
+    sensor_type,
+    state,
+    numeric_value,
+    previous_state,
+    attributes,
+    is_human_triggered,
+    confidence_score,
+    created_at,
+    processed_at,
+});
+
+type EventsByKeys =
+    Filter<Filter<Select<sensor_events::table, AsSelect<SensorEvent, Pg>>, Within<sensor_events::timestamp>>, IdIn>;
+
+impl SensorEvent {
+    /// The events with these keys, as far as they exist, in no order: a query that takes further clauses.
+    ///
+    /// Bounded by the smallest timestamp and the largest, so that only the chunks in between are planned. For the
+    /// events in the order of the keys, and for keys that lie far apart, see [`find_in_order`](Self::find_in_order). A single event
+    /// is `SensorEvent::query().find((key.id(), key.timestamp()))`.
+    ///
+    /// ```
+    /// # include!("../doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// # let keys = [an_event(conn).key(), an_event(conn).key()];
+    /// let states: Vec<String> =
+    ///     SensorEvent::by_keys(&keys).select(sensor_events::state).load(conn)?;
+    /// assert_eq!(states, ["on", "on"]);
+    /// # Ok(()) }) }
+    /// ```
+    pub fn by_keys(keys: &[SensorEventKey]) -> EventsByKeys {
+        let timestamps = || keys.iter().map(SensorEventKey::timestamp);
+        // No key: no id, so the range does not matter.
+        let first = timestamps().min().unwrap_or(DateTime::UNIX_EPOCH);
+        let last = timestamps().max().unwrap_or(DateTime::UNIX_EPOCH);
+        // Ids are unique across all chunks, so the ids alone name the events.
+        sensor_events::table
+            .select(Self::as_select())
+            .filter(within(sensor_events::timestamp, first..=last))
+            .filter(IdIn { ids: keys.iter().map(SensorEventKey::id).collect() })
+    }
+
+    /// The events with these keys, one for each key and in their order; `None` where the event is gone.
+    ///
+    /// Reads only the chunks of the weeks that the keys lie in.
+    ///
+    /// ```
+    /// # include!("../doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// # let (first, second) = (an_event(conn), an_event(conn));
+    /// diesel::delete(&first).execute(conn)?;
+    /// assert_eq!(SensorEvent::find_in_order(&[second.key(), first.key()]).load::<Option<SensorEvent>>(conn)?, [Some(second), None]);
+    /// # Ok(()) }) }
+    /// ```
+    pub fn find_in_order(keys: &[SensorEventKey]) -> FindInOrder {
+        FindInOrder {
+            ids: keys.iter().map(SensorEventKey::id).collect(),
+            timestamps: keys.iter().map(SensorEventKey::timestamp).collect(),
+        }
+    }
+
+    /// The event with this id: for people, and for ids that came without their timestamps.
+    ///
+    /// The id does not tell the chunk, so this looks into the last day first, then the last 30 days, then everything.
+    /// Code that loops carries keys.
+    ///
+    /// ```
+    /// # include!("../doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// # let event = an_event(conn);
+    /// let found: Option<SensorEvent> = SensorEvent::by_id(event.id).first(conn).optional()?;
+    /// assert_eq!(found, Some(event));
+    /// # Ok(()) }) }
+    /// ```
+    pub fn by_id(id: i64) -> Select<Subquery<sensor_events::table, ()>, AsSelect<Self, Pg>> {
+        let parts = [Part::Sql("SELECT * FROM sensor_event_by_id("), Part::BigInt(id), Part::Sql(")")];
+        subquery(sensor_events::table, (), parts).select(Self::as_select())
+    }
+}
+
+/// Whether an event has one of these ids.
+#[derive(Debug, Clone, QueryId, ValidGrouping)]
+pub struct IdIn {
+    ids: Vec<i64>,
+}
+
+impl Expression for IdIn {
+    type SqlType = Bool;
+}
+
+impl<QS> AppearsOnTable<QS> for IdIn where sensor_events::id: AppearsOnTable<QS> {}
+
+impl<QS> SelectableExpression<QS> for IdIn
+where
+    sensor_events::id: SelectableExpression<QS>,
+    Self: AppearsOnTable<QS>,
+{
+}
+
+impl QueryFragment<Pg> for IdIn {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // From a subquery, because the planner would look at each id for each chunk: that takes longer than the rest.
+        sensor_events::id.walk_ast(out.reborrow())?;
+        out.push_sql(" = ANY (ARRAY(SELECT unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
+        out.push_sql(")))");
+        Ok(())
+    }
+}
+
+/// The query that [`SensorEvent::find_in_order`] makes.
+#[derive(Debug, Clone, QueryId)]
+#[must_use = "a query does nothing until it runs"]
+pub struct FindInOrder {
+    ids: Vec<i64>,
+    timestamps: Vec<DateTime<Utc>>,
+}
+
+impl Query for FindInOrder {
+    type SqlType = Nullable<sensor_events::SqlType>;
+}
+
+impl QueryFragment<Pg> for FindInOrder {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let push_keys = |out: &mut AstPass<'_, 'b, Pg>| -> QueryResult<()> {
+            out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Array<Timestamptz>, _>(&self.timestamps)?;
+            out.push_sql(")");
+            Ok(())
+        };
+        out.push_sql("SELECT ");
+        push_event_columns(&mut out)?;
+        out.push_sql(" FROM unnest(");
+        push_keys(&mut out)?;
+        out.push_sql(" WITH ORDINALITY AS key (id, timestamp, position) LEFT JOIN sensor_events_by_keys(");
+        push_keys(&mut out)?;
+        out.push_sql(
+            r#" AS "sensor_events" ON "sensor_events"."id" = key.id AND "sensor_events"."timestamp" = key.timestamp ORDER BY key.position"#,
+        );
+        Ok(())
+    }
+}
+
+/// The columns of an event, in the order of the model.
+pub(super) fn push_event_columns<'b>(out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    for (position, column) in EVENT_COLUMNS.iter().enumerate() {
+        if position > 0 {
+            out.push_sql(", ");
+        }
+        out.push_identifier("sensor_events")?;
+        out.push_sql(".");
+        out.push_identifier(column)?;
+    }
+    Ok(())
+}
+
+const EVENT_COLUMNS: [&str; 13] = [
+    sensor_events::id::NAME,
+    sensor_events::timestamp::NAME,
+    sensor_events::room_id::NAME,
+    sensor_events::sensor_id::NAME,
+    sensor_events::sensor_type::NAME,
+    sensor_events::state::NAME,
+    sensor_events::numeric_value::NAME,
+    sensor_events::previous_state::NAME,
+    sensor_events::attributes::NAME,
+    sensor_events::is_human_triggered::NAME,
+    sensor_events::confidence_score::NAME,
+    sensor_events::created_at::NAME,
+    sensor_events::processed_at::NAME,
+];
+
+impl<C> RunQueryDsl<C> for FindInOrder {}

@@ -1,0 +1,45 @@
+//! Ready set-ups of `sensor_events`: hypertable and columnstore.
+
+use crate::models::SensorEvent;
+use crate::schema::sensor_events;
+use crate::timescale::{Columnstore, HypertableSetup, columnstore, hypertable};
+
+impl SensorEvent {
+    /// The set-up of `sensor_events` as a hypertable: without the server's default index on the timestamp, because
+    /// the table's own indexes serve its reads and every further one slows down inserts.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// let report = SensorEvent::hypertable()
+    ///     .chunk_interval(TimeDelta::days(1))
+    ///     .allow_plain_table()
+    ///     .call(conn)?;
+    /// println!("{report}");
+    /// # Ok(()) }) }
+    /// ```
+    pub fn hypertable() -> HypertableSetup {
+        hypertable(sensor_events::timestamp).default_indexes(false)
+    }
+
+    /// How `sensor_events` is kept by columns: by sensor, each in the order of time.
+    ///
+    /// So the upsert by sensor and instant finds its rows in compressed chunks by the segment and its range of time.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// use occupancy_models::timescale::{Feature, Server};
+    ///
+    /// # fn main() { run(|conn| {
+    /// let server = Server::query().call(conn)?;
+    /// # if !server.has(Feature::Columnstore) { return Ok(()); }
+    /// SensorEvent::columnstore().enable().call(conn)?;
+    /// # Ok(()) }) }
+    /// ```
+    pub fn columnstore() -> Columnstore<sensor_events::table> {
+        columnstore(sensor_events::table)
+            .segment_by(sensor_events::sensor_id)
+            .order_by(sensor_events::timestamp)
+            .order_by(sensor_events::id)
+    }
+}
