@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use chrono::TimeDelta;
+use diesel::deserialize::Queryable;
 use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
@@ -90,7 +91,7 @@ impl<ST> DropBefore<ST> {
 }
 
 /// What retention did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct RetentionReport<V> {
     /// How many chunks were dropped.
