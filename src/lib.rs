@@ -5,6 +5,8 @@
 pub mod analysis;
 #[cfg(feature = "async")]
 pub mod asynchronous;
+#[doc = include_str!("beyond_one_machine.md")]
+pub mod beyond_one_machine {}
 pub mod bulk;
 pub mod legacy_import;
 pub mod migrations;

@@ -13,8 +13,8 @@ use occupancy_models::rollups::DailyPredictionAccuracy;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{self, ReferenceError};
 use occupancy_models::{
-    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, Result, SensorEvent, SensorType, TransitionType,
-    Violation, drop_sensor_events_before, references, verify,
+    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, Result, SensorEvent, SensorEventKey, SensorType,
+    TransitionType, Violation, drop_sensor_events_before, references, verify,
 };
 use support::{Needs, OwnedDb, TestDb, needs, sql, sql_error, value, values};
 
@@ -516,6 +516,8 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
         }
         "Insert a prediction" => {
             diesel::insert_into(predictions::table).values(prediction(3)).execute(conn)?;
+            let by_key = prediction(2).with_triggering_event(SensorEventKey::new(2, event(7, "on").timestamp()));
+            diesel::insert_into(predictions::table).values(by_key).execute(conn)?;
         }
         "Insert many predictions" => {
             let call = bulk::insert_predictions(vec![prediction(2), prediction(3)]).returning(predictions::id);

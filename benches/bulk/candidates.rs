@@ -31,6 +31,9 @@ pub struct Rows {
 
 const SENSORS: usize = 50;
 
+/// Python libraries that benches/peers/upsert.py runs.
+pub const PEERS: [&str; 3] = ["sqlalchemy_upsert", "psycopg_upsert", "asyncpg_upsert"];
+
 /// The state of a reading; benches/peers/upsert.py has the same.
 fn state(n: usize, is_changed: bool) -> String {
     let is_on = ((n / SENSORS) % 2 == 0) != is_changed;
@@ -268,9 +271,9 @@ pub fn round(measured: &mut Measurements, rows: &Rows, with_peers: bool) {
         bench.clear();
         measured.time("row_by_row", tenth, || bench.row_by_row(rows.part()));
         if with_peers {
-            for peer in peers::NAMES {
+            for peer in PEERS {
                 bench.clear();
-                if let Some(elapsed) = peers::run(peer, bench.db.url().as_str(), tenth) {
+                if let Some(elapsed) = peers::run("upsert.py", &[peer, bench.db.url().as_str(), &tenth.to_string()]) {
                     measured.record(peer, tenth, elapsed);
                 }
             }

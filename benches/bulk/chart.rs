@@ -12,9 +12,9 @@ use crate::measure::Measurements;
 const BARS: [(&str, &str, RGBColor); 7] = [
     ("raw_copy", "COPY of prebuilt buffers", RGBColor(154, 165, 177)),
     ("insert", "insert_events", RGBColor(31, 111, 235)),
-    ("upsert_fresh", "upsert_events, new rows", RGBColor(45, 164, 78)),
-    ("upsert_unchanged", "upsert_events, unchanged rows", RGBColor(123, 200, 143)),
-    ("upsert_changed", "upsert_events, changed rows", RGBColor(17, 99, 41)),
+    ("upsert_fresh", "upsert_sensor_events, new rows", RGBColor(45, 164, 78)),
+    ("upsert_unchanged", "upsert_sensor_events, unchanged rows", RGBColor(123, 200, 143)),
+    ("upsert_changed", "upsert_sensor_events, changed rows", RGBColor(17, 99, 41)),
     ("diesel_batch_upsert", "Diesel's insert_into().values(&vec).on_conflict()", RGBColor(210, 153, 34)),
     ("row_by_row", "row by row", RGBColor(207, 34, 46)),
 ];

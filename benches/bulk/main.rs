@@ -12,6 +12,7 @@ mod candidates;
 mod chart;
 #[path = "../measure/mod.rs"]
 mod measure;
+#[path = "../peers/mod.rs"]
 mod peers;
 mod raw_copy;
 #[path = "../../tests/support/mod.rs"]
@@ -47,7 +48,7 @@ fn main() {
                     measured.ratio("upsert_fresh", "diesel_batch_upsert");
                     measured.ratio_as("upsert_fresh/row_by_row", "upsert_tenth", "row_by_row");
                     measured.ratio_as("async_upsert/sync_upsert", "async_upsert", "upsert_fresh");
-                    for peer in peers::NAMES {
+                    for peer in candidates::PEERS {
                         measured.ratio_as(&format!("upsert_fresh/{peer}"), "upsert_tenth", peer);
                     }
                 }

@@ -10,6 +10,8 @@
 mod data;
 #[path = "../measure/mod.rs"]
 mod measure;
+#[path = "../peers/mod.rs"]
+mod peers;
 mod recipe;
 mod states;
 #[path = "../../tests/support/mod.rs"]

@@ -1,13 +1,16 @@
 //! Time in state and intervals of 30 days, against reading the rows that they are made of.
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
+use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
 use occupancy_models::SensorEvent;
+use occupancy_models::analysis::{FeatureEvent, FeatureMatrix};
 use occupancy_models::schema::sensor_events;
 use occupancy_models::timescale::states::{Calendar, IntervalRule, StateInterval, TimeInState};
 
 use crate::data::{Home, end};
 use crate::measure::Measurements;
+use crate::peers;
 use crate::support::sql;
 
 const SENSOR: &str = "sensor_16";
@@ -52,4 +55,30 @@ pub fn reads(home: &mut Home, rounds: usize) {
     measured.print();
     measured.ratio_as("time_in_state/rows", "rows_of_a_sensor", "time_in_state");
     measured.ratio_as("intervals/rows", "rows_of_a_room", "intervals");
+    matrix(home, rounds);
+}
+
+/// Ten sensors on a grid of five minutes, against the same in pandas, reading included.
+fn matrix(home: &mut Home, rounds: usize) {
+    let sensors: Vec<String> = (0..10).map(|n| format!("sensor_{n}")).collect();
+    let range = || end() - TimeDelta::days(31)..end() - TimeDelta::days(1);
+    let mut measured = Measurements::new();
+    for _ in 0..rounds {
+        measured.time("matrix", 1, || {
+            let matrix = FeatureMatrix::new(&sensors, TimeDelta::minutes(5), Utc).states(["on"]);
+            let mut rows = matrix.rows(range());
+            let mut count = 0;
+            let events = matrix.events(range());
+            for event in events.load_iter::<FeatureEvent, PgRowByRowLoadingMode>(&mut home.conn).unwrap() {
+                count += rows.push(event.unwrap()).unwrap().len();
+            }
+            assert_eq!(count + rows.finish().len(), 30 * 288);
+        });
+        let (from, to) = (range().start.to_rfc3339(), range().end.to_rfc3339());
+        if let Some(elapsed) = peers::run("matrix.py", &[home.db.url().as_str(), &from, &to, &sensors.join(",")]) {
+            measured.record("pandas", 1, elapsed);
+        }
+    }
+    measured.print();
+    measured.ratio_as("matrix/pandas", "pandas", "matrix");
 }

@@ -166,12 +166,18 @@ async function session(socket, reader, startup) {
     batch.push(message)
     // Answers are due after a query, sync, flush or function call.
     if ('QSHF'.includes(type(message))) {
-      const reply = backend(Buffer.concat(batch))
+      // PGlite loses what follows in the same piece as more than half a megabyte.
+      const reply = Buffer.concat(pieces(batch).map((piece) => backend(piece)))
       batch = []
       if (discardedAll(reply)) run(DEFAULTS)
       if (!socket.write(reply)) await drained(socket)
     }
   }
+}
+
+function pieces(batch) {
+  const length = batch.reduce((sum, message) => sum + message.length, 0)
+  return length > 256 * 1024 ? batch : [Buffer.concat(batch)]
 }
 
 function drained(socket) {

@@ -44,9 +44,9 @@ version() {
   echo "${version%%[+-]*}"
 }
 
-make() {
-  local root=$1/root mirror options=() script=() missing=() extension postgresql
-  say "making the TimescaleDB server of Debian $suite (once, about a minute) ..."
+# make_root ROOT [PACKAGE...]: the release with TimescaleDB, its PostgreSQL and these packages; sets extension, postgresql.
+make_root() {
+  local root=$1 mirror options=() script=() missing=()
   has debootstrap || missing+=(debootstrap)
   [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] || missing+=(debian-archive-keyring)
   ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
@@ -68,11 +68,16 @@ make() {
   extension=$("${as_root[@]}" "$root" apt-cache pkgnames postgresql- |
     grep -Ex 'postgresql-[0-9]+-timescaledb' | sort -V | tail -n 1) ||
     die "Debian $suite has no TimescaleDB" "$unavailable"
-  available "${with_proc[@]}" "$root" "${as_root[@]}" "$root" apt-get install -y --no-install-recommends "$extension"
+  available "${with_proc[@]}" "$root" "${as_root[@]}" "$root" apt-get install -y --no-install-recommends "$extension" "${@:2}"
   logged "${as_root[@]}" "$root" apt-get clean
   postgresql=${extension%-timescaledb}
   ln -s "/usr/lib/postgresql/${postgresql#postgresql-}/bin" "$root/opt/postgresql"
+}
 
+make() {
+  local root=$1/root extension postgresql
+  say "making the TimescaleDB server of Debian $suite (once, about a minute) ..."
+  make_root "$root"
   logged "${as_postgres[@]}" "$root" initdb --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 "/$data"
   cat "$here/servers/scratch.conf" - >>"$root/$data/postgresql.conf" <<'END'
 shared_preload_libraries = 'timescaledb'
@@ -96,3 +101,11 @@ serve() {
 }
 
 ready() { pg_ready "$1/root/$data"; }
+
+# For dev/server.
+own_servers() {
+  outside=$1/root own=/var/lib/postgresql/own
+  as_own=("${as_postgres[@]}" "$outside")
+}
+program() { "${as_own[@]}" "$@"; }
+chown_own() { "${as_root[@]}" "$outside" chown postgres:postgres "$own"; }

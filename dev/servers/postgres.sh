@@ -57,3 +57,13 @@ serve() {
 }
 
 ready() { pg_ready "$(data)"; }
+
+# For dev/server.
+# shellcheck disable=SC2034
+own_servers() {
+  outside='' own=$(data)-own
+  as_own=(env -i PATH="$(bin):$PATH" LC_ALL=C)
+  ((EUID != 0)) || as_own+=(setpriv --reuid=postgres --regid=postgres --init-groups)
+}
+program() { (cd / && "${as_own[@]}" "$@"); }
+chown_own() { ((EUID != 0)) || chown postgres: "$1"; }

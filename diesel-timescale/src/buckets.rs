@@ -4,8 +4,10 @@ mod sql;
 
 use std::marker::PhantomData;
 
+use chrono::TimeDelta;
 use diesel::expression::{Expression, ValidGrouping, is_aggregate};
 use diesel::pg::Pg;
+use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::Timestamptz;
@@ -71,6 +73,30 @@ use crate::time_value::TimeValue;
 /// ```
 pub fn bucketed<C: TimeColumn>(width: IntervalOf<C>, time: C) -> Bucketed<C> {
     let width = C::SqlType::interval(width);
+    Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None } }
+}
+
+/// [Buckets](bucketed()) of that many calendar months, where the column counts no units; 12 make a year.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel::dsl::count_star;
+/// use diesel_timescale::{Feature, Server, bucketed_months};
+///
+/// # fn main() { run(|conn| {
+/// # if !Server::query().call(conn)?.has(Feature::Hypertables) { return Ok(()); }
+/// # let time = a_reading(conn);
+/// let quarters = bucketed_months(3, readings::time);
+/// let rows: Vec<(chrono::DateTime<Utc>, i64)> =
+///     readings::table.group_by(quarters.clone()).select(quarters.row(count_star())).load(conn)?;
+/// assert!(rows[0].0 <= time && time - rows[0].0 < TimeDelta::days(93));
+/// # Ok(()) }) }
+/// ```
+pub fn bucketed_months<C>(months: u16, time: C) -> Bucketed<C>
+where
+    C: TimeColumn<SqlType: TimeType<Interval = TimeDelta>>,
+{
+    let width = TimeValue::Interval(PgInterval::from_months(i32::from(months)));
     Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None } }
 }
 

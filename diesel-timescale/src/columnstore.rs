@@ -1,5 +1,7 @@
 //! The columnstore: compressed, columnar chunks.
 
+mod sparse_indexes;
+
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
@@ -9,7 +11,7 @@ use serde::Serialize;
 use crate::call::{Call, Relation, done, relation_name, single, value};
 use crate::error::Error;
 use crate::function_call;
-use crate::setup::{Declare, Setup};
+use crate::setup::{ColumnstoreDeclaration, Declare, Setup};
 use crate::time_column::{IntervalOf, TimeColumn};
 use crate::time_value::Length;
 
@@ -104,25 +106,6 @@ where
         self
     }
 
-    /// Keeps a bloom filter of this column for each batch of rows, so that a query for one value reads only the batches
-    /// that may have it; may be called for several columns. TimescaleDB 2.22 and later.
-    ///
-    /// Where no sparse index is named, TimescaleDB chooses some by itself.
-    pub fn bloom<C: Column<Table = T>>(mut self, column: C) -> Self {
-        let _ = column;
-        self.bloom.push(C::NAME);
-        self
-    }
-
-    /// Keeps the smallest and the largest value of this column for each batch of rows, so that a query for a range reads
-    /// only the batches that overlap it; may be called for several columns. TimescaleDB 2.22 and later. The columns of
-    /// the order have it without asking.
-    pub fn minmax<C: Column<Table = T>>(mut self, column: C) -> Self {
-        let _ = column;
-        self.minmax.push(C::NAME);
-        self
-    }
-
     /// Lets chunks be converted so. Chunks that are there stay as they are.
     ///
     /// # Errors
@@ -144,7 +127,17 @@ where
     T: Table + QueryFragment<Pg>,
 {
     fn declare(self, setup: &mut Setup) {
-        setup.declare_columnstore(&relation_name(&self.table), &self.segment_by, &self.order_by, &self.descending);
+        let columns = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        let order = self.order_by.iter().zip(&self.descending);
+        let declaration = ColumnstoreDeclaration {
+            segment_by: columns(self.segment_by),
+            order_by: order
+                .map(|(column, desc)| if *desc { format!("{column} DESC") } else { column.to_string() })
+                .collect(),
+            bloom: columns(self.bloom),
+            minmax: columns(self.minmax),
+        };
+        setup.declare_columnstore(&relation_name(&self.table), declaration);
     }
 }
 

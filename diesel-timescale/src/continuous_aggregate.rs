@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::call::{Call, Relation, Statement, push_relation, relation_name, value};
 use crate::error::Error;
+use crate::setup::{AggregateQueries, Declare, Setup};
 use crate::time_column::{IntervalOf, TimeColumn, TimeType};
 use crate::time_value::TimeValue;
 
@@ -137,6 +138,10 @@ where
     /// does not know the present; and a query
     /// builder error of Diesel's if an aggregate has values of its own.
     pub fn create(&self) -> impl Call<Output = AggregateOutcome, Error = Error> + Clone + use<C> {
+        self.create_call()
+    }
+
+    fn create_call(&self) -> CreateContinuousAggregate {
         CreateContinuousAggregate {
             name: self.name,
             definition: self.definition(|width, time| format!("time_bucket({width}, {time})")),
@@ -157,6 +162,22 @@ where
         let groups: Vec<_> = (1..=self.columns.len() + 1).map(|position| position.to_string()).collect();
         let table = render(&C::Table::default())?;
         Ok(format!("SELECT {} FROM {table} GROUP BY {}", selected.join(", "), groups.join(", ")))
+    }
+}
+
+impl<C> Declare for ContinuousAggregate<C>
+where
+    C: TimeColumn + QueryFragment<Pg>,
+    C::Table: Default + QueryFragment<Pg>,
+{
+    fn declare(self, setup: &mut Setup) {
+        let create = self.create_call();
+        let queries = AggregateQueries {
+            definition: create.definition,
+            plain_definition: create.allow_plain_view.then_some(create.plain_definition),
+            materialized_only: create.materialized_only,
+        };
+        setup.declare_aggregate(self.name, &relation_name(&C::Table::default()), queries);
     }
 }
 
@@ -239,7 +260,7 @@ impl Statement for CreateContinuousAggregate {
         out.push_bind_param::<Bool, _>(&self.allow_plain_view)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&self.materialized_only)?;
-        out.push_sql(", ");
+        out.push_sql(", source => ");
         push_relation(&self.source, &mut out)?;
         out.push_sql(")");
         Ok(())

@@ -72,6 +72,20 @@ pub enum Error {
         /// The statement.
         statement: &'static str,
     },
+    /// A replica has not come as far as a write within the limit. Waiting again may help.
+    #[error(
+        "this server has replayed the log up to {}, and not up to {position}, within {limit:?}: wait again, or read from \
+         the primary",
+        .reached.as_deref().unwrap_or("its start")
+    )]
+    NotReplayed {
+        /// What was waited for.
+        position: String,
+        /// How far it has come; `None` if it has replayed nothing yet.
+        reached: Option<String>,
+        /// How long was waited.
+        limit: std::time::Duration,
+    },
     /// A reference, or what removes rows that may be referenced, was refused.
     #[error(transparent)]
     Reference(#[from] ReferenceError),

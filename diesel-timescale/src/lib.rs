@@ -11,6 +11,7 @@ pub mod microseconds;
 pub mod migrations;
 pub mod prelude;
 pub mod references;
+pub mod replication;
 pub mod setup;
 pub mod states;
 #[doc(hidden)]
@@ -20,6 +21,8 @@ pub mod testing;
 pub mod tour;
 pub mod transaction;
 
+mod aggregate_column;
+mod aggregate_query;
 mod buckets;
 mod chunks;
 mod columnstore;
@@ -40,10 +43,13 @@ mod mapped;
 mod parse_error;
 mod policies;
 mod refresh;
+mod refresh_all;
 mod refresh_batches;
 mod refusal;
 mod server;
+mod several_policies;
 mod size;
+mod sql_text;
 mod time_column;
 #[doc(hidden)]
 pub mod time_value;
@@ -51,7 +57,9 @@ mod timestamp;
 pub mod toolkit;
 mod uuid_functions;
 
-pub use buckets::{Bucketed, BucketedBy, bucketed};
+pub use aggregate_column::add_aggregate_column;
+pub use aggregate_query::{AggregateQuery, continuous_aggregate_of};
+pub use buckets::{Bucketed, BucketedBy, bucketed, bucketed_months};
 pub use call::Call;
 #[doc(hidden)]
 pub use chunks::interval;
@@ -81,8 +89,10 @@ pub use references::ReferenceError;
 pub use refresh::{
     add_refresh_policy, drop_continuous_aggregate, refresh, remove_refresh_policy, set_materialized_only,
 };
+pub use refresh_all::{refresh_by_force, refresh_in_batches};
 pub use refresh_batches::{RefreshBatches, refresh_batches};
 pub use server::{Edition, Server, TimescaleVersion};
+pub use several_policies::add_another_refresh_policy;
 pub use size::{ChunkSize, Size, approximate_row_count, approximate_size, chunk_sizes, index_size, size};
 pub use time_column::{IntegerTimeType, TimeColumn, TimeType};
 pub use timestamp::TimestampOrInfinity;

@@ -14,6 +14,7 @@ use crate::chunks::interval;
 use crate::error::Error;
 use crate::feature::Feature;
 use crate::function_call;
+use crate::setup::{Declare, Setup};
 use crate::time_column::{IntervalOf, TimeColumn, TimeType, ValueOf};
 use crate::time_value::{Length, TimeValue};
 
@@ -202,7 +203,7 @@ function_call! {
 /// assert!(!diesel_timescale::drop_continuous_aggregate("hourly_readings").call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn drop_continuous_aggregate(name: &'static str) -> impl Call<Output = bool, Error = Error> + Clone {
+pub fn drop_continuous_aggregate(name: &'static str) -> impl Call<Output = bool, Error = Error> + Declare + Clone {
     DropContinuousAggregate { name }
 }
 
@@ -211,4 +212,10 @@ function_call! {
     DropContinuousAggregate { name: &'static str = Text },
     "SELECT diesel_timescale.drop_continuous_aggregate(", ")",
     (Bool,) => (bool,) => bool, value,
+}
+
+impl Declare for DropContinuousAggregate {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_no_aggregate(self.name);
+    }
 }

@@ -4,6 +4,10 @@
 //! The calls of this crate do one thing each. A [`Setup`] takes the same values as declarations, or reads them from a
 //! file, and compares all of them with the database at once. What it does not mention is left alone.
 //!
+//! Every step says what differs, how much it takes, and its SQL. [`apply`](Setup::apply) takes them up to a class that the
+//! caller allows, each in a transaction of its own where it can run in one, and can be run again: another
+//! [`plan`](Setup::plan) is empty then. What cannot be done is a step as well, with the reason.
+//!
 //! ```
 //! # include!("doctest_setup.rs");
 //! use diesel_timescale::setup::{Setup, StepClass};
@@ -21,35 +25,17 @@
 //! setup.check().call(conn)?;
 //! # Ok(()) }) }
 //! ```
-//!
-//! # From a file
-//!
-//! A `Setup` is read and written by serde, from any format that has tables and lists. Unknown keys are errors.
-//!
-//! ```
-//! use diesel_timescale::setup::Setup;
-//!
-//! let setup: Setup = serde_json::from_value(serde_json::json!({
-//!     "extension": { "version": "2.19" },
-//!     "tables": {
-//!         "readings": {
-//!             "hypertable": { "time": "time", "chunk_interval": "1 day" },
-//!             "columnstore": { "segment_by": ["sensor"], "order_by": ["time DESC"] },
-//!             "columnstore_policy": { "after": "7 days" },
-//!             "retention_policy": false,
-//!         },
-//!     },
-//! }))?;
-//! # Ok::<(), serde_json::Error>(())
-//! ```
+#![doc = include_str!("setup/file.md")]
 
 mod apply;
+mod columns;
 mod compare;
 mod declaration;
 mod declare;
 mod driver;
 mod facts;
 mod length;
+mod names;
 mod plan;
 mod sql;
 mod wanted;
@@ -58,10 +44,14 @@ pub(crate) use length::Length;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::declaration::Hypertable as HypertableDeclaration;
-use self::declaration::{Extension, Relations, Table};
+use self::declaration::{Aggregate, Extension, Job, Relations, Table};
+pub(crate) use self::declaration::{
+    Columnstore as ColumnstoreDeclaration, Hypertable as HypertableDeclaration, Target as TargetDeclaration,
+};
+pub(crate) use self::declare::AggregateQueries;
 pub use self::declare::Declare;
 pub use self::plan::{Plan, Step, StepClass};
+use self::wanted::Wanted;
 
 /// What should be in a database.
 ///
@@ -74,6 +64,10 @@ pub struct Setup {
     allow_unsupported: bool,
     #[serde(skip_serializing_if = "Relations::is_empty")]
     tables: Relations<Table>,
+    #[serde(skip_serializing_if = "Relations::is_empty")]
+    aggregates: Relations<Wanted<Aggregate>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    jobs: Vec<Job>,
     /// A name that is no name.
     #[serde(skip)]
     error: Option<String>,
@@ -99,17 +93,5 @@ impl Setup {
     pub fn allow_unsupported(mut self) -> Self {
         self.allow_unsupported = true;
         self
-    }
-
-    /// The table that a declaration is about.
-    fn table(&mut self, relation: &crate::call::Relation) -> &mut Table {
-        let name = match relation {
-            Ok(name) => declaration::plain_name(name),
-            Err(message) => {
-                self.error.get_or_insert_with(|| message.clone());
-                String::new()
-            }
-        };
-        self.tables.entry(name).or_default()
     }
 }

@@ -180,22 +180,22 @@ const DRIFTS: &[Drift] = &[
     of(Community, drift("SELECT remove_retention_policy('readings'); INSERT INTO readings VALUES ('a', now(), 'x')", "readings", "has no retention policy with drop_after 730 days", DestroysData)),
     of(Community, drift("SELECT remove_retention_policy('readings'); SELECT add_retention_policy('readings', INTERVAL '3 years', schedule_interval => INTERVAL '1 day')", "readings", "the retention policy has drop_after 36 months, not drop_after 730 days", DestroysData)),
     of(Community, drift("SELECT remove_retention_policy('readings'); SELECT add_retention_policy('readings', INTERVAL '30 days', schedule_interval => INTERVAL '1 day')", "readings", "the retention policy has drop_after 30 days, not drop_after 730 days", Safe)),
+    of(Community, drift("SELECT remove_retention_policy('readings'); SELECT add_retention_policy('readings', drop_created_before => INTERVAL '1 year', schedule_interval => INTERVAL '1 day')", "readings", "the retention policy has no drop_after, not drop_after 730 days", DestroysData)),
     of(Community, drift("SELECT alter_job(job_id, schedule_interval => INTERVAL '1 hour') FROM timescaledb_information.jobs WHERE hypertable_name = 'readings' AND proc_name = 'policy_retention'", "readings", "the retention policy runs every 1 hour, not every 1 day", Safe)),
     of(Community, drift("SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE hypertable_name = 'readings' AND proc_name = 'policy_retention'", "readings", "the retention policy is disabled", DestroysData)),
     of(Community, drift("SELECT add_retention_policy('meters', INTERVAL '1 year')", "meters", "has a retention policy, and none is wanted", Safe)),
 ];
 
-#[test]
-fn every_drift_is_found_and_repaired() {
-    needs!(Timescale);
-    let (_db, mut conn) = ready();
-    for drift in DRIFTS {
+/// Makes every drift, one after the other, from a database that is as declared.
+fn assert_found_and_repaired(conn: &mut PgConnection, setup: &Setup, drifts: &[Drift]) {
+    for drift in drifts {
         if drift.needs.is_some_and(|needs| !has_quietly(needs)) {
             continue;
         }
         let step_of = |conn: &mut PgConnection| {
-            sql(conn, drift.seed);
-            let plan = plan(conn, &setup());
+            // Statement by statement: some cannot share a transaction.
+            drift.seed.split("; ").for_each(|statement| sql(conn, statement));
+            let plan = plan(conn, setup);
             assert_eq!(plan.steps.len(), 1, "after {}: {plan}", drift.seed);
             let step = plan.steps.into_iter().next().unwrap();
             assert_eq!((&*step.object, &*step.difference), (drift.object, drift.difference), "after {}", drift.seed);
@@ -208,19 +208,251 @@ fn every_drift_is_found_and_repaired() {
             step
         };
         if drift.is_possible {
-            let step = step_of(&mut conn);
-            let applied = setup().apply(drift.class).call(&mut conn).unwrap();
+            let step = step_of(conn);
+            let applied = setup.apply(drift.class).call(conn).unwrap();
             assert_eq!(applied.done, [step], "after {}", drift.seed);
-            assert!(applied.is_empty(), "after {}: {}", drift.seed, applied);
+            assert!(applied.is_empty(), "after {}: {applied}", drift.seed);
         } else {
             conn.test_transaction::<_, Error, _>(|conn| {
                 step_of(conn);
-                assert!(setup().apply(StepClass::DestroysData).call(conn)?.done.is_empty());
+                assert!(setup.apply(StepClass::DestroysData).call(conn)?.done.is_empty());
                 Ok(())
             });
         }
-        setup().check().call(&mut conn).unwrap_or_else(|error| panic!("after {}: {error}", drift.seed));
+        setup.check().call(conn).unwrap_or_else(|error| panic!("after {}: {error}", drift.seed));
     }
+}
+
+#[test]
+fn every_drift_is_found_and_repaired() {
+    needs!(Timescale);
+    let (_db, mut conn) = ready();
+    assert_found_and_repaired(&mut conn, &setup(), DRIFTS);
+}
+
+fn references() -> Setup {
+    serde_json::from_value(json!({ "tables": {
+        "readings": {
+            "hypertable": { "time": "time", "chunk_interval": "1 day", "allow_plain_table": true },
+            "target": { "time": "time" },
+        },
+        "alerts": {
+            "references": [{ "columns": ["sensor", "time"], "to": "readings", "on_delete": "cascade" }],
+        },
+    } }))
+    .unwrap()
+}
+
+const ALERTS: &str = "CREATE TABLE alerts (id BIGINT GENERATED ALWAYS AS IDENTITY, sensor TEXT, time TIMESTAMPTZ)";
+
+#[rustfmt::skip]
+const REFERENCE_DRIFTS: &[Drift] = &[
+    drift("DROP TRIGGER reference_sensor_time ON alerts", "alerts", "the trigger that registers (sensor, time) for readings is missing, disabled or another", Locks),
+    drift("ALTER TABLE alerts DISABLE TRIGGER reference_sensor_time", "alerts", "the trigger that registers (sensor, time) for readings is missing, disabled or another", Locks),
+    drift("ALTER TABLE alerts DROP CONSTRAINT alerts_sensor_time_fkey", "alerts", "(sensor, time) does not reference readings", Locks),
+    drift(
+        "ALTER TABLE alerts DROP CONSTRAINT alerts_sensor_time_fkey;
+         ALTER TABLE alerts ADD FOREIGN KEY (sensor, time) REFERENCES referenced_readings ON DELETE RESTRICT",
+        "alerts", "the reference of (sensor, time) to readings is ON DELETE RESTRICT, not CASCADE", Locks),
+    drift(
+        "ALTER TABLE alerts DROP CONSTRAINT alerts_sensor_time_fkey;
+         ALTER TABLE alerts ADD FOREIGN KEY (sensor, time) REFERENCES referenced_readings ON DELETE CASCADE NOT VALID",
+        "alerts", "the reference of (sensor, time) to readings is not validated", Locks),
+    drift("DROP TRIGGER readings_release_all_references ON readings", "readings", "the triggers of the target are missing or disabled: readings_release_all_references", Locks),
+    drift("DROP TRIGGER readings_key_is_fixed ON readings", "readings", "the triggers of the target are missing or disabled: readings_key_is_fixed", Locks),
+    beyond("ALTER TABLE alerts RENAME TO alarms", "alerts", "the table is missing", Safe),
+];
+
+#[test]
+fn drifts_of_references_are_found_and_repaired() {
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    sql(&mut conn, ALERTS);
+    let setup = references();
+    let planned = plan(&mut conn, &setup);
+    let last = planned.steps.last().unwrap();
+    assert_eq!((&*last.object, last.after), ("alerts", Some(planned.steps.len() - 2)), "{planned}");
+    assert!(setup.apply(Locks).call(&mut conn).unwrap().is_empty());
+    sql(
+        &mut conn,
+        "INSERT INTO readings VALUES ('a', '2026-01-05', 'x'); INSERT INTO alerts (sensor, time) VALUES ('a', '2026-01-05')",
+    );
+    assert_found_and_repaired(&mut conn, &setup, REFERENCE_DRIFTS);
+
+    // Without its first trigger a target is none, and what refers to it cannot be compared.
+    sql(&mut conn, "DROP TRIGGER readings_release_references ON readings");
+    let applied = setup.apply(Locks).call(&mut conn).unwrap();
+    assert!(applied.done[0].difference.contains("readings_release_references"), "{applied}");
+    setup.check().call(&mut conn).unwrap();
+    sql(&mut conn, "DELETE FROM readings");
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM alerts"), "0");
+}
+
+#[test]
+fn what_the_server_would_refuse_is_a_step_that_cannot_be_done() {
+    needs!(Community);
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let setup: Setup = serde_json::from_value(json!({ "tables": {
+        "readings": {
+            "hypertable": { "time": "time" },
+            "target": { "time": "time" },
+            "retention_policy": { "drop_after": "1 year" },
+        },
+        "meters": { "hypertable": { "time": "read_at" }, "columnstore_policy": { "after": "1 day" } },
+    } }))
+    .unwrap();
+    let applied = setup.apply(DestroysData).call(&mut conn).unwrap();
+    let differences: Vec<_> = applied.steps.iter().map(|step| (&*step.difference, step.is_possible())).collect();
+    assert_eq!(
+        differences,
+        [
+            ("a columnstore policy is declared, and there is no columnstore", false),
+            ("a retention policy is declared, and the table is a target of references", false),
+        ]
+    );
+}
+
+#[test]
+fn references_that_are_not_wanted_are_removed() {
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    sql(&mut conn, ALERTS);
+    references().apply(Locks).call(&mut conn).unwrap();
+    let setup: Setup = serde_json::from_value(json!({ "tables": {
+        "readings": { "target": false },
+        "alerts": { "references": [{ "columns": ["sensor", "time"], "to": "readings", "absent": true }] },
+    } }))
+    .unwrap();
+    let applied = setup.apply(Locks).call(&mut conn).unwrap();
+    assert_eq!((applied.done.len(), applied.is_empty()), (2, true), "{applied}");
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'alerts'::regclass"), "0");
+}
+
+fn aggregates() -> Setup {
+    let hourly = "SELECT time_bucket('1 hour', time) AS bucket, count(*) AS readings FROM readings GROUP BY 1";
+    let daily = "SELECT time_bucket('1 day', bucket) AS bucket, sum(readings) AS readings FROM hourly GROUP BY 1";
+    let policy = json!({ "start_offset": "3 days", "end_offset": "1 hour", "schedule": "30 minutes" });
+    serde_json::from_value(json!({
+        "tables": { "readings": { "hypertable": { "time": "time", "chunk_interval": "1 day" } } },
+        "aggregates": {
+            // The order of names is another one than that of building.
+            "daily": { "from": "hourly", "definition": daily, "refresh_policy": false },
+            "hourly": {
+                "from": "readings",
+                "definition": hourly,
+                "refresh_policy": policy,
+                "retention_policy": { "drop_after": "3 years" },
+            },
+            "weekly": false,
+        },
+    }))
+    .unwrap()
+}
+
+macro_rules! refresh_job {
+    ($change:literal) => {
+        concat!(
+            "SELECT alter_job(job_id, ",
+            $change,
+            ") FROM timescaledb_information.jobs WHERE proc_name = 'policy_refresh_continuous_aggregate'"
+        )
+    };
+}
+
+#[rustfmt::skip]
+const AGGREGATE_DRIFTS: &[Drift] = &[
+    drift("ALTER MATERIALIZED VIEW hourly SET (timescaledb.materialized_only = true)", "hourly", "shows only rows that are materialized", Locks),
+    drift("DROP MATERIALIZED VIEW daily", "daily", "the continuous aggregate is missing", Safe),
+    drift(
+        "DROP MATERIALIZED VIEW daily; CREATE MATERIALIZED VIEW daily WITH (timescaledb.continuous) AS
+         SELECT time_bucket('1 day', bucket) AS bucket, max(readings) AS readings FROM hourly GROUP BY 1 WITH NO DATA",
+        "daily", "the continuous aggregate is defined otherwise", DestroysData),
+    beyond("DROP MATERIALIZED VIEW daily; CREATE VIEW daily AS SELECT 1", "daily", "is no continuous aggregate", DestroysData),
+    beyond("DROP MATERIALIZED VIEW daily; CREATE TABLE daily ()", "daily", "is no continuous aggregate", DestroysData),
+    drift("CREATE MATERIALIZED VIEW weekly WITH (timescaledb.continuous) AS SELECT time_bucket('7 days', time), count(*) FROM readings GROUP BY 1 WITH NO DATA", "weekly", "is there, and is not wanted", DestroysData),
+    drift("SELECT remove_continuous_aggregate_policy('hourly')", "hourly", "has no refresh policy with start_offset 3 days and end_offset 1 hour", Safe),
+    drift("SELECT add_continuous_aggregate_policy('daily', NULL, INTERVAL '1 day', INTERVAL '1 day')", "daily", "has a refresh policy, and none is wanted", Safe),
+    drift(refresh_job!("schedule_interval => INTERVAL '2 hours'"), "hourly", "the refresh policy runs every 2 hours, not every 30 minutes", Safe),
+    drift(refresh_job!("scheduled => false"), "hourly", "the refresh policy is disabled", Safe),
+    drift(refresh_job!("config => config || '{\"start_offset\": \"9 days\"}'"), "hourly", "the refresh policy has start_offset 9 days, not start_offset 3 days", Safe),
+    drift(refresh_job!("config => config || '{\"start_offset\": null}'"), "hourly", "the refresh policy has no start_offset, not start_offset 3 days", Safe),
+    drift(refresh_job!("config => config || '{\"end_offset\": \"02:00:00\"}'"), "hourly", "the refresh policy has end_offset 2 hours, not end_offset 1 hour", Safe),
+    drift("SELECT remove_retention_policy('hourly')", "hourly", "has no retention policy with drop_after 36 months", Safe),
+    drift(
+        "SELECT remove_retention_policy('hourly'); INSERT INTO readings VALUES ('a', '2026-01-05', 'x'); CALL refresh_continuous_aggregate('hourly', NULL, NULL)",
+        "hourly", "has no retention policy with drop_after 36 months", DestroysData),
+];
+
+#[test]
+fn drifts_of_aggregates_are_found_and_repaired() {
+    needs!(Community);
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let setup = aggregates();
+    let planned = plan(&mut conn, &setup);
+    let order: Vec<_> = planned.steps.iter().map(|step| (&*step.object, step.after)).collect();
+    let expected =
+        [("readings", None), ("hourly", Some(0)), ("hourly", Some(1)), ("hourly", Some(1)), ("daily", Some(1))];
+    assert_eq!(order, expected, "{planned}");
+    let applied = setup.apply(Locks).call(&mut conn).unwrap();
+    assert!(applied.is_empty(), "{applied}");
+    assert_found_and_repaired(&mut conn, &setup, AGGREGATE_DRIFTS);
+}
+
+#[test]
+fn a_plain_view_stands_in_for_an_aggregate() {
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let setup: Setup = serde_json::from_value(json!({
+        "tables": { "readings": { "hypertable": { "time": "time", "allow_plain_table": true } } },
+        "aggregates": { "hourly": {
+            "from": "readings",
+            "definition": "SELECT time_bucket('1 hour', time) AS bucket, count(*) FROM readings GROUP BY 1",
+            "plain_definition": "SELECT date_trunc('hour', time) AS bucket, count(*) FROM readings GROUP BY 1",
+            "refresh_policy": { "end_offset": "1 hour", "schedule": "1 hour" },
+        } },
+    }))
+    .unwrap();
+    let applied = setup.apply(Locks).call(&mut conn).unwrap();
+    assert!(applied.is_empty(), "{applied}");
+    if !has_quietly(Community) {
+        assert!(applied.left_out.iter().any(|text| text.starts_with("hourly: stays a plain view")), "{applied}");
+        sql(&mut conn, "COMMENT ON VIEW hourly IS 'View: SELECT 1'");
+        assert_eq!(setup.apply(Locks).call(&mut conn).unwrap().done[0].difference, "the view is defined otherwise");
+        setup.check().call(&mut conn).unwrap();
+    }
+}
+
+const PROCEDURE: &str = "CREATE PROCEDURE clean(job INT, config JSONB) LANGUAGE sql AS 'SELECT 1'";
+
+#[rustfmt::skip]
+const JOB_DRIFTS: &[Drift] = &[
+    drift("SELECT delete_job(job_id) FROM timescaledb_information.jobs WHERE config = '{\"keep\": 1}' AND proc_name = 'clean'", "clean", "no job runs it every 1 day", Safe),
+    drift("SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE config = '{\"keep\": 1}' AND proc_name = 'clean'", "clean", "the job is disabled", Safe),
+    drift("SELECT alter_job(job_id, schedule_interval => INTERVAL '1 hour') FROM timescaledb_information.jobs WHERE config = '{\"keep\": 1}' AND proc_name = 'clean'", "clean", "the job runs every 1 hour, not every 1 day", Safe),
+];
+
+#[test]
+fn drifts_of_jobs_are_found_and_repaired() {
+    needs!(Community);
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, PROCEDURE);
+    let job = |keep: i32| json!({ "procedure": "clean", "schedule": "1 day", "config": { "keep": keep } });
+    let two: Setup = serde_json::from_value(json!({ "jobs": [job(1), job(2)] })).unwrap();
+    assert_eq!(two.apply(Safe).call(&mut conn).unwrap().done.len(), 2);
+    assert_found_and_repaired(&mut conn, &two, JOB_DRIFTS);
+
+    // One alone takes over what is there.
+    sql(
+        &mut conn,
+        "SELECT delete_job(job_id) FROM timescaledb_information.jobs WHERE proc_name = 'clean' AND config = '{\"keep\": 2}'",
+    );
+    let other: Setup = serde_json::from_value(json!({ "jobs": [job(3)] })).unwrap();
+    let applied = other.apply(Safe).call(&mut conn).unwrap();
+    assert_eq!(applied.done[0].difference, "the job has another config");
+    other.check().call(&mut conn).unwrap();
+    sql(&mut conn, "SELECT delete_job(job_id) FROM timescaledb_information.jobs WHERE proc_name = 'clean'");
 }
 
 #[test]
@@ -399,29 +631,121 @@ fn what_means_nothing_is_refused_by_name() {
         assert!(error.contains(message), "{error}");
     }
     let (_db, mut conn) = TestDb::installed();
-    let setup: Setup = serde_json::from_value(json!({ "extension": { "version": "new" } })).unwrap();
-    assert!(matches!(setup.plan().call(&mut conn), Err(Error::Declaration { .. })));
+    for declared in [
+        json!({ "extension": { "version": "new" } }),
+        json!({ "tables": { "readings": { "columnstore": false, "columnstore_policy": { "after": "1 day" } } } }),
+    ] {
+        let setup: Setup = serde_json::from_value(declared).unwrap();
+        assert!(matches!(setup.plan().call(&mut conn), Err(Error::Declaration { .. })));
+    }
+}
+
+diesel::table! {
+    readings (sensor, time) { sensor -> Text, time -> Timestamptz, room -> Varchar, value -> Nullable<Float8> }
+}
+diesel::table! {
+    alerts (id) { id -> Int8, sensor -> Nullable<Text>, time -> Nullable<Timestamptz> }
 }
 
 #[test]
 fn calls_declare_what_a_file_does() {
-    diesel::table! { readings (sensor, time) { sensor -> Text, time -> Timestamptz } }
+    use chrono::TimeDelta;
+    use diesel_timescale::references::{self, OnDelete};
+    use diesel_timescale::{
+        TimescaleVersion, columnstore, continuous_aggregate, create_extension, drop_continuous_aggregate, hypertable,
+    };
+
+    let hourly = continuous_aggregate("hourly", TimeDelta::hours(1), readings::time)
+        .by(readings::sensor)
+        .aggregate("readings", diesel::dsl::count_star());
     let called = Setup::new()
-        .with(diesel_timescale::create_extension())
-        .with(diesel_timescale::hypertable(readings::time).chunk_interval(chrono::TimeDelta::days(1)))
-        .with(
-            diesel_timescale::columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time),
-        );
+        .with(create_extension())
+        .at_least(TimescaleVersion::new(2, 19, 0))
+        .with(hypertable(readings::time).chunk_interval(TimeDelta::days(1)))
+        .with(columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time))
+        .with(references::create_target(readings::time))
+        .with(references::add((alerts::sensor, alerts::time), readings::table).on_delete(OnDelete::Restrict))
+        .with(hourly.clone().allow_plain_view())
+        .with(hourly)
+        .with(drop_continuous_aggregate("Daily"))
+        .with_index((readings::room, readings::time))
+        .with_unique_index(alerts::id)
+        .with_columns_of(alerts::table);
     let read: Setup = serde_json::from_value(json!({
-        "extension": {},
-        "tables": { "readings": {
-            "hypertable": { "time": "time", "chunk_interval": "24 hours" },
-            "columnstore": { "segment_by": ["sensor"], "order_by": ["time DESC"] },
-        } },
+        "extension": { "version": "2.19.0" },
+        "tables": {
+            "readings": {
+                "hypertable": { "time": "time", "chunk_interval": "24 hours" },
+                "columnstore": { "segment_by": ["sensor"], "order_by": ["time DESC"] },
+                "target": { "time": "time" },
+                "indexes": [{ "columns": ["room", "time"] }],
+            },
+            "alerts": {
+                "references": [{ "columns": ["sensor", "time"], "to": "readings", "on_delete": "restrict" }],
+                "indexes": [{ "columns": ["id"], "unique": true }],
+                "columns": {
+                    "id": { "type": "bigint", "nullable": false },
+                    "sensor": { "type": "any text", "nullable": true },
+                    "time": { "type": "timestamptz", "nullable": true },
+                },
+            },
+        },
+        "aggregates": {
+            "hourly": {
+                "from": "readings",
+                "definition": "SELECT time_bucket(INTERVAL '3600000000 microseconds', \"readings\".\"time\") AS bucket, \
+                    \"readings\".\"sensor\" AS \"sensor\", COUNT(*) AS \"readings\" FROM \"readings\" GROUP BY 1, 2",
+            },
+            "\"Daily\"": false,
+        },
     }))
     .unwrap();
     assert_eq!(called, read);
     assert_eq!(serde_json::from_value::<Setup>(serde_json::to_value(&called).unwrap()).unwrap(), called);
+
+    let removed = called
+        .with(references::remove((alerts::sensor, alerts::time), readings::table))
+        .with(references::drop_target(readings::table));
+    let removed = serde_json::to_value(removed).unwrap();
+    assert_eq!(removed["tables"]["alerts"]["references"][0]["absent"], true);
+    assert_eq!(removed["tables"]["readings"]["target"], false);
+}
+
+#[test]
+fn columns_are_those_of_diesel() {
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let setup = Setup::new().with_columns_of(readings::table);
+    setup.check().call(&mut conn).unwrap();
+    sql(&mut conn, "ALTER TABLE readings ALTER COLUMN value TYPE REAL, ALTER COLUMN room DROP NOT NULL");
+    let planned = plan(&mut conn, &setup);
+    let differences: Vec<_> = planned.steps.iter().map(|step| &*step.difference).collect();
+    let expected = ["the column room is not NOT NULL", "the column value is of the type real, not double precision"];
+    assert_eq!(differences, expected);
+}
+
+#[test]
+fn sparse_indexes_are_compared_where_they_are_declared() {
+    needs!(Community);
+    if !support::server().has(diesel_timescale::Feature::SparseIndexes) {
+        return;
+    }
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let declared = |bloom: &[&str]| -> Setup {
+        let layout = json!({ "segment_by": ["sensor"], "order_by": ["time DESC"], "bloom": bloom });
+        serde_json::from_value(json!({
+            "tables": { "readings": { "hypertable": { "time": "time" }, "columnstore": layout } },
+        }))
+        .unwrap()
+    };
+    declared(&["room"]).apply(Locks).call(&mut conn).unwrap();
+    declared(&["room"]).check().call(&mut conn).unwrap();
+    declared(&[]).check().call(&mut conn).unwrap();
+    sql(&mut conn, "ALTER TABLE readings SET (timescaledb.sparse_index = 'bloom(value)')");
+    let applied = declared(&["room"]).apply(Locks).call(&mut conn).unwrap();
+    assert_eq!(applied.done[0].difference, "the columnstore has bloom indexes on (value), not on (room)");
+    declared(&["room"]).check().call(&mut conn).unwrap();
 }
 
 mod asynchronous {

@@ -71,6 +71,7 @@ CREATE TABLE sensor_event_id_locks (
 COMMENT ON TABLE sensor_event_id_locks IS 'What upserts of sensor events by key lock while they check their ids: a row for each 64th range of 65,536 ids.';
 COMMENT ON COLUMN sensor_event_id_locks.slot IS 'The ranges of ids, counted from 0, whose number leaves this remainder when divided by 64.';
 INSERT INTO sensor_event_id_locks SELECT generate_series(0, 63);
+SELECT diesel_timescale.keep_rows('sensor_event_id_locks', 'slot');
 
 CREATE FUNCTION lock_sensor_event_ids(ids BIGINT[]) RETURNS VOID
 LANGUAGE plpgsql

@@ -12,16 +12,24 @@
 //! | how good are forecasts, and are they calibrated | [`forecast_score`] |
 //! | from which score on is it cheapest to say yes | [`best_threshold`] |
 //! | are forecasts another, or worse, than they were | [`drift`] |
+//! | the events of sensors on a regular grid, for a model | [`FeatureMatrix`], and what it is to foresee: [`labels`] |
+//! | the lowest and highest numbers, and fewer points, for a chart | [`SensorEvent::extremes`], [`downsample`] |
 
 mod agreement;
+mod downsample;
 mod drift;
+mod extremes;
+mod feature_matrix;
 mod forecasts;
 mod prediction_errors;
+mod sensor_features;
 mod states;
 mod threshold;
 
 pub use agreement::{Agreement, agreement, overlap};
+pub use downsample::downsample;
 pub use drift::{Drift, drift};
+pub use feature_matrix::{EventOutOfOrder, FeatureEvent, FeatureMatrix, FeatureRow, FeatureRows, labels};
 pub use forecasts::{Binning, ForecastScore, ReliabilityBin, forecast_score};
 pub use prediction_errors::{PredictionErrors, prediction_errors, prediction_errors_columns};
 pub use states::SensorStates;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel_timescale::references::ReferencedId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -41,36 +42,98 @@ use crate::schema::predictions;
 ///
 /// From JSON, a field that there is not is an error, because a misspelt one would be lost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Insertable)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Fields<'a>", into = "Fields<'a>")]
 #[diesel(table_name = predictions, treat_none_as_default_value = false)]
 #[must_use = "does nothing until it is inserted"]
 pub struct NewPrediction<'a> {
     pub(crate) room_id: Cow<'a, str>,
-    #[serde(deserialize_with = "microseconds::deserialize")]
     pub(crate) prediction_time: DateTime<Utc>,
-    #[serde(deserialize_with = "microseconds::deserialize")]
     pub(crate) predicted_transition_time: DateTime<Utc>,
     pub(crate) transition_type: TransitionType,
-    #[serde(serialize_with = "json_numbers::serialize")]
     pub(crate) confidence_score: f64,
-    #[serde(default, deserialize_with = "microseconds::deserialize_option")]
     pub(crate) prediction_interval_lower: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "microseconds::deserialize_option")]
     pub(crate) prediction_interval_upper: Option<DateTime<Utc>>,
     pub(crate) model_type: ModelType<'a>,
     pub(crate) model_version: Cow<'a, str>,
-    #[serde(default)]
     pub(crate) feature_importance: Option<Value>,
-    #[serde(default)]
     pub(crate) alternatives: Option<Value>,
-    #[serde(default)]
-    pub(crate) triggering_event_id: Option<i64>,
-    /// Where to look for the event: no column, but what bulk inserts register the reference by.
-    #[serde(default, deserialize_with = "microseconds::deserialize_option", skip_serializing_if = "Option::is_none")]
-    #[diesel(skip_insertion)]
-    pub(crate) triggering_event_timestamp: Option<DateTime<Utc>>,
-    #[serde(default, serialize_with = "json_numbers::serialize_option")]
+    #[diesel(column_name = triggering_event_id)]
+    pub(crate) triggering_event: ReferencedId<DateTime<Utc>>,
     pub(crate) processing_time_ms: Option<f64>,
+}
+
+/// A [`NewPrediction`] as JSON has it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields<'a> {
+    room_id: Cow<'a, str>,
+    #[serde(deserialize_with = "microseconds::deserialize")]
+    prediction_time: DateTime<Utc>,
+    #[serde(deserialize_with = "microseconds::deserialize")]
+    predicted_transition_time: DateTime<Utc>,
+    transition_type: TransitionType,
+    #[serde(serialize_with = "json_numbers::serialize")]
+    confidence_score: f64,
+    #[serde(default, deserialize_with = "microseconds::deserialize_option")]
+    prediction_interval_lower: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "microseconds::deserialize_option")]
+    prediction_interval_upper: Option<DateTime<Utc>>,
+    model_type: ModelType<'a>,
+    model_version: Cow<'a, str>,
+    #[serde(default)]
+    feature_importance: Option<Value>,
+    #[serde(default)]
+    alternatives: Option<Value>,
+    #[serde(default)]
+    triggering_event_id: Option<i64>,
+    #[serde(default, deserialize_with = "microseconds::deserialize_option", skip_serializing_if = "Option::is_none")]
+    triggering_event_timestamp: Option<DateTime<Utc>>,
+    #[serde(default, serialize_with = "json_numbers::serialize_option")]
+    processing_time_ms: Option<f64>,
+}
+
+impl<'a> From<Fields<'a>> for NewPrediction<'a> {
+    fn from(fields: Fields<'a>) -> Self {
+        Self {
+            room_id: fields.room_id,
+            prediction_time: fields.prediction_time,
+            predicted_transition_time: fields.predicted_transition_time,
+            transition_type: fields.transition_type,
+            confidence_score: fields.confidence_score,
+            prediction_interval_lower: fields.prediction_interval_lower,
+            prediction_interval_upper: fields.prediction_interval_upper,
+            model_type: fields.model_type,
+            model_version: fields.model_version,
+            feature_importance: fields.feature_importance,
+            alternatives: fields.alternatives,
+            triggering_event: match (fields.triggering_event_id, fields.triggering_event_timestamp) {
+                (Some(id), Some(timestamp)) => ReferencedId::with_time(id, timestamp),
+                (id, _) => ReferencedId::new(id),
+            },
+            processing_time_ms: fields.processing_time_ms,
+        }
+    }
+}
+
+impl<'a> From<NewPrediction<'a>> for Fields<'a> {
+    fn from(new: NewPrediction<'a>) -> Self {
+        Self {
+            room_id: new.room_id,
+            prediction_time: new.prediction_time,
+            predicted_transition_time: new.predicted_transition_time,
+            transition_type: new.transition_type,
+            confidence_score: new.confidence_score,
+            prediction_interval_lower: new.prediction_interval_lower,
+            prediction_interval_upper: new.prediction_interval_upper,
+            model_type: new.model_type,
+            model_version: new.model_version,
+            feature_importance: new.feature_importance,
+            alternatives: new.alternatives,
+            triggering_event_id: new.triggering_event.id(),
+            triggering_event_timestamp: new.triggering_event.time().copied(),
+            processing_time_ms: new.processing_time_ms,
+        }
+    }
 }
 
 impl<'a> NewPrediction<'a> {
@@ -96,8 +159,7 @@ impl<'a> NewPrediction<'a> {
             model_version: model_version.into(),
             feature_importance: None,
             alternatives: None,
-            triggering_event_id: None,
-            triggering_event_timestamp: None,
+            triggering_event: ReferencedId::default(),
             processing_time_ms: None,
         }
     }
@@ -129,16 +191,14 @@ impl<'a> NewPrediction<'a> {
 
     /// The id of the sensor event that triggered the prediction. Nothing else is needed for the foreign key.
     pub fn with_triggering_event_id(mut self, triggering_event_id: impl Into<Option<i64>>) -> Self {
-        self.triggering_event_id = triggering_event_id.into();
-        self.triggering_event_timestamp = None;
+        self.triggering_event = ReferencedId::new(triggering_event_id);
         self
     }
 
-    /// The key of the sensor event that triggered the prediction: as the id, and
-    /// [bulk inserts](crate::bulk::insert_predictions) find the event at once, whatever the number of chunks.
+    /// The key of the sensor event that triggered the prediction: as the id, and the event is found at once, whatever the
+    /// number of chunks.
     pub fn with_triggering_event(mut self, key: SensorEventKey) -> Self {
-        self.triggering_event_id = Some(key.id());
-        self.triggering_event_timestamp = Some(key.timestamp());
+        self.triggering_event = ReferencedId::with_time(key.id(), key.timestamp());
         self
     }
 
@@ -164,8 +224,7 @@ impl From<Prediction> for NewPrediction<'static> {
             model_version: prediction.model_version.into(),
             feature_importance: prediction.feature_importance,
             alternatives: prediction.alternatives,
-            triggering_event_id: prediction.triggering_event_id,
-            triggering_event_timestamp: None,
+            triggering_event: ReferencedId::new(prediction.triggering_event_id),
             processing_time_ms: prediction.processing_time_ms,
         }
     }

@@ -5,6 +5,7 @@ mod agreement;
 #[cfg(feature = "async")]
 mod asynchronous;
 mod intervals;
+mod matrix;
 mod priors;
 mod readings;
 mod reference;

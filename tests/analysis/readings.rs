@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use occupancy_models::bulk::{self, Repeats};
+use occupancy_models::bulk;
 use occupancy_models::{Call, NewSensorEvent, SensorType};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -48,6 +48,6 @@ pub fn store(conn: &mut PgConnection, readings: &[Reading]) {
         .map(|r| NewSensorEvent::new(r.at, &*r.room, &*r.sensor, SensorType::MOTION, &*r.state))
         .collect();
     for rows in rows.chunks(5_000) {
-        bulk::upsert_events(rows, Repeats::Error).unwrap().call(conn).unwrap();
+        bulk::upsert_sensor_events(rows).call(conn).unwrap();
     }
 }

@@ -130,3 +130,84 @@ fn every_column_of_a_prediction_is_stored_and_validation_is_kept() {
     );
     assert_eq!(after.is_accurate, Some(true));
 }
+
+/// Who has looked into a chunk has it locked to the end of the transaction.
+fn locked_chunks(conn: &mut PgConnection) -> String {
+    let locked = "SELECT count(DISTINCT relation) FROM pg_locks JOIN pg_inherits ON inhrelid = relation
+                  WHERE coalesce(pid, 0) = pg_backend_pid() AND inhparent = 'sensor_events'::regclass";
+    value(conn, locked)
+}
+
+#[test]
+fn an_event_given_by_key_is_found_in_its_chunk_alone() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::ready();
+    let keys = sixty_days(&mut conn);
+    let by_key = |n: usize| predicted(1).remove(0).with_triggering_event(keys[n]);
+    type Insert<'a> = &'a dyn Fn(&mut PgConnection) -> Result<usize, Error>;
+    let one = by_key(10);
+    let many = [by_key(10), by_key(20), by_key(20), predicted(1).remove(0)];
+    let by_id = predicted(1).remove(0).with_triggering_event_id(keys[10].id());
+    let inserts: [(Insert<'_>, &str); 6] = [
+        (&|conn| Ok(diesel::insert_into(predictions::table).values(&one).execute(conn)?), "1"),
+        (&|conn| Ok(diesel::insert_into(predictions::table).values(many.to_vec()).execute(conn)?), "2"),
+        (&|conn| insert_predictions(conn, &many).map(|ids| ids.len()), "2"),
+        (&|conn| Ok(bulk::insert_predictions(&many).call(conn)?.inserted.try_into().unwrap()), "2"),
+        (
+            &|conn| {
+                let rows = with_ids(conn, many.to_vec());
+                Ok(upsert_predictions(conn, &rows)?.inserted.try_into().unwrap())
+            },
+            "2",
+        ),
+        // The test can tell.
+        (&|conn| Ok(diesel::insert_into(predictions::table).values(&by_id).execute(conn)?), "60"),
+    ];
+    for (n, (insert, chunks)) in inserts.into_iter().enumerate() {
+        conn.test_transaction::<_, Error, _>(|conn| {
+            assert!(insert(conn)? > 0);
+            assert_eq!(locked_chunks(conn), chunks, "{n}");
+            let ids: Vec<i64> = predictions::table.select(predictions::id).order(predictions::id).load(conn)?;
+            let referenced: BTreeSet<_> = triggers(conn, &ids).into_iter().flatten().collect();
+            let expected = if chunks == "2" { vec![keys[10].id(), keys[20].id()] } else { vec![keys[10].id()] };
+            assert_eq!(referenced, expected.into_iter().collect());
+            Ok(())
+        });
+    }
+}
+
+/// A time that another statement has left counts for its id alone.
+#[test]
+fn a_time_that_is_left_over_or_wrong_does_no_harm() {
+    let (_db, mut conn) = TestDb::ready();
+    let keys = sixty_days(&mut conn);
+    conn.transaction(|conn| {
+        let insert = |conn: &mut PgConnection, row: NewPrediction<'static>| {
+            diesel::insert_into(predictions::table).values(&row).execute(conn)
+        };
+        insert(conn, predicted(1).remove(0).with_triggering_event(keys[1]))?;
+        insert(conn, predicted(1).remove(0).with_triggering_event_id(keys[2].id()))?;
+        let elsewhere = SensorEventKey::new(keys[3].id(), keys[40].timestamp());
+        insert(conn, predicted(1).remove(0).with_triggering_event(elsewhere))?;
+        let ids: Vec<i64> = predictions::table.select(predictions::id).order(predictions::id).load(conn)?;
+        assert_eq!(triggers(conn, &ids), [1, 2, 3].map(|n: usize| Some(keys[n].id())));
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+    let registered: Vec<(i64, DateTime<Utc>)> = referenced_events::table
+        .order(referenced_events::id)
+        .select((referenced_events::id, referenced_events::timestamp))
+        .load(&mut conn)
+        .unwrap();
+    assert_eq!(registered, [1, 2, 3].map(|n: usize| (keys[n].id(), keys[n].timestamp())));
+}
+
+#[test]
+fn the_time_of_a_triggering_event_is_checked() {
+    let (_db, mut conn) = TestDb::ready();
+    let too_early: DateTime<Utc> = "-4713-11-23T23:59:59Z".parse().unwrap();
+    let rows =
+        [predicted(1).remove(0), predicted(1).remove(0).with_triggering_event(SensorEventKey::new(1, too_early))];
+    let [found] = &invalid_rows(bulk::insert_predictions(&rows).call(&mut conn).unwrap_err())[..] else { panic!() };
+    assert_eq!((found.row, found.column.as_str()), (1, "triggering_event_id"));
+}

@@ -84,3 +84,36 @@ SET search_path TO pg_catalog, diesel_timescale, pg_temp
 -- A name has 63 bytes at most.
 RETURN CASE WHEN octet_length(long_name || suffix) <= 63 THEN long_name ELSE left(long_name, 10) || '_' || md5(long_name) END || suffix;
 COMMENT ON FUNCTION diesel_timescale.short_name(TEXT, TEXT) IS 'A name that fits, and is another one for each long name.';
+
+-- Rows that a migration has made, and that only get locked or marked. pg_dump takes them along, and restoring data into a
+-- migrated database, or copying them to a subscriber, must not fail on them.
+CREATE OR REPLACE FUNCTION diesel_timescale.skip_row_that_is_there() RETURNS TRIGGER
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    is_there BOOLEAN;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %I.%I AS r WHERE r.%I = ($1).%3$I)', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV[0])
+        INTO is_there USING NEW;
+    IF is_there THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.skip_row_that_is_there() IS 'Trigger: leaves out a row whose key, the column that its argument names, is there already.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.keep_rows(relation REGCLASS, key NAME) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    EXECUTE format(
+        'CREATE TRIGGER keep_rows BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION diesel_timescale.skip_row_that_is_there(%L)', relation, key
+    );
+    -- Where a subscriber copies the table as well.
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER keep_rows', relation);
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.keep_rows(REGCLASS, NAME) IS 'Lets restored or replicated data leave the rows of a table alone that are there.';

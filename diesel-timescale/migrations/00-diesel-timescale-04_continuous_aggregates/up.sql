@@ -29,11 +29,11 @@ CREATE OR REPLACE FUNCTION diesel_timescale.create_continuous_aggregate(
     plain_definition TEXT,
     allow_plain_view BOOLEAN,
     materialized_only BOOLEAN,
-    -- The hypertable or continuous aggregate that the definition reads.
-    source REGCLASS,
     view_schema NAME DEFAULT current_schema(),
     -- What the names in the definition mean.
-    definition_search_path TEXT DEFAULT current_setting('search_path')
+    definition_search_path TEXT DEFAULT current_setting('search_path'),
+    -- The hypertable or continuous aggregate that the definition reads, for an error that helps.
+    source REGCLASS DEFAULT NULL
 ) RETURNS TEXT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -46,7 +46,9 @@ DECLARE
 BEGIN
     IF NOT is_plain_view THEN
         PERFORM require_feature('ContinuousAggregates');
-        PERFORM require_integer_now(source);
+        IF source IS NOT NULL THEN
+            PERFORM require_integer_now(source);
+        END IF;
     END IF;
     IF present IS NOT NULL THEN
         IF obj_description(present, 'pg_class') IS DISTINCT FROM marked THEN
@@ -84,7 +86,7 @@ BEGIN
     RETURN CASE WHEN is_plain_view THEN 'plain_view' ELSE 'created' END;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.create_continuous_aggregate(NAME, TEXT, TEXT, BOOLEAN, BOOLEAN, REGCLASS, NAME, TEXT) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there; what it shows of rows that are not materialized is set all the same. The outcome is created, already_there or plain_view.';
+COMMENT ON FUNCTION diesel_timescale.create_continuous_aggregate(NAME, TEXT, TEXT, BOOLEAN, BOOLEAN, NAME, TEXT, REGCLASS) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there; what it shows of rows that are not materialized is set all the same. The outcome is created, already_there or plain_view.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.alter_continuous_aggregate(view REGCLASS, materialized_only BOOLEAN) RETURNS VOID
 LANGUAGE plpgsql
@@ -116,9 +118,9 @@ COMMENT ON FUNCTION diesel_timescale.drop_continuous_aggregate(NAME, NAME) IS 'D
 
 CREATE OR REPLACE FUNCTION diesel_timescale.add_refresh_policy(
     view REGCLASS,
-    start_offset INTERVAL, start_offset_integer BIGINT,
-    end_offset INTERVAL, end_offset_integer BIGINT,
-    schedule_interval INTERVAL
+    start_offset INTERVAL DEFAULT NULL, start_offset_integer BIGINT DEFAULT NULL,
+    end_offset INTERVAL DEFAULT NULL, end_offset_integer BIGINT DEFAULT NULL,
+    schedule_interval INTERVAL DEFAULT NULL
 ) RETURNS INT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp

@@ -10,6 +10,9 @@ DROP FUNCTION diesel_timescale.check_reference(REGCLASS, NAME[], REGCLASS, NAME[
 DROP FUNCTION diesel_timescale.untrusted_owner(REGCLASS, OID);
 DROP FUNCTION diesel_timescale.drop_reference_triggers(REGCLASS, NAME[], REGCLASS);
 DROP FUNCTION diesel_timescale.create_reference_trigger(REGCLASS, NAME[], REGCLASS);
+DROP FUNCTION diesel_timescale.register_referenced_ids(REGCLASS, NAME, BIGINT[], ANYARRAY);
+DROP FUNCTION diesel_timescale.time_hint(REGCLASS, NAME[]);
+DROP FUNCTION diesel_timescale.referenced_id(BIGINT, ANYELEMENT);
 DROP FUNCTION diesel_timescale.reference_triggers(REGCLASS, NAME[], REGCLASS);
 DROP FUNCTION diesel_timescale.drop_reference_target(REGCLASS);
 DROP FUNCTION diesel_timescale.create_reference_target(REGCLASS, NAME, NAME, NAME);

@@ -614,8 +614,9 @@ DECLARE
 BEGIN
     IF in_columnstore THEN
         UPDATE {epoch} AS s
-        SET last_removal = pg_current_xact_id()
-        WHERE s.stripe = diesel_timescale.removal_stripe() AND s.last_removal <> pg_current_xact_id();
+        SET last_removal = pg_current_xact_id(), server_start = pg_postmaster_start_time()
+        WHERE s.stripe = diesel_timescale.removal_stripe()
+            AND (s.last_removal <> pg_current_xact_id() OR s.server_start <> pg_postmaster_start_time());
         IF NOT FOUND AND NOT EXISTS (SELECT FROM {epoch} AS s WHERE s.stripe = diesel_timescale.removal_stripe()) THEN
             PERFORM diesel_timescale.refuse(
                 'diesel_timescale:epoch_is_empty', 'object_not_in_prerequisite_state',
@@ -750,11 +751,13 @@ BEGIN
         'width_of', CASE WHEN time_type IN ('smallint', 'integer', 'bigint') THEN 'of_units' ELSE 'of_time' END,
         'default_width', CASE WHEN time_type IN ('smallint', 'integer', 'bigint') THEN '9223372036854775807' ELSE 'INTERVAL ''36500 days''' END
     );
-    EXECUTE format('CREATE TABLE %s (stripe INT PRIMARY KEY CHECK (stripe BETWEEN 0 AND 15), last_removal XID8 NOT NULL)', names ->> 'epoch');
+    EXECUTE format('CREATE TABLE %s (stripe INT PRIMARY KEY CHECK (stripe BETWEEN 0 AND 15), last_removal XID8 NOT NULL, server_start TIMESTAMPTZ NOT NULL DEFAULT ''-infinity'')', names ->> 'epoch');
     EXECUTE format('INSERT INTO %s SELECT stripe, ''0'' FROM generate_series(0, 15) AS stripe', names ->> 'epoch');
     EXECUTE format('COMMENT ON TABLE %s IS %L', names ->> 'epoch', format('Removing rows of %s from the columnstore changes one of these, so that transactions with an older snapshot notice.', target));
     EXECUTE format('COMMENT ON COLUMN %s.stripe IS %L', names ->> 'epoch', 'A transaction changes the row of its id modulo 16, so that removals seldom wait for each other.');
     EXECUTE format('COMMENT ON COLUMN %s.last_removal IS %L', names ->> 'epoch', 'The last transaction that removed rows from the columnstore through this row.');
+    EXECUTE format('COMMENT ON COLUMN %s.server_start IS %L', names ->> 'epoch', 'The start of the server that ran it: a restored row may have the number of a transaction to come.');
+    PERFORM keep_rows((names ->> 'epoch')::REGCLASS, 'stripe');
     IF place.owner <> current_user THEN
         EXECUTE format('ALTER TABLE %s OWNER TO %I', registry, place.owner);
         EXECUTE format('ALTER TABLE %s OWNER TO %I', names ->> 'epoch', place.owner);
@@ -819,6 +822,63 @@ AS $$
 $$;
 COMMENT ON FUNCTION diesel_timescale.reference_triggers(REGCLASS, NAME[], REGCLASS) IS 'The triggers of columns that register rows of a target, and whether each is as add_reference() makes it. Other ones are left by renaming a table or column.';
 
+-- A statement may bring the time of the row that it references by an id. It is no value of the column, so the statement
+-- leaves it in a setting, which the trigger reads. It only says where to look first: nothing depends on it being true.
+CREATE OR REPLACE FUNCTION diesel_timescale.referenced_id(id BIGINT, at ANYELEMENT) RETURNS BIGINT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM set_config('diesel_timescale.referenced_id', concat(id, ' ', at), true);
+    RETURN id;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.referenced_id(BIGINT, ANYELEMENT) IS 'The id of a row that is referenced, for INSERT and UPDATE. With its time the trigger of the column finds the row at once.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.time_hint(target REGCLASS, columns NAME[]) RETURNS TEXT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present CONSTANT RECORD := reference_target(target);
+BEGIN
+    -- By its whole key a row is found at once in any case.
+    IF present.time_column = ANY (present.key) THEN
+        RETURN '';
+    END IF;
+    RETURN format(
+        $f$IF split_part(current_setting('diesel_timescale.referenced_id', true), ' ', 1) = NEW.%I::TEXT THEN
+        PERFORM %s(NEW.%I, substr(current_setting('diesel_timescale.referenced_id'), length(NEW.%I::TEXT) + 2)::%s);
+    END IF;$f$,
+        columns[1], template_names(target, present.registry, present.key, present.time_column) ->> 'register_by_key',
+        columns[1], columns[1], (column_types(target, ARRAY[present.time_column]))[1]
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.time_hint(REGCLASS, NAME[]) IS 'What the trigger of a column that references by an id does with the time that a statement has left for it.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.register_referenced_ids(referencing REGCLASS, column_name NAME, ids BIGINT[], times ANYARRAY) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    register CONSTANT TEXT := (
+        SELECT (regexp_match(prosrc, 'PERFORM ([^;]+)\(NEW\.[^;]+\);\s+RETURN NEW'))[1]
+        FROM pg_class
+        JOIN pg_trigger ON tgrelid = pg_class.oid AND NOT tgisinternal
+        JOIN pg_proc ON pg_proc.oid = tgfoid
+        WHERE pg_class.oid = referencing AND tgname = short_name('reference_' || column_name)
+    );
+    bulk_function CONSTANT REGPROCEDURE := to_regprocedure(format('%s(bigint[], %s)', register, pg_typeof(times)));
+BEGIN
+    -- A role without the right to do so leaves it to the trigger, one by one.
+    IF has_function_privilege(bulk_function, 'EXECUTE') THEN
+        EXECUTE format('SELECT %s($1, $2)', register) USING ids, times;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.register_referenced_ids(REGCLASS, NAME, BIGINT[], ANYARRAY) IS 'Before many rows are written: registers what this column is to reference, by ids and times, in one pass.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.create_reference_trigger(referencing REGCLASS, columns NAME[], target REGCLASS) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -837,6 +897,7 @@ BEGIN
         RAISE EXCEPTION 'a column of %% is no longer of the type that it references', TG_RELID::REGCLASS
             USING ERRCODE = 'datatype_mismatch';
     END IF;
+    %s
     PERFORM %s(%s);
     RETURN NEW;
 END
@@ -845,6 +906,7 @@ $f$,
             SELECT string_agg(format('pg_typeof(NEW.%I) <> %L::REGTYPE', c, t), ' OR ' ORDER BY n)
             FROM unnest(columns, column_types(referencing, columns)) WITH ORDINALITY AS u (c, t, n)
         ),
+        time_hint(target, columns),
         (reference_target(target)).register,
         each_column(columns, 'NEW.%1$I')
     );

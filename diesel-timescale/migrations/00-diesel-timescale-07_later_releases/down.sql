@@ -1,3 +1,10 @@
+DROP FUNCTION diesel_timescale.add_another_refresh_policy(REGCLASS, INTERVAL, BIGINT, INTERVAL, BIGINT, INTERVAL);
+DROP FUNCTION diesel_timescale.create_aggregate_of_query(NAME, NAME[], TEXT, TEXT, BOOLEAN, BOOLEAN, BOOLEAN, NAME, TEXT);
+DROP FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ, TEXT);
+DROP FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ, INTERVAL);
+DROP FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ, TIMESTAMPTZ);
+DROP FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ);
+DROP FUNCTION diesel_timescale.plain_bucket(INTERVAL, TIMESTAMP, TIMESTAMP);
 DROP FUNCTION diesel_timescale.set_direct_compress(REGCLASS, BOOLEAN);
 DROP FUNCTION diesel_timescale.compress_directly(REGCLASS);
 DROP FUNCTION diesel_timescale.refuse_direct_compress(REGCLASS);

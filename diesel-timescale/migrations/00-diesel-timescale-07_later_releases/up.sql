@@ -311,3 +311,132 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.set_direct_compress(REGCLASS, BOOLEAN) IS 'Sets whether rows that statements of ten or more bring go into the columnstore of a hypertable directly.';
+
+-- Continuous aggregates of any query. On plain PostgreSQL, buckets come from here.
+CREATE OR REPLACE FUNCTION diesel_timescale.plain_bucket(width INTERVAL, moment TIMESTAMP, origin TIMESTAMP DEFAULT NULL) RETURNS TIMESTAMP
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN (
+    SELECT CASE WHEN months > 0
+        THEN date_trunc('month', coalesce(origin, TIMESTAMP '2000-01-01')) + floor(passed / months) * months * INTERVAL '1 month'
+        -- A Monday.
+        ELSE date_bin(width, moment, coalesce(origin, TIMESTAMP '2000-01-03'))
+    END
+    FROM (
+        SELECT
+            extract(YEAR FROM width) * 12 + extract(MONTH FROM width),
+            (extract(YEAR FROM moment) - extract(YEAR FROM coalesce(origin, TIMESTAMP '2000-01-01'))) * 12
+                + extract(MONTH FROM moment) - extract(MONTH FROM coalesce(origin, TIMESTAMP '2000-01-01'))
+    ) AS counted (months, passed)
+);
+COMMENT ON FUNCTION diesel_timescale.plain_bucket(INTERVAL, TIMESTAMP, TIMESTAMP) IS 'The start of the bucket that a time is in: of months, or of a fixed width.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.time_bucket(bucket_width INTERVAL, ts TIMESTAMPTZ) RETURNS TIMESTAMPTZ
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN diesel_timescale.plain_bucket(bucket_width, ts AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
+COMMENT ON FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ) IS 'As the function of TimescaleDB, for views on plain PostgreSQL.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.time_bucket(bucket_width INTERVAL, ts TIMESTAMPTZ, origin TIMESTAMPTZ) RETURNS TIMESTAMPTZ
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN diesel_timescale.plain_bucket(bucket_width, ts AT TIME ZONE 'UTC', origin AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
+COMMENT ON FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ, TIMESTAMPTZ) IS 'As the function of TimescaleDB, for views on plain PostgreSQL.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.time_bucket(bucket_width INTERVAL, ts TIMESTAMPTZ, "offset" INTERVAL) RETURNS TIMESTAMPTZ
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN (diesel_timescale.plain_bucket(bucket_width, ts AT TIME ZONE 'UTC' - "offset") + "offset") AT TIME ZONE 'UTC';
+COMMENT ON FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ, INTERVAL) IS 'As the function of TimescaleDB, for views on plain PostgreSQL.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.time_bucket(bucket_width INTERVAL, ts TIMESTAMPTZ, timezone TEXT) RETURNS TIMESTAMPTZ
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN diesel_timescale.plain_bucket(bucket_width, ts AT TIME ZONE timezone) AT TIME ZONE timezone;
+COMMENT ON FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ, TEXT) IS 'As the function of TimescaleDB, for views on plain PostgreSQL.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.create_aggregate_of_query(
+    view_name NAME,
+    columns NAME[],
+    definition TEXT,
+    plain_definition TEXT,
+    has_windows BOOLEAN,
+    allow_plain_view BOOLEAN,
+    materialized_only BOOLEAN,
+    view_schema NAME DEFAULT current_schema(),
+    -- What the names in the definition mean.
+    definition_search_path TEXT DEFAULT current_setting('search_path')
+) RETURNS TEXT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    feature CONSTANT TEXT := CASE WHEN has_windows THEN 'AggregateWindows' ELSE 'ContinuousAggregates' END;
+    qualified CONSTANT TEXT := format('%I.%I', view_schema, view_name);
+    present CONSTANT REGCLASS := to_regclass(qualified);
+    is_plain_view CONSTANT BOOLEAN := allow_plain_view AND NOT has_feature(feature);
+    names CONSTANT TEXT := (SELECT string_agg(quote_ident(name), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS c (name, n));
+    marked CONSTANT TEXT := format(
+        CASE WHEN is_plain_view THEN 'View: (%s) %s' ELSE 'Continuous aggregate: (%s) %s' END,
+        names, CASE WHEN is_plain_view THEN plain_definition ELSE definition END
+    );
+BEGIN
+    IF NOT is_plain_view THEN
+        PERFORM require_feature(feature);
+    END IF;
+    IF present IS NOT NULL AND obj_description(present, 'pg_class') IS DISTINCT FROM marked THEN
+        PERFORM refuse(
+            'diesel_timescale:other_aggregate', 'duplicate_table',
+            format('%s is there already, and defined otherwise', present),
+            'Drop it first, or take another name.',
+            relation => present
+        );
+    ELSIF present IS NOT NULL THEN
+        IF is_plain_view THEN
+            RETURN 'plain_view';
+        END IF;
+        EXECUTE format('ALTER MATERIALIZED VIEW %s SET (timescaledb.materialized_only = %L)', present, materialized_only);
+        RETURN 'already_there';
+    END IF;
+    -- All of it holds until this function ends.
+    IF is_plain_view THEN
+        PERFORM set_config('search_path', definition_search_path, true);
+        EXECUTE format('CREATE VIEW %s (%s) WITH (security_invoker = true) AS %s', qualified, names, plain_definition);
+    ELSE
+        PERFORM set_config('search_path', format('%s, %I', definition_search_path, timescaledb_schema()), true);
+        IF has_windows THEN
+            PERFORM set_config('timescaledb.enable_cagg_window_functions', 'on', true);
+        END IF;
+        EXECUTE format(
+            'CREATE MATERIALIZED VIEW %s (%s) WITH (timescaledb.continuous, timescaledb.materialized_only = %L) AS %s WITH NO DATA',
+            qualified, names, materialized_only, definition
+        );
+    END IF;
+    EXECUTE format('COMMENT ON VIEW %s IS %L', qualified, marked);
+    RETURN CASE WHEN is_plain_view THEN 'plain_view' ELSE 'created' END;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.create_aggregate_of_query(NAME, NAME[], TEXT, TEXT, BOOLEAN, BOOLEAN, BOOLEAN, NAME, TEXT) IS 'Makes a continuous aggregate of a query without data, or a plain view, or finds that it is there. The outcome is created, already_there or plain_view.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.add_another_refresh_policy(
+    view REGCLASS,
+    start_offset INTERVAL, start_offset_integer BIGINT,
+    end_offset INTERVAL, end_offset_integer BIGINT,
+    schedule_interval INTERVAL
+) RETURNS INT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    job INT;
+BEGIN
+    PERFORM require_feature('SeveralRefreshPolicies');
+    PERFORM refuse_refresh_beyond_retention(view, coalesce(start_offset::TEXT, start_offset_integer::TEXT));
+    EXECUTE format(
+        'SELECT %I.add_continuous_aggregate_policy($1, %s, %s, $6)',
+        timescaledb_schema(), length_as(time_type_of(view), '$2', '$3'), length_as(time_type_of(view), '$4', '$5')
+    ) INTO job USING view, start_offset, start_offset_integer, end_offset, end_offset_integer, schedule_interval;
+    RETURN job;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.add_another_refresh_policy(REGCLASS, INTERVAL, BIGINT, INTERVAL, BIGINT, INTERVAL) IS 'Adds a refresh policy beside those that a continuous aggregate has, and returns the job.';

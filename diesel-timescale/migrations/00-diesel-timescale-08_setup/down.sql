@@ -1,5 +1,9 @@
 DROP FUNCTION diesel_timescale.server_facts();
-DROP FUNCTION diesel_timescale.relation_facts(REGCLASS, NAME);
+DROP FUNCTION diesel_timescale.relation_facts(REGCLASS, NAME, NAME);
+DROP FUNCTION diesel_timescale.restore_target_triggers(REGCLASS, NAME, REGCLASS);
+DROP FUNCTION diesel_timescale.reference_facts(REGCLASS, NAME[], REGCLASS);
+DROP FUNCTION diesel_timescale.target_facts(REGCLASS, NAME);
+DROP FUNCTION diesel_timescale.aggregate_facts(REGCLASS);
 DROP FUNCTION diesel_timescale.hypertable_obstacle(REGCLASS, NAME);
 DROP FUNCTION diesel_timescale.hypertable_facts(REGCLASS);
 DROP FUNCTION diesel_timescale.index_facts(REGCLASS);

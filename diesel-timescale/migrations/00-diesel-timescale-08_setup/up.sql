@@ -125,6 +125,10 @@ BEGIN
             'columnstore', compression_enabled,
             'segment_by', (SELECT segmentby FROM timescaledb_information.hypertable_compression_settings WHERE hypertable = relation AND compression_enabled),
             'order_by', (SELECT orderby FROM timescaledb_information.hypertable_compression_settings WHERE hypertable = relation AND compression_enabled),
+            -- Releases without sparse indexes have no such column.
+            'sparse_indexes', (
+                SELECT to_jsonb(s) -> 'index' FROM timescaledb_information.hypertable_compression_settings AS s WHERE s.hypertable = relation AND compression_enabled
+            ),
             'dimensions', (
                 SELECT jsonb_agg(jsonb_build_object(
                     'column', column_name,
@@ -158,14 +162,130 @@ BEGIN
         obstacle := format('%s. %s', obstacle, remedy);
         RETURN;
     END;
-    IF has_table_privilege(relation, 'SELECT') THEN
+    -- A policy of another role's would run with the rights of the caller.
+    IF has_table_privilege(relation, 'SELECT') AND NOT row_security_active(relation) THEN
         EXECUTE format('SELECT EXISTS (SELECT FROM %s)', relation) INTO has_rows;
     END IF;
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.hypertable_obstacle(REGCLASS, NAME) IS 'Why a table cannot become a hypertable on the column, or null; and whether it has rows, null if that is unknown.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.relation_facts(relation REGCLASS, time_column NAME) RETURNS JSONB
+CREATE OR REPLACE FUNCTION diesel_timescale.aggregate_facts(relation REGCLASS) RETURNS JSONB
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF NOT has_timescaledb() THEN
+        RETURN NULL;
+    END IF;
+    RETURN (
+        SELECT jsonb_build_object(
+            'materialized_only', a.materialized_only,
+            'schema', a.materialization_hypertable_schema,
+            'name', a.materialization_hypertable_name,
+            'has_chunks', EXISTS (
+                SELECT
+                FROM timescaledb_information.chunks AS c
+                WHERE c.hypertable_schema = a.materialization_hypertable_schema AND c.hypertable_name = a.materialization_hypertable_name
+            )
+        )
+        FROM pg_class
+        JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        JOIN timescaledb_information.continuous_aggregates AS a ON a.view_schema = nspname AND a.view_name = relname
+        WHERE pg_class.oid = relation
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.aggregate_facts(REGCLASS) IS 'What a continuous aggregate shows, and where it keeps its rows; null for another relation.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.target_facts(relation REGCLASS, declared_registry NAME) RETURNS JSONB
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    place RECORD;
+    argument TEXT;
+    registry TEXT;
+BEGIN
+    SELECT nspname, relname INTO place FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
+    -- The trigger names the registry; its argument ends in a zero byte.
+    SELECT convert_from(substring(tgargs FOR length(tgargs) - 1), getdatabaseencoding()) INTO argument
+    FROM pg_trigger
+    WHERE tgrelid = relation AND NOT tgisinternal AND tgname = short_name(place.relname, '_release_references') AND tgnargs = 1;
+    registry := coalesce((parse_ident(argument))[1], declared_registry, short_name('referenced_' || place.relname));
+    registry := format('%I.%I', place.nspname, registry);
+    IF argument IS NULL AND to_regclass(registry) IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN jsonb_build_object(
+        'registry', registry,
+        'registry_is_there', to_regclass(registry) IS NOT NULL,
+        'key', primary_key_columns(to_regclass(registry)),
+        'missing_triggers', ARRAY(
+            SELECT short_name(place.relname, suffix)
+            FROM unnest(ARRAY['_release_references', '_release_all_references', '_key_is_fixed']) AS suffix
+            WHERE NOT EXISTS (
+                SELECT FROM pg_trigger
+                WHERE tgrelid = relation AND tgname = short_name(place.relname, suffix) AND tgenabled IN ('O', 'A')
+            )
+            ORDER BY suffix
+        )
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.target_facts(REGCLASS, NAME) IS 'What makes a table a target of references: its registry, the key of that, and which triggers are missing or disabled. Null if it is none.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.reference_facts(referencing REGCLASS, columns NAME[], target REGCLASS) RETURNS JSONB
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present JSONB := target_facts(target, NULL);
+    attributes CONSTANT INT2[] := ARRAY(
+        SELECT attnum FROM unnest(columns) WITH ORDINALITY AS u (c, n) JOIN pg_attribute ON attrelid = referencing AND attname = c AND attnum > 0 ORDER BY n
+    );
+BEGIN
+    -- What goes to a target that is none, or half of one, shows when that is right.
+    IF present IS NULL OR present -> 'missing_triggers' ? short_name((SELECT relname FROM pg_class WHERE oid = target), '_release_references') THEN
+        RETURN NULL;
+    END IF;
+    RETURN jsonb_build_object(
+        'constraint', (
+            SELECT jsonb_build_object('name', conname, 'on_delete', confdeltype, 'validated', convalidated)
+            FROM pg_constraint
+            WHERE conrelid = referencing AND contype = 'f' AND confrelid = to_regclass(present ->> 'registry') AND conkey = attributes
+            ORDER BY convalidated DESC, conname
+            LIMIT 1
+        ),
+        'trigger_is_right', (
+            SELECT count(*) = 1 AND bool_and(is_right) FROM reference_triggers(referencing, columns, target)
+        )
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.reference_facts(REGCLASS, NAME[], REGCLASS) IS 'The foreign key and the trigger of columns that reference the rows of a target; null if it is none.';
+
+-- create_reference_target() finds a target by one of its triggers, and makes all of them or none.
+CREATE OR REPLACE FUNCTION diesel_timescale.restore_target_triggers(target REGCLASS, time_column NAME, registry REGCLASS) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    table_name CONSTANT NAME := (SELECT relname FROM pg_class WHERE oid = target);
+    suffix TEXT;
+BEGIN
+    EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', qualified_name(target));
+    FOREACH suffix IN ARRAY ARRAY['_release_references', '_release_all_references', '_key_is_fixed'] LOOP
+        EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', short_name(table_name, suffix), qualified_name(target));
+    END LOOP;
+    PERFORM create_release_triggers(
+        target, template_names(target, registry, primary_key_columns(registry), time_column), registry, time_column
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.restore_target_triggers(REGCLASS, NAME, REGCLASS) IS 'Creates the triggers of a target of references anew. References to rows that were removed while one was missing are left: clear_dangling_references().';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.relation_facts(relation REGCLASS, time_column NAME, registry_name NAME) RETURNS JSONB
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -177,10 +297,11 @@ BEGIN
         'schema', nspname,
         'name', relname,
         'qualified', format('%I.%I', nspname, relname),
-        'kind', relkind,
         'bytes', CASE WHEN relkind = 'r' THEN pg_relation_size(relation) ELSE 0 END,
         'comment', obj_description(relation, 'pg_class'),
         'hypertable', hypertable,
+        'aggregate', CASE WHEN relkind = 'v' THEN aggregate_facts(relation) END,
+        'target', CASE WHEN relkind = 'r' THEN target_facts(relation, registry_name) END,
         'columns', column_facts(relation),
         'indexes', index_facts(relation)
     )
@@ -193,7 +314,7 @@ BEGIN
     RETURN facts;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.relation_facts(REGCLASS, NAME) IS 'What a table or view is; null if there is none. With a time column: what keeps it from becoming a hypertable on that.';
+COMMENT ON FUNCTION diesel_timescale.relation_facts(REGCLASS, NAME, NAME) IS 'What a table or view is; null if there is none. With a time column: what keeps it from becoming a hypertable on that. With a name: its registry, if it is a target of references.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.server_facts() RETURNS JSONB
 LANGUAGE sql STABLE

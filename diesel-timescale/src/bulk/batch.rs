@@ -16,9 +16,39 @@ pub(super) struct Column {
     pub(super) bytes: ColumnBytes,
     /// The rows that leave it to the database; empty if none does.
     pub(super) defaults: Vec<bool>,
+    /// The times of the rows that it references, as a column: no column of the table.
+    pub(super) times: Option<Box<Column>>,
 }
 
 impl Column {
+    fn new(info: ColumnInfo, rows: usize) -> Self {
+        let times = info.time.as_deref().map(|time| Box::new(Self::new(time.clone(), rows)));
+        Self { info, bytes: ColumnBytes::with_capacity(rows), defaults: Vec::new(), times }
+    }
+
+    /// Adds the value that another column has in a row, as the row after so many.
+    fn push_from(&mut self, other: &Self, row: usize, rows: usize) {
+        self.bytes.push(other.bytes.get(row));
+        if other.defaults.get(row).copied().unwrap_or(false) {
+            self.defaults.resize(rows, false);
+            self.defaults.push(true);
+        }
+        if let (Some(times), Some(from)) = (&mut self.times, &other.times) {
+            times.push_from(from, row, rows);
+        }
+    }
+
+    /// After the last row: checks all values.
+    fn finish(&mut self, rows: usize, violations: &mut Violations) {
+        if self.has_defaults() {
+            self.defaults.resize(rows, false);
+        }
+        check::values(self, violations);
+        if let Some(times) = &mut self.times {
+            times.finish(rows, violations);
+        }
+    }
+
     pub(super) fn has_defaults(&self) -> bool {
         !self.defaults.is_empty()
     }
@@ -119,18 +149,22 @@ impl Batch {
 
     /// No rows yet, with room for as many as are expected.
     pub(super) fn empty(layout: &Layout, expected: usize) -> Self {
-        let column = |info: &ColumnInfo| Column {
-            info: info.clone(),
-            bytes: ColumnBytes::with_capacity(expected),
-            defaults: Vec::new(),
-        };
-        Self { columns: layout.infos.iter().map(column).collect(), rows: 0, order: Vec::new() }
+        let columns = layout.infos.iter().map(|info| Column::new(info.clone(), expected)).collect();
+        Self { columns, rows: 0, order: Vec::new() }
     }
 
     #[inline]
     pub(super) fn push(&mut self, values: &RowValues) {
         for (column, value) in self.columns.iter_mut().zip(&values.collector.binds) {
             column.bytes.push(value.as_deref());
+            if let Some(times) = &mut column.times {
+                times.bytes.push(None);
+            }
+        }
+        for (index, time) in &values.times {
+            if let Some(times) = &mut self.columns[*index].times {
+                times.bytes.replace_last(Some(time));
+            }
         }
         for index in &values.defaults {
             let defaults = &mut self.columns[*index].defaults;
@@ -143,10 +177,7 @@ impl Batch {
     /// After the last row: checks all values, and tells these violations with the others.
     pub(super) fn finish(&mut self, mut violations: Violations) -> Result<(), BulkError> {
         for column in &mut self.columns {
-            if column.has_defaults() {
-                column.defaults.resize(self.rows, false);
-            }
-            check::values(column, &mut violations);
+            column.finish(self.rows, &mut violations);
         }
         violations.finish()?;
         let Ok(rows) = u32::try_from(self.rows) else {
@@ -159,27 +190,21 @@ impl Batch {
     /// Adds a row of another batch of the same layout.
     pub(super) fn push_from(&mut self, other: &Self, row: usize) {
         for (column, from) in self.columns.iter_mut().zip(&other.columns) {
-            column.bytes.push(from.bytes.get(row));
-            if from.defaults.get(row).copied().unwrap_or(false) {
-                column.defaults.resize(self.rows, false);
-                column.defaults.push(true);
-            }
+            column.push_from(from, row, self.rows);
         }
         self.rows += 1;
     }
 
     /// These rows in a batch of their own.
     pub(super) fn picked(&self, rows: &[usize]) -> Self {
-        let column = |column: &Column| {
-            let mut bytes = ColumnBytes::with_capacity(rows.len());
-            rows.iter().for_each(|row| bytes.push(column.bytes.get(*row)));
-            let is_default = |row: &usize| column.defaults.get(*row).copied().unwrap_or(false);
-            let has_defaults = rows.iter().any(is_default);
-            let defaults = if has_defaults { rows.iter().map(is_default).collect() } else { Vec::new() };
-            Column { info: column.info.clone(), bytes, defaults }
-        };
+        let columns = self.columns.iter().map(|column| Column::new(column.info.clone(), rows.len())).collect();
         let order = (0..u32::try_from(rows.len()).unwrap_or(u32::MAX)).collect();
-        Self { columns: self.columns.iter().map(column).collect(), rows: rows.len(), order }
+        let mut picked = Self { columns, rows: 0, order };
+        rows.iter().for_each(|row| picked.push_from(self, *row));
+        for column in picked.columns.iter_mut().filter(|column| column.has_defaults()) {
+            column.defaults.resize(rows.len(), false);
+        }
+        picked
     }
 
     /// The index of a column by its name.
@@ -215,7 +240,7 @@ impl Batch {
     /// Refuses all rows without a value in a column.
     pub(super) fn refuse_nulls(&self, column: usize) -> Result<(), InvalidRows> {
         let mut violations = Violations::default();
-        let Column { info, bytes, defaults } = &self.columns[column];
+        let Column { info, bytes, defaults, .. } = &self.columns[column];
         let is_default = |row: usize| defaults.get(row).copied().unwrap_or(false);
         let nulls = || bytes.iter().enumerate().filter(|(_, value)| value.is_none()).map(|(row, _)| row);
         // What is left to the database has no value only if there is nothing else.

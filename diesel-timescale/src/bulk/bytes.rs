@@ -29,6 +29,16 @@ impl ColumnBytes {
         self.ends.push(self.bytes.len());
     }
 
+    /// Replaces the value that was pushed last.
+    pub(super) fn replace_last(&mut self, value: Option<&[u8]>) {
+        if self.nulls.pop() == Some(true) {
+            self.null_count -= 1;
+        }
+        self.ends.pop();
+        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
+        self.push(value);
+    }
+
     /// The bytes of all values, without a border between them.
     pub(super) fn all(&self) -> &[u8] {
         &self.bytes

@@ -42,14 +42,17 @@ const TABLE: &str = "CREATE TABLE readings (
 
 #[allow(dead_code)]
 fn run(example: impl FnOnce(&mut PgConnection) -> std::result::Result<(), bulk::BulkError>) {
-    run_with_db(|_, conn| example(conn));
+    let (_db, mut conn) = database::TestDb::with(TABLE);
+    if let Err(error) = example(&mut conn) {
+        panic!("{error}");
+    }
 }
 
 #[allow(dead_code)]
 fn run_with_db(
     example: impl FnOnce(&database::TestDb, &mut PgConnection) -> std::result::Result<(), bulk::BulkError>,
 ) {
-    // One connection, and no COPY.
+    // The example connects itself.
     if !database::has_connections() {
         return;
     }

@@ -15,8 +15,7 @@ use super::oid;
 use super::plan::Plan;
 use super::report::Report;
 use super::settings::Settings;
-use super::sql::{self, Sql};
-use super::statement::{Bind, Statement};
+use super::sql::Sql;
 use super::validation::InvalidRows;
 
 /// Batches of fewer rows go through one statement.
@@ -67,8 +66,14 @@ impl Writing {
         self.batch.order = (0..u32::try_from(self.batch.rows).unwrap_or(u32::MAX)).collect();
         // A refusal in a transaction would take the transaction along, so the catalogs are asked before.
         let counts = if self.key.is_empty() {
-            self.insert_all(driver).await?
-        } else if self.settings.check.is_some() {
+            if self.needs_transaction() {
+                driver.begin().await?;
+                let inserted = self.insert_all(driver).await;
+                driver::finish(driver, inserted).await?
+            } else {
+                self.insert_all(driver).await?
+            }
+        } else if self.needs_transaction() {
             let facts = self.facts(driver).await?;
             driver.begin().await?;
             let written = self.upsert_knowing(driver, &facts).await;
@@ -108,22 +113,6 @@ impl Writing {
         Ok(())
     }
 
-    /// Calls the function that checks the batch.
-    async fn check<D: Driver>(&self, driver: &mut D) -> Result<(), BulkError> {
-        let Some(check) = &self.settings.check else { return Ok(()) };
-        let binds: Vec<_> = check
-            .columns
-            .iter()
-            .filter_map(|name| self.batch.index(name))
-            .map(|index| Bind::Array(self.batch.columns[index].info.clone(), self.batch.array(index)))
-            .collect();
-        let mut text = vec![", ".to_owned(); binds.len()];
-        text[0] = format!("SELECT FROM {}(", sql::quote(check.function));
-        text.push(")".to_owned());
-        driver.execute(Statement::<()>::new(text, binds)).await?;
-        Ok(())
-    }
-
     /// Rows that are new, as the caller knows.
     async fn insert_all<D: Driver>(&mut self, driver: &mut D) -> Result<Counts, BulkError> {
         let facts = self.insert_facts(driver).await?;
@@ -141,6 +130,7 @@ impl Writing {
         if !self.order.is_empty() {
             duplicates::sort(&mut self.batch, &self.order);
         }
+        self.before_write(driver).await?;
         if self.needs_facts() { self.facts(driver).await.map(Some) } else { Ok(None) }
     }
 
@@ -183,7 +173,7 @@ impl Writing {
                 duplicates::sort(&mut self.batch, &self.order);
             }
         }
-        self.check(driver).await?;
+        self.before_write(driver).await?;
         let table = &facts.table;
         if self.batch.len() < FEW {
             return self.upsert_few(driver, &plan).await;

@@ -42,16 +42,18 @@ impl PgMetadataLookup for Unresolved {
 pub struct ColumnInfo {
     pub(super) name: &'static str,
     pub(super) oid: u32,
-    array_oid: u32,
+    pub(super) array_oid: u32,
     /// The name of a type that has to be looked up.
     pub(super) custom: Option<TypeName>,
     pub(super) bind: BindFn,
+    /// The type of the time that comes with an id of a referenced row.
+    pub(super) time: Option<Box<ColumnInfo>>,
 }
 
 type BindFn = for<'b> fn(Binding<'b>, AstPass<'_, 'b, Pg>) -> QueryResult<()>;
 
 impl ColumnInfo {
-    fn of<C, ST>() -> Self
+    pub(super) fn of<C, ST>() -> Self
     where
         C: Column,
         ST: 'static,
@@ -65,6 +67,7 @@ impl ColumnInfo {
             array_oid: metadata.array_oid().unwrap_or(0),
             custom: lookup.name,
             bind: bind::<ST>,
+            time: None,
         }
     }
 
@@ -95,11 +98,18 @@ pub struct RowValues {
     pub(super) lookup: Unresolved,
     /// The columns that the row leaves to the database.
     pub(super) defaults: Vec<usize>,
+    /// The times of referenced rows, with the column that has their id.
+    pub(super) times: Vec<(usize, Vec<u8>)>,
 }
 
 impl RowValues {
     pub(super) fn new() -> Self {
-        Self { collector: RawBytesBindCollector::new(), lookup: Unresolved::default(), defaults: Vec::new() }
+        Self {
+            collector: RawBytesBindCollector::new(),
+            lookup: Unresolved::default(),
+            defaults: Vec::new(),
+            times: Vec::new(),
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -107,6 +117,7 @@ impl RowValues {
         self.collector.metadata.clear();
         self.lookup.calls = 0;
         self.defaults.clear();
+        self.times.clear();
     }
 }
 

@@ -10,6 +10,7 @@ use crate::bulk::Columns;
 use crate::call::{Call, Relation, relation_name, value};
 use crate::error::{Error, Result};
 use crate::function_call;
+use crate::setup::{Declare, Setup};
 
 /// What happens to a referencing row when the row that it references is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -118,6 +119,12 @@ impl AddReference {
     }
 }
 
+impl Declare for AddReference {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_reference(&self.referencing, &self.columns, &self.target, Some(&self.on_delete));
+    }
+}
+
 fn on_delete(rows: Vec<(String,)>) -> Result<OnDelete> {
     let action = value::<String, Error>(rows)?;
     let known = OnDelete::ALL.iter().find(|(_, sql)| *sql == action).map(|(action, _)| *action);
@@ -148,7 +155,7 @@ fn on_delete(rows: Vec<(String,)>) -> Result<OnDelete> {
 /// assert!(references::remove((alerts::sensor, alerts::time), readings::table).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn remove<Kind, C, R>(columns: C, target: R) -> impl Call<Output = bool, Error = Error> + Clone
+pub fn remove<Kind, C, R>(columns: C, target: R) -> impl Call<Output = bool, Error = Error> + Declare + Clone
 where
     C: Columns<Kind, Table: Default + QueryFragment<Pg>>,
     R: Table + QueryFragment<Pg>,
@@ -169,4 +176,10 @@ function_call! {
     },
     "SELECT diesel_timescale.remove_reference(", ")",
     (Bool,) => (bool,) => bool, value,
+}
+
+impl Declare for RemoveReference {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_reference(&self.referencing, &self.columns, &self.target, None);
+    }
 }

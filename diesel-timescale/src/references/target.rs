@@ -8,6 +8,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use crate::call::{Call, Relation, done, relation_name, value};
 use crate::error::Error;
 use crate::function_call;
+use crate::setup::{Declare, Setup, TargetDeclaration};
 use crate::time_column::TimeColumn;
 
 /// Makes the table of a time column the target of references: rows of other tables can then reference its rows.
@@ -87,6 +88,13 @@ impl CreateTarget {
     }
 }
 
+impl Declare for CreateTarget {
+    fn declare(self, setup: &mut Setup) {
+        let target = TargetDeclaration { time: self.time_column, id: self.id_column, registry: self.registry };
+        setup.declare_target(&self.table, target);
+    }
+}
+
 /// Takes back [`create_target`]: drops the registry, the triggers and the functions.
 ///
 /// # Errors
@@ -102,7 +110,7 @@ impl CreateTarget {
 /// references::drop_target(readings::table).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn drop_target<T>(table: T) -> impl Call<Output = (), Error = Error> + Clone
+pub fn drop_target<T>(table: T) -> impl Call<Output = (), Error = Error> + Declare + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -113,6 +121,12 @@ function_call! {
     DropTarget { table: Relation = Relation },
     "SELECT diesel_timescale.drop_reference_target(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
+}
+
+impl Declare for DropTarget {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_no_target(&self.table);
+    }
 }
 
 /// Clears the references to rows of a target that are gone, and gives how many rows that were.

@@ -7,8 +7,9 @@ use diesel::result::Error as DieselError;
 #[cfg(feature = "async")]
 use super::driver::Asynchronous;
 use super::driver::{Blocking, Driver, run};
-use super::facts::QueryFacts;
+use super::facts::{QueryFacts, ReferenceRequest, RelationRequest};
 use super::plan::{Plan, Step, StepClass};
+use super::wanted::Wanted;
 use super::{Setup, compare};
 use crate::call::Call;
 use crate::error::{Error, Result};
@@ -48,9 +49,7 @@ impl Setup {
 
     async fn plan_on(&self, conn: &mut impl Driver) -> Result<Plan> {
         self.validate()?;
-        let names = self.relation_names();
-        let time_columns = self.time_columns();
-        let facts = conn.facts(QueryFacts { names, time_columns }).await?;
+        let facts = conn.facts(self.query_facts()?).await?;
         Ok(compare::compare(self, &facts))
     }
 
@@ -96,9 +95,13 @@ impl Setup {
 
     /// Takes a step, unless it is no longer needed.
     async fn take(&self, conn: &mut impl Driver, step: &Step, up_to: StepClass) -> Result<bool> {
-        if let Some(table) = &step.lock {
-            // Those that set up the same table take turns; nobody who reads or writes it waits.
-            conn.execute(&format!("LOCK TABLE ONLY {table} IN SHARE UPDATE EXCLUSIVE MODE")).await?;
+        // Those that set up the same table take turns; nobody who reads or writes it waits.
+        let lock = match &step.lock {
+            Some(table) => format!("LOCK TABLE ONLY {table} IN SHARE UPDATE EXCLUSIVE MODE"),
+            None => "SELECT pg_advisory_xact_lock(hashtext('diesel_timescale.setup'))".to_owned(),
+        };
+        if step.in_transaction {
+            conn.execute(&lock).await?;
         }
         let plan = self.plan_on(conn).await?;
         // It may take more by now, or may not be possible any more.
@@ -162,18 +165,41 @@ setup_call!(ApplyCall { up_to: StepClass }, Plan, |this, conn| this.setup.apply_
 setup_call!(CheckCall {}, (), |this, conn| this.setup.check_on(conn));
 
 impl Setup {
-    /// The relations that facts are asked for, in the order of the comparison.
-    fn relation_names(&self) -> Vec<String> {
-        self.tables.keys().cloned().collect()
-    }
-
-    fn time_columns(&self) -> Vec<Option<String>> {
-        self.tables.values().map(|table| table.hypertable.as_ref().map(|declared| declared.time.clone())).collect()
+    /// Asks for what the comparison goes through, in its order: tables, then aggregates.
+    fn query_facts(&self) -> Result<QueryFacts> {
+        let tables = self.tables.iter().map(|(name, table)| RelationRequest {
+            name,
+            time_column: table.hypertable.as_ref().map(|declared| declared.time.as_str()),
+            registry: match &table.target {
+                Some(Wanted::Present(target)) => target.registry.as_deref(),
+                Some(Wanted::Absent) | None => None,
+            },
+        });
+        let views = self.aggregates.keys().map(|name| RelationRequest { name, time_column: None, registry: None });
+        let references = self.tables.iter().flat_map(|(name, table)| {
+            table.references.iter().map(move |reference| ReferenceRequest {
+                name,
+                columns: &reference.columns,
+                target: &reference.to,
+            })
+        });
+        let unwritable = |error: serde_json::Error| DieselError::SerializationError(error.into());
+        Ok(QueryFacts {
+            relations: serde_json::to_value(tables.chain(views).collect::<Vec<_>>()).map_err(unwritable)?,
+            references: serde_json::to_value(references.collect::<Vec<_>>()).map_err(unwritable)?,
+        })
     }
 
     fn validate(&self) -> Result<()> {
         if let Some(message) = &self.error {
             return Err(DieselError::QueryBuilderError(message.clone().into()).into());
+        }
+        for (name, table) in &self.tables {
+            if table.columnstore == Some(Wanted::Absent) && matches!(table.columnstore_policy, Some(Wanted::Present(_)))
+            {
+                let message = format!("{name}: a columnstore policy, and no columnstore");
+                return Err(Error::Declaration { message });
+            }
         }
         if let Some(extension) = &self.extension {
             let release = extension.release();

@@ -1,10 +1,15 @@
 //! The comparison of what is declared with what is there.
 
+mod aggregate;
 mod columnstore;
 mod extension;
 mod hypertable;
+mod job;
 mod policy;
+mod reference;
 mod table;
+
+use std::collections::BTreeMap;
 
 use super::Setup;
 use super::declaration::Table;
@@ -18,16 +23,24 @@ pub(super) struct Comparison<'a> {
     plan: Plan,
     /// The step that creates the extension.
     extension: Option<usize>,
+    /// The hypertables and aggregates, each with the step that makes it.
+    bases: BTreeMap<String, Option<usize>>,
+    /// The steps that make targets of references.
+    targets: BTreeMap<String, usize>,
 }
 
-/// The steps from what is there to what is declared. The facts are those of the declared tables, in their order.
+/// The steps from what is there to what is declared. The facts are those of the declared relations, in their order.
 pub(super) fn compare(setup: &Setup, facts: &Facts) -> Plan {
     let plan = Plan { server: facts.server.clone(), done: Vec::new(), steps: Vec::new(), left_out: Vec::new() };
-    let mut comparison = Comparison { setup, facts, plan, extension: None };
+    let (bases, targets) = Default::default();
+    let mut comparison = Comparison { setup, facts, plan, extension: None, bases, targets };
     comparison.compare_extension();
     for ((name, table), relation) in setup.tables.iter().zip(&facts.relations) {
         comparison.compare_table(name, table, relation.as_ref());
     }
+    comparison.compare_all_references();
+    comparison.compare_aggregates();
+    comparison.compare_jobs();
     comparison.plan
 }
 
@@ -42,6 +55,7 @@ impl Comparison<'_> {
         let base = self.compare_hypertable(name, table, relation);
         self.compare_indexes(name, table, relation, base);
         let Some(base) = base else { return };
+        self.bases.insert(name.to_owned(), base.step);
         self.compare_dimensions(name, table, relation, base);
         let columnstore = self.compare_columnstore(name, table, relation, base);
         self.compare_columnstore_policy(name, table, relation, columnstore);

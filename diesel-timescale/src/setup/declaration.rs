@@ -54,6 +54,10 @@ pub(crate) struct Table {
     pub columnstore_policy: Option<Wanted<ColumnstorePolicy>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_policy: Option<Wanted<RetentionPolicy>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Wanted<Target>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Reference>,
 }
 
 /// The type of a column, by its name or its number.
@@ -129,6 +133,11 @@ pub(crate) struct Columnstore {
     /// Names of columns, with `DESC` behind them for a descending order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub order_by: Vec<String>,
+    /// The columns of sparse indexes; the server's choice otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bloom: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub minmax: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -147,56 +156,89 @@ pub(crate) struct RetentionPolicy {
     pub schedule: Option<Length>,
 }
 
-/// A column and whether it is in descending order, of `"column"` or `"column DESC"`.
-pub(super) fn ordered(text: &str) -> (&str, bool) {
-    let text = text.trim();
-    let ends_with = |word: &str| {
-        let start = text.len().checked_sub(word.len())?;
-        (text.get(start..)?.eq_ignore_ascii_case(word)).then(|| text[..start].trim_end())
-    };
-    match (ends_with(" desc"), ends_with(" asc")) {
-        (Some(column), _) => (column, true),
-        (None, Some(column)) => (column, false),
-        (None, None) => (text, false),
+/// What makes a table the target of references.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Target {
+    pub time: String,
+    /// The column that references go by; the primary key otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reference {
+    pub columns: Vec<String>,
+    /// The target.
+    pub to: String,
+    #[serde(default)]
+    pub on_delete: Action,
+    /// Whether it must not be there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
+}
+
+/// What happens to a referencing row when the row that it references is removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Action {
+    #[default]
+    SetNull,
+    Cascade,
+    Restrict,
+}
+
+impl Action {
+    pub(super) fn from_sql(sql: &str) -> Option<Self> {
+        [Self::SetNull, Self::Cascade, Self::Restrict].into_iter().find(|action| action.sql().0 == sql)
     }
-}
 
-/// The name of a relation without quotes that it does not need, so that `"readings"` is `readings`.
-pub(super) fn plain_name(name: &str) -> String {
-    let plain = |part: &str| {
-        let inner = part.strip_prefix('"').and_then(|part| part.strip_suffix('"'))?;
-        let simple = inner.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-            && inner.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-        simple.then(|| inner.to_owned())
-    };
-    // Only a name without dots inside of quotes can be split at dots.
-    let parts: Option<Vec<_>> = name.split('.').map(plain).collect();
-    parts.map_or_else(|| name.to_owned(), |parts| parts.join("."))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quotes_go_where_they_mean_nothing() {
-        for (name, expected) in [
-            ("\"readings\"", "readings"),
-            ("\"house\".\"readings_2\"", "house.readings_2"),
-            ("\"Readings\"", "\"Readings\""),
-            ("\"a.b\"", "\"a.b\""),
-            ("readings", "readings"),
-            ("\"2\"", "\"2\""),
-        ] {
-            assert_eq!(plain_name(name), expected);
+    /// As SQL, and as in `pg_constraint`.
+    pub(super) fn sql(self) -> (&'static str, &'static str) {
+        match self {
+            Self::SetNull => ("SET NULL", "n"),
+            Self::Cascade => ("CASCADE", "c"),
+            Self::Restrict => ("RESTRICT", "r"),
         }
     }
+}
 
-    #[test]
-    fn a_column_has_an_order() {
-        assert_eq!(ordered("time DESC"), ("time", true));
-        assert_eq!(ordered(" time asc "), ("time", false));
-        assert_eq!(ordered("desc"), ("desc", false));
-        assert_eq!(ordered("é"), ("é", false));
-    }
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Aggregate {
+    /// The hypertable or the aggregate that it reads.
+    pub from: String,
+    pub definition: String,
+    /// What a plain view in its place has; none otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain_definition: Option<String>,
+    #[serde(default)]
+    pub materialized_only: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_policy: Option<Wanted<RefreshPolicy>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_policy: Option<Wanted<RetentionPolicy>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RefreshPolicy {
+    /// From the beginning, if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_offset: Option<Length>,
+    pub end_offset: Length,
+    pub schedule: Length,
+}
+
+/// A job of one's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Job {
+    pub procedure: String,
+    pub schedule: Length,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<serde_json::Value>,
 }

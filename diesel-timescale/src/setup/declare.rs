@@ -1,7 +1,9 @@
 //! Calls as declarations.
 
 use super::Setup;
-use super::declaration::{Columnstore, Extension, Hypertable};
+use super::declaration::{Action, Aggregate, Columnstore, Extension, Hypertable, Reference, Table, Target};
+use super::names::plain_name;
+use super::sql::identifier;
 use super::wanted::Wanted;
 use crate::call::Relation;
 
@@ -27,17 +29,77 @@ impl Setup {
         self.table(relation).hypertable = Some(hypertable);
     }
 
-    pub(crate) fn declare_columnstore(
+    pub(crate) fn declare_columnstore(&mut self, relation: &Relation, columnstore: Columnstore) {
+        self.table(relation).columnstore = Some(Wanted::Present(columnstore));
+    }
+
+    pub(crate) fn declare_target(&mut self, relation: &Relation, target: Target) {
+        self.table(relation).target = Some(Wanted::Present(target));
+    }
+
+    pub(crate) fn declare_no_target(&mut self, relation: &Relation) {
+        self.table(relation).target = Some(Wanted::Absent);
+    }
+
+    /// `None`: that there is none.
+    pub(crate) fn declare_reference(
         &mut self,
         relation: &Relation,
-        segment_by: &[&str],
-        order_by: &[&str],
-        descending: &[bool],
+        columns: &[&str],
+        target: &Relation,
+        on_delete: Option<&str>,
     ) {
-        let order = order_by.iter().zip(descending);
-        self.table(relation).columnstore = Some(Wanted::Present(Columnstore {
-            segment_by: segment_by.iter().map(|&column| column.to_owned()).collect(),
-            order_by: order.map(|(column, desc)| format!("{column}{}", if *desc { " DESC" } else { "" })).collect(),
-        }));
+        let reference = Reference {
+            columns: columns.iter().map(|&column| column.to_owned()).collect(),
+            to: self.name(target),
+            on_delete: on_delete.and_then(Action::from_sql).unwrap_or_default(),
+            absent: on_delete.is_none(),
+        };
+        let references = &mut self.table(relation).references;
+        references.retain(|other| (&other.columns, &other.to) != (&reference.columns, &reference.to));
+        references.push(reference);
     }
+
+    pub(crate) fn declare_aggregate(&mut self, name: &str, source: &Relation, declared: AggregateQueries) {
+        let from = self.name(source);
+        let (definition, plain_definition) = (self.sql(declared.definition), declared.plain_definition);
+        let aggregate = Aggregate {
+            from,
+            definition,
+            plain_definition: plain_definition.map(|plain| self.sql(plain)),
+            materialized_only: declared.materialized_only,
+            refresh_policy: None,
+            retention_policy: None,
+        };
+        self.aggregates.insert(plain_name(&identifier(name)), Wanted::Present(aggregate));
+    }
+
+    pub(crate) fn declare_no_aggregate(&mut self, name: &str) {
+        self.aggregates.insert(plain_name(&identifier(name)), Wanted::Absent);
+    }
+
+    fn name(&mut self, relation: &Relation) -> String {
+        plain_name(&self.sql(relation.clone()))
+    }
+
+    /// The text; what is none is told by the calls.
+    fn sql(&mut self, text: Result<String, String>) -> String {
+        text.unwrap_or_else(|message| {
+            self.error.get_or_insert(message);
+            String::new()
+        })
+    }
+
+    /// The table that a declaration is about.
+    pub(super) fn table(&mut self, relation: &Relation) -> &mut Table {
+        let name = self.name(relation);
+        self.tables.entry(name).or_default()
+    }
+}
+
+/// What a continuous aggregate shows, each as SQL or why it is none.
+pub(crate) struct AggregateQueries {
+    pub definition: Result<String, String>,
+    pub plain_definition: Option<Result<String, String>>,
+    pub materialized_only: bool,
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
-use diesel::sql_types::{Array, Jsonb, Nullable, Text};
-use serde::Deserialize;
+use diesel::sql_types::Jsonb;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::length::Length;
@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub jobs: Vec<Job>,
     /// In the order that they were asked for; `None` where there is none.
     pub relations: Vec<Option<Relation>>,
+    /// In the order that they were asked for; `None` where the target is none.
+    pub references: Vec<Option<Reference>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,6 +41,7 @@ struct ServerFacts {
 #[derive(Debug, Deserialize)]
 pub(super) struct Job {
     pub id: i32,
+    pub procedure_schema: String,
     pub procedure: String,
     pub schema: Option<String>,
     pub relation: Option<String>,
@@ -54,6 +57,9 @@ pub(super) struct Relation {
     pub name: String,
     /// With its schema, quoted.
     pub qualified: String,
+    pub comment: Option<String>,
+    pub aggregate: Option<Aggregate>,
+    pub target: Option<Target>,
     /// Of the table itself, without chunks and indexes.
     pub bytes: i64,
     pub hypertable: Option<Hypertable>,
@@ -70,7 +76,17 @@ pub(super) struct Hypertable {
     pub columnstore: bool,
     pub segment_by: Option<String>,
     pub order_by: Option<String>,
+    pub sparse_indexes: Option<Vec<SparseIndex>>,
     pub dimensions: Vec<Dimension>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct SparseIndex {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub column: Value,
+    /// `config`, if it was chosen.
+    pub source: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +102,7 @@ pub(super) struct Column {
     #[serde(rename = "type")]
     pub type_name: String,
     pub full_type: String,
+    pub type_oid: u32,
     pub not_null: bool,
 }
 
@@ -106,6 +123,38 @@ pub(super) struct IndexColumn {
     pub descending: bool,
 }
 
+#[derive(Debug, Deserialize)]
+pub(super) struct Aggregate {
+    pub materialized_only: bool,
+    /// Of the hypertable that it keeps its rows in.
+    pub schema: String,
+    pub name: String,
+    pub has_chunks: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Target {
+    /// With its schema, quoted.
+    pub registry: String,
+    pub registry_is_there: bool,
+    pub key: Option<Vec<String>>,
+    pub missing_triggers: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Reference {
+    pub constraint: Option<Constraint>,
+    pub trigger_is_right: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Constraint {
+    pub name: String,
+    /// As in `pg_constraint`.
+    pub on_delete: String,
+    pub validated: bool,
+}
+
 /// A length as the server tells it.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(untagged)]
@@ -123,16 +172,33 @@ impl From<LengthFact> for Length {
     }
 }
 
-/// Asks for the facts about relations, each with the time column of the hypertable that it is to be.
+/// Asks for the facts about relations, and about references from one to another.
 #[derive(Debug, Clone, QueryId)]
 pub(super) struct QueryFacts {
-    pub names: Vec<String>,
-    pub time_columns: Vec<Option<String>>,
+    /// A [`RelationRequest`] each.
+    pub relations: Value,
+    /// A [`ReferenceRequest`] each.
+    pub references: Value,
+}
+
+/// A relation, with what is declared of it and changes what is asked.
+#[derive(Debug, Serialize)]
+pub(super) struct RelationRequest<'a> {
+    pub name: &'a str,
+    pub time_column: Option<&'a str>,
+    pub registry: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ReferenceRequest<'a> {
+    pub name: &'a str,
+    pub columns: &'a [String],
+    pub target: &'a str,
 }
 
 impl Statement for QueryFacts {
-    type SqlType = (Jsonb, Jsonb, Jsonb);
-    type Row = (Value, Value, Value);
+    type SqlType = (Jsonb, Jsonb, Jsonb, Jsonb);
+    type Row = (Value, Value, Value, Value);
     type Output = Facts;
     type Error = Error;
 
@@ -140,35 +206,46 @@ impl Statement for QueryFacts {
         // Names are looked up by the caller's search_path.
         out.push_sql(
             "SELECT diesel_timescale.server_facts(), diesel_timescale.job_facts(), coalesce((\
-                 SELECT jsonb_agg(diesel_timescale.relation_facts(to_regclass(asked.name), asked.time_column) ORDER BY n) \
-                 FROM unnest(",
+                 SELECT jsonb_agg(\
+                     diesel_timescale.relation_facts(to_regclass(r.name), r.time_column, r.registry) ORDER BY n\
+                 ) FROM ROWS FROM (jsonb_to_recordset(",
         );
-        out.push_bind_param::<Array<Text>, _>(&self.names)?;
-        out.push_sql(", CAST(");
-        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.time_columns)?;
-        out.push_sql(" AS name[])) WITH ORDINALITY AS asked (name, time_column, n)), '[]')");
+        out.push_bind_param::<Jsonb, _>(&self.relations)?;
+        out.push_sql(
+            ") AS (name text, time_column name, registry name)) WITH ORDINALITY AS r (name, time_column, registry, n)\
+             ), '[]'), coalesce((\
+                 SELECT jsonb_agg(\
+                     diesel_timescale.reference_facts(to_regclass(f.name), f.columns, to_regclass(f.target)) ORDER BY n\
+                 ) FROM ROWS FROM (jsonb_to_recordset(",
+        );
+        out.push_bind_param::<Jsonb, _>(&self.references)?;
+        out.push_sql(
+            ") AS (name text, columns name[], target text)) WITH ORDINALITY AS f (name, columns, target, n)), '[]')",
+        );
         Ok(())
     }
 
     fn output(rows: Vec<Self::Row>) -> Result<Facts> {
-        let (server, jobs, relations) = single::<_, Error>(rows)?;
+        let (server, jobs, relations, references) = single::<_, Error>(rows)?;
         let server: ServerFacts = document(server)?;
+        let release = |text: Option<String>| text.map(|text| text.parse()).transpose().map_err(unreadable);
         Ok(Facts {
             server: Server {
                 postgres_version: server.postgres_version,
-                timescaledb: server.timescaledb.map(|version| version.parse()).transpose().map_err(unreadable)?,
+                timescaledb: release(server.timescaledb)?,
                 edition: match server.license.as_deref() {
                     Some("apache") => Some(Edition::Apache),
                     Some("timescale") => Some(Edition::Community),
                     _ => None,
                 },
-                available: server.available.map(|version| version.parse()).transpose().map_err(unreadable)?,
-                toolkit: server.toolkit.map(|version| version.parse()).transpose().map_err(unreadable)?,
+                available: release(server.available)?,
+                toolkit: release(server.toolkit)?,
             },
             extension_schema: server.extension_schema,
             database: server.database,
             jobs: document(jobs)?,
             relations: document(relations)?,
+            references: document(references)?,
         })
     }
 }

@@ -64,7 +64,7 @@ impl Template {
             name: format!("test_template_{hash:016x}"),
             comment: format!("{MARK}{}, {built}, TimescaleDB {}", program.display(), release.unwrap_or_default()),
             program,
-            lock: hash.cast_signed(),
+            lock: i64::from_ne_bytes(hash.to_ne_bytes()),
         })
     }
 

@@ -5,16 +5,13 @@ use std::sync::Arc;
 use diesel_timescale::asynchronous::Call;
 use diesel_timescale::bulk::{self, BulkError};
 
-use super::database::{has_connections, value};
+use super::database::value;
 use super::readings::{Reading, hypertable, readings, rows};
 
 #[tokio::test]
 async fn streams_and_transactions_on_an_asynchronous_connection() {
     use diesel_async::AsyncConnection;
 
-    if !has_connections() {
-        return;
-    }
     let (db, mut sync) = tokio::task::spawn_blocking(hypertable).await.unwrap();
     let mut conn = db.connect_async().await;
     let stream = futures_util::stream::iter(rows(5, 500));
@@ -51,9 +48,6 @@ async fn streams_and_transactions_on_an_asynchronous_connection() {
 async fn a_call_that_is_dropped_leaves_all_or_nothing() {
     use diesel_async::SimpleAsyncConnection;
 
-    if !has_connections() {
-        return;
-    }
     let (db, mut sync) = tokio::task::spawn_blocking(hypertable).await.unwrap();
     for (round, count) in [(0, 100), (1, 2000)] {
         // Another transaction holds the last key.
@@ -85,9 +79,6 @@ async fn a_call_that_is_dropped_leaves_all_or_nothing() {
 /// The futures can be spawned.
 #[tokio::test(flavor = "multi_thread")]
 async fn futures_go_from_thread_to_thread() {
-    if !has_connections() {
-        return;
-    }
     let (db, _sync) = tokio::task::spawn_blocking(hypertable).await.unwrap();
     let db = Arc::new(db);
     let tasks: Vec<_> = (0..4)

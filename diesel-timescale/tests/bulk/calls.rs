@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel_timescale::Call;
 use diesel_timescale::bulk::{self, BulkError, OnDuplicate, Report, Validate, Violation, Violations};
 
-use super::database::{TestDb, has_connections, sql, value};
+use super::database::{TestDb, sql, value};
 use super::readings::{Reading, TABLE, hypertable, minute_of, readings, rows, stored};
 
 impl Validate for Reading {
@@ -23,9 +23,6 @@ impl Validate for Reading {
 
 #[test]
 fn batches_of_an_iterator_report_as_they_go() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = hypertable();
     let mut seen = Vec::new();
     let call = bulk::upsert(rows(5, 500)).on_conflict((readings::device_id, readings::measured_at));
@@ -41,9 +38,6 @@ fn batches_of_an_iterator_report_as_they_go() {
 
 #[test]
 fn a_batch_that_fails_says_how_far_it_went() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = hypertable();
     let mut batch = rows(1, 2500);
     batch[2100].humidity = Some(101.0);
@@ -62,9 +56,6 @@ fn a_batch_that_fails_says_how_far_it_went() {
 
 #[test]
 fn every_repeat_is_told_where_repeats_fail() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = hypertable();
     for count in [10, 1000] {
         let mut batch = rows(1, count);
@@ -85,9 +76,6 @@ fn every_repeat_is_told_where_repeats_fail() {
 
 #[test]
 fn inserts_write_all_or_fail() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = hypertable();
     for (from, count) in [(0, 10), (1000, 900)] {
         let batch: Vec<_> = (from..from + count).map(|minute| Reading::new(1, minute)).collect();
@@ -112,9 +100,6 @@ fn inserts_write_all_or_fail() {
 
 #[test]
 fn a_target_without_a_unique_index_is_told_before_anything_is_written() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = TestDb::with(TABLE);
     sql(&mut conn, "CREATE UNIQUE INDEX ON readings (measured_at) WHERE humidity > 50");
     for count in [5, 700] {
@@ -156,9 +141,6 @@ impl Instrumentation for Prepared {
 
 #[test]
 fn each_statement_is_prepared_once_for_any_number_of_rows() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = hypertable();
     let prepared = Arc::new(Mutex::new(Vec::new()));
     conn.set_instrumentation(Prepared(Arc::clone(&prepared)));
@@ -188,9 +170,6 @@ fn each_statement_is_prepared_once_for_any_number_of_rows() {
 
 #[test]
 fn without_a_statement_cache_everything_goes_on() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = hypertable();
     conn.set_prepared_statement_cache_size(diesel::connection::CacheSize::Disabled);
     for count in [5, 800] {
@@ -218,9 +197,6 @@ fn a_pooled_connection_copies() {
     drop(conn);
     let pool = Pool::builder().max_size(1).build(ConnectionManager::<PgConnection>::new(db.url().as_str())).unwrap();
     let mut conn = pool.get().unwrap();
-    if !has_connections() {
-        return;
-    }
     let copied = Arc::new(Mutex::new(0));
     let count = Arc::clone(&copied);
     conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {

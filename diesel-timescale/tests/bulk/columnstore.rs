@@ -8,9 +8,6 @@ use super::readings::{Reading, hypertable, readings, rows, stored};
 
 #[test]
 fn rows_of_the_columnstore_are_found_changed_and_counted() {
-    if !crate::database::has_connections() {
-        return;
-    }
     if !has_columnstore() {
         return;
     }

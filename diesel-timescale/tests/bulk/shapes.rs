@@ -158,9 +158,6 @@ fn assert_stored(conn: &mut PgConnection, count: i32) {
 
 #[test]
 fn every_shape_in_small_and_large_batches() {
-    if !crate::database::has_connections() {
-        return;
-    }
     for count in [20, 600] {
         let (_db, mut conn) = TestDb::with(TABLES);
         let conn = &mut conn;
@@ -192,9 +189,6 @@ fn every_shape_in_small_and_large_batches() {
 #[tokio::test]
 async fn every_shape_async() {
     let (db, mut sync) = tokio::task::spawn_blocking(|| TestDb::with(TABLES)).await.unwrap();
-    if !super::database::has_connections() {
-        return;
-    }
     let mut conn = db.connect_async().await;
     for count in [20, 600] {
         let rows = all_things(count);
@@ -248,9 +242,6 @@ struct Defaulting {
 
 #[test]
 fn serialize_as_takes_rows_by_value() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = TestDb::with(TABLES);
     let coded = |id: i32| Coded { id, at: minute_of(0), mood: Mood::Good, tags: vec![], code: Upper("abc".to_owned()) };
     let done = bulk::upsert(vec![coded(1), coded(2)]).on_conflict((things::id, things::at)).call(&mut conn).unwrap();
@@ -262,9 +253,6 @@ fn serialize_as_takes_rows_by_value() {
 
 #[test]
 fn none_is_the_default_of_the_column_where_the_derive_says_so() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = TestDb::with(TABLES);
     let conn = &mut conn;
     for from in [0, 1000] {
@@ -306,9 +294,6 @@ fn none_is_the_default_of_the_column_where_the_derive_says_so() {
 
 #[test]
 fn tuples_of_assignments_are_rows_too() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = TestDb::with(TABLES);
     let row =
         |id| (things::id.eq(id), things::at.eq(minute_of(0)), things::mood.eq(Mood::Bad), things::tags.eq(vec!["a"]));
@@ -320,9 +305,6 @@ type Returned = (i32, Option<i32>, DateTime<Utc>);
 
 #[test]
 fn stored_rows_are_returned_in_the_order_of_the_input() {
-    if !crate::database::has_connections() {
-        return;
-    }
     for count in [20, 700] {
         let (_db, mut conn) = TestDb::with(TABLES);
         let mut rows = all_things(count);
@@ -349,9 +331,6 @@ struct Stored {
 
 #[test]
 fn a_selectable_struct_is_returned() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = TestDb::with(TABLES);
     let rows = all_things(3);
     let call = bulk::upsert(&rows).on_conflict((things::id, things::at)).returning(Stored::as_select());
@@ -364,9 +343,6 @@ fn a_selectable_struct_is_returned() {
 
 #[test]
 fn every_row_with_a_nul_is_told() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = TestDb::with(TABLES);
     let mut rows = all_things(5);
     rows[1].name = Some("a\0b".into());
@@ -387,9 +363,6 @@ fn every_row_with_a_nul_is_told() {
 
 #[test]
 fn every_row_without_a_value_is_told() {
-    if !crate::database::has_connections() {
-        return;
-    }
     let (_db, mut conn) = TestDb::with(TABLES);
     sql(&mut conn, "ALTER TABLE odd.\"Odd Things\" ALTER lon SET NOT NULL");
     for count in [4, 600] {

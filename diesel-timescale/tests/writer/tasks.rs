@@ -63,17 +63,18 @@ fn each_confirmed_row_is_stored_though_its_connections_are_killed() {
     let (db, mut conn) = hypertable();
     let killer = Killer::of(&db);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let sent = runtime.block_on(async {
+    let mut sent = runtime.block_on(async {
         let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(db.url().as_str());
         let pool = deadpool::Pool::builder(manager).max_size(2).build().unwrap();
         let writer = writer().connections(2).batch_of(100, Duration::from_millis(5));
         let writer = writer.start_async(async move || pool.get().await).unwrap();
         let mut confirmations = Vec::new();
-        while !killer.has_killed() || confirmations.len() < 10_000 {
-            let row = Reading::new(0, i64::try_from(confirmations.len()).unwrap());
-            confirmations.push(writer.send_and_confirm(row).await.unwrap());
+        let mut sent = Vec::new();
+        while !killer.has_killed() || sent.len() < 10_000 {
+            let row = Reading::new(sent.len() % 100, i64::try_from(sent.len() / 100).unwrap());
+            confirmations.push(writer.send_and_confirm(row.clone()).await.unwrap());
+            sent.push(row);
         }
-        let sent = confirmations.len();
         for confirmation in confirmations {
             confirmation.await.unwrap();
         }
@@ -83,7 +84,8 @@ fn each_confirmed_row_is_stored_though_its_connections_are_killed() {
         sent
     });
     killer.stop();
-    assert!(stored(&mut conn) == rows(1, i64::try_from(sent).unwrap()));
+    sent.sort_by(|a, b| (&a.device_id, a.measured_at).cmp(&(&b.device_id, b.measured_at)));
+    assert!(stored(&mut conn) == sent);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The columnstore of a hypertable.
 
-use super::super::declaration::{Columnstore, Table, ordered};
+use super::super::declaration::{Columnstore, Table};
 use super::super::facts::{self, Relation};
+use super::super::names::ordered;
 use super::super::plan::StepClass;
 use super::super::sql::{array, identifier, literal};
 use super::super::wanted::Wanted;
@@ -35,6 +36,10 @@ impl Comparison<'_> {
         if self.lacks(name, "a columnstore", Feature::Columnstore) {
             return None;
         }
+        let has_sparse = !declared.bloom.is_empty() || !declared.minmax.is_empty();
+        if has_sparse && self.lacks(name, "sparse indexes", Feature::SparseIndexes) {
+            return None;
+        }
         let differences = match present {
             None => vec!["has no columnstore".to_owned()],
             Some(present) => layout_differences(declared, present),
@@ -45,11 +50,16 @@ impl Comparison<'_> {
         let (columns, descending): (Vec<_>, Vec<_>) = declared.order_by.iter().map(|column| ordered(column)).unzip();
         let segments: Vec<_> = declared.segment_by.iter().map(String::as_str).collect();
         let descending: Vec<_> = descending.iter().map(bool::to_string).collect();
+        let names = |columns: &[String]| array(&columns.iter().map(String::as_str).collect::<Vec<_>>(), "name");
+        let sparse = match has_sparse {
+            true => format!(", bloom => {}, minmax => {}", names(&declared.bloom), names(&declared.minmax)),
+            false => String::new(),
+        };
         let step = self.step(name, StepClass::Locks, differences.join("; "));
         step.after = base.step;
         step.lock = Some(relation.qualified.clone());
         step.sql = Some(format!(
-            "SELECT diesel_timescale.enable_columnstore({}, {}, {}, CAST(ARRAY[{}] AS boolean[]))",
+            "SELECT diesel_timescale.enable_columnstore({}, {}, {}, CAST(ARRAY[{}] AS boolean[]){sparse})",
             literal(&relation.qualified),
             array(&segments, "name"),
             array(&columns, "name"),
@@ -70,6 +80,18 @@ fn layout_differences(declared: &Columnstore, present: &facts::Hypertable) -> Ve
             declared.segment_by.join(", ")
         ));
     }
+    for (kind, columns) in [("bloom", &declared.bloom), ("minmax", &declared.minmax)] {
+        let chosen = chosen_indexes(present, kind);
+        let has_any = !declared.bloom.is_empty() || !declared.minmax.is_empty();
+        if has_any && !(columns.iter().all(|column| chosen.contains(&column.as_str())) && chosen.len() == columns.len())
+        {
+            differences.push(format!(
+                "the columnstore has {kind} indexes on ({}), not on ({})",
+                chosen.join(", "),
+                columns.join(", ")
+            ));
+        }
+    }
     if declared.order_by.is_empty() {
         return differences;
     }
@@ -85,6 +107,15 @@ fn layout_differences(declared: &Columnstore, present: &facts::Hypertable) -> Ve
         differences.push(format!("the columnstore has the order ({order}), not ({})", wanted.join(", ")));
     }
     differences
+}
+
+/// The columns of sparse indexes that someone has chosen.
+fn chosen_indexes<'a>(present: &'a facts::Hypertable, kind: &str) -> Vec<&'a str> {
+    let indexes = present.sparse_indexes.iter().flatten();
+    indexes
+        .filter(|index| index.kind == kind && index.source.as_deref() == Some("config"))
+        .filter_map(|index| index.column.as_str())
+        .collect()
 }
 
 /// Whether the server's text, which quotes names where they need it, is this order.

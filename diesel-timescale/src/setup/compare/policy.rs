@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::declaration::Table;
+use super::super::declaration::{RetentionPolicy, Table};
 use super::super::facts::{Job, Relation};
 use super::super::length::Length;
 use super::super::plan::StepClass;
@@ -20,7 +20,20 @@ pub(super) struct Policy<'a> {
     pub schedule: Option<Length>,
     /// The call that adds it, which gives the job.
     pub add: String,
-    pub lock: &'a str,
+    /// Whether that has the schedule already.
+    pub adds_schedule: bool,
+    pub lock: Option<&'a str>,
+}
+
+/// What a retention policy is for: a hypertable or a continuous aggregate.
+pub(super) struct Retained<'a> {
+    /// With its schema, quoted.
+    pub qualified: &'a str,
+    pub lock: Option<&'a str>,
+    pub job: Option<&'a Job>,
+    pub is_empty: bool,
+    pub is_target: bool,
+    pub after: Option<usize>,
 }
 
 impl Comparison<'_> {
@@ -37,6 +50,16 @@ impl Comparison<'_> {
                 if self.lacks(name, "a columnstore policy", Feature::Columnstore) {
                     return;
                 }
+                let is_enabled = relation.hypertable.as_ref().is_some_and(|hypertable| hypertable.columnstore);
+                if table.columnstore.is_none() && !is_enabled {
+                    self.step(
+                        name,
+                        StepClass::Locks,
+                        "a columnstore policy is declared, and there is no columnstore",
+                    )
+                    .obstacle = Some("Declare the columnstore as well.".to_owned());
+                    return;
+                }
                 let policy = Policy {
                     kind: "columnstore policy",
                     settings: vec![("compress_after", Some(declared.after))],
@@ -46,14 +69,15 @@ impl Comparison<'_> {
                         literal(&relation.qualified),
                         declared.after.argument("convert_after", "integer_after")
                     ),
-                    lock: &relation.qualified,
+                    adds_schedule: false,
+                    lock: Some(&relation.qualified),
                 };
                 self.compare_policy(name, policy, job, base.step, StepClass::Safe);
             }
             (Some(Wanted::Absent), _) => {
                 self.remove_policy(name, "columnstore policy", "remove_columnstore_policy", relation, job);
             }
-            // Without a columnstore a step says that there is none.
+            // Where the server has none, a step says so or that it was left out.
             (Some(Wanted::Present(_)), None) | (None, _) => {}
         }
     }
@@ -62,26 +86,16 @@ impl Comparison<'_> {
         let job = self.policy_job(relation, &["policy_retention"]);
         match &table.retention_policy {
             Some(Wanted::Present(declared)) => {
-                if self.lacks(name, "a retention policy", Feature::Jobs) {
-                    return;
-                }
-                let current = job.and_then(|job| length(job, "drop_after"));
-                let keeps_more = current.is_some_and(|current| !declared.drop_after.is_less_than(current))
-                    && job.is_some_and(|job| job.scheduled);
-                let is_empty = relation.hypertable.as_ref().is_none_or(|hypertable| hypertable.chunks == 0);
-                let class = if keeps_more || is_empty { StepClass::Safe } else { StepClass::DestroysData };
-                let policy = Policy {
-                    kind: "retention policy",
-                    settings: vec![("drop_after", Some(declared.drop_after))],
-                    schedule: declared.schedule,
-                    add: format!(
-                        "diesel_timescale.add_retention_policy({}, {})",
-                        literal(&relation.qualified),
-                        declared.drop_after.argument("drop_after", "integer_after")
-                    ),
-                    lock: &relation.qualified,
+                let is_target = relation.target.is_some() || matches!(table.target, Some(Wanted::Present(_)));
+                let retained = Retained {
+                    qualified: &relation.qualified,
+                    lock: Some(&relation.qualified),
+                    job,
+                    is_empty: relation.hypertable.as_ref().is_none_or(|hypertable| hypertable.chunks == 0),
+                    is_target,
+                    after: base.step,
                 };
-                self.compare_policy(name, policy, job, base.step, class);
+                self.retention_policy(name, declared, retained);
             }
             Some(Wanted::Absent) => {
                 self.remove_policy(name, "retention policy", "remove_retention_policy", relation, job);
@@ -90,7 +104,45 @@ impl Comparison<'_> {
         }
     }
 
-    fn remove_policy(&mut self, name: &str, kind: &str, function: &str, relation: &Relation, job: Option<&Job>) {
+    pub(super) fn retention_policy(&mut self, name: &str, declared: &RetentionPolicy, retained: Retained<'_>) {
+        let Retained { qualified, lock, job, is_empty, is_target, after } = retained;
+        if self.lacks(name, "a retention policy", Feature::Jobs) {
+            return;
+        }
+        if is_target {
+            let difference = "a retention policy is declared, and the table is a target of references";
+            self.step(name, StepClass::DestroysData, difference).obstacle = Some(
+                "The policy of the server would leave references to rows that are gone: use references::drop_before."
+                    .to_owned(),
+            );
+            return;
+        }
+        let current = job.filter(|job| job.scheduled).and_then(|job| length(job, "drop_after"));
+        let keeps_more = current.is_some_and(|current| !declared.drop_after.is_less_than(current));
+        let class = if keeps_more || is_empty { StepClass::Safe } else { StepClass::DestroysData };
+        let policy = Policy {
+            kind: "retention policy",
+            settings: vec![("drop_after", Some(declared.drop_after))],
+            schedule: declared.schedule,
+            add: format!(
+                "diesel_timescale.add_retention_policy({}, {})",
+                literal(qualified),
+                declared.drop_after.argument("drop_after", "integer_after")
+            ),
+            adds_schedule: false,
+            lock,
+        };
+        self.compare_policy(name, policy, job, after, class);
+    }
+
+    pub(super) fn remove_policy(
+        &mut self,
+        name: &str,
+        kind: &str,
+        function: &str,
+        relation: &Relation,
+        job: Option<&Job>,
+    ) {
         if job.is_some() {
             let step = self.step(name, StepClass::Safe, format!("has a {kind}, and none is wanted"));
             step.sql = Some(format!("SELECT diesel_timescale.{function}({})", literal(&relation.qualified)));
@@ -110,7 +162,7 @@ impl Comparison<'_> {
         let kind = policy.kind;
         let (differences, sql) = match job {
             None => {
-                let sql = match policy.schedule {
+                let sql = match policy.schedule.filter(|_| !policy.adds_schedule) {
                     // The call comes first, as alter_job needs its job.
                     Some(schedule) => {
                         format!(
@@ -130,7 +182,7 @@ impl Comparison<'_> {
             let step = self.step(name, class, differences.join("; "));
             step.sql = Some(sql);
             step.after = after;
-            step.lock = Some(policy.lock.to_owned());
+            step.lock = policy.lock.map(str::to_owned);
         }
     }
 }
@@ -162,6 +214,8 @@ fn alteration(policy: &Policy<'_>, job: &Job, schema: &str) -> (Vec<String>, Str
             let current = setting(key, current);
             differences.push(format!("the {} has {current}, not {}", policy.kind, setting(key, *wanted)));
             if let Value::Object(config) = &mut config {
+                // A policy goes by the time of rows or by that of chunks.
+                config.remove(&key.replace("_after", "_created_before"));
                 config.insert((*key).to_owned(), wanted.map_or(Value::Null, Length::json));
             }
         }

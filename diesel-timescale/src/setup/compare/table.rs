@@ -1,7 +1,8 @@
 //! Columns and indexes of a table.
 
-use super::super::declaration::{Index, Table, ordered};
+use super::super::declaration::{Index, Table};
 use super::super::facts::{self, Relation};
+use super::super::names::ordered;
 use super::super::plan::StepClass;
 use super::super::sql::identifier;
 use super::Comparison;
@@ -84,6 +85,13 @@ fn is_index(present: &facts::Index, declared: &Index) -> bool {
 /// Whether a column is of a type, by any of its names.
 fn is_type(column: &facts::Column, expected: &str) -> bool {
     let lower = expected.trim().to_lowercase();
+    if let Some(oid) = lower.strip_prefix("oid ") {
+        return oid.parse() == Ok(column.type_oid);
+    }
+    if let Some(suffix) = lower.strip_prefix("any text") {
+        let base = column.type_name.strip_suffix(suffix).unwrap_or(&column.type_name);
+        return matches!(base, "text" | "character varying" | "character" | "citext" | "name");
+    }
     let (base, modifier) = lower.split_once('(').map_or((lower.as_str(), None), |(base, rest)| (base, Some(rest)));
     let base = match base.trim() {
         "int2" | "smallserial" => "smallint",

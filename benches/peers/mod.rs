@@ -1,12 +1,10 @@
-//! The same upsert by Python libraries, where python3 is there: benches/peers/upsert.py in a virtual environment that
-//! this makes once.
+//! The same by Python libraries, where python3 is there: the scripts of benches/peers in a virtual environment that this makes
+//! once.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
-
-pub const NAMES: [&str; 3] = ["sqlalchemy_upsert", "psycopg_upsert", "asyncpg_upsert"];
 
 /// The Python of the virtual environment; `None`, saying why, where it cannot be made.
 fn python() -> Option<&'static PathBuf> {
@@ -31,13 +29,11 @@ fn python() -> Option<&'static PathBuf> {
         .as_ref()
 }
 
-/// How long the peer takes for these rows, as it measures itself.
-pub fn run(peer: &str, url: &str, rows: usize) -> Option<Duration> {
-    let output = Command::new(python()?)
-        .args(["benches/peers/upsert.py", peer, url, &rows.to_string()])
-        .output()
-        .expect("python runs");
-    assert!(output.status.success(), "{peer}: {}", String::from_utf8_lossy(&output.stderr));
+/// How long a script takes, as it measures itself.
+pub fn run(script: &str, arguments: &[&str]) -> Option<Duration> {
+    let output =
+        Command::new(python()?).arg(format!("benches/peers/{script}")).args(arguments).output().expect("python runs");
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     let seconds: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("it prints seconds");
     Some(Duration::from_secs_f64(seconds))
 }

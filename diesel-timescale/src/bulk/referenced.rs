@@ -1,0 +1,41 @@
+//! Ids of referenced rows, which may come with the time of the row.
+
+use diesel::QueryResult;
+use diesel::expression::{Expression, TypedExpressionType};
+use diesel::insertable::ColumnInsertValue;
+use diesel::pg::Pg;
+use diesel::query_builder::QueryFragment;
+use diesel::query_source::Column;
+use diesel::serialize::ToSql;
+use diesel::sql_types::HasSqlType;
+
+use super::columns::{Cons, Nil};
+use super::values::{ColumnInfo, ColumnValues, RowValues};
+use crate::references::ReferencedIdExpression;
+
+impl<C, T, ST, Id, Tab> ColumnValues<Tab> for ColumnInsertValue<C, ReferencedIdExpression<T, ST, Id>>
+where
+    C: Column<Table = Tab> + Expression<SqlType = Id> + 'static,
+    Pg: HasSqlType<Id> + HasSqlType<ST>,
+    ST: 'static,
+    Id: TypedExpressionType + 'static,
+    T: ToSql<ST, Pg>,
+{
+    type List = Cons<C, Nil>;
+
+    fn columns(out: &mut Vec<ColumnInfo>) {
+        out.push(ColumnInfo { time: Some(Box::new(ColumnInfo::of::<C, ST>())), ..ColumnInfo::of::<C, Id>() });
+    }
+
+    #[inline]
+    fn collect(&self, out: &mut RowValues) -> QueryResult<()> {
+        let column = out.collector.binds.len();
+        QueryFragment::<Pg>::collect_binds(self, &mut out.collector, &mut out.lookup, &Pg)?;
+        // The id, and the time where there is one.
+        if out.collector.binds.len() > column + 1 {
+            out.collector.metadata.pop();
+            out.times.extend(out.collector.binds.pop().flatten().map(|time| (column, time)));
+        }
+        Ok(())
+    }
+}

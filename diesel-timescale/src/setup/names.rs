@@ -1,0 +1,81 @@
+//! Names of columns and relations as they stand in a declaration.
+
+/// A column and whether it is in descending order, of `"column"` or `"column DESC"`.
+pub(super) fn ordered(text: &str) -> (&str, bool) {
+    let text = text.trim();
+    let ends_with = |word: &str| {
+        let start = text.len().checked_sub(word.len())?;
+        (text.get(start..)?.eq_ignore_ascii_case(word)).then(|| text[..start].trim_end())
+    };
+    match (ends_with(" desc"), ends_with(" asc")) {
+        (Some(column), _) => (column, true),
+        (None, Some(column)) => (column, false),
+        (None, None) => (text, false),
+    }
+}
+
+/// The name of a relation without quotes that it does not need, so that `"readings"` is `readings`.
+pub(super) fn plain_name(name: &str) -> String {
+    let plain = |part: &str| {
+        let inner = part.strip_prefix('"').and_then(|part| part.strip_suffix('"'))?;
+        let simple = inner.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && inner.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        simple.then(|| inner.to_owned())
+    };
+    // Only a name without dots inside of quotes can be split at dots.
+    let parts: Option<Vec<_>> = name.split('.').map(plain).collect();
+    parts.map_or_else(|| name.to_owned(), |parts| parts.join("."))
+}
+
+/// The schema, if there is one, and the name of a relation or a procedure, without quotes.
+pub(super) fn name_parts(name: &str) -> (Option<String>, String) {
+    let mut parts = vec![String::new()];
+    let mut is_quoted = false;
+    let mut characters = name.chars().peekable();
+    while let Some(c) = characters.next() {
+        let last = parts.last_mut();
+        match (c, last) {
+            ('"', Some(last)) if is_quoted && characters.next_if_eq(&'"').is_some() => last.push('"'),
+            ('"', _) => is_quoted = !is_quoted,
+            ('.', _) if !is_quoted => parts.push(String::new()),
+            (c, Some(last)) if is_quoted => last.push(c),
+            (c, Some(last)) => last.extend(c.to_lowercase()),
+            (_, None) => {}
+        }
+    }
+    let name = parts.pop().unwrap_or_default();
+    (parts.pop(), name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_go_where_they_mean_nothing() {
+        for (name, expected) in [
+            ("\"readings\"", "readings"),
+            ("\"house\".\"readings_2\"", "house.readings_2"),
+            ("\"Readings\"", "\"Readings\""),
+            ("\"a.b\"", "\"a.b\""),
+            ("readings", "readings"),
+            ("\"2\"", "\"2\""),
+        ] {
+            assert_eq!(plain_name(name), expected);
+        }
+    }
+
+    #[test]
+    fn a_name_has_parts() {
+        assert_eq!(name_parts("Readings"), (None, "readings".to_owned()));
+        assert_eq!(name_parts("house.\"a \"\"b\"\".c\""), (Some("house".to_owned()), "a \"b\".c".to_owned()));
+    }
+
+    #[test]
+    fn a_column_has_an_order() {
+        assert_eq!(ordered("time DESC"), ("time", true));
+        assert_eq!(ordered(" time asc "), ("time", false));
+        assert_eq!(ordered("desc"), ("desc", false));
+        assert_eq!(ordered("é"), ("é", false));
+    }
+}

@@ -1,0 +1,296 @@
+//! Continuous aggregates of queries: they hold what the query gives, and plain PostgreSQL has a view of the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::connection::SimpleConnection;
+use diesel::dsl::{count_star, max};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz};
+use diesel_timescale::{
+    AggregateOutcome, AggregateQuery, Call, Error, Feature, Server, add_aggregate_column, add_another_refresh_policy,
+    bucketed, bucketed_months, continuous_aggregate_of, drop_continuous_aggregate, hypertable, refresh_by_force,
+    refresh_in_batches,
+};
+use support::{TestDb, needs, needs_feature, sql, value, values};
+
+diesel::table! {
+    readings (sensor, time) {
+        sensor -> Text,
+        time -> Timestamptz,
+        value -> Double,
+    }
+}
+
+diesel::table! {
+    sensors (name) {
+        name -> Text,
+        kind -> Text,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(readings, sensors);
+
+diesel::table! {
+    by_kind (bucket, kind) {
+        bucket -> Timestamptz,
+        kind -> Text,
+        readings -> BigInt,
+        #[sql_name = "the \"peak\""]
+        peak -> Nullable<Double>,
+    }
+}
+
+diesel::table! {
+    running (bucket) {
+        bucket -> Timestamptz,
+        readings -> BigInt,
+        so_far -> Nullable<Numeric>,
+    }
+}
+
+diesel::table! {
+    counted (bucket) {
+        bucket -> Timestamptz,
+        readings -> BigInt,
+    }
+}
+
+/// A reading of two sensors each six hours, over most of a year of two changes of the clock.
+fn filled() -> (TestDb, PgConnection, Server) {
+    let (db, mut conn) = TestDb::installed();
+    sql(
+        &mut conn,
+        "CREATE TABLE readings (sensor TEXT, time TIMESTAMPTZ, value DOUBLE PRECISION NOT NULL, PRIMARY KEY (sensor, time));
+         CREATE TABLE sensors (name TEXT PRIMARY KEY, kind TEXT NOT NULL);
+         INSERT INTO sensors VALUES ('one', 'it''s light'), ('two', 'motion')",
+    );
+    hypertable(readings::time).chunk_interval(TimeDelta::days(60)).allow_plain_table().call(&mut conn).unwrap();
+    sql(
+        &mut conn,
+        "INSERT INTO readings
+         SELECT s, TIMESTAMPTZ '2026-01-31 20:00Z' + n * INTERVAL '6 hours', n
+         FROM generate_series(0, 1100) AS n, unnest(ARRAY['one', 'two']) AS s",
+    );
+    let server = Server::query().call(&mut conn).unwrap();
+    (db, conn, server)
+}
+
+/// Makes it twice, and fills it where it must be filled.
+fn make(conn: &mut PgConnection, server: &Server, aggregate: &AggregateQuery, name: &str) {
+    let aggregate = aggregate.clone().allow_plain_view().materialized_only(true);
+    let outcomes = [aggregate.create().call(conn).unwrap(), aggregate.create().call(conn).unwrap()];
+    if server.has(Feature::ContinuousAggregates) {
+        assert_eq!(outcomes, [AggregateOutcome::Created, AggregateOutcome::AlreadyThere]);
+        conn.batch_execute(&format!("CALL refresh_continuous_aggregate('{name}', NULL, NULL)")).unwrap();
+    } else {
+        assert_eq!(outcomes, [AggregateOutcome::PlainView; 2]);
+    }
+}
+
+#[test]
+fn a_join_with_filters_and_having_holds_what_the_query_gives() {
+    let (_db, mut conn, server) = filled();
+    let conn = &mut conn;
+    let from: DateTime<Utc> = "2026-03-01T00:00:00Z".parse().unwrap();
+    let daily = bucketed(TimeDelta::days(1), readings::time).in_time_zone("Europe/Berlin").by(sensors::kind);
+    let query = readings::table
+        .inner_join(sensors::table.on(sensors::name.eq(readings::sensor)))
+        .filter(readings::time.ge(from))
+        .filter(sensors::kind.eq_any(vec!["it's light", "a $1 \"kind\""]))
+        .group_by(daily.clone())
+        .having(max(readings::value).lt(1000.5))
+        .select(daily.row((count_star(), max(readings::value))));
+    make(conn, &server, &continuous_aggregate_of(by_kind::table, query.clone()), "by_kind");
+    type Row = (DateTime<Utc>, String, i64, Option<f64>);
+    let held: Vec<Row> = by_kind::table.order(by_kind::bucket).load(conn).unwrap();
+    assert!(held.len() > 200 && held.iter().all(|row| row.1 == "it's light" && row.3 < Some(1000.5)), "{}", held.len());
+    // A day of Berlin begins at 23:00 in winter, at 22:00 in summer.
+    let starts: std::collections::BTreeSet<_> = held.iter().map(|row| row.0.format("%H:%M").to_string()).collect();
+    assert_eq!(starts.into_iter().collect::<Vec<_>>(), ["22:00", "23:00"]);
+    if server.has(Feature::Hypertables) {
+        type Direct = (DateTime<Utc>, String, (i64, Option<f64>));
+        let mut direct: Vec<Direct> = query.load(conn).unwrap();
+        direct.sort_by_key(|row| row.0);
+        assert_eq!(held, direct.into_iter().map(|row| (row.0, row.1, row.2.0, row.2.1)).collect::<Vec<_>>());
+    }
+    // Another definition of that name is refused, and so is what cannot be said in a view.
+    let hourly = bucketed(TimeDelta::hours(1), readings::time);
+    let other = readings::table.group_by(hourly.clone()).select(hourly.row(count_star()));
+    let refused =
+        continuous_aggregate_of(counted::table, other).named("by_kind").allow_plain_view().create().call(conn);
+    assert!(matches!(refused, Err(Error::OtherAggregate { .. })), "{refused:?}");
+    assert!(drop_continuous_aggregate("by_kind").call(conn).unwrap());
+}
+
+#[test]
+fn buckets_of_months_origins_and_offsets_have_names_of_the_moment() {
+    let (_db, mut conn, server) = filled();
+    let conn = &mut conn;
+    let origin: DateTime<Utc> = "2026-01-05T00:00:00Z".parse().unwrap();
+    let days = || bucketed(TimeDelta::days(10), readings::time);
+    let ways = [
+        ("months", bucketed_months(2, readings::time)),
+        ("months_of_berlin", bucketed_months(1, readings::time).in_time_zone("Europe/Berlin")),
+        ("from_origin", days().with_origin(origin)),
+        ("with_offset", days().with_offset(TimeDelta::hours(7))),
+    ];
+    let mut held = Vec::new();
+    for (way, buckets) in ways {
+        let query = readings::table.group_by(buckets.clone()).select(buckets.row(count_star()));
+        // A name that the program makes up.
+        let name = format!("{way}_of_2026");
+        make(conn, &server, &continuous_aggregate_of(counted::table, query).named(&name), &name);
+        held.push(values(
+            conn,
+            &format!("SELECT concat_ws(' ', bucket, readings) FROM {name} ORDER BY bucket LIMIT 2"),
+        ));
+    }
+    assert_eq!(
+        held,
+        [
+            ["2026-01-01 00:00:00+00 226", "2026-03-01 00:00:00+00 488"],
+            // From 23:00 of the last of January on.
+            ["2025-12-31 23:00:00+00 2", "2026-01-31 23:00:00+00 224"],
+            ["2026-01-25 00:00:00+00 26", "2026-02-04 00:00:00+00 80"],
+            ["2026-01-26 07:00:00+00 36", "2026-02-05 07:00:00+00 80"],
+        ]
+    );
+}
+
+#[test]
+fn window_functions_are_taken_where_the_release_has_them() {
+    use diesel::dsl::sql as raw;
+    use diesel::sql_types::{Nullable, Numeric};
+
+    let (_db, mut conn, server) = filled();
+    let conn = &mut conn;
+    let bucket = if server.has(Feature::Hypertables) { "time_bucket" } else { "diesel_timescale.time_bucket" };
+    let query = readings::table
+        .group_by(raw::<Timestamptz>(&format!("{bucket}(INTERVAL '10 days', time)")))
+        .select(raw::<(Timestamptz, BigInt, Nullable<Numeric>)>(&format!(
+            "{bucket}(INTERVAL '10 days', time), count(*), sum(count(*)) OVER (ORDER BY {bucket}(INTERVAL '10 days', time))"
+        )));
+    let aggregate = continuous_aggregate_of(running::table, query);
+    if server.has(Feature::AggregateWindows) || !server.has(Feature::ContinuousAggregates) {
+        if server.has(Feature::AggregateWindows) {
+            make(conn, &server, &aggregate, "running");
+            // Each refresh counts what it refreshes.
+            assert_eq!(value(conn, "SELECT max(so_far) FROM running"), "2202");
+        } else {
+            let refused = aggregate.create().call(conn);
+            assert!(matches!(refused, Err(Error::Unsupported(_) | Error::Hypertable(_))), "{refused:?}");
+        }
+    }
+}
+
+#[test]
+fn values_of_types_that_are_not_postgres_own_are_refused() {
+    #[derive(diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
+    #[diesel(postgres_type(name = "mood"))]
+    struct Mood;
+    #[derive(Debug, Clone, diesel::expression::AsExpression)]
+    #[diesel(sql_type = Mood)]
+    struct Happy;
+    impl diesel::serialize::ToSql<Mood, diesel::pg::Pg> for Happy {
+        fn to_sql<'b>(
+            &'b self,
+            out: &mut diesel::serialize::Output<'b, '_, diesel::pg::Pg>,
+        ) -> diesel::serialize::Result {
+            std::io::Write::write_all(out, b"happy")?;
+            Ok(diesel::serialize::IsNull::No)
+        }
+    }
+    let (_db, mut conn, _) = filled();
+    let hourly = bucketed(TimeDelta::hours(1), readings::time);
+    let mood = diesel::dsl::sql::<diesel::sql_types::Bool>("sensor = ").bind::<Mood, _>(Happy).sql("::text");
+    let query = readings::table.filter(mood).group_by(hourly.clone()).select(hourly.row(count_star()));
+    let refused = continuous_aggregate_of(counted::table, query).allow_plain_view().create().call(&mut conn);
+    assert!(matches!(&refused, Err(Error::Database(error)) if error.to_string().contains("own types")), "{refused:?}");
+}
+
+#[test]
+fn a_column_is_added_once_and_filled_by_force() {
+    needs_feature!(AggregateColumns);
+    let (_db, mut conn, server) = filled();
+    let conn = &mut conn;
+    diesel::table! { yearly (bucket) { bucket -> Timestamptz, readings -> BigInt, late -> Nullable<Double> } }
+    let years = bucketed_months(12, readings::time);
+    let query = readings::table.group_by(years.clone()).select(years.row(count_star()));
+    make(conn, &server, &continuous_aggregate_of(counted::table, query).named("yearly"), "yearly");
+    let late = || max(readings::value).aggregate_filter(readings::value.lt(500.5));
+    for expected in [true, false] {
+        assert_eq!(add_aggregate_column(yearly::late, late()).call(conn).unwrap(), expected);
+    }
+    refresh_by_force(yearly::table).call(conn).unwrap();
+    assert_eq!(yearly::table.select((yearly::readings, yearly::late)).load(conn), Ok(vec![(2202_i64, Some(500.0))]));
+}
+
+#[test]
+fn a_refresh_in_batches_and_one_by_force_fill_all() {
+    needs_feature!(RefreshInBatches);
+    let (_db, mut conn, _) = filled();
+    let conn = &mut conn;
+    let weekly = bucketed(TimeDelta::weeks(1), readings::time);
+    let query = readings::table.group_by(weekly.clone()).select(weekly.row(count_star()));
+    continuous_aggregate_of(counted::table, query).materialized_only(true).create().call(conn).unwrap();
+    refresh_in_batches(counted::table, 3, false).call(conn).unwrap();
+    let all = |conn: &mut PgConnection| value(conn, "SELECT sum(readings) FROM counted");
+    assert_eq!(all(conn), "2202");
+    let refused = conn.transaction(|conn| refresh_in_batches(counted::table, 3, true).call(conn));
+    assert!(matches!(refused, Err(Error::InsideTransaction { .. })), "{refused:?}");
+}
+
+#[test]
+fn several_policies_refresh_windows_that_do_not_overlap() {
+    needs_feature!(SeveralRefreshPolicies);
+    let (_db, mut conn, _) = filled();
+    let conn = &mut conn;
+    let daily = bucketed(TimeDelta::days(1), readings::time);
+    let query = readings::table.group_by(daily.clone()).select(daily.row(count_star()));
+    continuous_aggregate_of(counted::table, query).create().call(conn).unwrap();
+    let days = TimeDelta::days;
+    let mut add = |start, end| add_another_refresh_policy(counted::bucket, start, days(end), days(1)).call(conn);
+    let first = add(Some(days(9)), 1).unwrap();
+    let second = add(None, 9).unwrap();
+    assert_ne!(first, second);
+    assert!(add(Some(days(30)), 5).unwrap_err().to_string().contains("overlaps"));
+    diesel_timescale::delete_job(first).call(conn).unwrap();
+    assert_eq!(
+        value(conn, "SELECT count(*) FROM timescaledb_information.jobs WHERE proc_name LIKE 'policy_refresh%'"),
+        "1"
+    );
+}
+
+/// What plain PostgreSQL has in place of `time_bucket`.
+#[test]
+fn plain_buckets_are_those_of_timescaledb() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::installed();
+    let different = value(
+        &mut conn,
+        "SELECT count(*)
+         FROM generate_series(TIMESTAMPTZ '1998-01-01', '2030-01-01', INTERVAL '33 days 7 hours 11 minutes') AS t (t),
+              unnest(ARRAY['1 month', '5 months', '1 year', '1 week', '10 days', '1 hour', '7 minutes']::interval[]) AS w (w)
+         WHERE diesel_timescale.time_bucket(w, t) <> time_bucket(w, t)
+            OR diesel_timescale.time_bucket(w, t, 'Europe/Berlin'::text) <> time_bucket(w, t, 'Europe/Berlin'::text)
+            OR diesel_timescale.time_bucket(w, t, INTERVAL '2 hours') <> time_bucket(w, t, INTERVAL '2 hours')
+            OR diesel_timescale.time_bucket(w, t, TIMESTAMPTZ '2001-03-01') <> time_bucket(w, t, TIMESTAMPTZ '2001-03-01')",
+    );
+    assert_eq!(different, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_made_on_async_connections() {
+    needs_feature!(ContinuousAggregates);
+    let (db, conn, _) = filled();
+    drop(conn);
+    let mut conn = db.connect_async().await;
+    let hourly = bucketed(TimeDelta::hours(1), readings::time);
+    let query =
+        readings::table.filter(readings::value.gt(5.0)).group_by(hourly.clone()).select(hourly.row(count_star()));
+    let aggregate = continuous_aggregate_of(counted::table, query);
+    let outcome = diesel_timescale::asynchronous::Call::call(aggregate.create(), &mut conn).await.unwrap();
+    assert_eq!(outcome, AggregateOutcome::Created);
+}

@@ -1,0 +1,271 @@
+//! Events on a regular grid of time, as rows of numbers for a model.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use chrono::{DateTime, Datelike, TimeDelta, TimeZone, Timelike, Utc};
+use diesel::prelude::*;
+use serde::Serialize;
+
+use super::sensor_features::SensorFeatures;
+use crate::schema::sensor_events;
+
+/// What a [`FeatureMatrix`] is made of, in the order of time: the instant, the sensor, the state, and the number if it has
+/// one. [`FeatureMatrix::events`] selects it.
+pub type FeatureEvent = (DateTime<Utc>, String, String, Option<f64>);
+
+/// Which features of which sensors, on which grid.
+///
+/// At each instant of the grid, for each sensor, from the step that ends there (its end counts, its beginning does not):
+///
+/// | column | what |
+/// |---|---|
+/// | `SENSOR.last` | the last number |
+/// | `SENSOR.mean` | the mean of the numbers of the step |
+/// | `SENSOR.count` | how many events the step has |
+/// | `SENSOR.minutes_since_change` | since the state became another one |
+/// | `SENSOR.seconds.STATE` | for how long the step was in a state that is [asked for](Self::states) |
+///
+/// and of the instant, by the clocks of the time zone: `hour.sin`, `hour.cos`, `weekday.sin`, `weekday.cos` (a day and a
+/// week go round once) and `is_weekend`.
+///
+/// What is not known is `None`, and never 0: the mean of a step without numbers, all columns of a sensor that has not
+/// reported for longer than the [carry limit](Self::carry_limit), or not at all. A row depends on nothing that comes after
+/// its instant.
+#[derive(Debug, Clone)]
+pub struct FeatureMatrix<Z> {
+    pub(super) sensors: Vec<String>,
+    pub(super) states: Vec<String>,
+    pub(super) step: TimeDelta,
+    pub(super) carry_limit: TimeDelta,
+    zone: Z,
+}
+
+/// A row of a [`FeatureMatrix`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct FeatureRow {
+    /// The instant of the grid.
+    pub at: DateTime<Utc>,
+    /// A value for each of the [columns](FeatureMatrix::columns).
+    pub values: Vec<Option<f64>>,
+}
+
+/// An event that is earlier than one before it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an event of {sensor} at {at} comes after one at {after}. Order the events by timestamp")]
+#[non_exhaustive]
+pub struct EventOutOfOrder {
+    /// The sensor.
+    pub sensor: String,
+    /// Its instant.
+    pub at: DateTime<Utc>,
+    /// The instant of the event before it.
+    pub after: DateTime<Utc>,
+}
+
+impl<Z: TimeZone> FeatureMatrix<Z> {
+    /// A grid with an instant each step (at least a microsecond), for these sensors, in a time zone such as [`Utc`] or one
+    /// of `chrono-tz`.
+    ///
+    /// ```
+    /// # include!("../doctest_setup.rs");
+    /// use diesel::pg::PgRowByRowLoadingMode;
+    /// use occupancy_models::analysis::{FeatureEvent, FeatureMatrix};
+    ///
+    /// # fn main() { run(|conn| {
+    /// # let to = an_event(conn).timestamp + TimeDelta::seconds(1);
+    /// # let from = to - TimeDelta::hours(1);
+    /// let matrix = FeatureMatrix::new(["office.motion", "office.light"], TimeDelta::minutes(5), Utc)
+    ///     .states(["on"])
+    ///     .carry_limit(TimeDelta::hours(6));
+    /// println!("{:?}", matrix.columns());
+    /// let mut rows = matrix.rows(from..to);
+    /// // Row by row, so that months need no more memory than a day. (On diesel-async: `load_stream`.)
+    /// for event in matrix.events(from..to).load_iter::<FeatureEvent, PgRowByRowLoadingMode>(conn)? {
+    ///     for row in rows.push(event?).expect("the events are ordered") {
+    ///         println!("{} {:?}", row.at, row.values);
+    ///     }
+    /// }
+    /// for row in rows.finish() {
+    ///     println!("{} {:?}", row.at, row.values);
+    /// }
+    /// # Ok(()) }) }
+    /// ```
+    pub fn new<S: Into<String>>(sensors: impl IntoIterator<Item = S>, step: TimeDelta, zone: Z) -> Self {
+        Self {
+            sensors: sensors.into_iter().map(Into::into).collect(),
+            states: Vec::new(),
+            step: step.max(TimeDelta::microseconds(1)),
+            carry_limit: TimeDelta::days(1),
+            zone,
+        }
+    }
+
+    /// The states whose seconds are columns. Default: none.
+    pub fn states<S: Into<String>>(mut self, states: impl IntoIterator<Item = S>) -> Self {
+        self.states = states.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// For how long what a sensor has reported holds. Default: a day.
+    pub fn carry_limit(mut self, limit: TimeDelta) -> Self {
+        self.carry_limit = limit;
+        self
+    }
+
+    /// The names of the columns.
+    pub fn columns(&self) -> Vec<String> {
+        let mut columns = Vec::new();
+        for sensor in &self.sensors {
+            columns.extend(["last", "mean", "count", "minutes_since_change"].map(|name| format!("{sensor}.{name}")));
+            columns.extend(self.states.iter().map(|state| format!("{sensor}.seconds.{state}")));
+        }
+        columns.extend(["hour.sin", "hour.cos", "weekday.sin", "weekday.cos", "is_weekend"].map(str::to_owned));
+        columns
+    }
+
+    /// The events that the rows of a range need: those in it, and before it as far back as the carry limit and a step go;
+    /// in the order of time. A query of [`FeatureEvent`]s.
+    #[diesel::dsl::auto_type(no_type_alias)]
+    pub fn events(&self, range: Range<DateTime<Utc>>) -> _ {
+        let sensors: Vec<String> = self.sensors.clone();
+        let from: DateTime<Utc> = self.events_from(range.start);
+        let to: DateTime<Utc> = range.end;
+        sensor_events::table
+            .filter(sensor_events::sensor_id.eq_any(sensors))
+            .filter(sensor_events::timestamp.ge(from))
+            .filter(sensor_events::timestamp.lt(to))
+            .order((sensor_events::timestamp, sensor_events::id))
+            .select((
+                sensor_events::timestamp,
+                sensor_events::sensor_id,
+                sensor_events::state,
+                sensor_events::numeric_value,
+            ))
+    }
+
+    fn events_from(&self, from: DateTime<Utc>) -> DateTime<Utc> {
+        from.checked_sub_signed(self.carry_limit + self.step).unwrap_or(from)
+    }
+
+    /// The rows of a range, from its start on with one each step and before its end: give it the events.
+    pub fn rows(&self, range: Range<DateTime<Utc>>) -> FeatureRows<Z> {
+        let numbers = self.sensors.iter().enumerate().map(|(number, sensor)| (sensor.clone(), number)).collect();
+        FeatureRows {
+            sensors: vec![SensorFeatures::new(self.states.len()); self.sensors.len()],
+            numbers,
+            matrix: self.clone(),
+            next: range.start,
+            to: range.end,
+            last_event: None,
+        }
+    }
+
+    fn calendar(&self, at: DateTime<Utc>) -> [Option<f64>; 5] {
+        let local = at.with_timezone(&self.zone).naive_local();
+        let seconds = f64::from(local.num_seconds_from_midnight());
+        let day = std::f64::consts::TAU * seconds / 86_400.0;
+        let weekday = f64::from(local.weekday().num_days_from_monday());
+        let week = std::f64::consts::TAU * (weekday + seconds / 86_400.0) / 7.0;
+        [day.sin(), day.cos(), week.sin(), week.cos(), if weekday >= 5.0 { 1.0 } else { 0.0 }].map(Some)
+    }
+}
+
+/// Makes the rows of a [`FeatureMatrix`] of its events. Keeps what the sensors reported last, and nothing more.
+#[derive(Debug, Clone)]
+#[must_use = "the last rows come from `finish`"]
+pub struct FeatureRows<Z> {
+    matrix: FeatureMatrix<Z>,
+    sensors: Vec<SensorFeatures>,
+    numbers: HashMap<String, usize>,
+    next: DateTime<Utc>,
+    to: DateTime<Utc>,
+    last_event: Option<DateTime<Utc>>,
+}
+
+impl<Z: TimeZone> FeatureRows<Z> {
+    /// Takes the next event, and gives the rows whose instant is before it. An event of another sensor makes none of its
+    /// own.
+    ///
+    /// # Errors
+    /// [`EventOutOfOrder`]; the event is left out, and others can follow.
+    pub fn push(&mut self, event: FeatureEvent) -> Result<Vec<FeatureRow>, EventOutOfOrder> {
+        let (at, sensor, state, value) = event;
+        if let Some(after) = self.last_event.filter(|after| at < *after) {
+            return Err(EventOutOfOrder { sensor, at, after });
+        }
+        self.last_event = Some(at);
+        let rows = self.rows_before(at);
+        if let Some(sensor) = self.numbers.get(&sensor).and_then(|number| self.sensors.get_mut(*number)) {
+            sensor.report(&self.matrix.states, self.next - self.matrix.step, self.matrix.carry_limit, at, state, value);
+        }
+        Ok(rows)
+    }
+
+    /// The rows that are left, to the end of the range.
+    pub fn finish(mut self) -> Vec<FeatureRow> {
+        self.rows_before(DateTime::<Utc>::MAX_UTC)
+    }
+
+    fn rows_before(&mut self, event: DateTime<Utc>) -> Vec<FeatureRow> {
+        let mut rows = Vec::new();
+        while self.next < event && self.next < self.to {
+            let at = self.next;
+            let mut values = Vec::new();
+            for sensor in &mut self.sensors {
+                sensor.push_values(
+                    &self.matrix.states,
+                    at - self.matrix.step,
+                    self.matrix.carry_limit,
+                    at,
+                    &mut values,
+                );
+            }
+            values.extend(self.matrix.calendar(at));
+            rows.push(FeatureRow { at, values });
+            self.next += self.matrix.step;
+        }
+        rows
+    }
+}
+
+/// Whether a room is occupied a while after each instant: what a model is to foresee. `None` where that is not before
+/// `known_until`. The intervals may be in any order.
+///
+/// ```
+/// use chrono::{DateTime, TimeDelta, Utc};
+/// use occupancy_models::analysis::labels;
+///
+/// let nine: DateTime<Utc> = "2026-01-05T09:00:00Z".parse().unwrap();
+/// let at = |minute| nine + TimeDelta::minutes(minute);
+/// let occupied = [at(20)..at(40)];
+/// let labels = labels([at(0), at(10), at(35)], &occupied, TimeDelta::minutes(15), at(45));
+/// assert_eq!(labels, [Some(false), Some(true), None]);
+/// ```
+pub fn labels(
+    instants: impl IntoIterator<Item = DateTime<Utc>>,
+    occupied: &[Range<DateTime<Utc>>],
+    horizon: TimeDelta,
+    known_until: DateTime<Utc>,
+) -> Vec<Option<bool>> {
+    let mut occupied: Vec<&Range<DateTime<Utc>>> = occupied.iter().collect();
+    occupied.sort_by_key(|interval| interval.start);
+    // The latest end so far, so that one search finds whether any interval that has begun still lasts.
+    let mut latest = DateTime::<Utc>::MIN_UTC;
+    let ends: Vec<DateTime<Utc>> = occupied
+        .iter()
+        .map(|interval| {
+            latest = latest.max(interval.end);
+            latest
+        })
+        .collect();
+    let is_occupied = |at: DateTime<Utc>| {
+        let begun = occupied.partition_point(|interval| interval.start <= at);
+        begun.checked_sub(1).and_then(|last| ends.get(last)).is_some_and(|end| at < *end)
+    };
+    instants
+        .into_iter()
+        .map(|at| at.checked_add_signed(horizon).filter(|ahead| *ahead < known_until).map(is_occupied))
+        .collect()
+}
