@@ -158,7 +158,7 @@ DECLARE
 BEGIN
     -- A block of its own, because its error undoes a savepoint.
     BEGIN
-        PERFORM check_hypertable_candidate(relation, time_column, true);
+        PERFORM check_hypertable_candidate(relation, time_column, NULL, true);
     EXCEPTION WHEN undefined_column OR wrong_object_type OR object_not_in_prerequisite_state THEN
         GET STACKED DIAGNOSTICS obstacle = MESSAGE_TEXT, remedy = PG_EXCEPTION_HINT;
         obstacle := format('%s. %s', obstacle, remedy);
