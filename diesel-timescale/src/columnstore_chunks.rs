@@ -56,7 +56,7 @@ pub struct ColumnstoreChunk {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Columnstore) { return Ok(()); }
 /// columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time).enable().call(conn)?;
-/// let chunk = chunks(readings::table, None, None).call(conn)?.remove(0);
+/// let chunk = chunks(readings::time, ..).call(conn)?.remove(0);
 /// to_columnstore(&chunk).call(conn)?;
 /// let stats = columnstore_chunks(readings::table).call(conn)?;
 /// assert!(stats[0].is_columnstore && stats[0].before_total_bytes > Some(0));

@@ -254,7 +254,7 @@ fn several_policies_refresh_windows_that_do_not_overlap() {
     let query = readings::table.group_by(daily.clone()).select(daily.row(count_star()));
     continuous_aggregate_of(counted::table, query).create().call(conn).unwrap();
     let days = TimeDelta::days;
-    let mut add = |start, end| add_another_refresh_policy(counted::table, start, days(end), days(1)).call(conn);
+    let mut add = |start, end| add_another_refresh_policy(counted::bucket, start, days(end), days(1)).call(conn);
     let first = add(Some(days(9)), 1).unwrap();
     let second = add(None, 9).unwrap();
     assert_ne!(first, second);
