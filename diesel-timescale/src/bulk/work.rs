@@ -17,7 +17,9 @@ use super::run::{Target, Writing};
 use super::settings::Settings;
 use super::source::{Iter, Source};
 use super::sql;
-use super::values::{Values, ValuesOf};
+use super::values::Values;
+#[cfg(feature = "sync")]
+use super::values::ValuesOf;
 
 /// Rows for a table, with what the caller has chosen.
 pub(super) struct Work<Src: Source, Tab> {
