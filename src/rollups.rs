@@ -19,7 +19,7 @@
 //! let server = Server::query().call(conn)?;
 //! rollups::hourly_activity().allow_plain_view().create().call(conn)?;
 //! if server.has(Feature::ContinuousAggregates) {
-//!     refresh("hourly_activity", ..).call(conn)?;
+//!     refresh(hourly_activity::bucket, ..).call(conn)?;
 //! }
 //! let busiest: HourlyActivity = HourlyActivity::query().order(hourly_activity::events.desc()).first(conn)?;
 //! assert_eq!((&*busiest.room_id, busiest.events), ("office", 1));

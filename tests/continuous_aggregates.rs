@@ -98,7 +98,7 @@ fn activity_and_statistics_are_those_of_the_events_on_every_server() {
     // Before it is filled as well, and again after.
     assert_eq!(activity(conn), expected());
     if is_continuous {
-        refresh("hourly_activity", ..).call(conn).unwrap();
+        refresh(hourly_activity::bucket, ..).call(conn).unwrap();
         assert_eq!(activity(conn), expected());
     }
 
@@ -148,10 +148,10 @@ fn a_plain_view_is_made_only_where_it_is_allowed() {
     let hour = TimeDelta::hours(1);
     let refused = [
         rollups::hourly_activity().create().call(conn).map(|_| ()),
-        refresh(name, ..).call(conn),
-        add_refresh_policy(name, None, hour, hour).call(conn).map(|_| ()),
-        remove_refresh_policy(name).call(conn).map(|_| ()),
-        set_materialized_only(name, true).call(conn),
+        refresh(hourly_activity::bucket, ..).call(conn),
+        add_refresh_policy(hourly_activity::bucket, None, hour, hour).call(conn).map(|_| ()),
+        remove_refresh_policy(hourly_activity::table).call(conn).map(|_| ()),
+        set_materialized_only(hourly_activity::table, true).call(conn),
     ];
     for refused in refused {
         match refused {
@@ -222,16 +222,16 @@ fn a_set_up_that_was_broken_off_goes_on() {
     // Made in a transaction, and not filled: the refresh was refused there.
     conn.transaction(|conn| {
         create(conn);
-        let refused = refresh("hourly_activity", ..).call(conn);
+        let refused = refresh(hourly_activity::bucket, ..).call(conn);
         assert!(matches!(refused, Err(Error::InsideTransaction { .. })), "{refused:?}");
         diesel::QueryResult::Ok(())
     })
     .unwrap();
-    set_materialized_only("hourly_activity", true).call(conn).unwrap();
+    set_materialized_only(hourly_activity::table, true).call(conn).unwrap();
     assert_eq!(activity(conn), []);
     // The same set-up again goes on where that stopped.
     assert_eq!(create(conn), AggregateOutcome::AlreadyThere);
-    refresh("hourly_activity", ..).call(conn).unwrap();
+    refresh(hourly_activity::bucket, ..).call(conn).unwrap();
     assert_eq!(activity(conn), expected());
 }
 
@@ -241,10 +241,10 @@ fn what_is_newer_shows_unless_only_what_is_materialized_does() {
     let (_db, mut conn, _) = filled();
     let conn = &mut conn;
     create(conn);
-    refresh("hourly_activity", at(1, 0, 0)..at(2, 0, 0)).call(conn).unwrap();
-    set_materialized_only("hourly_activity", true).call(conn).unwrap();
+    refresh(hourly_activity::bucket, at(1, 0, 0)..at(2, 0, 0)).call(conn).unwrap();
+    set_materialized_only(hourly_activity::table, true).call(conn).unwrap();
     assert_eq!(activity(conn), expected()[..4]);
-    set_materialized_only("hourly_activity", false).call(conn).unwrap();
+    set_materialized_only(hourly_activity::table, false).call(conn).unwrap();
     assert_eq!(activity(conn), expected());
     insert(conn, vec![event("hall", at(3, 8, 0), "on", "off")]);
     assert_eq!(activity(conn).len(), 6);
@@ -261,8 +261,8 @@ fn an_aggregate_builds_on_an_aggregate() {
         .allow_plain_view();
     daily.create().call(conn).unwrap();
     if server.has(Feature::ContinuousAggregates) {
-        refresh("hourly_activity", ..).call(conn).unwrap();
-        refresh("daily_activity", ..).call(conn).unwrap();
+        refresh(hourly_activity::bucket, ..).call(conn).unwrap();
+        refresh(daily_activity::bucket, ..).call(conn).unwrap();
     }
     let rows: Vec<(DateTime<Utc>, String, Option<i64>)> =
         daily_activity::table.order((daily_activity::bucket, daily_activity::room_id)).load(conn).unwrap();
@@ -280,13 +280,13 @@ fn a_refresh_policy_takes_the_place_of_the_one_before() {
     let hour = TimeDelta::hours(1);
     let mut ids = Vec::new();
     for start in [None, Some(TimeDelta::days(2))] {
-        ids.push(add_refresh_policy("hourly_activity", start, hour, hour).call(conn).unwrap());
+        ids.push(add_refresh_policy(hourly_activity::bucket, start, hour, hour).call(conn).unwrap());
     }
     let present: Vec<_> =
         jobs().call(conn).unwrap().into_iter().map(|job| job.id).filter(|id| ids.contains(id)).collect();
     assert_eq!(present, ids[1..]);
     for expected in [true, false] {
-        assert_eq!(remove_refresh_policy("hourly_activity").call(conn).unwrap(), expected);
+        assert_eq!(remove_refresh_policy(hourly_activity::table).call(conn).unwrap(), expected);
     }
 }
 
@@ -356,7 +356,7 @@ async fn refreshes_on_async_connections_and_not_in_a_transaction() {
     let mut conn = db.connect_async().await;
     let created = rollups::hourly_activity().create();
     assert_eq!(Call::call(created, &mut conn).await.unwrap(), AggregateOutcome::Created);
-    let fill = refresh("hourly_activity", ..);
+    let fill = refresh(hourly_activity::bucket, ..);
     let refused = conn
         .transaction::<_, diesel::result::Error, _>(async |conn| Ok(Call::call(fill.clone(), conn).await))
         .await

@@ -866,7 +866,7 @@ fn a_time_column_that_is_not_in_the_database_as_it_is_declared_is_refused() {
         };
         let readings = format!("{}.readings", db.schema());
         assert_eq!((table, column.as_str()), (&readings, "at"), "{columns}");
-        assert_eq!(*message, format!("{readings} has no column at of type timestamp with time zone"), "{columns}");
+        assert!(message.starts_with(&format!("{readings} has no column at ")), "{columns}: {message}");
     }
     sql(&mut conn, &format!("DROP TABLE readings; {READINGS}; ALTER TABLE readings DROP COLUMN at"));
     assert!(matches!(refusal(&mut conn, setup()), HypertableError::NoTimeColumn { .. }), "a column that was dropped");

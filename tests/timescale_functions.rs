@@ -80,7 +80,11 @@ fn every_function_that_is_declared_runs() {
     // 23:30 UTC of the 28th is the 29th in Berlin, which began at 23:00 UTC.
     run!(
         "time_bucket_in_zone",
-        diesel::select(time_bucket_in_zone(day, at(23, 30), "Europe/Berlin")),
+        diesel::select(time_bucket_in_zone(
+            day,
+            at(23, 30).into_sql::<diesel::sql_types::Timestamptz>(),
+            "Europe/Berlin"
+        )),
         DateTime<Utc>,
         at(23, 0)
     );

@@ -94,7 +94,7 @@ fn aggregate_and_columnstore(rounds: usize, days: usize) {
         );
     }
     rollups::hourly_statistics().materialized_only(true).create().call(conn).unwrap();
-    refresh("hourly_statistics", ..).call(conn).unwrap();
+    refresh(rollups::hourly_statistics::bucket, ..).call(conn).unwrap();
     sql(conn, "ANALYZE");
 
     println!("\n{} events of {SENSORS} sensors in {days} days", value(conn, "SELECT count(*) FROM sensor_events"));
@@ -119,7 +119,7 @@ fn aggregate_and_columnstore(rounds: usize, days: usize) {
     SensorEvent::columnstore().enable().call(conn).unwrap();
     // Half of the days, to compare the two with late rows.
     let half = days / 2;
-    for chunk in chunks(sensor_events::table, None, None).call(conn).unwrap().iter().take(half) {
+    for chunk in chunks(sensor_events::timestamp, ..).call(conn).unwrap().iter().take(half) {
         to_columnstore(chunk).call(conn).unwrap();
     }
     let stats = columnstore_stats(sensor_events::table).call(conn).unwrap();

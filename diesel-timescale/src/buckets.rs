@@ -4,16 +4,16 @@ mod sql;
 
 use std::marker::PhantomData;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use diesel::expression::{Expression, ValidGrouping, is_aggregate};
 use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sql_types::Timestamptz;
 
-use crate::chunks::interval;
-use crate::microseconds;
-use crate::time_column::TimeColumn;
+use crate::time_column::{IntervalOf, TimeColumn, TimeType, ValueOf};
+use crate::time_value::TimeValue;
 
 /// Buckets of time to group by, on any table, where the server has TimescaleDB: Diesel's own `group_by` does not take a function.
 ///
@@ -71,11 +71,12 @@ use crate::time_column::TimeColumn;
 /// let _ = readings::table.group_by(hourly.clone()).select(hourly.start());
 /// # }
 /// ```
-pub fn bucketed<C: TimeColumn>(width: TimeDelta, time: C) -> Bucketed<C> {
-    Bucketed { bucket: Bucket { function: "time_bucket(", width: interval(width), time, anchor: None } }
+pub fn bucketed<C: TimeColumn>(width: IntervalOf<C>, time: C) -> Bucketed<C> {
+    let width = C::SqlType::interval(width);
+    Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None } }
 }
 
-/// [Buckets](bucketed()) of that many calendar months, for columns of instants; 12 make a year.
+/// [Buckets](bucketed()) of that many calendar months, where the column counts no units; 12 make a year.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -91,8 +92,11 @@ pub fn bucketed<C: TimeColumn>(width: TimeDelta, time: C) -> Bucketed<C> {
 /// assert!(rows[0].0 <= time && time - rows[0].0 < TimeDelta::days(93));
 /// # Ok(()) }) }
 /// ```
-pub fn bucketed_months<C: TimeColumn>(months: u16, time: C) -> Bucketed<C> {
-    let width = PgInterval::from_months(i32::from(months));
+pub fn bucketed_months<C>(months: u16, time: C) -> Bucketed<C>
+where
+    C: TimeColumn<SqlType: TimeType<Interval = TimeDelta>>,
+{
+    let width = TimeValue::Interval(PgInterval::from_months(i32::from(months)));
     Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None } }
 }
 
@@ -100,14 +104,14 @@ pub fn bucketed_months<C: TimeColumn>(months: u16, time: C) -> Bucketed<C> {
 #[derive(Debug, Clone)]
 enum Anchor {
     Zone(String),
-    Origin(DateTime<Utc>),
-    Offset(PgInterval),
+    /// An origin or an offset.
+    Value(TimeValue),
 }
 
 #[derive(Debug, Clone)]
 struct Bucket<C> {
     function: &'static str,
-    width: PgInterval,
+    width: TimeValue,
     time: C,
     anchor: Option<Anchor>,
 }
@@ -120,19 +124,22 @@ pub struct Bucketed<C> {
 }
 
 impl<C: TimeColumn> Bucketed<C> {
-    /// By the clocks of a time zone such as `Europe/Berlin`: days start at its midnight.
-    pub fn in_time_zone(self, time_zone: impl Into<String>) -> Self {
+    /// By the clocks of a time zone such as `Europe/Berlin`: days start at its midnight. For columns of instants.
+    pub fn in_time_zone(self, time_zone: impl Into<String>) -> Self
+    where
+        C::SqlType: TimeType<Bucket = Timestamptz>,
+    {
         self.anchored(Anchor::Zone(time_zone.into()))
     }
 
-    /// One bucket starts at this instant.
-    pub fn with_origin(self, origin: DateTime<Utc>) -> Self {
-        self.anchored(Anchor::Origin(microseconds::truncate(origin)))
+    /// One bucket starts at this moment.
+    pub fn with_origin(self, origin: ValueOf<C>) -> Self {
+        self.anchored(Anchor::Value(C::SqlType::value(origin)))
     }
 
     /// Every bucket starts later by this.
-    pub fn with_offset(self, offset: TimeDelta) -> Self {
-        self.anchored(Anchor::Offset(interval(offset)))
+    pub fn with_offset(self, offset: IntervalOf<C>) -> Self {
+        self.anchored(Anchor::Value(C::SqlType::interval(offset)))
     }
 
     fn anchored(mut self, anchor: Anchor) -> Self {

@@ -1,5 +1,7 @@
 //! Chunks: their interval, hash dimensions, listing and dropping them.
 
+use std::ops::{Bound, RangeBounds};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
@@ -8,13 +10,16 @@ use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Text, Timestamptz};
 use serde::Serialize;
 
-use crate::call::{Call, Relation, relation_name, value};
+use crate::call::{Call, Relation, relation_name, single, value};
 use crate::error::Error;
 use crate::function_call;
-use crate::microseconds;
-use crate::time_column::TimeColumn;
+use crate::mapped::mapped;
+use crate::time_column::{IntervalOf, TimeColumn, TimeType, ValueOf};
+use crate::time_value::{Instant, Length, Moment, Span};
 use crate::timestamp::TimestampOrInfinity;
 
+type NullableBigInt = Nullable<BigInt>;
+type NullableInterval = Nullable<Interval>;
 type NullableTimestamptz = Nullable<Timestamptz>;
 
 /// The time that a length covers, as PostgreSQL has it; what is longer than that is the longest.
@@ -35,26 +40,37 @@ pub fn interval(length: TimeDelta) -> PgInterval {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
 /// let interval = set_chunk_interval(readings::time, TimeDelta::hours(12)).call(conn)?;
-/// assert_eq!(interval, TimeDelta::hours(12));
+/// assert_eq!(interval, Some(TimeDelta::hours(12)));
 /// # Ok(()) }) }
+/// ```
+///
+/// What a chunk covers is a length of time, or a number for a column of integers; anything else does not compile:
+///
+/// ```compile_fail,E0308
+/// diesel::table! {
+///     device_readings (measured_ms) { measured_ms -> Int8 }
+/// }
+/// diesel_timescale::set_chunk_interval(device_readings::measured_ms, chrono::TimeDelta::days(1));
 /// ```
 pub fn set_chunk_interval<C>(
     time_column: C,
-    chunk_interval: TimeDelta,
-) -> impl Call<Output = TimeDelta, Error = Error> + Clone
+    chunk_interval: IntervalOf<C>,
+) -> impl Call<Output = Option<IntervalOf<C>>, Error = Error> + Clone
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
 {
     let _ = time_column;
-    SetChunkInterval { relation: relation_name(&C::Table::default()), chunk_interval: interval(chunk_interval) }
+    let relation = relation_name(&C::Table::default());
+    let call = SetChunkInterval { relation, chunk_interval: Length::new::<C::SqlType>(Some(chunk_interval)) };
+    mapped(call, |(interval, integer)| C::SqlType::from_span(Span { interval, integer }))
 }
 
 function_call! {
     /// The call that [`set_chunk_interval`] makes.
-    SetChunkInterval { relation: Relation = Relation, chunk_interval: PgInterval = Interval },
-    "SELECT diesel_timescale.change_chunk_interval(", ")",
-    (Interval,) => (TimeDelta,) => TimeDelta, value,
+    SetChunkInterval { relation: Relation = Relation, chunk_interval: Length = Length },
+    "SELECT chunk_interval, integer_interval FROM diesel_timescale.change_chunk_interval(", ")",
+    (NullableInterval, NullableBigInt) => (Option<TimeDelta>, Option<i64>) => (Option<TimeDelta>, Option<i64>), single,
     requires Hypertables,
 }
 
@@ -100,25 +116,27 @@ function_call! {
     requires Hypertables,
 }
 
-/// A chunk of a hypertable.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
+/// A chunk of a hypertable, of which the time column has values of this type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Chunk {
+pub struct Chunk<V = DateTime<Utc>> {
     /// Its schema and name, quoted where need be: what `regclass` takes.
     pub name: String,
-    /// The first instant that it covers; `None` in a hypertable on integers.
-    pub range_start: Option<TimestampOrInfinity>,
-    /// The first instant after it; `None` in a hypertable on integers.
-    pub range_end: Option<TimestampOrInfinity>,
+    /// The first moment that it covers; `None` if it covers every one before its end.
+    pub range_start: Option<V>,
+    /// The first moment after it; `None` if it covers every one from its start.
+    pub range_end: Option<V>,
     /// Whether it is in the columnstore.
     pub is_columnstore: bool,
 }
 
-/// The chunks of a hypertable, oldest first: those that end by `older_than` and start at `newer_than` or later,
-/// whichever is given.
+/// The chunks of a hypertable that lie in a range of time whole, oldest first.
+///
+/// `..` is all of them, `..end` those that end by then, `start..` those that start then or later.
 ///
 /// # Errors
-/// [`Error::Unsupported`] without TimescaleDB.
+/// [`Error::Unsupported`] without TimescaleDB. When it runs:
+/// [`HypertableError::NotAHypertable`](crate::HypertableError::NotAHypertable).
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -128,51 +146,70 @@ pub struct Chunk {
 /// # let time = a_reading(conn);
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
-/// let all = chunks(readings::table, None, None).call(conn)?;
-/// assert!(all[0].range_start <= Some(time.into()));
+/// let all = chunks(readings::time, ..).call(conn)?;
+/// assert!(all[0].range_start <= Some(time));
+/// assert!(chunks(readings::time, ..Utc::now() - TimeDelta::days(365)).call(conn)?.is_empty());
 /// # Ok(()) }) }
 /// ```
-pub fn chunks<T>(
-    table: T,
-    older_than: Option<DateTime<Utc>>,
-    newer_than: Option<DateTime<Utc>>,
-) -> impl Call<Output = Vec<Chunk>, Error = Error> + Clone
+pub fn chunks<C>(
+    time_column: C,
+    range: impl RangeBounds<ValueOf<C>>,
+) -> impl Call<Output = Vec<Chunk<ValueOf<C>>>, Error = Error> + Clone
 where
-    T: Table + QueryFragment<Pg>,
+    C: TimeColumn,
+    C::Table: Default + QueryFragment<Pg>,
 {
-    Chunks {
-        relation: relation_name(&table),
-        older_than: older_than.map(microseconds::truncate),
-        newer_than: newer_than.map(microseconds::truncate),
+    let _ = time_column;
+    let call = Chunks {
+        relation: relation_name(&C::Table::default()),
+        from: bound::<C::SqlType>(range.start_bound()),
+        to: bound::<C::SqlType>(range.end_bound()),
+    };
+    mapped(call, |rows| {
+        let chunk = |(name, start, end, integer_start, integer_end, is_columnstore): ChunkRow| Chunk {
+            name,
+            // Chrono ends before PostgreSQL does: a chunk may start after its last moment.
+            range_start: C::SqlType::from_instant(Instant {
+                at: start
+                    .map(|at| if at == TimestampOrInfinity::Infinity { DateTime::<Utc>::MAX_UTC.into() } else { at }),
+                integer: integer_start,
+            }),
+            range_end: C::SqlType::from_instant(Instant { at: end, integer: integer_end }),
+            is_columnstore,
+        };
+        rows.into_iter().map(chunk).collect()
+    })
+}
+
+/// The end of a range as an argument: whole chunks lie in it, so that it is in the range or not does not matter.
+pub(crate) fn bound<ST: TimeType>(bound: Bound<&ST::Value>) -> Moment {
+    match bound {
+        Bound::Included(value) | Bound::Excluded(value) => Moment::new::<ST>(Some(value.clone())),
+        Bound::Unbounded => Moment::default(),
     }
 }
 
+type ChunkRow = (String, Option<TimestampOrInfinity>, Option<TimestampOrInfinity>, Option<i64>, Option<i64>, bool);
+
 function_call! {
     /// The query that [`chunks`] makes.
-    Chunks {
-        relation: Relation = Relation,
-        older_than: Option<DateTime<Utc>> = NullableTimestamptz,
-        newer_than: Option<DateTime<Utc>> = NullableTimestamptz,
-    },
-    "SELECT format('%I.%I', chunk_schema, chunk_name), range_start, range_end, is_compressed \
-     FROM (SELECT ",
-    ") AS asked (relation, older_than, newer_than) \
-     JOIN pg_class ON pg_class.oid = asked.relation \
-     JOIN pg_namespace ON pg_namespace.oid = relnamespace \
-     JOIN timescaledb_information.chunks ON hypertable_schema = nspname AND hypertable_name = relname \
-     WHERE (older_than IS NULL OR range_end <= older_than) AND (newer_than IS NULL OR range_start >= newer_than) \
-     ORDER BY range_start, chunk_name",
-    (Text, NullableTimestamptz, NullableTimestamptz, Bool) => Chunk => Vec<Chunk>, Ok,
+    Chunks { relation: Relation = Relation, from: Moment = Moment, to: Moment = Moment },
+    "SELECT chunk, range_start, range_end, range_start_integer, range_end_integer, is_columnstore \
+     FROM diesel_timescale.chunks_within(", ")",
+    (Text, NullableTimestamptz, NullableTimestamptz, NullableBigInt, NullableBigInt, Bool)
+        => ChunkRow => Vec<ChunkRow>, Ok,
     requires Hypertables,
 }
 
 /// Drops the chunks of a hypertable that end by `older_than`, and gives how many.
 ///
-/// Refused where something references the rows: that takes a retention that clears the references.
+/// Refused where something references the rows: that takes a retention that clears the references, such as
+/// [`references::drop_before`](crate::references::drop_before).
 ///
 /// # Errors
 /// [`Error::Unsupported`] without TimescaleDB. When it runs:
-/// [`ReferenceError::LossOfReferencedRows`](crate::ReferenceError::LossOfReferencedRows).
+/// [`ReferenceError::LossOfReferencedRows`](crate::ReferenceError::LossOfReferencedRows);
+/// [`HypertableError::NotAHypertable`](crate::HypertableError::NotAHypertable).
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -182,20 +219,23 @@ function_call! {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
 /// # a_reading(conn);
-/// let dropped = drop_chunks(readings::table, Utc::now() - TimeDelta::days(365)).call(conn)?;
+/// let dropped = drop_chunks(readings::time, Utc::now() - TimeDelta::days(365)).call(conn)?;
 /// assert_eq!(dropped, 0);
 /// # Ok(()) }) }
 /// ```
-pub fn drop_chunks<T>(table: T, older_than: DateTime<Utc>) -> impl Call<Output = i64, Error = Error> + Clone
+pub fn drop_chunks<C>(time_column: C, older_than: ValueOf<C>) -> impl Call<Output = i64, Error = Error> + Clone
 where
-    T: Table + QueryFragment<Pg>,
+    C: TimeColumn,
+    C::Table: Default + QueryFragment<Pg>,
 {
-    DropChunks { relation: relation_name(&table), older_than: microseconds::truncate(older_than) }
+    let _ = time_column;
+    let older_than = Moment::new::<C::SqlType>(Some(older_than));
+    DropChunks { relation: relation_name(&C::Table::default()), older_than }
 }
 
 function_call! {
     /// The call that [`drop_chunks`] makes.
-    DropChunks { relation: Relation = Relation, older_than: DateTime<Utc> = Timestamptz },
+    DropChunks { relation: Relation = Relation, older_than: Moment = Moment },
     "SELECT diesel_timescale.drop_chunks_before(", ")",
     (BigInt,) => (i64,) => i64, value,
     requires Hypertables,

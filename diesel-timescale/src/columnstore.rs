@@ -2,19 +2,18 @@
 
 mod sparse_indexes;
 
-use chrono::TimeDelta;
 use diesel::pg::Pg;
-use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Interval, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 use serde::Serialize;
 
 use crate::call::{Call, Relation, done, relation_name, single, value};
-use crate::chunks::interval;
 use crate::error::Error;
 use crate::function_call;
 use crate::setup::{ColumnstoreDeclaration, Declare, Setup};
+use crate::time_column::{IntervalOf, TimeColumn};
+use crate::time_value::Length;
 
 type Texts = Array<Text>;
 type Bools = Array<Bool>;
@@ -38,7 +37,7 @@ type NullableBigInt = Nullable<BigInt>;
 /// # if !server.has(Feature::Columnstore) { return Ok(()); }
 /// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
 /// layout.enable().call(conn)?;
-/// for chunk in chunks(readings::table, None, None).call(conn)? {
+/// for chunk in chunks(readings::time, ..).call(conn)? {
 ///     to_columnstore(&chunk).call(conn)?;
 /// }
 /// let stats = columnstore_stats(readings::table).call(conn)?;
@@ -193,8 +192,8 @@ function_call! {
 ///
 /// # Errors
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`columnstore`].
-pub fn to_columnstore(chunk: &super::Chunk) -> impl Call<Output = (), Error = Error> + Clone + use<> {
-    convert(chunk, true)
+pub fn to_columnstore<V>(chunk: &super::Chunk<V>) -> impl Call<Output = (), Error = Error> + Clone + use<V> {
+    ConvertChunk { chunk: Ok(chunk.name.clone()), to_columnstore: true }
 }
 
 /// Converts a chunk back to the rowstore; nothing happens if it is there already.
@@ -212,19 +211,15 @@ pub fn to_columnstore(chunk: &super::Chunk) -> impl Call<Output = (), Error = Er
 /// # if !server.has(Feature::Columnstore) { return Ok(()); }
 /// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
 /// layout.enable().call(conn)?;
-/// let chunks = chunks(readings::table, None, None);
+/// let chunks = chunks(readings::time, ..);
 /// let chunk = chunks.clone().call(conn)?.remove(0);
 /// to_columnstore(&chunk).call(conn)?;
 /// to_rowstore(&chunk).call(conn)?;
 /// assert!(!chunks.call(conn)?[0].is_columnstore);
 /// # Ok(()) }) }
 /// ```
-pub fn to_rowstore(chunk: &super::Chunk) -> impl Call<Output = (), Error = Error> + Clone + use<> {
-    convert(chunk, false)
-}
-
-fn convert(chunk: &super::Chunk, to_columnstore: bool) -> impl Call<Output = (), Error = Error> + Clone + use<> {
-    ConvertChunk { chunk: Ok(chunk.name.clone()), to_columnstore }
+pub fn to_rowstore<V>(chunk: &super::Chunk<V>) -> impl Call<Output = (), Error = Error> + Clone + use<V> {
+    ConvertChunk { chunk: Ok(chunk.name.clone()), to_columnstore: false }
 }
 
 function_call! {
@@ -275,7 +270,7 @@ function_call! {
 ///
 /// # Errors
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs, the server's error if the columnstore
-/// is not enabled.
+/// is not enabled; [`HypertableError::NoIntegerNow`](crate::HypertableError::NoIntegerNow).
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -286,20 +281,23 @@ function_call! {
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
 /// let layout = columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time);
 /// layout.enable().call(conn)?;
-/// let _job = add_columnstore_policy(readings::table, TimeDelta::days(7)).call(conn)?;
+/// let _job = add_columnstore_policy(readings::time, TimeDelta::days(7)).call(conn)?;
 /// assert!(remove_columnstore_policy(readings::table).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn add_columnstore_policy<T>(table: T, after: TimeDelta) -> impl Call<Output = i32, Error = Error> + Clone
+pub fn add_columnstore_policy<C>(time_column: C, after: IntervalOf<C>) -> impl Call<Output = i32, Error = Error> + Clone
 where
-    T: Table + QueryFragment<Pg>,
+    C: TimeColumn,
+    C::Table: Default + QueryFragment<Pg>,
 {
-    AddColumnstorePolicy { relation: relation_name(&table), after: interval(after) }
+    let _ = time_column;
+    let after = Length::new::<C::SqlType>(Some(after));
+    AddColumnstorePolicy { relation: relation_name(&C::Table::default()), after }
 }
 
 function_call! {
     /// The call that [`add_columnstore_policy`] makes.
-    AddColumnstorePolicy { relation: Relation = Relation, after: PgInterval = Interval },
+    AddColumnstorePolicy { relation: Relation = Relation, after: Length = Length },
     "SELECT diesel_timescale.add_columnstore_policy(", ")",
     (Integer,) => (i32,) => i32, value,
     requires Columnstore,

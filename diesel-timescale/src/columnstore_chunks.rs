@@ -56,7 +56,7 @@ pub struct ColumnstoreChunk {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Columnstore) { return Ok(()); }
 /// columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time).enable().call(conn)?;
-/// let chunk = chunks(readings::table, None, None).call(conn)?.remove(0);
+/// let chunk = chunks(readings::time, ..).call(conn)?.remove(0);
 /// to_columnstore(&chunk).call(conn)?;
 /// let stats = columnstore_chunks(readings::table).call(conn)?;
 /// assert!(stats[0].is_columnstore && stats[0].before_total_bytes > Some(0));
@@ -84,8 +84,8 @@ function_call! {
     requires Columnstore,
 }
 
-/// Converts a chunk to the columnstore anew, all of it, as the hypertable's [`columnstore`](crate::columnstore()) is set
-/// up now. From 2.24 on that happens in memory.
+/// Converts a chunk to the columnstore anew, all of it, as the hypertable's [`columnstore`](crate::columnstore()) is
+/// set up now. From 2.24 on that happens in memory.
 ///
 /// To bring only what came since into order, [`to_columnstore`](crate::to_columnstore) is enough.
 ///

@@ -1,6 +1,5 @@
 //! Continuous aggregates, from typed definitions.
 
-use chrono::TimeDelta;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::{AppearsOnTable, ValidGrouping, is_aggregate};
 use diesel::pg::{Pg, PgQueryBuilder, PgValue};
@@ -9,16 +8,20 @@ use diesel::query_builder::{AstPass, QueryBuilder, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, Text};
 use serde::Serialize;
 
-use crate::call::{Call, Statement, relation_name, value};
+use crate::call::{Call, Relation, Statement, push_relation, relation_name, value};
 use crate::error::Error;
 use crate::setup::{AggregateQueries, Declare, Setup};
-use crate::time_column::TimeColumn;
+use crate::time_column::{IntervalOf, TimeColumn, TimeType};
+use crate::time_value::TimeValue;
 
 /// Describes a continuous aggregate: a view of this name that keeps the aggregates of each bucket of time of a
 /// hypertable, or of another continuous aggregate.
 ///
 /// The view has the columns `bucket`, those of [`by`](ContinuousAggregate::by), and the aggregates. It is in the first
 /// schema of the connection's `search_path`. Declare it with `diesel::table!` to query it.
+///
+/// The buckets are as wide as `width`: a length of time, or a number where the column counts units; then the server must
+/// know the present ([`set_integer_now`](crate::set_integer_now)).
 ///
 /// Setting it up takes two steps, and each may be repeated: [`create`](ContinuousAggregate::create), which makes it
 /// without data, in a transaction or not; and [`refresh`](crate::refresh()), which fills it, outside of any. A
@@ -50,20 +53,20 @@ use crate::time_column::TimeColumn;
 /// daily_peaks.create().call(conn)?;
 /// // Also where it was there already: whoever made it may not have come to fill it.
 /// if server.has(Feature::ContinuousAggregates) {
-///     refresh("daily_peaks", ..).call(conn)?;
+///     refresh(daily_peaks::bucket, ..).call(conn)?;
 /// }
 /// assert_eq!(daily_peaks::table.select(daily_peaks::readings).load::<i64>(conn)?, [1]);
 /// # diesel_timescale::drop_continuous_aggregate("daily_peaks").call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn continuous_aggregate<C>(name: &'static str, width: TimeDelta, time: C) -> ContinuousAggregate<C>
+pub fn continuous_aggregate<C>(name: &'static str, width: IntervalOf<C>, time: C) -> ContinuousAggregate<C>
 where
     C: TimeColumn + QueryFragment<Pg>,
     C::Table: Default + QueryFragment<Pg>,
 {
     ContinuousAggregate {
         name,
-        width,
+        width: C::SqlType::interval(width),
         time,
         columns: Vec::new(),
         aggregates: Vec::new(),
@@ -77,7 +80,7 @@ where
 #[must_use = "does nothing until it is created"]
 pub struct ContinuousAggregate<C> {
     name: &'static str,
-    width: TimeDelta,
+    width: TimeValue,
     time: C,
     /// As SQL, each.
     columns: Vec<Rendered>,
@@ -130,7 +133,9 @@ where
     ///
     /// # Errors
     /// [`Error::Unsupported`] where the server has no continuous aggregates and a plain view is not allowed;
-    /// [`Error::OtherAggregate`](crate::Error::OtherAggregate) if something else of that name is there, and a query
+    /// [`Error::OtherAggregate`](crate::Error::OtherAggregate) if something else of that name is there;
+    /// [`HypertableError::NoIntegerNow`](crate::HypertableError::NoIntegerNow) if the column counts units and the server
+    /// does not know the present; and a query
     /// builder error of Diesel's if an aggregate has values of its own.
     pub fn create(&self) -> impl Call<Output = AggregateOutcome, Error = Error> + Clone + use<C> {
         self.create_call()
@@ -139,19 +144,17 @@ where
     fn create_call(&self) -> CreateContinuousAggregate {
         CreateContinuousAggregate {
             name: self.name,
-            definition: self.definition("time_bucket(", ""),
-            // Both start days at midnight UTC and weeks on a Monday.
-            plain_definition: self.definition("date_bin(", ", TIMESTAMPTZ '2000-01-03 00:00+00'"),
+            definition: self.definition(|width, time| format!("time_bucket({width}, {time})")),
+            plain_definition: self.definition(C::SqlType::plain_bucket),
             allow_plain_view: self.allow_plain_view,
             materialized_only: self.materialized_only,
+            source: relation_name(&C::Table::default()),
         }
     }
 
     /// `SELECT time_bucket(…) AS bucket, …columns, …aggregates FROM … GROUP BY 1, 2, …`
-    fn definition(&self, function: &str, origin: &str) -> Rendered {
-        let time = render(&self.time)?;
-        let microseconds = self.width.num_microseconds().ok_or("the bucket is too wide")?;
-        let bucket = format!("{function}INTERVAL '{microseconds} microseconds', {time}{origin})");
+    fn definition(&self, bucket: fn(&str, &str) -> String) -> Rendered {
+        let bucket = bucket(&self.width.literal(), &render(&self.time)?);
         let mut selected = vec![format!("{bucket} AS bucket")];
         for part in self.columns.iter().chain(&self.aggregates) {
             selected.push(part.clone()?);
@@ -234,6 +237,7 @@ struct CreateContinuousAggregate {
     plain_definition: Rendered,
     allow_plain_view: bool,
     materialized_only: bool,
+    source: Relation,
 }
 
 impl Statement for CreateContinuousAggregate {
@@ -256,6 +260,8 @@ impl Statement for CreateContinuousAggregate {
         out.push_bind_param::<Bool, _>(&self.allow_plain_view)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&self.materialized_only)?;
+        out.push_sql(", source => ");
+        push_relation(&self.source, &mut out)?;
         out.push_sql(")");
         Ok(())
     }

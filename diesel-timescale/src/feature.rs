@@ -113,6 +113,9 @@ features! {
     Gapfill = "gap filling", Community 2, 17, "an error of the server";
     /// `generate_uuidv7`, `to_uuidv7`, `uuid_timestamp` and their like.
     UuidV7 = "UUIDv7 functions", Apache 2, 22, "an error of the server; PostgreSQL 18 has `uuidv7()`";
+    /// Hypertables on UUIDv7, with all that goes by time: partitioning came with 2.22, the ranges of chunks and
+    /// `time_bucket` with 2.24, retention policies with 2.25.
+    UuidTime = "hypertables on UUIDv7", Apache 2, 25, "the table stays a plain one where `allow_plain_table` is set";
     /// The functions of the extension `timescaledb_toolkit`.
     Toolkit = "Toolkit", Toolkit 1, 18, "an error of the server";
 }

@@ -1,11 +1,18 @@
 //! The macro that declares the call of one SQL function.
 
-/// Pushes one argument of a function, by the name of its type; `Relation` is one named by [`relation_name`].
+/// Pushes one argument of a function, by the name of its type; `Relation` is one named by [`relation_name`], and a
+/// `Moment` or a `Length` is two arguments, of which one is null.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! push_argument {
     ($out:ident, $value:expr, Relation) => {
         $crate::call::push_relation($value, &mut $out)?
+    };
+    ($out:ident, $value:expr, Moment) => {
+        $value.push(&mut $out)?
+    };
+    ($out:ident, $value:expr, Length) => {
+        $value.push(&mut $out)?
     };
     ($out:ident, $value:expr, $sql_type:ident) => {
         $out.push_bind_param::<$sql_type, _>($value)?

@@ -3,9 +3,12 @@
 use diesel::expression::functions::declare_sql_function;
 use diesel::sql_types::{Double, Integer, Interval, IntoNullable, Nullable, SingleValue, SqlType, Text, Timestamptz};
 
+use crate::time_column::TimeType;
+
 #[declare_sql_function]
 extern "SQL" {
-    /// The start of the bucket of time that an instant is in. Every edition.
+    /// The start of the bucket that a moment is in: of a length of time, or of a number where the column counts units.
+    /// Every edition.
     ///
     /// Buckets of days and weeks start at midnight UTC, weeks on a Monday. To group by buckets see
     /// [`bucketed`](crate::bucketed()): Diesel's own `group_by` does not take a function.
@@ -24,26 +27,35 @@ extern "SQL" {
     /// assert!(start <= time && time - start < TimeDelta::hours(1));
     /// # Ok(()) }) }
     /// ```
-    fn time_bucket<T: SqlType + SingleValue>(width: Interval, time: T) -> T;
+    fn time_bucket<T: TimeType>(width: <T as TimeType>::Width, time: T) -> <T as TimeType>::Bucket;
 
     /// The start of the bucket that an instant is in, where one bucket starts at the origin. Every edition.
     #[sql_name = "time_bucket"]
-    fn time_bucket_from(width: Interval, time: Timestamptz, origin: Timestamptz) -> Timestamptz;
+    fn time_bucket_from<T: TimeType>(
+        width: <T as TimeType>::Width,
+        time: T,
+        origin: <T as TimeType>::Bucket,
+    ) -> <T as TimeType>::Bucket;
 
     /// The start of the bucket that an instant is in, where every bucket starts later by the offset. Every edition.
     #[sql_name = "time_bucket"]
-    fn time_bucket_offset(width: Interval, time: Timestamptz, offset: Interval) -> Timestamptz;
+    fn time_bucket_offset<T: TimeType>(
+        width: <T as TimeType>::Width,
+        time: T,
+        offset: <T as TimeType>::Width,
+    ) -> <T as TimeType>::Bucket;
 
     /// The start of the bucket that an instant is in, by the clocks of a time zone such as `Europe/Berlin`: days start
     /// at its midnight, whatever the season. Every edition.
     #[sql_name = "time_bucket"]
-    fn time_bucket_in_zone(width: Interval, time: Timestamptz, time_zone: Text) -> Timestamptz;
+    fn time_bucket_in_zone<T: TimeType<Bucket = Timestamptz>>(width: Interval, time: T, time_zone: Text)
+    -> Timestamptz;
 
     /// As [`time_bucket`](fn@time_bucket), and buckets without rows are there too. Community edition.
     ///
     /// Works only where the query groups by it, with both ends of the time in its `WHERE`:
     /// [`bucketed(…).gapfill()`](crate::Bucketed::gapfill).
-    fn time_bucket_gapfill(width: Interval, time: Timestamptz) -> Timestamptz;
+    fn time_bucket_gapfill<T: TimeType>(width: <T as TimeType>::Width, time: T) -> <T as TimeType>::Bucket;
 
     /// The value of the row with the earliest time; null for no rows. Every edition.
     ///

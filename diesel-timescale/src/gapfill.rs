@@ -5,7 +5,9 @@ use diesel::pg::Pg;
 use diesel::pg::sql_types::Record;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Double, Float, Integer, IntoNullable, Nullable, SmallInt, SqlType, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Double, Float, Integer, IntoNullable, Nullable, SmallInt, SqlType};
+
+use crate::time_column::TimeType;
 
 /// Fills a gap with the value of the bucket before (last observation carried forward). Only with
 /// [gap filling](crate::Bucketed::gapfill). Community edition.
@@ -163,7 +165,7 @@ impl InterpolatedType for Nullable<Float> {}
 impl InterpolatedType for Nullable<Double> {}
 
 /// The type of a reading outside of the buckets: its time and its value.
-type Reading<V> = Nullable<Record<(Timestamptz, <<V as Expression>::SqlType as IntoNullable>::Nullable)>>;
+type Reading<T, V> = Nullable<Record<(T, <<V as Expression>::SqlType as IntoNullable>::Nullable)>>;
 
 /// What [`interpolate`] makes.
 #[derive(Debug, Clone, Copy, ValidGrouping)]
@@ -181,12 +183,12 @@ where
 {
     /// The time and the value of the last reading before the first bucket, as a `Record`, mostly a subquery with
     /// `single_value()`.
-    pub fn prev<Q: Expression<SqlType = Reading<V>>>(self, prev: Q) -> Interpolate<V, Q, N> {
+    pub fn prev<T: TimeType, Q: Expression<SqlType = Reading<T, V>>>(self, prev: Q) -> Interpolate<V, Q, N> {
         Interpolate { value: self.value, prev, next: self.next }
     }
 
     /// The time and the value of the first reading after the last bucket, as a `Record`.
-    pub fn next<Q: Expression<SqlType = Reading<V>>>(self, next: Q) -> Interpolate<V, P, Q> {
+    pub fn next<T: TimeType, Q: Expression<SqlType = Reading<T, V>>>(self, next: Q) -> Interpolate<V, P, Q> {
         Interpolate { value: self.value, prev: self.prev, next }
     }
 }

@@ -1,21 +1,25 @@
 //! Hypertable set-up.
 
-use std::fmt;
+mod integer_now;
+mod report;
+
+use std::marker::PhantomData;
 
 use chrono::TimeDelta;
-use diesel::deserialize::{self, FromSql, FromSqlRow, Queryable};
-use diesel::pg::data_types::PgInterval;
-use diesel::pg::{Pg, PgValue};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Interval, Nullable, Text};
-use serde::Serialize;
+use diesel::sql_types::{Array, BigInt, Bool, Interval, Nullable, Text, Timestamptz};
 
 use crate::call::{Statement, push_relation, relation_name, single};
 use crate::error::{Error, Result};
-use crate::server::{Edition, TimescaleVersion};
 use crate::setup::{Declare, HypertableDeclaration, Setup};
-use crate::time_column::TimeColumn;
+use crate::time_column::{IntegerTimeType, TimeColumn, TimeType};
+use crate::time_value::Length;
+use integer_now::nanoseconds;
+
+pub use integer_now::{set_integer_now, set_integer_now_func};
+pub use report::{HypertableOutcome, HypertableReport};
 
 /// Makes the table of a column a hypertable that is partitioned on that column, or finds that it is one.
 ///
@@ -48,6 +52,31 @@ use crate::time_column::TimeColumn;
 /// # Ok(()) }) }
 /// ```
 ///
+/// A hypertable on a column that counts units covers a number of them, and needs to know the present for its policies:
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, add_retention_policy, hypertable};
+///
+/// diesel::table! {
+///     device_readings (device_id, measured_ms) { device_id -> Int8, measured_ms -> Int8 }
+/// }
+/// # fn main() { run(|conn| {
+/// conn.batch_execute(
+///     "CREATE TABLE device_readings (device_id BIGINT, measured_ms BIGINT, PRIMARY KEY (device_id, measured_ms))",
+/// )?;
+/// const DAY: i64 = 24 * 60 * 60 * 1000;
+/// hypertable(device_readings::measured_ms)
+///     .chunk_interval(DAY)
+///     .integer_now(TimeDelta::milliseconds(1))
+///     .allow_plain_table()
+///     .call(conn)?;
+/// if Server::query().call(conn)?.has(Feature::Jobs) {
+///     add_retention_policy(device_readings::measured_ms, 730 * DAY).call(conn)?;
+/// }
+/// # Ok(()) }) }
+/// ```
+///
 /// A column of another type does not compile:
 ///
 /// ```compile_fail,E0277
@@ -56,7 +85,7 @@ use crate::time_column::TimeColumn;
 /// }
 /// diesel_timescale::hypertable(door_openings::opened_at);
 /// ```
-pub fn hypertable<C>(time_column: C) -> HypertableSetup
+pub fn hypertable<C>(time_column: C) -> HypertableSetup<C::SqlType>
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -65,37 +94,51 @@ where
     HypertableSetup {
         relation: relation_name(&C::Table::default()),
         time_column: C::NAME,
-        chunk_interval: None,
+        chunk_interval: Length::default(),
+        integer_now: None,
         if_not_exists: true,
         migrate_data: false,
         default_indexes: true,
         allow_plain_table: false,
         create_extension: false,
+        time_type: PhantomData,
     }
 }
 
-/// The call that [`hypertable`] makes.
+/// The call that [`hypertable`] makes, on a column of this type.
 #[derive(Debug, Clone, QueryId)]
 #[must_use = "a call does nothing until it runs"]
-pub struct HypertableSetup {
+pub struct HypertableSetup<ST = Timestamptz> {
     relation: Result<String, String>,
     time_column: &'static str,
-    chunk_interval: Option<PgInterval>,
+    chunk_interval: Length,
+    /// In nanoseconds.
+    integer_now: Option<i64>,
     if_not_exists: bool,
     migrate_data: bool,
     default_indexes: bool,
     allow_plain_table: bool,
     create_extension: bool,
+    time_type: PhantomData<ST>,
 }
 
-impl HypertableSetup {
-    /// How much time a chunk covers. Default: the server's, seven days.
+impl<ST: TimeType> HypertableSetup<ST> {
+    /// How much time a chunk covers. Default: the server's, seven days; a column that counts units has none.
     ///
     /// Applies to a hypertable that is created. One that is there already keeps its own, and the report says so:
     /// [`ignored_chunk_interval`](HypertableReport::ignored_chunk_interval).
-    pub fn chunk_interval(mut self, interval: TimeDelta) -> Self {
-        let microseconds = interval.num_microseconds().unwrap_or(i64::MAX);
-        self.chunk_interval = Some(PgInterval::from_microseconds(microseconds));
+    pub fn chunk_interval(mut self, interval: ST::Interval) -> Self {
+        self.chunk_interval = Length::new::<ST>(Some(interval));
+        self
+    }
+
+    /// Makes the function that tells policies the present of a column that counts units of this length since 1970-01-01
+    /// 00:00 UTC, as [`set_integer_now`](crate::set_integer_now) does. Default: none is made, or changed.
+    pub fn integer_now(mut self, unit: TimeDelta) -> Self
+    where
+        ST: IntegerTimeType,
+    {
+        self.integer_now = Some(nanoseconds(unit));
         self
     }
 
@@ -132,14 +175,14 @@ impl HypertableSetup {
     }
 }
 
-impl Declare for HypertableSetup {
+impl<ST> Declare for HypertableSetup<ST> {
     fn declare(self, setup: &mut Setup) {
         if self.create_extension {
             setup.declare_extension(None, self.allow_plain_table);
         }
         let declaration = HypertableDeclaration {
             time: self.time_column.to_owned(),
-            chunk_interval: self.chunk_interval.map(Into::into),
+            chunk_interval: self.chunk_interval.declared(),
             migrate_data: self.migrate_data,
             default_indexes: self.default_indexes,
             allow_plain_table: self.allow_plain_table,
@@ -148,92 +191,33 @@ impl Declare for HypertableSetup {
     }
 }
 
-/// What the set-up of a hypertable did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum HypertableOutcome {
-    /// The table has become a hypertable.
-    Created,
-    /// The table was a hypertable on the same column.
-    AlreadyThere,
-    /// The server has no TimescaleDB, and the caller [allows a plain table](HypertableSetup::allow_plain_table).
-    PlainTable,
-}
-
-impl FromSql<Text, Pg> for HypertableOutcome {
-    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        match std::str::from_utf8(value.as_bytes())? {
-            "created" => Ok(Self::Created),
-            "already_there" => Ok(Self::AlreadyThere),
-            "plain_table" => Ok(Self::PlainTable),
-            other => Err(format!("setup_hypertable() reports {other:?}, which this release does not know").into()),
-        }
-    }
-}
-
-/// What the set-up of a hypertable did, and what holds now.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
-#[non_exhaustive]
-pub struct HypertableReport {
-    /// What was done.
-    pub outcome: HypertableOutcome,
-    /// The release of TimescaleDB; `None` for a plain table.
-    pub timescaledb: Option<TimescaleVersion>,
-    /// The edition of TimescaleDB; `None` for a plain table.
-    pub edition: Option<Edition>,
-    /// How much time a chunk covers; `None` for a plain table.
-    pub chunk_interval: Option<TimeDelta>,
-    /// How many chunks there are; `None` for a plain table.
-    pub chunks: Option<i64>,
-    /// The chunk interval that was asked for, where the table was a hypertable with another one and has kept that;
-    /// [`set_chunk_interval`](super::set_chunk_interval) changes it. `None` where what was asked for holds.
-    pub ignored_chunk_interval: Option<TimeDelta>,
-}
-
-impl fmt::Display for HypertableReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.outcome {
-            HypertableOutcome::Created => "hypertable created",
-            HypertableOutcome::AlreadyThere => "hypertable already there",
-            HypertableOutcome::PlainTable => "plain table: the server has no TimescaleDB",
-        })?;
-        if let (Some(interval), Some(chunks)) = (self.chunk_interval, self.chunks) {
-            let plural = if chunks == 1 { "" } else { "s" };
-            write!(f, ", {chunks} chunk{plural} of {}", hours(interval))?;
-        }
-        if let Some(ignored) = self.ignored_chunk_interval {
-            write!(f, " (not {}: set_chunk_interval changes it)", hours(ignored))?;
-        }
-        if let (Some(version), Some(edition)) = (self.timescaledb, self.edition) {
-            write!(f, ", on TimescaleDB {version} ({edition} edition)")?;
-        }
-        Ok(())
-    }
-}
-
-/// A length of time in hours.
-fn hours(length: TimeDelta) -> String {
-    let hours = length.num_minutes() as f64 / 60.0;
-    format!("{hours} hour{}", if hours == 1.0 { "" } else { "s" })
-}
-
-impl Statement for HypertableSetup {
-    type SqlType = (Text, Nullable<Text>, Nullable<Text>, Nullable<Interval>, Nullable<BigInt>, Nullable<Interval>);
-    type Row = HypertableReport;
-    type Output = HypertableReport;
+impl<ST: TimeType> Statement for HypertableSetup<ST> {
+    type SqlType = (
+        Text,
+        Nullable<Text>,
+        Nullable<Text>,
+        Nullable<Interval>,
+        Nullable<BigInt>,
+        Nullable<BigInt>,
+        Nullable<Interval>,
+        Nullable<BigInt>,
+        Array<Text>,
+    );
+    type Row = report::Row;
+    type Output = HypertableReport<ST::Interval>;
     type Error = Error;
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "SELECT outcome, timescaledb_version, timescaledb_license, current_chunk_interval, chunks, \
-             ignored_chunk_interval FROM diesel_timescale.setup_hypertable(relation => ",
+            "SELECT outcome, timescaledb_version, timescaledb_license, current_chunk_interval, \
+             current_integer_interval, chunks, ignored_chunk_interval, ignored_integer_interval, foreign_key_fixes \
+             FROM diesel_timescale.setup_hypertable(",
         );
         push_relation(&self.relation, &mut out)?;
-        out.push_sql(", time_column => ");
+        out.push_sql(", ");
         out.push_bind_param::<Text, _>(self.time_column)?;
-        out.push_sql(", chunk_interval => ");
-        out.push_bind_param::<Nullable<Interval>, _>(&self.chunk_interval)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Interval>, _>(&self.chunk_interval.interval)?;
         out.push_sql(", if_not_exists => ");
         out.push_bind_param::<Bool, _>(&self.if_not_exists)?;
         out.push_sql(", migrate_data => ");
@@ -244,11 +228,17 @@ impl Statement for HypertableSetup {
         out.push_bind_param::<Bool, _>(&self.allow_plain_table)?;
         out.push_sql(", create_extension => ");
         out.push_bind_param::<Bool, _>(&self.create_extension)?;
-        out.push_sql(")");
+        out.push_sql(", integer_interval => ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.chunk_interval.integer)?;
+        out.push_sql(", integer_now_unit => ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.integer_now)?;
+        out.push_sql(", time_type => CAST(");
+        out.push_bind_param::<Text, _>(ST::NAME)?;
+        out.push_sql(" AS regtype))");
         Ok(())
     }
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        single(rows)
+        single::<_, Error>(rows).map(report::report::<ST>)
     }
 }

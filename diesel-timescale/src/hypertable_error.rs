@@ -40,7 +40,8 @@ pub enum HypertableError {
         /// The statement that updates it.
         remedy: String,
     },
-    /// The chunk interval is shorter than a microsecond.
+    /// A chunk cannot cover the interval: it is not above zero, does not fit the type of the column, or is missing for a
+    /// column that counts units.
     #[error("{message}. {remedy}")]
     ChunkInterval {
         /// Names the interval.
@@ -48,7 +49,7 @@ pub enum HypertableError {
         /// What to do.
         remedy: String,
     },
-    /// The table has no such column of type `timestamptz`.
+    /// The table has no such column of a [type of time](crate::TimeType).
     #[error("{message}. {remedy}")]
     NoTimeColumn {
         /// Names the table and the column.
@@ -57,6 +58,36 @@ pub enum HypertableError {
         table: String,
         /// The column.
         column: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The table is no hypertable, and no continuous aggregate.
+    #[error("{message}. {remedy}")]
+    NotAHypertable {
+        /// Names the table.
+        message: String,
+        /// The table.
+        table: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The time column counts units, and no function tells its present, which a policy goes by.
+    #[error("{message}. {remedy}")]
+    NoIntegerNow {
+        /// Names the table.
+        message: String,
+        /// The table.
+        table: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The function that tells the present cannot be made.
+    #[error("{message}. {remedy}")]
+    IntegerNow {
+        /// Names the obstacle.
+        message: String,
+        /// The table.
+        table: String,
         /// What to do.
         remedy: String,
     },
@@ -141,6 +172,9 @@ impl HypertableError {
             "server_too_old" => Self::ServerTooOld { message, found: details, remedy },
             "chunk_interval" => Self::ChunkInterval { message, remedy },
             "no_time_column" => Self::NoTimeColumn { message, table, column, remedy },
+            "not_a_hypertable" => Self::NotAHypertable { message, table, remedy },
+            "no_integer_now" => Self::NoIntegerNow { message, table, remedy },
+            "integer_now" => Self::IntegerNow { message, table, remedy },
             "not_a_table" => Self::NotATable { message, table, remedy },
             "unique_index_lacks_time" => Self::UniqueIndexLacksTime { message, table, index: column, remedy },
             "table_not_empty" => Self::TableNotEmpty { message, table, remedy },

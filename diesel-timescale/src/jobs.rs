@@ -69,7 +69,7 @@ pub struct Job {
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// let id = add_retention_policy(readings::table, TimeDelta::days(730)).call(conn)?;
+/// let id = add_retention_policy(readings::time, TimeDelta::days(730)).call(conn)?;
 /// let jobs = jobs().call(conn)?;
 /// let job = jobs.iter().find(|job| job.id == id).unwrap();
 /// assert_eq!((&*job.procedure, job.hypertable.as_deref()), ("policy_retention", Some("readings")));
@@ -131,7 +131,7 @@ function_call! {
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// let job = add_retention_policy(readings::table, TimeDelta::days(730)).call(conn)?;
+/// let job = add_retention_policy(readings::time, TimeDelta::days(730)).call(conn)?;
 /// alter_job(job).with_schedule_interval(TimeDelta::hours(6)).with_scheduled(false).call(conn)?;
 /// # diesel_timescale::delete_job(job).call(conn)?;
 /// # Ok(()) }) }

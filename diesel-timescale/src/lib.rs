@@ -39,6 +39,7 @@ mod hypertable;
 mod hypertable_error;
 mod jobs;
 mod known_issues;
+mod mapped;
 mod parse_error;
 mod policies;
 mod refresh;
@@ -50,6 +51,8 @@ mod several_policies;
 mod size;
 mod sql_text;
 mod time_column;
+#[doc(hidden)]
+pub mod time_value;
 mod timestamp;
 pub mod toolkit;
 mod uuid_functions;
@@ -73,7 +76,9 @@ pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_e
 pub use feature::{Feature, Unsupported};
 pub use functions::*;
 pub use gapfill::{Interpolate, Locf, interpolate, locf};
-pub use hypertable::{HypertableOutcome, HypertableReport, HypertableSetup, hypertable};
+pub use hypertable::{
+    HypertableOutcome, HypertableReport, HypertableSetup, hypertable, set_integer_now, set_integer_now_func,
+};
 pub use hypertable_error::HypertableError;
 pub use jobs::{AlterJob, Job, alter_job, delete_job, jobs, run_job};
 pub use known_issues::{IssueSubject, KNOWN_ISSUES, KnownIssue, issues_of, known_issues};
@@ -89,6 +94,6 @@ pub use refresh_batches::{RefreshBatches, refresh_batches};
 pub use server::{Edition, Server, TimescaleVersion};
 pub use several_policies::add_another_refresh_policy;
 pub use size::{ChunkSize, Size, approximate_row_count, approximate_size, chunk_sizes, index_size, size};
-pub use time_column::{TimeColumn, TimeType};
+pub use time_column::{IntegerTimeType, TimeColumn, TimeType};
 pub use timestamp::TimestampOrInfinity;
 pub use uuid_functions::*;

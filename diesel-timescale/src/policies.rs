@@ -1,16 +1,15 @@
 //! TimescaleDB's own retention policy.
 
-use chrono::TimeDelta;
 use diesel::pg::Pg;
-use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
-use diesel::sql_types::{Bool, Integer, Interval};
+use diesel::sql_types::{Bool, Integer};
 
 use crate::call::{Call, Relation, relation_name, value};
-use crate::chunks::interval;
 use crate::error::Error;
 use crate::function_call;
+use crate::time_column::{IntervalOf, TimeColumn};
+use crate::time_value::Length;
 
 /// Adds the server's own retention policy to a hypertable whose rows nothing references, and gives the job. Takes the
 /// place of one that is there.
@@ -22,7 +21,9 @@ use crate::function_call;
 /// # Errors
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
 /// [`ReferenceError::LossOfReferencedRows`](crate::ReferenceError::LossOfReferencedRows), or
-/// [`RetentionInterval`](crate::ReferenceError::RetentionInterval) if nothing would be kept.
+/// [`RetentionInterval`](crate::ReferenceError::RetentionInterval) if nothing would be kept;
+/// [`HypertableError::NoIntegerNow`](crate::HypertableError::NoIntegerNow) if the column counts units and the server does
+/// not know the present ([`set_integer_now`](crate::set_integer_now)).
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -31,21 +32,27 @@ use crate::function_call;
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
-/// let job = add_retention_policy(readings::table, TimeDelta::days(730)).call(conn)?;
+/// let job = add_retention_policy(readings::time, TimeDelta::days(730)).call(conn)?;
 /// // At once, rather than when it is due.
 /// run_job(job).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn add_retention_policy<T>(table: T, drop_after: TimeDelta) -> impl Call<Output = i32, Error = Error> + Clone
+pub fn add_retention_policy<C>(
+    time_column: C,
+    drop_after: IntervalOf<C>,
+) -> impl Call<Output = i32, Error = Error> + Clone
 where
-    T: Table + QueryFragment<Pg>,
+    C: TimeColumn,
+    C::Table: Default + QueryFragment<Pg>,
 {
-    AddRetentionPolicy { relation: relation_name(&table), drop_after: interval(drop_after) }
+    let _ = time_column;
+    let drop_after = Length::new::<C::SqlType>(Some(drop_after));
+    AddRetentionPolicy { relation: relation_name(&C::Table::default()), drop_after }
 }
 
 function_call! {
     /// The call that [`add_retention_policy`] makes.
-    AddRetentionPolicy { relation: Relation = Relation, drop_after: PgInterval = Interval },
+    AddRetentionPolicy { relation: Relation = Relation, drop_after: Length = Length },
     "SELECT diesel_timescale.add_retention_policy(", ")",
     (Integer,) => (i32,) => i32, value,
     requires Jobs,

@@ -1,45 +1,60 @@
 //! Filling a continuous aggregate, by hand or by a policy, and what else is done to one that is there.
 
-use crate::call::{Call, Statement, done, value};
+use std::ops::{Bound, RangeBounds};
+
+use chrono::TimeDelta;
+use diesel::pg::Pg;
+use diesel::pg::data_types::PgInterval;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{Bool, Integer, Interval, Text};
+
+use crate::call::{Call, Relation, Statement, done, push_relation, relation_name, value};
 use crate::chunks::interval;
 use crate::error::Error;
 use crate::feature::Feature;
 use crate::function_call;
-use crate::microseconds;
 use crate::setup::{Declare, Setup};
-use chrono::{DateTime, TimeDelta, Utc};
-use diesel::pg::Pg;
-use diesel::pg::data_types::PgInterval;
-use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryId};
-use diesel::sql_types::{Bool, Integer, Interval, Nullable, Text, Timestamptz};
-use std::ops::{Bound, RangeBounds};
+use crate::time_column::{IntervalOf, TimeColumn, TimeType, ValueOf};
+use crate::time_value::{Length, TimeValue};
 
-type NullableInterval = Nullable<Interval>;
-
-/// Fills a continuous aggregate with what it should have in a range of time: the buckets that lie in it whole.
+/// Fills a continuous aggregate, named by its bucket column, with what it should have in a range of time: the buckets
+/// that lie in it whole.
 ///
 /// # Errors
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs:
-/// [`Error::InsideTransaction`](crate::Error::InsideTransaction). For an example see [`continuous_aggregate`](crate::continuous_aggregate()).
-pub fn refresh(
-    name: &'static str,
-    range: impl RangeBounds<DateTime<Utc>>,
-) -> impl Call<Output = (), Error = Error> + Clone {
-    let bound = |bound: Bound<&DateTime<Utc>>| match bound {
-        Bound::Included(instant) | Bound::Excluded(instant) => Some(microseconds::truncate(*instant)),
+/// [`Error::InsideTransaction`](crate::Error::InsideTransaction). For an example see
+/// [`continuous_aggregate`](crate::continuous_aggregate()).
+pub fn refresh<C>(bucket: C, range: impl RangeBounds<ValueOf<C>>) -> impl Call<Output = (), Error = Error> + Clone
+where
+    C: TimeColumn,
+    C::Table: Default + QueryFragment<Pg>,
+{
+    let _ = bucket;
+    let value = |bound: Bound<&ValueOf<C>>| match bound {
+        Bound::Included(value) | Bound::Excluded(value) => Some(C::SqlType::value(value.clone())),
         Bound::Unbounded => None,
     };
-    RefreshContinuousAggregate { name, from: bound(range.start_bound()), to: bound(range.end_bound()) }
+    RefreshContinuousAggregate {
+        relation: relation_name(&C::Table::default()),
+        from: value(range.start_bound()),
+        to: value(range.end_bound()),
+    }
 }
 
 /// The statement that [`refresh`] makes.
-#[derive(Debug, Clone, Copy, QueryId)]
+#[derive(Debug, Clone)]
 #[must_use = "a statement does nothing until it runs"]
 struct RefreshContinuousAggregate {
-    name: &'static str,
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
+    relation: Relation,
+    from: Option<TimeValue>,
+    to: Option<TimeValue>,
+}
+
+// The SQL has the types of the values.
+impl QueryId for RefreshContinuousAggregate {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
 }
 
 impl Statement for RefreshContinuousAggregate {
@@ -52,13 +67,16 @@ impl Statement for RefreshContinuousAggregate {
     const NON_TRANSACTIONAL: Option<&'static str> = Some("refresh_continuous_aggregate");
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("CALL refresh_continuous_aggregate(CAST(quote_ident(");
-        out.push_bind_param::<Text, _>(self.name)?;
-        out.push_sql(") AS regclass), CAST(");
-        out.push_bind_param::<Nullable<Timestamptz>, _>(&self.from)?;
-        out.push_sql(" AS timestamptz), CAST(");
-        out.push_bind_param::<Nullable<Timestamptz>, _>(&self.to)?;
-        out.push_sql(" AS timestamptz))");
+        out.push_sql("CALL refresh_continuous_aggregate(");
+        push_relation(&self.relation, &mut out)?;
+        for value in [&self.from, &self.to] {
+            out.push_sql(", ");
+            match value {
+                Some(value) => value.push(&mut out)?,
+                None => out.push_sql("NULL"),
+            }
+        }
+        out.push_sql(")");
         Ok(())
     }
 
@@ -67,7 +85,7 @@ impl Statement for RefreshContinuousAggregate {
     }
 }
 
-/// Refreshes a continuous aggregate in the background, every `schedule`, from `start_offset` ago (`None`: from the
+/// Refreshes a continuous aggregate, named by its bucket column, in the background: every `schedule`, from `start_offset` ago (`None`: from the
 /// beginning) to `end_offset` ago, and gives the job. Takes the place of such a policy that is there.
 ///
 /// # Errors
@@ -78,6 +96,7 @@ impl Statement for RefreshContinuousAggregate {
 /// # include!("doctest_setup.rs");
 /// use diesel_timescale::{Feature, Server, add_refresh_policy, continuous_aggregate, remove_refresh_policy};
 ///
+/// diesel::table! { hourly_readings (bucket) { bucket -> Timestamptz, readings -> Int8 } }
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::ContinuousAggregates) { return Ok(()); }
@@ -86,20 +105,25 @@ impl Statement for RefreshContinuousAggregate {
 ///     .create()
 ///     .call(conn)?;
 /// let (hour, day) = (TimeDelta::hours(1), TimeDelta::days(1));
-/// let _job = add_refresh_policy("hourly_readings", Some(day), hour, hour).call(conn)?;
-/// assert!(remove_refresh_policy("hourly_readings").call(conn)?);
+/// let _job = add_refresh_policy(hourly_readings::bucket, Some(day), hour, hour).call(conn)?;
+/// assert!(remove_refresh_policy(hourly_readings::table).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn add_refresh_policy(
-    name: &'static str,
-    start_offset: Option<TimeDelta>,
-    end_offset: TimeDelta,
+pub fn add_refresh_policy<C>(
+    bucket: C,
+    start_offset: Option<IntervalOf<C>>,
+    end_offset: IntervalOf<C>,
     schedule: TimeDelta,
-) -> impl Call<Output = i32, Error = Error> + Clone {
+) -> impl Call<Output = i32, Error = Error> + Clone
+where
+    C: TimeColumn,
+    C::Table: Default + QueryFragment<Pg>,
+{
+    let _ = bucket;
     AddRefreshPolicy {
-        name,
-        start_offset: start_offset.map(interval),
-        end_offset: interval(end_offset),
+        relation: relation_name(&C::Table::default()),
+        start_offset: Length::new::<C::SqlType>(start_offset),
+        end_offset: Length::new::<C::SqlType>(Some(end_offset)),
         schedule: interval(schedule),
     }
 }
@@ -107,9 +131,9 @@ pub fn add_refresh_policy(
 function_call! {
     /// The call that [`add_refresh_policy`] makes.
     AddRefreshPolicy {
-        name: &'static str = Text,
-        start_offset: Option<PgInterval> = NullableInterval,
-        end_offset: PgInterval = Interval,
+        relation: Relation = Relation,
+        start_offset: Length = Length,
+        end_offset: Length = Length,
         schedule: PgInterval = Interval,
     },
     "SELECT diesel_timescale.add_refresh_policy(", ")",
@@ -121,13 +145,16 @@ function_call! {
 ///
 /// # Errors
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`add_refresh_policy`].
-pub fn remove_refresh_policy(name: &'static str) -> impl Call<Output = bool, Error = Error> + Clone {
-    RemoveRefreshPolicy { name }
+pub fn remove_refresh_policy<T>(aggregate: T) -> impl Call<Output = bool, Error = Error> + Clone
+where
+    T: Table + QueryFragment<Pg>,
+{
+    RemoveRefreshPolicy { relation: relation_name(&aggregate) }
 }
 
 function_call! {
     /// The call that [`remove_refresh_policy`] makes.
-    RemoveRefreshPolicy { name: &'static str = Text },
+    RemoveRefreshPolicy { relation: Relation = Relation },
     "SELECT diesel_timescale.remove_refresh_policy(", ")",
     (Bool,) => (bool,) => bool, value,
     requires ContinuousAggregates,
@@ -142,6 +169,7 @@ function_call! {
 /// # include!("doctest_setup.rs");
 /// use diesel_timescale::{Feature, Server, continuous_aggregate, set_materialized_only};
 ///
+/// diesel::table! { hourly_readings (bucket) { bucket -> Timestamptz, readings -> Int8 } }
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::ContinuousAggregates) { return Ok(()); }
@@ -149,19 +177,19 @@ function_call! {
 ///     .aggregate("readings", diesel::dsl::count_star())
 ///     .create()
 ///     .call(conn)?;
-/// set_materialized_only("hourly_readings", true).call(conn)?;
+/// set_materialized_only(hourly_readings::table, true).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn set_materialized_only(
-    name: &'static str,
-    materialized_only: bool,
-) -> impl Call<Output = (), Error = Error> + Clone {
-    SetMaterializedOnly { name, materialized_only }
+pub fn set_materialized_only<T>(aggregate: T, materialized_only: bool) -> impl Call<Output = (), Error = Error> + Clone
+where
+    T: Table + QueryFragment<Pg>,
+{
+    SetMaterializedOnly { relation: relation_name(&aggregate), materialized_only }
 }
 
 function_call! {
     /// The call that [`set_materialized_only`] makes.
-    SetMaterializedOnly { name: &'static str = Text, materialized_only: bool = Bool },
+    SetMaterializedOnly { relation: Relation = Relation, materialized_only: bool = Bool },
     "SELECT diesel_timescale.alter_continuous_aggregate(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
     requires ContinuousAggregates,

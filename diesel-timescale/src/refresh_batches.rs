@@ -12,13 +12,14 @@ type NullableBool = Nullable<Bool>;
 /// small: what is not named stays as it is. Gives the job.
 ///
 /// # Errors
-/// [`Error::Unsupported`](crate::Error::Unsupported) before 2.19 (2.20 for the order), in the Apache edition and without
-/// TimescaleDB; [`Error::RefreshBatches`](crate::Error::RefreshBatches) for negative numbers.
+/// [`Error::Unsupported`](crate::Error::Unsupported) before 2.19 (2.20 for the order), in the Apache edition and
+/// without TimescaleDB; [`Error::RefreshBatches`](crate::Error::RefreshBatches) for negative numbers.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
 /// use diesel_timescale::{Feature, Server, add_refresh_policy, continuous_aggregate, refresh_batches};
 ///
+/// diesel::table! { hourly_readings (bucket) { bucket -> Timestamptz, readings -> Int8 } }
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::RefreshOrder) { return Ok(()); }
@@ -27,7 +28,7 @@ type NullableBool = Nullable<Bool>;
 ///     .create()
 ///     .call(conn)?;
 /// let (hour, month) = (TimeDelta::hours(1), TimeDelta::days(30));
-/// let job = add_refresh_policy("hourly_readings", Some(month), hour, hour).call(conn)?;
+/// let job = add_refresh_policy(hourly_readings::bucket, Some(month), hour, hour).call(conn)?;
 /// refresh_batches(job).buckets_per_batch(24).max_batches_per_execution(7).newest_first(false).call(conn)?;
 /// # diesel_timescale::drop_continuous_aggregate("hourly_readings").call(conn)?;
 /// # Ok(()) }) }

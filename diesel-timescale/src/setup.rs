@@ -40,6 +40,8 @@ mod plan;
 mod sql;
 mod wanted;
 
+pub(crate) use length::Length;
+
 use serde::{Deserialize, Serialize};
 
 use self::declaration::{Aggregate, Extension, Job, Relations, Table};

@@ -3,25 +3,23 @@
 use chrono::TimeDelta;
 use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
-use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
-use diesel::sql_types::{Integer, Interval, Nullable};
+use diesel::sql_types::{Integer, Interval};
 
 use crate::call::{Call, Relation, relation_name, value};
 use crate::chunks::interval;
 use crate::error::Error;
 use crate::function_call;
-
-type NullableInterval = Nullable<Interval>;
+use crate::time_column::{IntervalOf, TimeColumn};
+use crate::time_value::Length;
 
 /// Adds a refresh policy beside those that a continuous aggregate has, over a window that overlaps none of theirs: the
-/// latest hours each minute, say, and the months before each night. For buckets of dates and instants; gives the job, which
-/// [`delete_job`](crate::delete_job) removes.
+/// latest hours each minute, say, and the months before each night. Names the aggregate by its bucket column, and gives
+/// the job, which [`delete_job`](crate::delete_job) removes.
 ///
 /// # Errors
-/// [`Error::Unsupported`] before 2.21, in the Apache edition and without TimescaleDB;
-/// [`Error::RetentionWithinRefresh`] as for [`add_refresh_policy`](crate::add_refresh_policy); the server's error if the
-/// windows overlap.
+/// [`Error::Unsupported`] before 2.21, in the Apache edition and without TimescaleDB; [`Error::RetentionWithinRefresh`]
+/// as for [`add_refresh_policy`](crate::add_refresh_policy); the server's error if the windows overlap.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -33,27 +31,30 @@ type NullableInterval = Nullable<Interval>;
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::SeveralRefreshPolicies) { return Ok(()); }
 /// # conn.batch_execute("CREATE MATERIALIZED VIEW hourly WITH (timescaledb.continuous) AS \
-/// #     SELECT time_bucket(INTERVAL '1 hour', time) AS bucket, count(*) AS readings FROM readings GROUP BY 1 WITH NO DATA")?;
+/// #     SELECT time_bucket(INTERVAL '1 hour', time) AS bucket, count(*) AS readings FROM readings \
+/// #     GROUP BY 1 WITH NO DATA")?;
 /// let (hour, day) = (TimeDelta::hours(1), TimeDelta::days(1));
-/// let latest = add_another_refresh_policy(hourly::table, Some(day), hour, hour).call(conn)?;
-/// let before = add_another_refresh_policy(hourly::table, None, day, day).call(conn)?;
+/// let latest = add_another_refresh_policy(hourly::bucket, Some(day), hour, hour).call(conn)?;
+/// let before = add_another_refresh_policy(hourly::bucket, None, day, day).call(conn)?;
 /// assert_ne!(latest, before);
 /// delete_job(before).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn add_another_refresh_policy<T>(
-    view: T,
-    start_offset: Option<TimeDelta>,
-    end_offset: TimeDelta,
+pub fn add_another_refresh_policy<C>(
+    bucket: C,
+    start_offset: Option<IntervalOf<C>>,
+    end_offset: IntervalOf<C>,
     schedule: TimeDelta,
 ) -> impl Call<Output = i32, Error = Error> + Clone
 where
-    T: Table + QueryFragment<Pg>,
+    C: TimeColumn,
+    C::Table: Default + QueryFragment<Pg>,
 {
+    let _ = bucket;
     AddAnotherRefreshPolicy {
-        relation: relation_name(&view),
-        start_offset: start_offset.map(interval),
-        end_offset: interval(end_offset),
+        relation: relation_name(&C::Table::default()),
+        start_offset: Length::new::<C::SqlType>(start_offset),
+        end_offset: Length::new::<C::SqlType>(Some(end_offset)),
         schedule: interval(schedule),
     }
 }
@@ -62,8 +63,8 @@ function_call! {
     /// The call that [`add_another_refresh_policy`] makes.
     AddAnotherRefreshPolicy {
         relation: Relation = Relation,
-        start_offset: Option<PgInterval> = NullableInterval,
-        end_offset: PgInterval = Interval,
+        start_offset: Length = Length,
+        end_offset: Length = Length,
         schedule: PgInterval = Interval,
     },
     "SELECT diesel_timescale.add_another_refresh_policy(", ")",

@@ -1,4 +1,5 @@
-//! What only some releases have: sparse indexes, direct compress, batches of a refresh, UUIDs of version 7, the Toolkit.
+//! What only some releases have: sparse indexes, direct compress, batches of a refresh, UUIDs of version 7, the
+//! Toolkit.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod support;
@@ -52,7 +53,7 @@ fn fill(conn: &mut PgConnection, day: &str, count: u32) {
 }
 
 fn only_chunk(conn: &mut PgConnection) -> Chunk {
-    let mut chunks = chunks(readings::table, None, None).call(conn).unwrap();
+    let mut chunks = chunks(readings::time, ..).call(conn).unwrap();
     assert_eq!(chunks.len(), 1);
     chunks.remove(0)
 }
@@ -100,7 +101,7 @@ fn each_chunk_says_what_the_columnstore_saves_and_whether_it_should_be_converted
     layout().enable().call(conn).unwrap();
     fill(conn, "2026-01-01", 600);
     fill(conn, "2026-01-02", 600);
-    let first = chunks(readings::table, None, None).call(conn).unwrap().remove(0);
+    let first = chunks(readings::time, ..).call(conn).unwrap().remove(0);
     to_columnstore(&first).call(conn).unwrap();
     let stats = columnstore_chunks(readings::table).call(conn).unwrap();
     assert_eq!(stats.iter().map(|chunk| chunk.is_columnstore).collect::<Vec<_>>(), [true, false]);
@@ -193,6 +194,9 @@ fn every_size_adds_up() {
     assert!(index_size("no such index").call(conn).is_err());
 }
 
+diesel::table! { daily (bucket) { bucket -> Timestamptz, readings -> BigInt, peak -> Nullable<Double> } }
+diesel::table! { weekly (bucket) { bucket -> Timestamptz, peak -> Nullable<Double> } }
+
 fn daily(conn: &mut PgConnection) {
     continuous_aggregate("daily", TimeDelta::days(1), readings::time)
         .aggregate("readings", count_star())
@@ -214,7 +218,7 @@ fn a_refresh_policy_works_in_batches() {
     let conn = &mut conn;
     daily(conn);
     let day = TimeDelta::days(1);
-    let job = add_refresh_policy("daily", Some(day * 30), day, day).call(conn).unwrap();
+    let job = add_refresh_policy(daily::bucket, Some(day * 30), day, day).call(conn).unwrap();
     assert_eq!(refresh_batches(job).buckets_per_batch(2).newest_first(false).call(conn).unwrap(), job);
     refresh_batches(job).max_batches_per_execution(3).call(conn).unwrap();
     let set = config(conn, job);
@@ -225,7 +229,7 @@ fn a_refresh_policy_works_in_batches() {
     assert_eq!(set["start_offset"], "720:00:00", "what was there stays");
     let refused = refresh_batches(job).buckets_per_batch(-1).call(conn);
     assert!(matches!(refused, Err(Error::RefreshBatches { .. })), "{refused:?}");
-    assert!(remove_refresh_policy("daily").call(conn).unwrap());
+    assert!(remove_refresh_policy(daily::table).call(conn).unwrap());
 }
 
 #[test]
@@ -241,30 +245,29 @@ fn retention_does_not_erase_what_a_refresh_still_reads() {
     };
     // First the refresh, then the retention.
     for start in [None, Some(day * 30)] {
-        add_refresh_policy("daily", start, day, day).call(conn).unwrap();
-        let text = refused(add_retention_policy(readings::table, day * 29).call(conn));
+        add_refresh_policy(daily::bucket, start, day, day).call(conn).unwrap();
+        let text = refused(add_retention_policy(readings::time, day * 29).call(conn));
         assert!(text.contains("daily") && text.contains("29 days"), "{text}");
     }
-    add_retention_policy(readings::table, day * 30).call(conn).unwrap();
+    add_retention_policy(readings::time, day * 30).call(conn).unwrap();
     // Then the other way round.
     for start in [None, Some(day * 31)] {
-        let text = refused(add_refresh_policy("daily", start, day, day).call(conn));
+        let text = refused(add_refresh_policy(daily::bucket, start, day, day).call(conn));
         assert!(text.contains("readings") && text.contains("30 days"), "{text}");
     }
-    add_refresh_policy("daily", Some(day * 30), day, day).call(conn).unwrap();
+    add_refresh_policy(daily::bucket, Some(day * 30), day, day).call(conn).unwrap();
 
     // An aggregate of the aggregate reads that, and not the rows.
-    diesel::table! { daily (bucket) { bucket -> Timestamptz, readings -> BigInt, peak -> Nullable<Double> } }
     continuous_aggregate("weekly", TimeDelta::weeks(1), daily::bucket)
         .aggregate("peak", max(daily::peak))
         .create()
         .call(conn)
         .unwrap();
-    add_refresh_policy("weekly", Some(day * 300), day, day).call(conn).unwrap();
-    let text = refused(add_retention_policy(daily::table, day * 100).call(conn));
+    add_refresh_policy(weekly::bucket, Some(day * 300), day, day).call(conn).unwrap();
+    let text = refused(add_retention_policy(daily::bucket, day * 100).call(conn));
     assert!(text.contains("weekly"), "{text}");
-    add_retention_policy(daily::table, day * 300).call(conn).unwrap();
-    let text = refused(add_refresh_policy("weekly", None, day, day).call(conn));
+    add_retention_policy(daily::bucket, day * 300).call(conn).unwrap();
+    let text = refused(add_refresh_policy(weekly::bucket, None, day, day).call(conn));
     assert!(text.contains("daily"), "{text}");
 }
 

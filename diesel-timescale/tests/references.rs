@@ -341,7 +341,7 @@ fn references_to_rows_that_are_gone_are_released() {
 fn drop_chunks_and_policies_of_the_server_are_refused_for_a_target() {
     needs!(Timescale);
     let (_db, mut conn) = ready();
-    let error = diesel_timescale::drop_chunks(readings::table, start()).call(&mut conn).unwrap_err();
+    let error = diesel_timescale::drop_chunks(readings::time, start()).call(&mut conn).unwrap_err();
     assert!(matches!(error, Error::Reference(ReferenceError::LossOfReferencedRows { .. })), "{error}");
 }
 
@@ -356,7 +356,7 @@ fn the_columnstore_keeps_references() {
         .enable()
         .call(&mut conn)
         .unwrap();
-    for chunk in diesel_timescale::chunks(readings::table, None, None).call(&mut conn).unwrap() {
+    for chunk in diesel_timescale::chunks(readings::time, ..).call(&mut conn).unwrap() {
         to_columnstore(&chunk).call(&mut conn).unwrap();
     }
     order_all(&mut conn);
@@ -400,6 +400,9 @@ macro_rules! time_column {
         fn $test() {
             diesel::table! { samples (at) { at -> $diesel, } }
             diesel::table! { notes (id) { id -> Int8, at -> Nullable<$diesel>, } }
+            if $sql == "UUID" && !support::has(support::Needs::UuidTime) {
+                return;
+            }
             let (_db, mut conn) = TestDb::installed();
             sql(&mut conn, concat!(
                 "CREATE TABLE samples (at ", $sql, " PRIMARY KEY);
@@ -455,6 +458,15 @@ time_column!(
 time_column!(smallint, "SMALLINT", Int2, "10", "n", 20_i16, 20);
 time_column!(integer, "INTEGER", Int4, "10", "n", 20_i32, 20);
 time_column!(bigint, "BIGINT", Int8, "10", "n", 20_i64, 20);
+time_column!(
+    uuid,
+    "UUID",
+    Uuid,
+    "INTERVAL '10 hours'",
+    "to_uuidv7(timestamptz '1970-01-01 00:00Z' + n * INTERVAL '1 hour')",
+    "1970-01-01T20:00:00Z".parse::<DateTime<Utc>>().unwrap(),
+    20
+);
 
 #[test]
 fn names_that_need_quotes_and_long_ones_work() {

@@ -15,8 +15,11 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    SELECT d.* INTO chunks_dropped, rows_deleted, events_released, dropped_before
-    FROM diesel_timescale.drop_referenced_rows_before('sensor_events', cutoff, lock_timeout, keep_referenced) AS d;
+    SELECT d.chunks_dropped, d.rows_deleted, d.rows_released, d.dropped_before
+    INTO chunks_dropped, rows_deleted, events_released, dropped_before
+    FROM diesel_timescale.drop_referenced_rows_before(
+        'sensor_events', cutoff, lock_timeout => drop_sensor_events_before.lock_timeout, keep_referenced => drop_sensor_events_before.keep_referenced
+    ) AS d;
 END
 $$;
 COMMENT ON FUNCTION drop_sensor_events_before(TIMESTAMPTZ, INTERVAL, BOOLEAN) IS 'Retention: drops the chunks that end by the cutoff and clears every reference to their events, in one transaction. On a plain table it deletes the rows before the cutoff. Events that a RESTRICT key references: an error, or with keep_referenced their chunks stay. Tries again until lock_timeout has passed if others have these events locked.';

@@ -71,6 +71,20 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse(TEXT, TEXT, TEXT, TEXT, TEXT, REGCLASS, TEXT) IS 'Raises an error with a code that clients can go by. Every refusal is a call of this.';
 
+-- Names for what is generated.
+CREATE OR REPLACE FUNCTION diesel_timescale.qualified_name(relation REGCLASS) RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN (SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation);
+COMMENT ON FUNCTION diesel_timescale.qualified_name(REGCLASS) IS 'The name of a table with its schema, quoted.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.short_name(long_name TEXT, suffix TEXT DEFAULT '') RETURNS NAME
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+-- A name has 63 bytes at most.
+RETURN CASE WHEN octet_length(long_name || suffix) <= 63 THEN long_name ELSE left(long_name, 10) || '_' || md5(long_name) END || suffix;
+COMMENT ON FUNCTION diesel_timescale.short_name(TEXT, TEXT) IS 'A name that fits, and is another one for each long name.';
+
 -- Rows that a migration has made, and that only get locked or marked. pg_dump takes them along, and restoring data into a
 -- migrated database, or copying them to a subscriber, must not fail on them.
 CREATE OR REPLACE FUNCTION diesel_timescale.skip_row_that_is_there() RETURNS TRIGGER

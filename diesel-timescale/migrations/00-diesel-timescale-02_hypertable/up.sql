@@ -134,6 +134,7 @@ BEGIN ATOMIC
         ('RefreshInBatches', 'refresh in batches', 'Community', ARRAY[2, 28]),
         ('Gapfill', 'gap filling', 'Community', ARRAY[2, 17]),
         ('UuidV7', 'UUIDv7 functions', 'Apache', ARRAY[2, 22]),
+        ('UuidTime', 'hypertables on UUIDv7', 'Apache', ARRAY[2, 25]),
         ('Toolkit', 'Toolkit', 'Toolkit', ARRAY[1, 18]);
 END;
 COMMENT ON FUNCTION diesel_timescale.features() IS 'What not every edition and release of TimescaleDB has: the name that require_feature takes, the name in words, the edition (or Toolkit: the extension timescaledb_toolkit), and the first release.';
@@ -202,13 +203,45 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.timescaledb_schema() IS 'The schema of the functions of TimescaleDB. An error where this database has none.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.hypertable_of(relation REGCLASS) RETURNS REGCLASS
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    place RECORD;
+BEGIN
+    IF NOT has_timescaledb() THEN
+        RETURN NULL;
+    END IF;
+    SELECT nspname, relname INTO place FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
+    RETURN coalesce(
+        (
+            SELECT format('%I.%I', materialization_hypertable_schema, materialization_hypertable_name)::REGCLASS
+            FROM timescaledb_information.continuous_aggregates
+            WHERE view_schema = place.nspname AND view_name = place.relname
+        ),
+        (SELECT relation FROM timescaledb_information.hypertables WHERE hypertable_schema = place.nspname AND hypertable_name = place.relname),
+        -- What a continuous aggregate keeps its rows in is not among them.
+        (
+            SELECT relation
+            FROM timescaledb_information.continuous_aggregates
+            WHERE materialization_hypertable_schema = place.nspname AND materialization_hypertable_name = place.relname
+        )
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.hypertable_of(REGCLASS) IS 'The hypertable that a relation is, or that a continuous aggregate keeps its rows in; null if it is neither.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.hypertable_report(
     relation REGCLASS,
     OUT timescaledb_version TEXT,
     OUT timescaledb_license TEXT,
     OUT time_column NAME,
     OUT chunk_interval INTERVAL,
-    OUT chunks BIGINT
+    OUT chunks BIGINT,
+    OUT integer_interval BIGINT,
+    OUT time_type REGTYPE,
+    OUT integer_now TEXT
 )
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -217,19 +250,67 @@ BEGIN
     timescaledb_version := (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb');
     timescaledb_license := current_setting('timescaledb.license', true);
     IF timescaledb_version IS NOT NULL THEN
-        SELECT d.column_name, d.time_interval, h.num_chunks
-        INTO time_column, chunk_interval, chunks
+        SELECT d.column_name, d.time_interval, d.integer_interval, d.column_type, d.integer_now_func,
+            coalesce(
+                (SELECT num_chunks FROM timescaledb_information.hypertables AS h WHERE h.hypertable_schema = n.nspname AND h.hypertable_name = c.relname),
+                (SELECT count(*) FROM timescaledb_information.chunks AS k WHERE k.hypertable_schema = n.nspname AND k.hypertable_name = c.relname)
+            )
+        INTO time_column, chunk_interval, integer_interval, time_type, integer_now, chunks
         FROM pg_class AS c
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        JOIN timescaledb_information.hypertables AS h
-            ON h.hypertable_schema = n.nspname AND h.hypertable_name = c.relname
         JOIN timescaledb_information.dimensions AS d
             ON d.hypertable_schema = n.nspname AND d.hypertable_name = c.relname AND d.dimension_number = 1
-        WHERE c.oid = relation;
+        WHERE c.oid = hypertable_of(relation);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.hypertable_report(REGCLASS) IS 'The release and edition of TimescaleDB in this database (null without it), and the time dimension of a table (null where it is no hypertable).';
+COMMENT ON FUNCTION diesel_timescale.hypertable_report(REGCLASS) IS 'The release and edition of TimescaleDB in this database (null without it), and the time dimension of a hypertable or continuous aggregate (null where it is neither).';
+
+-- Moments. A function takes one as an instant and, for columns that count units, as a number. This makes an expression of
+-- the type of the column of that.
+CREATE OR REPLACE FUNCTION diesel_timescale.moment_as(time_type REGTYPE, instant TEXT, count TEXT) RETURNS TEXT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    RETURN CASE time_type
+        WHEN 'timestamptz'::REGTYPE THEN instant
+        WHEN 'timestamp'::REGTYPE THEN format('(%s AT TIME ZONE ''UTC'')', instant)
+        WHEN 'date'::REGTYPE THEN format('(%s AT TIME ZONE ''UTC'')::DATE', instant)
+        WHEN 'uuid'::REGTYPE THEN format('%I.to_uuidv7_boundary(%s)', timescaledb_schema(), instant)
+        ELSE format('%s::%s', count, time_type)
+    END;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.moment_as(REGTYPE, TEXT, TEXT) IS 'An expression of the type of a time column, made of two: an instant, and a number for a type that counts units. A UUID is the first of its millisecond.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.length_as(time_type REGTYPE, length TEXT, count TEXT) RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN CASE WHEN time_type IN ('smallint'::REGTYPE, 'integer'::REGTYPE, 'bigint'::REGTYPE) THEN format('%s::%s', count, time_type) ELSE length END;
+COMMENT ON FUNCTION diesel_timescale.length_as(REGTYPE, TEXT, TEXT) IS 'An expression for a length of time in a time column, made of two: an interval, and a number for a type that counts units.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.time_type_of(relation REGCLASS) RETURNS REGTYPE
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present CONSTANT REGTYPE := (hypertable_report(relation)).time_type;
+BEGIN
+    IF present IS NULL THEN
+        PERFORM refuse(
+            'diesel_timescale:not_a_hypertable', 'wrong_object_type',
+            format('%s is no hypertable, and no continuous aggregate', relation),
+            'Make it one first: hypertable(), or diesel_timescale.setup_hypertable().',
+            relation => relation
+        );
+    ELSIF present = 'uuid'::REGTYPE THEN
+        PERFORM require_feature('UuidTime');
+    END IF;
+    RETURN present;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.time_type_of(REGCLASS) IS 'The type of the time column of a hypertable or continuous aggregate. An error if it is neither.';
 
 -- A native foreign key to the table. Those that a partition has from its table go with that one.
 CREATE OR REPLACE FUNCTION diesel_timescale.native_foreign_key(
@@ -324,7 +405,7 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_unique_index_without(NAME, REGCLASS) IS 'Raises an error with the remedy if a unique index of the table lacks the column.';
 
 -- Everything that create_hypertable would refuse, or accept and break later, found before anything changes.
-CREATE OR REPLACE FUNCTION diesel_timescale.check_hypertable_candidate(relation REGCLASS, time_column NAME, migrate_data BOOLEAN) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.check_hypertable_candidate(relation REGCLASS, time_column NAME, time_type REGTYPE, migrate_data BOOLEAN) RETURNS VOID
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -335,13 +416,22 @@ BEGIN
     SELECT * INTO time_attribute
     FROM pg_attribute
     WHERE attrelid = relation AND attname = time_column AND attnum > 0 AND NOT attisdropped;
-    IF time_attribute IS NULL OR time_attribute.atttypid <> 'timestamptz'::REGTYPE THEN
+    IF time_attribute IS NULL OR time_attribute.atttypid::REGTYPE NOT IN ('timestamptz', 'timestamp', 'date', 'smallint', 'integer', 'bigint', 'uuid') THEN
         PERFORM refuse(
             'diesel_timescale:no_time_column', 'undefined_column',
-            format('%s has no column %I of type timestamp with time zone', relation, time_column),
-            'Partition on a timestamptz column.',
+            format('%s has no column %I that it can be partitioned on', relation, time_column),
+            'Partition on a column of the type timestamptz, timestamp, date, smallint, integer, bigint or uuid.',
             relation => relation, column_name => time_column
         );
+    ELSIF time_attribute.atttypid <> time_type THEN
+        PERFORM refuse(
+            'diesel_timescale:no_time_column', 'undefined_column',
+            format('%s has no column %I of type %s: it is of type %s', relation, time_column, time_type, time_attribute.atttypid::REGTYPE),
+            'Declare the column as it is in the database.',
+            relation => relation, column_name => time_column
+        );
+    ELSIF time_attribute.atttypid = 'uuid'::REGTYPE THEN
+        PERFORM require_feature('UuidTime');
     END IF;
 
     IF (SELECT relkind <> 'r' OR relpersistence <> 'p' FROM pg_class WHERE oid = relation)
@@ -370,34 +460,51 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.check_hypertable_candidate(REGCLASS, NAME, BOOLEAN) IS 'Raises an error that names the obstacle and the remedy if the table cannot become a hypertable on the column.';
+COMMENT ON FUNCTION diesel_timescale.check_hypertable_candidate(REGCLASS, NAME, REGTYPE, BOOLEAN) IS 'Raises an error that names the obstacle and the remedy if the table cannot become a hypertable on the column.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.refuse_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_chunk_interval(
+    relation REGCLASS, time_type REGTYPE, chunk_interval INTERVAL, integer_interval BIGINT
+) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
+DECLARE
+    is_integer CONSTANT BOOLEAN := time_type IN ('smallint', 'integer', 'bigint');
+    largest CONSTANT BIGINT := CASE time_type WHEN 'smallint'::REGTYPE THEN 32767 WHEN 'integer'::REGTYPE THEN 2147483647 END;
+    problem TEXT;
+    remedy TEXT := 'Give an interval of a microsecond or more; hours to weeks are usual.';
 BEGIN
-    IF chunk_interval <= INTERVAL '0' THEN
-        PERFORM refuse(
-            'diesel_timescale:chunk_interval', 'invalid_parameter_value',
-            format('a chunk cannot cover %s', chunk_interval),
-            'Give an interval of a microsecond or more; hours to weeks are usual.',
-            relation => relation
-        );
+    IF chunk_interval <= INTERVAL '0' OR integer_interval <= 0 THEN
+        problem := format('a chunk cannot cover %s', coalesce(chunk_interval::TEXT, integer_interval::TEXT));
+        remedy := CASE WHEN is_integer THEN 'Give a number above zero: that of the units in hours to weeks is usual.' ELSE remedy END;
+    ELSIF is_integer AND chunk_interval IS NOT NULL OR NOT is_integer AND integer_interval IS NOT NULL THEN
+        problem := format('the time column of %s is of the type %s, and a chunk of it cannot cover %s', relation, time_type, coalesce(chunk_interval::TEXT, integer_interval::TEXT));
+        remedy := CASE WHEN is_integer THEN 'Give a number of units.' ELSE 'Give a length of time.' END;
+    ELSIF integer_interval > largest THEN
+        problem := format('a chunk of %s cannot cover %s: its time column is of the type %s', relation, integer_interval, time_type);
+        remedy := format('Give a number up to %s.', largest);
+    ELSIF time_type = 'date'::REGTYPE AND extract(epoch FROM chunk_interval) % 86400 <> 0 THEN
+        problem := format('a chunk of %s cannot cover %s: its time column is a date', relation, chunk_interval);
+        remedy := 'Give a multiple of one day.';
+    ELSE
+        RETURN;
     END IF;
+    PERFORM refuse('diesel_timescale:chunk_interval', 'invalid_parameter_value', problem, remedy, relation => relation);
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.refuse_chunk_interval(REGCLASS, INTERVAL) IS 'Raises an error if a chunk cannot cover the interval.';
+COMMENT ON FUNCTION diesel_timescale.refuse_chunk_interval(REGCLASS, REGTYPE, INTERVAL, BIGINT) IS 'Raises an error if a chunk of a table with a time column of this type cannot cover the interval, which is a length of time or a number of units.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.convert_to_hypertable(
     relation REGCLASS,
     time_column NAME,
-    chunk_interval INTERVAL,
+    chunk_interval ANYELEMENT,
     default_indexes BOOLEAN,
     migrate_data BOOLEAN
 ) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
+-- The server warns of timestamp without time zone.
+SET client_min_messages TO error
 AS $$
 DECLARE
     truncate_trigger RECORD;
@@ -439,7 +546,161 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.convert_to_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN) IS 'Makes a table that has been checked and is locked a hypertable. Its TRUNCATE triggers do not fire when rows are moved.';
+COMMENT ON FUNCTION diesel_timescale.convert_to_hypertable(REGCLASS, NAME, ANYELEMENT, BOOLEAN, BOOLEAN) IS 'Makes a table that has been checked and is locked a hypertable. Its TRUNCATE triggers do not fire when rows are moved.';
+
+-- The present of a column that counts units.
+CREATE OR REPLACE FUNCTION diesel_timescale.create_integer_now(hypertable REGCLASS, time_type REGTYPE, unit BIGINT) RETURNS TEXT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    place RECORD;
+    function_name TEXT;
+    present OID;
+    -- The length of the unit in nanoseconds.
+    expression CONSTANT TEXT := format('floor(extract(epoch FROM now()) * 1000000000 / %s)::%s', unit, time_type);
+    marked CONSTANT TEXT := format('The present in the time column of %s: how many units of %s ns since 1970-01-01 00:00 UTC. Made by set_integer_now().', qualified_name(hypertable), unit);
+    problem TEXT;
+    remedy TEXT;
+BEGIN
+    SELECT nspname, relname, relowner::REGROLE AS owner INTO place FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = hypertable;
+    function_name := format('%I.%I', place.nspname, short_name(place.relname, '_now'));
+    present := to_regprocedure(function_name || '()');
+    IF unit <= 0 THEN
+        problem := format('a unit cannot be %s nanoseconds long', unit);
+        remedy := 'Give a length above zero.';
+    ELSIF present IS NOT NULL AND coalesce(obj_description(present, 'pg_proc'), '') NOT LIKE '% Made by set\_integer\_now().' THEN
+        problem := format('another function %s is there', function_name);
+        remedy := 'Rename it; or, if it tells the present, name it: set_integer_now_func().';
+    ELSE
+        BEGIN
+            EXECUTE 'SELECT ' || expression;
+        EXCEPTION WHEN numeric_value_out_of_range THEN
+            problem := format('the present in units of %s nanoseconds does not fit into the type %s', unit, time_type);
+            remedy := 'Choose a longer unit or a wider type; or, if the count does not begin in 1970, write a function and name it: set_integer_now_func().';
+        END;
+    END IF;
+    IF problem IS NOT NULL THEN
+        PERFORM refuse('diesel_timescale:integer_now', 'invalid_parameter_value', problem, remedy, relation => hypertable);
+    END IF;
+    IF obj_description(present, 'pg_proc') IS DISTINCT FROM marked THEN
+        EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS %s LANGUAGE sql STABLE RETURN %s', function_name, time_type, expression);
+        EXECUTE format('COMMENT ON FUNCTION %s() IS %L', function_name, marked);
+        IF place.owner <> current_user::REGROLE THEN
+            EXECUTE format('ALTER FUNCTION %s() OWNER TO %s', function_name, place.owner);
+        END IF;
+    END IF;
+    RETURN function_name;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.create_integer_now(REGCLASS, REGTYPE, BIGINT) IS 'Creates the function that tells the present of a time column that counts units of this many nanoseconds, or finds it, and returns its name.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.set_integer_now(
+    relation REGCLASS, unit BIGINT, function_name TEXT,
+    -- What the name means.
+    function_search_path TEXT DEFAULT current_setting('search_path')
+) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    time_type CONSTANT REGTYPE := time_type_of(relation);
+    function REGPROC;
+BEGIN
+    IF unit IS NOT NULL THEN
+        function := create_integer_now(relation, time_type, unit)::REGPROC;
+    ELSE
+        PERFORM set_config('search_path', function_search_path, true);
+        function := function_name::REGPROC;
+        PERFORM set_config('search_path', 'pg_catalog, diesel_timescale, pg_temp', true);
+    END IF;
+    EXECUTE format('SELECT %I.set_integer_now_func($1, $2, replace_if_exists => true)', timescaledb_schema()) USING relation, function;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.set_integer_now(REGCLASS, BIGINT, TEXT, TEXT) IS 'Lets the policies of a hypertable whose time column counts units go by a function that tells the present: one that is made for units of this many nanoseconds, or the one that is named.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.require_integer_now(relation REGCLASS) RETURNS VOID
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    time_type CONSTANT REGTYPE := time_type_of(relation);
+BEGIN
+    -- A continuous aggregate goes by the function of its hypertable.
+    IF time_type IN ('smallint', 'integer', 'bigint') AND hypertable_of(relation) = relation AND (hypertable_report(relation)).integer_now IS NULL THEN
+        PERFORM refuse(
+            'diesel_timescale:no_integer_now', 'object_not_in_prerequisite_state',
+            format('the server does not know the present of %s: its time column counts units', relation),
+            'Tell how long a unit is: set_integer_now(), or diesel_timescale.set_integer_now().',
+            relation => relation
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.require_integer_now(REGCLASS) IS 'Raises an error if the time column of a hypertable counts units and no function tells its present.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_present_hypertable(relation REGCLASS, present_column NAME, time_column NAME, if_not_exists BOOLEAN) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF present_column <> time_column THEN
+        PERFORM refuse(
+            'diesel_timescale:other_time_column', 'object_not_in_prerequisite_state',
+            format('%s is a hypertable on %I already, not on %I', relation, present_column, time_column),
+            format('Set it up on %I, or create the table again.', present_column),
+            relation => relation, column_name => present_column
+        );
+    ELSIF NOT if_not_exists THEN
+        PERFORM refuse(
+            'diesel_timescale:already_a_hypertable', 'duplicate_object',
+            format('%s is a hypertable already', relation),
+            'Set if_not_exists to accept it.',
+            relation => relation
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_present_hypertable(REGCLASS, NAME, NAME, BOOLEAN) IS 'Raises an error if the table is a hypertable on another column, or must not be one.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.create_hypertable(
+    relation REGCLASS, time_column NAME, declared_type REGTYPE, chunk_interval INTERVAL, integer_interval BIGINT, default_indexes BOOLEAN, migrate_data BOOLEAN
+) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    time_type REGTYPE;
+BEGIN
+    PERFORM check_hypertable_candidate(relation, time_column, declared_type, migrate_data);
+    time_type := (SELECT atttypid FROM pg_attribute WHERE attrelid = relation AND attname = time_column);
+    PERFORM refuse_chunk_interval(relation, time_type, chunk_interval, integer_interval);
+    IF time_type NOT IN ('smallint', 'integer', 'bigint') THEN
+        PERFORM convert_to_hypertable(relation, time_column, chunk_interval, default_indexes, migrate_data);
+    ELSIF integer_interval IS NOT NULL THEN
+        PERFORM convert_to_hypertable(relation, time_column, integer_interval, default_indexes, migrate_data);
+    ELSE
+        PERFORM refuse(
+            'diesel_timescale:chunk_interval', 'invalid_parameter_value',
+            format('%s.%I counts units, and nothing says how many of them a chunk covers', relation, time_column),
+            'Give the number of units in hours to weeks.',
+            relation => relation
+        );
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.create_hypertable(REGCLASS, NAME, REGTYPE, INTERVAL, BIGINT, BOOLEAN, BOOLEAN) IS 'Makes a table that is locked a hypertable, or raises an error that names the obstacle.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.foreign_key_fixes(relation REGCLASS) RETURNS TEXT[]
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN ARRAY(
+    SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::REGCLASS, conname)
+    FROM pg_constraint
+    WHERE confrelid = relation AND contype = 'f' AND conparentid = 0
+    ORDER BY conname
+);
+COMMENT ON FUNCTION diesel_timescale.foreign_key_fixes(REGCLASS) IS 'Statements that drop the native foreign keys to a table, which break with retention where it is a hypertable.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.setup_hypertable(
     relation REGCLASS,
@@ -450,12 +711,18 @@ CREATE OR REPLACE FUNCTION diesel_timescale.setup_hypertable(
     default_indexes BOOLEAN DEFAULT true,
     allow_plain_table BOOLEAN DEFAULT false,
     create_extension BOOLEAN DEFAULT false,
+    integer_interval BIGINT DEFAULT NULL,
+    integer_now_unit BIGINT DEFAULT NULL,
+    time_type REGTYPE DEFAULT NULL,
     OUT outcome TEXT,
     OUT timescaledb_version TEXT,
     OUT timescaledb_license TEXT,
     OUT current_chunk_interval INTERVAL,
+    OUT current_integer_interval BIGINT,
     OUT chunks BIGINT,
-    OUT ignored_chunk_interval INTERVAL
+    OUT ignored_chunk_interval INTERVAL,
+    OUT ignored_integer_interval BIGINT,
+    OUT foreign_key_fixes TEXT[]
 )
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -463,7 +730,8 @@ AS $$
 DECLARE
     present RECORD;
 BEGIN
-    PERFORM refuse_chunk_interval(relation, chunk_interval);
+    PERFORM refuse_chunk_interval(relation, time_type, chunk_interval, integer_interval);
+    foreign_key_fixes := '{}';
     IF allow_plain_table AND NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') THEN
         outcome := 'plain_table';
         RETURN;
@@ -481,35 +749,25 @@ BEGIN
     END IF;
 
     IF present.time_column IS NULL THEN
-        PERFORM check_hypertable_candidate(relation, time_column, migrate_data);
-        PERFORM convert_to_hypertable(relation, time_column, chunk_interval, default_indexes, migrate_data);
+        PERFORM create_hypertable(relation, time_column, time_type, chunk_interval, integer_interval, default_indexes, migrate_data);
         outcome := 'created';
         present := hypertable_report(relation);
-    ELSIF present.time_column <> time_column THEN
-        PERFORM refuse(
-            'diesel_timescale:other_time_column', 'object_not_in_prerequisite_state',
-            format('%s is a hypertable on %I already, not on %I', relation, present.time_column, time_column),
-            format('Set it up on %I, or create the table again.', present.time_column),
-            relation => relation, column_name => present.time_column
-        );
-    ELSIF NOT if_not_exists THEN
-        PERFORM refuse(
-            'diesel_timescale:already_a_hypertable', 'duplicate_object',
-            format('%s is a hypertable already', relation),
-            'Set if_not_exists to accept it.',
-            relation => relation
-        );
     ELSE
+        PERFORM refuse_present_hypertable(relation, present.time_column, time_column, if_not_exists);
         outcome := 'already_there';
-        IF chunk_interval <> present.chunk_interval THEN
-            ignored_chunk_interval := chunk_interval;
-        END IF;
+        ignored_chunk_interval := nullif(chunk_interval, present.chunk_interval);
+        ignored_integer_interval := nullif(integer_interval, present.integer_interval);
+        foreign_key_fixes := foreign_key_fixes(relation);
+    END IF;
+    IF integer_now_unit IS NOT NULL THEN
+        PERFORM set_integer_now(relation, integer_now_unit, NULL);
     END IF;
 
     timescaledb_version := present.timescaledb_version;
     timescaledb_license := present.timescaledb_license;
     current_chunk_interval := present.chunk_interval;
+    current_integer_interval := present.integer_interval;
     chunks := present.chunks;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.setup_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN) IS 'Makes a table a hypertable on a timestamptz column, or finds that it is one. The outcome is created, already_there, or plain_table where the caller accepts one on plain PostgreSQL. A hypertable that is there keeps its chunk interval: another one that was asked for is returned as ignored_chunk_interval.';
+COMMENT ON FUNCTION diesel_timescale.setup_hypertable(REGCLASS, NAME, INTERVAL, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN, BOOLEAN, BIGINT, BIGINT, REGTYPE) IS 'Makes a table a hypertable on a time column, or finds that it is one. The outcome is created, already_there, or plain_table where the caller accepts one on plain PostgreSQL. A column that counts units takes its chunk interval as integer_interval, and the length of a unit in nanoseconds for the function that tells its present. A hypertable that is there keeps its chunk interval: another one that was asked for is returned as ignored. foreign_key_fixes drop the native foreign keys to it.';

@@ -35,12 +35,14 @@ BEGIN
         PERFORM refuse(
             'diesel_timescale:loss_of_referenced_rows', 'object_not_in_prerequisite_state',
             format('%s of %s would leave references to rows that are gone', operation, relation),
-            'Use the retention of that table, or its job, which clears the references in the same transaction.',
+            format('Use retention that clears the references in the same transaction: diesel_timescale.drop_referenced_rows_before(%L, ...), or its job.', qualified_name(relation)),
             relation => relation
         );
     END IF;
-    -- Nobody adds a foreign key between this look and the end of the transaction; writes go on.
-    EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
+    -- Nobody adds a foreign key between this look and the end of the transaction; writes go on. None goes to a view.
+    IF (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' THEN
+        EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
+    END IF;
     SELECT * INTO reference FROM native_foreign_key(relation);
     IF reference.constraint_name IS NOT NULL THEN
         PERFORM refuse(
@@ -54,17 +56,27 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_loss_of_referenced_rows(REGCLASS, TEXT) IS 'Raises an error if something references the rows of the table, so that dropping its chunks would leave references to nothing.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.change_chunk_interval(relation REGCLASS, chunk_interval INTERVAL) RETURNS INTERVAL
+CREATE OR REPLACE FUNCTION diesel_timescale.change_chunk_interval(
+    relation REGCLASS, INOUT chunk_interval INTERVAL DEFAULT NULL, INOUT integer_interval BIGINT DEFAULT NULL
+)
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
+DECLARE
+    present RECORD;
 BEGIN
-    PERFORM refuse_chunk_interval(relation, chunk_interval);
-    EXECUTE format('SELECT %I.set_chunk_time_interval($1, $2)', timescaledb_schema()) USING relation, chunk_interval;
-    RETURN (hypertable_report(relation)).chunk_interval;
+    PERFORM refuse_chunk_interval(relation, time_type_of(relation), chunk_interval, integer_interval);
+    IF integer_interval IS NULL THEN
+        EXECUTE format('SELECT %I.set_chunk_time_interval($1, $2)', timescaledb_schema()) USING relation, chunk_interval;
+    ELSE
+        EXECUTE format('SELECT %I.set_chunk_time_interval($1, $2)', timescaledb_schema()) USING relation, integer_interval;
+    END IF;
+    present := hypertable_report(relation);
+    chunk_interval := present.chunk_interval;
+    integer_interval := present.integer_interval;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.change_chunk_interval(REGCLASS, INTERVAL) IS 'Sets how much time new chunks of a hypertable cover. Chunks that are there stay as they are.';
+COMMENT ON FUNCTION diesel_timescale.change_chunk_interval(REGCLASS, INTERVAL, BIGINT) IS 'Sets how much time, or how many units, new chunks of a hypertable cover. Chunks that are there stay as they are.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.add_hash_dimension(relation REGCLASS, column_name NAME, partitions INT) RETURNS BOOLEAN
 LANGUAGE plpgsql
@@ -80,20 +92,68 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.add_hash_dimension(REGCLASS, NAME, INT) IS 'Spreads the chunks of a hypertable that is empty by the hash of a column as well. False if it is so already.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.drop_chunks_before(relation REGCLASS, older_than TIMESTAMPTZ) RETURNS BIGINT
+CREATE OR REPLACE FUNCTION diesel_timescale.chunk_ranges(relation REGCLASS)
+RETURNS TABLE (
+    chunk TEXT, range_start TIMESTAMPTZ, range_end TIMESTAMPTZ, range_start_integer BIGINT, range_end_integer BIGINT, is_columnstore BOOLEAN
+)
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM time_type_of(relation);
+    RETURN QUERY
+        SELECT
+            format('%I.%I', c.chunk_schema, c.chunk_name),
+            CASE WHEN isfinite(c.range_start) THEN c.range_start END,
+            CASE WHEN isfinite(c.range_end) THEN c.range_end END,
+            nullif(c.range_start_integer, -9223372036854775808),
+            nullif(c.range_end_integer, 9223372036854775807),
+            c.is_compressed
+        FROM pg_class
+        JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        JOIN timescaledb_information.chunks AS c ON c.hypertable_schema = nspname AND c.hypertable_name = relname
+        WHERE pg_class.oid = hypertable_of(relation);
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.chunk_ranges(REGCLASS) IS 'The chunks of a hypertable or continuous aggregate, with the time that each covers: instants, of UTC where the column has no time zone, or numbers where it counts units. Null is no bound.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.chunks_within(
+    relation REGCLASS,
+    newer_than TIMESTAMPTZ DEFAULT NULL, newer_than_integer BIGINT DEFAULT NULL,
+    older_than TIMESTAMPTZ DEFAULT NULL, older_than_integer BIGINT DEFAULT NULL
+)
+RETURNS TABLE (
+    chunk TEXT, range_start TIMESTAMPTZ, range_end TIMESTAMPTZ, range_start_integer BIGINT, range_end_integer BIGINT, is_columnstore BOOLEAN
+)
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+    SELECT *
+    FROM chunk_ranges(relation) AS c
+    WHERE (older_than IS NULL OR c.range_end <= older_than)
+        AND (older_than_integer IS NULL OR c.range_end_integer <= older_than_integer)
+        AND (newer_than IS NULL OR c.range_start >= newer_than)
+        AND (newer_than_integer IS NULL OR c.range_start_integer >= newer_than_integer)
+    ORDER BY c.range_start NULLS FIRST, c.range_start_integer NULLS FIRST, c.chunk
+$$;
+COMMENT ON FUNCTION diesel_timescale.chunks_within(REGCLASS, TIMESTAMPTZ, BIGINT, TIMESTAMPTZ, BIGINT) IS 'The chunks of a hypertable or continuous aggregate that lie in a range of time whole, oldest first.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.drop_chunks_before(relation REGCLASS, older_than TIMESTAMPTZ, older_than_integer BIGINT DEFAULT NULL) RETURNS BIGINT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
+    -- The server takes an instant for a UUID.
+    time_type CONSTANT REGTYPE := replace(time_type_of(relation)::TEXT, 'uuid', 'timestamptz');
     dropped BIGINT;
 BEGIN
     PERFORM refuse_loss_of_referenced_rows(relation, 'dropping chunks');
-    EXECUTE format('SELECT count(*) FROM %I.drop_chunks($1, older_than => $2)', timescaledb_schema())
-        INTO dropped USING relation, older_than;
+    EXECUTE format('SELECT count(*) FROM %I.drop_chunks($1, older_than => %s)', timescaledb_schema(), moment_as(time_type, '$2', '$3'))
+        INTO dropped USING relation, older_than, older_than_integer;
     RETURN dropped;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.drop_chunks_before(REGCLASS, TIMESTAMPTZ) IS 'Drops the chunks that end by the instant, and returns how many. Refused where something references the rows.';
+COMMENT ON FUNCTION diesel_timescale.drop_chunks_before(REGCLASS, TIMESTAMPTZ, BIGINT) IS 'Drops the chunks that end by the moment, which is a number where the time column counts units, and returns how many. Refused where something references the rows.';
 
 -- The columnstore.
 CREATE OR REPLACE FUNCTION diesel_timescale.enable_columnstore(
@@ -189,7 +249,8 @@ BEGIN
         FROM timescaledb_information.jobs
         JOIN pg_namespace ON nspname = hypertable_schema
         JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = hypertable_name
-        WHERE pg_class.oid = relation AND proc_name = ANY (procedures)
+        -- Of a continuous aggregate the releases name the view, or what it keeps its rows in.
+        WHERE pg_class.oid IN (relation, hypertable_of(relation)) AND proc_name = ANY (procedures)
         ORDER BY job_id
         LIMIT 1
     );
@@ -197,21 +258,20 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.policy_job(REGCLASS, NAME[]) IS 'The job of a policy of a hypertable, by the names of its procedure, or null.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.add_columnstore_policy(relation REGCLASS, convert_after INTERVAL) RETURNS INT
+CREATE OR REPLACE FUNCTION diesel_timescale.add_columnstore_policy(relation REGCLASS, convert_after INTERVAL DEFAULT NULL, integer_after BIGINT DEFAULT NULL) RETURNS INT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
+DECLARE
+    call CONSTANT TEXT := CASE WHEN timescaledb_names_columnstore() THEN 'CALL %I.add_columnstore_policy($1, %s)' ELSE 'SELECT %I.add_compression_policy($1, %s)' END;
 BEGIN
+    PERFORM require_integer_now(relation);
     PERFORM remove_columnstore_policy(relation);
-    IF timescaledb_names_columnstore() THEN
-        EXECUTE format('CALL %I.add_columnstore_policy($1, $2)', timescaledb_schema()) USING relation, convert_after;
-    ELSE
-        EXECUTE format('SELECT %I.add_compression_policy($1, $2)', timescaledb_schema()) USING relation, convert_after;
-    END IF;
+    EXECUTE format(call, timescaledb_schema(), length_as(time_type_of(relation), '$2', '$3')) USING relation, convert_after, integer_after;
     RETURN policy_job(relation, 'policy_compression', 'policy_columnstore');
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.add_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they are this old, and returns the job. Replaces an existing one.';
+COMMENT ON FUNCTION diesel_timescale.add_columnstore_policy(REGCLASS, INTERVAL, BIGINT) IS 'Converts chunks to the columnstore in the background once they are this old, a number where the time column counts units, and returns the job. Replaces an existing one.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.remove_columnstore_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
@@ -234,38 +294,40 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.remove_columnstore_policy(REGCLASS) IS 'Removes the columnstore policy of a hypertable. False if there is none.';
 
 -- Retention, where nothing references the rows.
-CREATE OR REPLACE FUNCTION diesel_timescale.refuse_retention_of_nothing(drop_after INTERVAL) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_retention_of_nothing(drop_after INTERVAL, integer_after BIGINT DEFAULT NULL) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
-    IF drop_after IS NULL OR drop_after <= INTERVAL '0' THEN
+    IF drop_after IS NULL AND integer_after IS NULL OR drop_after <= INTERVAL '0' OR integer_after <= 0 THEN
         PERFORM refuse(
             'diesel_timescale:retention_interval', 'invalid_parameter_value',
-            format('retention cannot keep %s of data', drop_after),
+            format('retention cannot keep %s of data', coalesce(drop_after::TEXT, integer_after::TEXT, 'null')),
             'Give an interval above zero.'
         );
     END IF;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.refuse_retention_of_nothing(INTERVAL) IS 'Raises an error if retention would keep nothing.';
+COMMENT ON FUNCTION diesel_timescale.refuse_retention_of_nothing(INTERVAL, BIGINT) IS 'Raises an error if retention would keep nothing.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.add_retention_policy(relation REGCLASS, drop_after INTERVAL) RETURNS INT
+CREATE OR REPLACE FUNCTION diesel_timescale.add_retention_policy(relation REGCLASS, drop_after INTERVAL DEFAULT NULL, integer_after BIGINT DEFAULT NULL) RETURNS INT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     job INT;
 BEGIN
-    PERFORM refuse_retention_of_nothing(drop_after);
+    PERFORM refuse_retention_of_nothing(drop_after, integer_after);
+    PERFORM require_integer_now(relation);
     PERFORM refuse_loss_of_referenced_rows(relation, 'a retention policy');
-    PERFORM refuse_retention_within_refresh(relation, drop_after::TEXT);
+    PERFORM refuse_retention_within_refresh(relation, coalesce(drop_after::TEXT, integer_after::TEXT));
     EXECUTE format('SELECT %I.remove_retention_policy($1, if_exists => true)', timescaledb_schema()) USING relation;
-    EXECUTE format('SELECT %I.add_retention_policy($1, $2)', timescaledb_schema()) INTO job USING relation, drop_after;
+    EXECUTE format('SELECT %I.add_retention_policy($1, %s)', timescaledb_schema(), length_as(time_type_of(relation), '$2', '$3'))
+        INTO job USING relation, drop_after, integer_after;
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.add_retention_policy(REGCLASS, INTERVAL) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. Replaces an existing one. Refused where something references the rows.';
+COMMENT ON FUNCTION diesel_timescale.add_retention_policy(REGCLASS, INTERVAL, BIGINT) IS 'Adds the server''s own retention policy to a hypertable, and returns the job. The age is a number where the time column counts units. Replaces an existing one. Refused where something references the rows.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.remove_retention_policy(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql

@@ -3,8 +3,8 @@
 -- A continuous aggregate is made without data, which may happen in any transaction, and filled by a refresh, which may
 -- not. The comment on the view is its definition: what is there already is told by it from what is another view.
 --
--- A view is named by its name and schema, which is that of the caller by default: the defaults of arguments are
--- evaluated before the function's own search_path holds.
+-- A view that may not be there is named by its name and schema, which is that of the caller by default: the defaults of
+-- arguments are evaluated before the function's own search_path holds.
 
 CREATE OR REPLACE FUNCTION diesel_timescale.is_continuous_aggregate(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
 LANGUAGE plpgsql STABLE
@@ -31,7 +31,9 @@ CREATE OR REPLACE FUNCTION diesel_timescale.create_continuous_aggregate(
     materialized_only BOOLEAN,
     view_schema NAME DEFAULT current_schema(),
     -- What the names in the definition mean.
-    definition_search_path TEXT DEFAULT current_setting('search_path')
+    definition_search_path TEXT DEFAULT current_setting('search_path'),
+    -- The hypertable or continuous aggregate that the definition reads, for an error that helps.
+    source REGCLASS DEFAULT NULL
 ) RETURNS TEXT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -44,6 +46,9 @@ DECLARE
 BEGIN
     IF NOT is_plain_view THEN
         PERFORM require_feature('ContinuousAggregates');
+        IF source IS NOT NULL THEN
+            PERFORM require_integer_now(source);
+        END IF;
     END IF;
     IF present IS NOT NULL THEN
         IF obj_description(present, 'pg_class') IS DISTINCT FROM marked THEN
@@ -62,7 +67,7 @@ BEGIN
             FROM timescaledb_information.continuous_aggregates AS a
             WHERE a.view_name = create_continuous_aggregate.view_name AND a.view_schema = create_continuous_aggregate.view_schema
         ) <> create_continuous_aggregate.materialized_only THEN
-            PERFORM alter_continuous_aggregate(view_name, materialized_only, view_schema);
+            PERFORM alter_continuous_aggregate(present, materialized_only);
         END IF;
         RETURN 'already_there';
     END IF;
@@ -81,21 +86,17 @@ BEGIN
     RETURN CASE WHEN is_plain_view THEN 'plain_view' ELSE 'created' END;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.create_continuous_aggregate(NAME, TEXT, TEXT, BOOLEAN, BOOLEAN, NAME, TEXT) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there; what it shows of rows that are not materialized is set all the same. The outcome is created, already_there or plain_view.';
+COMMENT ON FUNCTION diesel_timescale.create_continuous_aggregate(NAME, TEXT, TEXT, BOOLEAN, BOOLEAN, NAME, TEXT, REGCLASS) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there; what it shows of rows that are not materialized is set all the same. The outcome is created, already_there or plain_view.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.alter_continuous_aggregate(
-    view_name NAME,
-    materialized_only BOOLEAN,
-    view_schema NAME DEFAULT current_schema()
-) RETURNS VOID
+CREATE OR REPLACE FUNCTION diesel_timescale.alter_continuous_aggregate(view REGCLASS, materialized_only BOOLEAN) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
-    EXECUTE format('ALTER MATERIALIZED VIEW %I.%I SET (timescaledb.materialized_only = %L)', view_schema, view_name, materialized_only);
+    EXECUTE format('ALTER MATERIALIZED VIEW %s SET (timescaledb.materialized_only = %L)', view, materialized_only);
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.alter_continuous_aggregate(NAME, BOOLEAN, NAME) IS 'Sets whether a continuous aggregate shows only what it has materialized, or the latest rows as well.';
+COMMENT ON FUNCTION diesel_timescale.alter_continuous_aggregate(REGCLASS, BOOLEAN) IS 'Sets whether a continuous aggregate shows only what it has materialized, or the latest rows as well.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.drop_continuous_aggregate(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
 LANGUAGE plpgsql
@@ -116,54 +117,40 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.drop_continuous_aggregate(NAME, NAME) IS 'Drops a continuous aggregate, or the plain view in its place. False if there is none.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.add_refresh_policy(
-    view_name NAME,
-    start_offset INTERVAL,
-    end_offset INTERVAL,
-    schedule_interval INTERVAL,
-    view_schema NAME DEFAULT current_schema()
+    view REGCLASS,
+    start_offset INTERVAL DEFAULT NULL, start_offset_integer BIGINT DEFAULT NULL,
+    end_offset INTERVAL DEFAULT NULL, end_offset_integer BIGINT DEFAULT NULL,
+    schedule_interval INTERVAL DEFAULT NULL
 ) RETURNS INT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
+    time_type CONSTANT REGTYPE := time_type_of(view);
     job INT;
 BEGIN
-    PERFORM refuse_refresh_beyond_retention(format('%I.%I', view_schema, view_name)::REGCLASS, start_offset::TEXT);
-    PERFORM remove_refresh_policy(view_name, view_schema);
-    EXECUTE format('SELECT %I.add_continuous_aggregate_policy($1, $2, $3, $4)', timescaledb_schema())
-        INTO job USING format('%I.%I', view_schema, view_name)::REGCLASS, start_offset, end_offset, schedule_interval;
+    PERFORM refuse_refresh_beyond_retention(view, coalesce(start_offset::TEXT, start_offset_integer::TEXT));
+    PERFORM remove_refresh_policy(view);
+    EXECUTE format(
+        'SELECT %I.add_continuous_aggregate_policy($1, %s, %s, $6)',
+        timescaledb_schema(), length_as(time_type, '$2', '$3'), length_as(time_type, '$4', '$5')
+    ) INTO job USING view, start_offset, start_offset_integer, end_offset, end_offset_integer, schedule_interval;
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.add_refresh_policy(NAME, INTERVAL, INTERVAL, INTERVAL, NAME) IS 'Refreshes a continuous aggregate in the background, from start_offset ago (null: from the beginning) to end_offset ago, and returns the job. Takes the place of a policy that is there.';
+COMMENT ON FUNCTION diesel_timescale.add_refresh_policy(REGCLASS, INTERVAL, BIGINT, INTERVAL, BIGINT, INTERVAL) IS 'Refreshes a continuous aggregate in the background, from start_offset ago (null: from the beginning) to end_offset ago, numbers where its buckets count units, and returns the job. Takes the place of a policy that is there.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.remove_refresh_policy(view_name NAME, view_schema NAME DEFAULT current_schema()) RETURNS BOOLEAN
+CREATE OR REPLACE FUNCTION diesel_timescale.remove_refresh_policy(view REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
-    present BOOLEAN;
+    present CONSTANT BOOLEAN := policy_job(view, 'policy_refresh_continuous_aggregate') IS NOT NULL;
 BEGIN
-    present := EXISTS (
-        SELECT
-        FROM timescaledb_information.jobs AS j
-        JOIN timescaledb_information.continuous_aggregates AS a
-            ON a.materialization_hypertable_schema = j.hypertable_schema
-            AND a.materialization_hypertable_name = j.hypertable_name
-        WHERE j.proc_name = 'policy_refresh_continuous_aggregate'
-            AND a.view_name = remove_refresh_policy.view_name AND a.view_schema = remove_refresh_policy.view_schema
-    ) OR EXISTS (
-        -- Some releases name the view itself.
-        SELECT
-        FROM timescaledb_information.jobs AS j
-        WHERE j.proc_name = 'policy_refresh_continuous_aggregate'
-            AND j.hypertable_name = remove_refresh_policy.view_name AND j.hypertable_schema = remove_refresh_policy.view_schema
-    );
     IF present THEN
-        EXECUTE format('SELECT %I.remove_continuous_aggregate_policy($1)', timescaledb_schema())
-            USING format('%I.%I', view_schema, view_name)::REGCLASS;
+        EXECUTE format('SELECT %I.remove_continuous_aggregate_policy($1)', timescaledb_schema()) USING view;
     END IF;
     RETURN present;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.remove_refresh_policy(NAME, NAME) IS 'Removes the refresh policy of a continuous aggregate. False if there is none.';
+COMMENT ON FUNCTION diesel_timescale.remove_refresh_policy(REGCLASS) IS 'Removes the refresh policy of a continuous aggregate. False if there is none.';

@@ -116,19 +116,6 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_key_change() IS 'Trigger: refuses to change the key of a row that something may reference. Its arguments are the table and the columns of the key. It runs with the rights of whoever changes the row.';
 
 -- Names and lists for generated functions.
-CREATE OR REPLACE FUNCTION diesel_timescale.qualified_name(relation REGCLASS) RETURNS TEXT
-LANGUAGE sql STABLE
-SET search_path TO pg_catalog, diesel_timescale, pg_temp
-RETURN (SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation);
-COMMENT ON FUNCTION diesel_timescale.qualified_name(REGCLASS) IS 'The name of a table with its schema, quoted.';
-
-CREATE OR REPLACE FUNCTION diesel_timescale.short_name(long_name TEXT, suffix TEXT DEFAULT '') RETURNS NAME
-LANGUAGE sql STABLE
-SET search_path TO pg_catalog, diesel_timescale, pg_temp
--- A name has 63 bytes at most.
-RETURN CASE WHEN octet_length(long_name || suffix) <= 63 THEN long_name ELSE left(long_name, 10) || '_' || md5(long_name) END || suffix;
-COMMENT ON FUNCTION diesel_timescale.short_name(TEXT, TEXT) IS 'A name that fits, and is another one for each long name.';
-
 CREATE OR REPLACE FUNCTION diesel_timescale.each_column(columns NAME[], pattern TEXT, separator TEXT DEFAULT ', ') RETURNS TEXT
 LANGUAGE sql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -220,6 +207,17 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.fill_template(TEXT, JSONB) IS 'The text of a function, with names in the place of {...}, and quoted SQL in the place of {{...}}.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.edge_of(target REGCLASS, time_column NAME, alias NAME, edge TEXT) RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN CASE
+    -- min and max of UUIDs came with PostgreSQL 18.
+    WHEN (SELECT atttypid FROM pg_attribute WHERE attrelid = target AND attname = time_column) = 'uuid'::REGTYPE THEN
+        format('(array_agg(%1$s.%2$I ORDER BY %1$s.%2$I %3$s))[1]', alias, time_column, CASE edge WHEN 'min' THEN 'ASC' ELSE 'DESC' END)
+    ELSE format('%s(%s.%I)', edge, alias, time_column)
+END;
+COMMENT ON FUNCTION diesel_timescale.edge_of(REGCLASS, NAME, NAME, TEXT) IS 'The expression for the first (min) or last (max) moment of rows.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.template_names(target REGCLASS, registry REGCLASS, key NAME[], time_column NAME) RETURNS JSONB
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -283,6 +281,12 @@ BEGIN
         'added_arrays', each_column(columns, 'new_rows.a%2$s'),
         'locked_arrays', each_column(columns, 'held_rows.a%2$s'),
         'shared_arrays', each_column(columns, 'shared.a%2$s')
+    ) || jsonb_build_object(
+        'i_first', edge_of(target, time_column, 'i', 'min'),
+        'i_last', edge_of(target, time_column, 'i', 'max'),
+        'e_first', edge_of(target, time_column, 'e', 'min'),
+        'a_first', edge_of(target, time_column, 'a', 'min'),
+        'a_last', edge_of(target, time_column, 'a', 'max')
     );
 END
 $$;
@@ -448,6 +452,7 @@ DECLARE
     bin CONSTANT TEXT := CASE
         WHEN is_integer THEN 'i.{time} / width'
         WHEN time_type = 'timestamptz'::REGTYPE THEN $t$date_bin(width, i.{time}, TIMESTAMPTZ '1970-01-01 00:00+00')$t$
+        WHEN time_type = 'uuid'::REGTYPE THEN format($t$date_bin(width, %I.uuid_timestamp(i.{time}), TIMESTAMPTZ '1970-01-01 00:00+00')$t$, timescaledb_schema())
         ELSE $t$date_bin(width, i.{time}::TIMESTAMP, TIMESTAMP '1970-01-01')$t$
     END;
 BEGIN
@@ -465,20 +470,20 @@ BEGIN
         PERFORM {register_by_key}({first_of_each});
         RETURN;
     END IF;
-    width := coalesce(diesel_timescale.chunk_width({target_literal}::REGCLASS, width), {default_width});
+    width := coalesce((diesel_timescale.chunk_width({target_literal}::REGCLASS)).{width_of}, {default_width});
     FOR missing IN
-        SELECT {i_arrays}, min(i.{time}) AS dt_from, max(i.{time}) AS dt_to
+        SELECT {i_arrays}, {i_first} AS dt_from, {i_last} AS dt_to
         FROM unnest({params}) AS i ({columns})
         WHERE {i_not_null} {finite} AND NOT EXISTS (SELECT FROM {registry} AS r WHERE {r_is_i})
         GROUP BY {bin}
-        ORDER BY min(i.{time})
+        ORDER BY {i_first}
     LOOP
         FOR found IN EXECUTE {{SELECT e.tableoid::REGCLASS AS chunk, {e_arrays}
             FROM (SELECT DISTINCT * FROM unnest({params})) AS i ({columns})
             JOIN {target} AS e ON {e_is_i}
             WHERE e.{time} BETWEEN {from} AND {to}
             GROUP BY e.tableoid
-            ORDER BY min(e.{time})}}
+            ORDER BY {e_first}}}
             USING {missing_arrays}, missing.dt_from, missing.dt_to
         LOOP
             IF diesel_timescale.is_in_columnstore(found.chunk, {target_literal}::REGCLASS) THEN
@@ -489,37 +494,28 @@ BEGIN
         END LOOP;
     END LOOP;
 END
-$t$, '{bin}', bin), '{finite}', CASE WHEN is_integer THEN '' ELSE 'AND isfinite(i.{time})' END),
+$t$, '{bin}', bin), '{finite}', CASE WHEN is_integer OR time_type = 'uuid'::REGTYPE THEN '' ELSE 'AND isfinite(i.{time})' END),
         'Makes many rows of {target} referable, by arrays of their key and time. What has no time, or does not exist, is left to the trigger and the foreign key.'
     );
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.create_bulk_register_function(REGCLASS, JSONB, REGTYPE) IS 'Creates the function that makes many rows of a target referable.';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.chunk_width(relation REGCLASS, as_type INTERVAL) RETURNS INTERVAL
-LANGUAGE sql STABLE
-SET search_path TO pg_catalog, diesel_timescale, pg_temp
-RETURN (diesel_timescale.hypertable_report(relation)).chunk_interval;
-COMMENT ON FUNCTION diesel_timescale.chunk_width(REGCLASS, INTERVAL) IS 'How much time a chunk covers; null for a plain table.';
-
-CREATE OR REPLACE FUNCTION diesel_timescale.chunk_width(relation REGCLASS, as_type BIGINT) RETURNS BIGINT
+CREATE OR REPLACE FUNCTION diesel_timescale.chunk_width(relation REGCLASS, OUT of_time INTERVAL, OUT of_units BIGINT)
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
-        RETURN NULL;
-    END IF;
-    RETURN (
-        SELECT integer_interval
+    IF has_timescaledb() THEN
+        SELECT time_interval, integer_interval INTO of_time, of_units
         FROM timescaledb_information.dimensions
         JOIN pg_namespace ON nspname = hypertable_schema
         JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = hypertable_name
-        WHERE pg_class.oid = relation AND dimension_number = 1
-    );
+        WHERE pg_class.oid = relation AND dimension_number = 1;
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.chunk_width(REGCLASS, BIGINT) IS 'How many units of an integer time column a chunk covers; null for a plain table.';
+COMMENT ON FUNCTION diesel_timescale.chunk_width(REGCLASS) IS 'How much time, or how many units of a time column that counts them, a chunk covers; nulls for a plain table.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.create_store_functions(target REGCLASS, names JSONB) RETURNS VOID
 LANGUAGE plpgsql
@@ -582,7 +578,7 @@ BEGIN
         ON CONFLICT DO NOTHING
         RETURNING {r}
     )
-    SELECT {a_arrays}, min(a.{time}) AS dt_from, max(a.{time}) AS dt_to INTO new_rows FROM a;
+    SELECT {a_arrays}, {a_first} AS dt_from, {a_last} AS dt_to INTO new_rows FROM a;
     IF diesel_timescale.snapshot_may_be_old() THEN
         -- A removal in progress, which has its row locked, will wait for these keys.
         PERFORM FROM {epoch} FOR SHARE SKIP LOCKED;
@@ -685,9 +681,9 @@ BEGIN
     IF (SELECT relkind <> 'r' OR relpersistence <> 'p' FROM pg_class WHERE oid = target) THEN
         problem := format('%s is not an ordinary table', target);
         remedy := 'A target of references is a hypertable, or a table that becomes one.';
-    ELSIF time_type IS NULL OR time_type NOT IN ('timestamptz', 'timestamp', 'date', 'smallint', 'integer', 'bigint') THEN
+    ELSIF time_type IS NULL OR time_type NOT IN ('timestamptz', 'timestamp', 'date', 'smallint', 'integer', 'bigint', 'uuid') THEN
         problem := format('%s has no column %I with a time', target, time_column);
-        remedy := 'The time column is a timestamptz, timestamp, date, smallint, integer or bigint.';
+        remedy := 'The time column is a timestamptz, timestamp, date, smallint, integer, bigint or uuid.';
     ELSIF primary_key IS NULL THEN
         problem := format('%s has no primary key', target);
         remedy := format('ALTER TABLE %s ADD PRIMARY KEY (...), with %I in it', qualified_name(target), time_column);
@@ -726,6 +722,9 @@ DECLARE
     time_type REGTYPE;
 BEGIN
     PERFORM check_reference_target(target, time_column, id_column);
+    IF (SELECT atttypid = 'uuid'::REGTYPE FROM pg_attribute WHERE attrelid = target AND attname = time_column) THEN
+        PERFORM require_feature('UuidTime');
+    END IF;
     SELECT nspname, relname, pg_get_userbyid(relowner) AS owner INTO place
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = target;
     -- Two that make the same table a target take turns, and nobody removes a row that its triggers have not seen.
@@ -749,6 +748,7 @@ BEGIN
     EXECUTE format('COMMENT ON TABLE %s IS %L', registry, format('One row for each row of %s that something references. Kept by triggers; not written by hand.', target));
     names := template_names(target, registry::REGCLASS, key, time_column) || jsonb_build_object(
         'width', CASE WHEN time_type IN ('smallint', 'integer', 'bigint') THEN 'BIGINT' ELSE 'INTERVAL' END,
+        'width_of', CASE WHEN time_type IN ('smallint', 'integer', 'bigint') THEN 'of_units' ELSE 'of_time' END,
         'default_width', CASE WHEN time_type IN ('smallint', 'integer', 'bigint') THEN '9223372036854775807' ELSE 'INTERVAL ''36500 days''' END
     );
     EXECUTE format('CREATE TABLE %s (stripe INT PRIMARY KEY CHECK (stripe BETWEEN 0 AND 15), last_removal XID8 NOT NULL, server_start TIMESTAMPTZ NOT NULL DEFAULT ''-infinity'')', names ->> 'epoch');
@@ -1205,24 +1205,30 @@ RETURN (
 );
 COMMENT ON FUNCTION diesel_timescale.restricted_rows(REGCLASS) IS 'The condition on a row r of the registry under which a foreign key does not let it go.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.within_bounds(alias NAME, time_column NAME, time_type REGTYPE) RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN format(
+    '($1 IS NULL AND $2 IS NULL OR %1$s.%2$I >= %3$s) AND ($3 IS NULL AND $4 IS NULL OR %1$s.%2$I < %4$s)',
+    alias, time_column, diesel_timescale.moment_as(time_type, '$1', '$2'), diesel_timescale.moment_as(time_type, '$3', '$4')
+);
+COMMENT ON FUNCTION diesel_timescale.within_bounds(NAME, NAME, REGTYPE) IS 'The condition on rows that they are within the bounds of a chunk: its start in $1 or $2, and its end in $3 or $4.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.drop_referenced_chunks(
-    target REGCLASS, cutoff ANYELEMENT, patience INTERVAL, keep_referenced BOOLEAN,
-    OUT chunks_dropped BIGINT, OUT rows_released BIGINT, OUT dropped_before ANYELEMENT
+    target REGCLASS, cutoff TIMESTAMPTZ, cutoff_integer BIGINT, patience INTERVAL, keep_referenced BOOLEAN,
+    OUT chunks_dropped BIGINT, OUT rows_released BIGINT, OUT dropped_before TIMESTAMPTZ, OUT dropped_before_integer BIGINT
 )
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     t RECORD := reference_target(target);
-    extension_schema CONSTANT NAME := timescaledb_schema();
-    -- The bounds of a chunk, as values of the time column.
-    bound CONSTANT TEXT := CASE pg_typeof(cutoff)
-        WHEN 'timestamptz'::REGTYPE THEN 'range_%s'
-        WHEN 'timestamp'::REGTYPE THEN '(range_%s AT TIME ZONE ''UTC'')'
-        WHEN 'date'::REGTYPE THEN '(range_%s AT TIME ZONE ''UTC'')::DATE'
-        ELSE format('range_%%s_integer::%s', pg_typeof(cutoff))
-    END;
-    kept CONSTANT TEXT := CASE WHEN keep_referenced THEN restricted_rows(target) ELSE 'false' END;
+    time_type CONSTANT REGTYPE := time_type_of(target);
+    columns CONSTANT NAME[] := CASE WHEN t.time_column = ANY (t.key) THEN t.key ELSE t.key || t.time_column END;
+    within CONSTANT TEXT := within_bounds('r', t.time_column, time_type);
+    -- The server takes an instant for a UUID.
+    argument_type CONSTANT REGTYPE := replace(time_type::TEXT, 'uuid', 'timestamptz');
+    is_kept BOOLEAN := false;
     range RECORD;
     chunk TEXT;
     end_of_patience TIMESTAMPTZ;
@@ -1232,20 +1238,20 @@ BEGIN
     chunks_dropped := 0;
     rows_released := 0;
     PERFORM set_config('lock_timeout', format('%s ms', ceil(extract(epoch FROM patience) * 1000)), true);
-    FOR range IN EXECUTE format(
-        'SELECT lower, upper, array_agg(chunk) AS chunks
-        FROM (
-            SELECT %s AS lower, %s AS upper, format(''%%I.%%I'', chunk_schema, chunk_name) AS chunk
-            FROM timescaledb_information.chunks
-            WHERE (hypertable_schema, hypertable_name) = (SELECT nspname, relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = $1)
-        ) AS c
-        WHERE upper <= $2 AND NOT EXISTS (SELECT FROM %s AS r WHERE r.%I >= lower AND r.%4$I < upper AND (%5$s))
-        GROUP BY lower, upper
-        ORDER BY lower',
-        format(bound, 'start'), format(bound, 'end'), qualified_name(t.registry), t.time_column, kept
-    ) USING target, cutoff
+    FOR range IN
+        SELECT c.range_start, c.range_start_integer, c.range_end, c.range_end_integer, array_agg(c.chunk) AS chunks
+        FROM chunk_ranges(target) AS c
+        WHERE c.range_end <= cutoff OR c.range_end_integer <= cutoff_integer
+        GROUP BY 1, 2, 3, 4
+        ORDER BY 3, 4
     LOOP
-        EXECUTE format('DELETE FROM %s WHERE %I >= $1 AND %2$I < $2', qualified_name(t.registry), t.time_column) USING range.lower, range.upper;
+        IF keep_referenced THEN
+            EXECUTE format('SELECT EXISTS (SELECT FROM %s AS r WHERE %s AND (%s))', qualified_name(t.registry), within, restricted_rows(target))
+                INTO is_kept USING range.range_start, range.range_start_integer, range.range_end, range.range_end_integer;
+            CONTINUE WHEN is_kept;
+        END IF;
+        EXECUTE format('DELETE FROM %s AS r WHERE %s', qualified_name(t.registry), within)
+            USING range.range_start, range.range_start_integer, range.range_end, range.range_end_integer;
         GET DIAGNOSTICS released = ROW_COUNT;
         rows_released := rows_released + released;
         end_of_patience := coalesce(end_of_patience, clock_timestamp() + patience);
@@ -1253,26 +1259,30 @@ BEGIN
             PERFORM set_config('lock_timeout', format('%s ms', greatest(1, ceil(extract(epoch FROM end_of_patience - clock_timestamp()) * 1000))), true);
             EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', chunk);
         END LOOP;
-        EXECUTE format('SELECT count(*) FROM %I.drop_chunks($1, older_than => $2, newer_than => $3)', extension_schema)
-            INTO dropped USING target, range.upper, range.lower;
+        EXECUTE format(
+            'SELECT count(*) FROM %I.drop_chunks($5, newer_than => %s, older_than => %s)',
+            timescaledb_schema(), moment_as(argument_type, '$1', '$2'), moment_as(argument_type, '$3', '$4')
+        ) INTO dropped USING range.range_start, range.range_start_integer, range.range_end, range.range_end_integer, target;
         chunks_dropped := chunks_dropped + dropped;
         -- Registered before the chunks were locked. (What is in a chunk that has come since is there.)
         EXECUTE format(
-            'DELETE FROM %s AS r WHERE r.%I >= $1 AND r.%2$I < $2 AND NOT EXISTS (SELECT FROM %s AS e WHERE %s AND e.%2$I >= $1 AND e.%2$I < $2)',
-            qualified_name(t.registry), t.time_column, qualified_name(target),
-            each_column(CASE WHEN t.time_column = ANY (t.key) THEN t.key ELSE t.key || t.time_column END, 'e.%1$I = r.%1$I', ' AND ')
-        ) USING range.lower, range.upper;
+            'DELETE FROM %s AS r WHERE %s AND NOT EXISTS (SELECT FROM %s AS e WHERE %s AND %s)',
+            qualified_name(t.registry), within, qualified_name(target), each_column(columns, 'e.%1$I = r.%1$I', ' AND '),
+            within_bounds('e', t.time_column, time_type)
+        ) USING range.range_start, range.range_start_integer, range.range_end, range.range_end_integer;
         GET DIAGNOSTICS released = ROW_COUNT;
         rows_released := rows_released + released;
-        dropped_before := range.upper;
+        dropped_before := range.range_end;
+        dropped_before_integer := range.range_end_integer;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.drop_referenced_chunks(REGCLASS, ANYELEMENT, INTERVAL, BOOLEAN) IS 'One attempt of drop_referenced_rows_before on a hypertable, which waits for locks on chunks no longer than patience.';
+COMMENT ON FUNCTION diesel_timescale.drop_referenced_chunks(REGCLASS, TIMESTAMPTZ, BIGINT, INTERVAL, BOOLEAN) IS 'One attempt of drop_referenced_rows_before on a hypertable, which waits for locks on chunks no longer than patience.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.drop_referenced_rows_before(
-    target REGCLASS, cutoff ANYELEMENT, lock_timeout INTERVAL DEFAULT INTERVAL '30 seconds', keep_referenced BOOLEAN DEFAULT false,
-    OUT chunks_dropped BIGINT, OUT rows_deleted BIGINT, OUT rows_released BIGINT, OUT dropped_before ANYELEMENT
+    target REGCLASS, cutoff TIMESTAMPTZ, cutoff_integer BIGINT DEFAULT NULL,
+    lock_timeout INTERVAL DEFAULT INTERVAL '30 seconds', keep_referenced BOOLEAN DEFAULT false,
+    OUT chunks_dropped BIGINT, OUT rows_deleted BIGINT, OUT rows_released BIGINT, OUT dropped_before TIMESTAMPTZ, OUT dropped_before_integer BIGINT
 )
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -1280,7 +1290,10 @@ SET row_security TO off
 AS $$
 DECLARE
     t RECORD := reference_target(target);
-    is_hypertable CONSTANT BOOLEAN := (hypertable_report(target)).time_column IS NOT NULL;
+    is_hypertable CONSTANT BOOLEAN := hypertable_of(target) IS NOT NULL;
+    -- Of a plain table.
+    moment CONSTANT TEXT := moment_as((SELECT atttypid FROM pg_attribute WHERE attrelid = target AND attname = t.time_column), '$1', '$2');
+    kept CONSTANT TEXT := CASE WHEN keep_referenced THEN restricted_rows(target) ELSE 'false' END;
     own_timeout CONSTANT TEXT := current_setting('lock_timeout');
     give_up_at CONSTANT TIMESTAMPTZ := clock_timestamp() + lock_timeout;
     longest CONSTANT INTERVAL := INTERVAL '400 milliseconds';
@@ -1293,23 +1306,23 @@ BEGIN
     LOOP
         BEGIN
             IF is_hypertable THEN
-                SELECT d.* INTO chunks_dropped, rows_released, dropped_before FROM drop_referenced_chunks(target, cutoff, patience, keep_referenced) AS d;
+                SELECT d.* INTO chunks_dropped, rows_released, dropped_before, dropped_before_integer
+                FROM drop_referenced_chunks(target, cutoff, cutoff_integer, patience, keep_referenced) AS d;
             ELSE
                 -- Locks rows only. The trigger of the target releases, too, what is registered meanwhile.
                 PERFORM set_config('lock_timeout', format('%s ms', greatest(1, extract(epoch FROM lock_timeout) * 1000)::INT), true);
                 chunks_dropped := 0;
-                EXECUTE format(
-                    'DELETE FROM %s AS r WHERE r.%I < $1 AND NOT (%s)',
-                    qualified_name(t.registry), t.time_column, CASE WHEN keep_referenced THEN restricted_rows(target) ELSE 'false' END
-                ) USING cutoff;
+                EXECUTE format('DELETE FROM %s AS r WHERE r.%I < %s AND NOT (%s)', qualified_name(t.registry), t.time_column, moment, kept)
+                    USING cutoff, cutoff_integer;
                 GET DIAGNOSTICS rows_released = ROW_COUNT;
                 EXECUTE format(
-                    'DELETE FROM %s AS e WHERE e.%I < $1 %s',
-                    qualified_name(target), t.time_column,
+                    'DELETE FROM %s AS e WHERE e.%I < %s %s',
+                    qualified_name(target), t.time_column, moment,
                     CASE WHEN keep_referenced THEN format('AND NOT EXISTS (SELECT FROM %s AS r WHERE %s)', qualified_name(t.registry), each_column(t.key, 'r.%1$I = e.%1$I', ' AND ')) ELSE '' END
-                ) USING cutoff;
+                ) USING cutoff, cutoff_integer;
                 GET DIAGNOSTICS rows_deleted = ROW_COUNT;
                 dropped_before := cutoff;
+                dropped_before_integer := cutoff_integer;
             END IF;
             PERFORM set_config('lock_timeout', own_timeout, true);
             RETURN;
@@ -1341,4 +1354,4 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.drop_referenced_rows_before(REGCLASS, ANYELEMENT, INTERVAL, BOOLEAN) IS 'Retention of a target of references: drops the chunks that end by the cutoff and clears every reference to their rows, in one transaction. On a plain table it deletes the rows before the cutoff. Rows that a RESTRICT key references: an error, or with keep_referenced their chunks stay. Tries again until lock_timeout has passed if others have these rows locked.';
+COMMENT ON FUNCTION diesel_timescale.drop_referenced_rows_before(REGCLASS, TIMESTAMPTZ, BIGINT, INTERVAL, BOOLEAN) IS 'Retention of a target of references: drops the chunks that end by the cutoff and clears every reference to their rows, in one transaction. On a plain table it deletes the rows before the cutoff. Rows that a RESTRICT key references: an error, or with keep_referenced their chunks stay. Tries again until lock_timeout has passed if others have these rows locked.';

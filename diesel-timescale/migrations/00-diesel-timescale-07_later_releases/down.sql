@@ -1,4 +1,4 @@
-DROP FUNCTION diesel_timescale.add_another_refresh_policy(REGCLASS, INTERVAL, INTERVAL, INTERVAL);
+DROP FUNCTION diesel_timescale.add_another_refresh_policy(REGCLASS, INTERVAL, BIGINT, INTERVAL, BIGINT, INTERVAL);
 DROP FUNCTION diesel_timescale.create_aggregate_of_query(NAME, NAME[], TEXT, TEXT, BOOLEAN, BOOLEAN, BOOLEAN, NAME, TEXT);
 DROP FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ, TEXT);
 DROP FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ, INTERVAL);

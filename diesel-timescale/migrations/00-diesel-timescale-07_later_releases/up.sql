@@ -420,8 +420,8 @@ COMMENT ON FUNCTION diesel_timescale.create_aggregate_of_query(NAME, NAME[], TEX
 
 CREATE OR REPLACE FUNCTION diesel_timescale.add_another_refresh_policy(
     view REGCLASS,
-    start_offset INTERVAL,
-    end_offset INTERVAL,
+    start_offset INTERVAL, start_offset_integer BIGINT,
+    end_offset INTERVAL, end_offset_integer BIGINT,
     schedule_interval INTERVAL
 ) RETURNS INT
 LANGUAGE plpgsql
@@ -431,10 +431,12 @@ DECLARE
     job INT;
 BEGIN
     PERFORM require_feature('SeveralRefreshPolicies');
-    PERFORM refuse_refresh_beyond_retention(view, start_offset::TEXT);
-    EXECUTE format('SELECT %I.add_continuous_aggregate_policy($1, $2, $3, $4)', timescaledb_schema())
-        INTO job USING view, start_offset, end_offset, schedule_interval;
+    PERFORM refuse_refresh_beyond_retention(view, coalesce(start_offset::TEXT, start_offset_integer::TEXT));
+    EXECUTE format(
+        'SELECT %I.add_continuous_aggregate_policy($1, %s, %s, $6)',
+        timescaledb_schema(), length_as(time_type_of(view), '$2', '$3'), length_as(time_type_of(view), '$4', '$5')
+    ) INTO job USING view, start_offset, start_offset_integer, end_offset, end_offset_integer, schedule_interval;
     RETURN job;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.add_another_refresh_policy(REGCLASS, INTERVAL, INTERVAL, INTERVAL) IS 'Adds a refresh policy beside those that a continuous aggregate has, and returns the job.';
+COMMENT ON FUNCTION diesel_timescale.add_another_refresh_policy(REGCLASS, INTERVAL, BIGINT, INTERVAL, BIGINT, INTERVAL) IS 'Adds a refresh policy beside those that a continuous aggregate has, and returns the job.';

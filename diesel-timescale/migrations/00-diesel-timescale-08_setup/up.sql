@@ -123,12 +123,6 @@ BEGIN
         SELECT jsonb_build_object(
             'chunks', num_chunks,
             'columnstore', compression_enabled,
-            'segment_by', (SELECT segmentby FROM timescaledb_information.hypertable_compression_settings WHERE hypertable = relation AND compression_enabled),
-            'order_by', (SELECT orderby FROM timescaledb_information.hypertable_compression_settings WHERE hypertable = relation AND compression_enabled),
-            -- Releases without sparse indexes have no such column.
-            'sparse_indexes', (
-                SELECT to_jsonb(s) -> 'index' FROM timescaledb_information.hypertable_compression_settings AS s WHERE s.hypertable = relation AND compression_enabled
-            ),
             'dimensions', (
                 SELECT jsonb_agg(jsonb_build_object(
                     'column', column_name,
@@ -138,6 +132,14 @@ BEGIN
                 FROM timescaledb_information.dimensions AS d
                 WHERE d.hypertable_schema = place.nspname AND d.hypertable_name = place.relname
             )
+        ) || coalesce(
+            (
+                -- Releases without sparse indexes have no such column.
+                SELECT jsonb_build_object('segment_by', segmentby, 'order_by', orderby, 'sparse_indexes', to_jsonb(s) -> 'index')
+                FROM timescaledb_information.hypertable_compression_settings AS s
+                WHERE s.hypertable = relation AND compression_enabled
+            ),
+            '{}'
         )
         FROM timescaledb_information.hypertables AS h
         WHERE h.hypertable_schema = place.nspname AND h.hypertable_name = place.relname
@@ -156,7 +158,7 @@ DECLARE
 BEGIN
     -- A block of its own, because its error undoes a savepoint.
     BEGIN
-        PERFORM check_hypertable_candidate(relation, time_column, true);
+        PERFORM check_hypertable_candidate(relation, time_column, NULL, true);
     EXCEPTION WHEN undefined_column OR wrong_object_type OR object_not_in_prerequisite_state THEN
         GET STACKED DIAGNOSTICS obstacle = MESSAGE_TEXT, remedy = PG_EXCEPTION_HINT;
         obstacle := format('%s. %s', obstacle, remedy);

@@ -1,13 +1,13 @@
 //! Buckets as SQL, and what Diesel is told of it: what they may be selected with and grouped by.
 
-use crate::time_column::TimeColumn;
+use crate::time_column::{TimeColumn, TimeType};
 use diesel::expression::{
     AppearsOnTable, Expression, IsContainedInGroupBy, SelectableExpression, ValidGrouping, is_aggregate,
 };
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Interval, Text, Timestamptz};
+use diesel::sql_types::Text;
 
 use super::{Anchor, Bucket, BucketRow, BucketRowBy, BucketStart, Bucketed, BucketedBy};
 
@@ -15,7 +15,7 @@ impl<C: TimeColumn + QueryFragment<Pg>> QueryFragment<Pg> for Bucket<C> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         // time_bucket($1, "table"."time", $2)
         out.push_sql(self.function);
-        out.push_bind_param::<Interval, _>(&self.width)?;
+        self.width.push(&mut out)?;
         out.push_sql(", ");
         self.time.walk_ast(out.reborrow())?;
         match &self.anchor {
@@ -24,13 +24,9 @@ impl<C: TimeColumn + QueryFragment<Pg>> QueryFragment<Pg> for Bucket<C> {
                 out.push_sql(", ");
                 out.push_bind_param::<Text, _>(zone)?;
             }
-            Some(Anchor::Origin(origin)) => {
+            Some(Anchor::Value(value)) => {
                 out.push_sql(", ");
-                out.push_bind_param::<Timestamptz, _>(origin)?;
-            }
-            Some(Anchor::Offset(offset)) => {
-                out.push_sql(", ");
-                out.push_bind_param::<Interval, _>(offset)?;
+                value.push(&mut out)?;
             }
         }
         out.push_sql(")");
@@ -79,27 +75,28 @@ where
 
 /// Implements what Diesel asks of an expression: its type, where it may appear, and that its SQL depends on its value.
 macro_rules! expression {
-    ($name:ident<$($part:ident),+>, $sql_type:ty, group by $($grouping:tt)+) => {
-        impl<$($part: Expression),+> Expression for $name<$($part),+>
+    ($name:ident<C $(, $part:ident)*>, $sql_type:ty, group by $($grouping:tt)+) => {
+        impl<C: TimeColumn $(, $part: Expression)*> Expression for $name<C $(, $part)*>
         where
             $sql_type: diesel::expression::TypedExpressionType,
         {
             type SqlType = $sql_type;
         }
 
-        impl<QS, $($part),+> AppearsOnTable<QS> for $name<$($part),+>
+        impl<QS, C $(, $part)*> AppearsOnTable<QS> for $name<C $(, $part)*>
         where
-            $($part: AppearsOnTable<QS>,)+
+            C: AppearsOnTable<QS>,
+            $($part: AppearsOnTable<QS>,)*
             Self: Expression,
         {
         }
 
-        impl<$($part),+> ValidGrouping<$($grouping)+> for $name<$($part),+> {
+        impl<C $(, $part)*> ValidGrouping<$($grouping)+> for $name<C $(, $part)*> {
             type IsAggregate = is_aggregate::Yes;
         }
 
         // The anchor and gap filling change the SQL.
-        impl<$($part),+> QueryId for $name<$($part),+> {
+        impl<C $(, $part)*> QueryId for $name<C $(, $part)*> {
             type QueryId = ();
 
             const HAS_STATIC_QUERY_ID: bool = false;
@@ -107,11 +104,14 @@ macro_rules! expression {
     };
 }
 
-expression!(BucketStart<C>, Timestamptz, group by Bucketed<C>);
-expression!(Bucketed<C>, Timestamptz, group by Bucketed<C>);
-expression!(BucketedBy<C, G>, (Timestamptz, G::SqlType), group by BucketedBy<C, G>);
-expression!(BucketRow<C, A>, (Timestamptz, A::SqlType), group by Bucketed<C>);
-expression!(BucketRowBy<C, G, A>, (Timestamptz, G::SqlType, A::SqlType), group by BucketedBy<C, G>);
+/// The type of the start of a bucket.
+type Start<C> = <<C as Expression>::SqlType as TimeType>::Bucket;
+
+expression!(BucketStart<C>, Start<C>, group by Bucketed<C>);
+expression!(Bucketed<C>, Start<C>, group by Bucketed<C>);
+expression!(BucketedBy<C, G>, (Start<C>, G::SqlType), group by BucketedBy<C, G>);
+expression!(BucketRow<C, A>, (Start<C>, A::SqlType), group by Bucketed<C>);
+expression!(BucketRowBy<C, G, A>, (Start<C>, G::SqlType, A::SqlType), group by BucketedBy<C, G>);
 
 /// What may be selected: the rows, and nothing that only names a place in them.
 macro_rules! selectable {

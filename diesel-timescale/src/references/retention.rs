@@ -1,46 +1,21 @@
 //! Retention of a target of references.
 
+use std::marker::PhantomData;
+
 use chrono::TimeDelta;
 use diesel::deserialize::Queryable;
 use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::serialize::ToSql;
-use diesel::sql_types::{
-    BigInt, Bool, Date, HasSqlType, Integer, Interval, Nullable, SmallInt, Timestamp, Timestamptz,
-};
+use diesel::sql_types::{BigInt, Bool, Interval, Nullable, Timestamptz};
 use serde::Serialize;
 
 use crate::call::{Relation, Statement, push_relation, relation_name, single};
 use crate::error::{Error, Result};
-
-/// The SQL type of a time column, with its name.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not the type of a time column",
-    note = "a time column is `Timestamptz`, `Timestamp`, `Date`, `SmallInt`, `Integer` or `BigInt`"
-)]
-pub trait TimeValue {
-    /// What a cast to the type names.
-    const NAME: &'static str;
-}
-
-macro_rules! time_values {
-    ($($sql_type:ident = $name:literal),*) => {
-        $(impl TimeValue for $sql_type {
-            const NAME: &'static str = $name;
-        })*
-    };
-}
-
-time_values!(
-    Timestamptz = "timestamptz",
-    Timestamp = "timestamp",
-    Date = "date",
-    SmallInt = "smallint",
-    Integer = "integer",
-    BigInt = "bigint"
-);
+use crate::time_column::{TimeColumn, TimeType, ValueOf};
+use crate::time_value::{Instant, Moment};
+use crate::timestamp::TimestampOrInfinity;
 
 /// Drops the chunks of a [target](super::create_target) that end by `cutoff` and clears every reference to their rows, in one
 /// transaction.
@@ -74,35 +49,33 @@ time_values!(
 /// assert_eq!((report.chunks_dropped, report.rows_deleted), (0, 0));
 /// # Ok(()) }) }
 /// ```
-pub fn drop_before<C, V>(time_column: C, cutoff: V) -> DropBefore<C::SqlType, V>
+pub fn drop_before<C>(time_column: C, cutoff: ValueOf<C>) -> DropBefore<C::SqlType>
 where
-    C: Column,
+    C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
-    C::SqlType: TimeValue,
-    V: ToSql<C::SqlType, Pg>,
 {
     let _ = time_column;
     DropBefore {
         table: relation_name(&C::Table::default()),
-        cutoff,
+        cutoff: Moment::new::<C::SqlType>(Some(cutoff)),
         lock_timeout: PgInterval::from_microseconds(30_000_000),
         keep_referenced: false,
-        sql_type: std::marker::PhantomData,
+        time_type: PhantomData,
     }
 }
 
 /// The call that [`drop_before`] makes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, QueryId)]
 #[must_use = "a call does nothing until it runs"]
-pub struct DropBefore<ST, V> {
+pub struct DropBefore<ST> {
     table: Relation,
-    cutoff: V,
+    cutoff: Moment,
     lock_timeout: PgInterval,
     keep_referenced: bool,
-    sql_type: std::marker::PhantomData<ST>,
+    time_type: PhantomData<ST>,
 }
 
-impl<ST, V> DropBefore<ST, V> {
+impl<ST> DropBefore<ST> {
     /// How long to go on trying while others have locked what is to be dropped. Default: 30 seconds. Zero tries once.
     pub fn lock_timeout(mut self, lock_timeout: TimeDelta) -> Self {
         self.lock_timeout = PgInterval::from_microseconds(lock_timeout.num_microseconds().unwrap_or(i64::MAX));
@@ -131,34 +104,21 @@ pub struct RetentionReport<V> {
     pub dropped_before: Option<V>,
 }
 
-impl<ST: 'static, V> QueryId for DropBefore<ST, V> {
-    type QueryId = DropBefore<ST, ()>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl<ST, V> Statement for DropBefore<ST, V>
-where
-    ST: TimeValue + 'static,
-    V: ToSql<ST, Pg>,
-    Pg: HasSqlType<ST>,
-    Nullable<ST>: diesel::sql_types::SqlType,
-{
-    type SqlType = (BigInt, BigInt, BigInt, Nullable<ST>);
-    type Row = RetentionReport<V>;
-    type Output = RetentionReport<V>;
+impl<ST: TimeType> Statement for DropBefore<ST> {
+    type SqlType = (BigInt, BigInt, BigInt, Nullable<Timestamptz>, Nullable<BigInt>);
+    type Row = (i64, i64, i64, Option<TimestampOrInfinity>, Option<i64>);
+    type Output = RetentionReport<ST::Value>;
     type Error = Error;
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "SELECT chunks_dropped, rows_deleted, rows_released, dropped_before \
+            "SELECT chunks_dropped, rows_deleted, rows_released, dropped_before, dropped_before_integer \
              FROM diesel_timescale.drop_referenced_rows_before(",
         );
         push_relation(&self.table, &mut out)?;
-        out.push_sql(", CAST(");
-        out.push_bind_param::<ST, _>(&self.cutoff)?;
-        out.push_sql(" AS ");
-        out.push_sql(ST::NAME);
-        out.push_sql("), ");
+        out.push_sql(", ");
+        self.cutoff.push(&mut out)?;
+        out.push_sql(", ");
         out.push_bind_param::<Interval, _>(&self.lock_timeout)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&self.keep_referenced)?;
@@ -167,6 +127,8 @@ where
     }
 
     fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        single(rows)
+        let (chunks_dropped, rows_deleted, rows_released, at, integer) = single::<_, Error>(rows)?;
+        let dropped_before = ST::from_instant(Instant { at, integer });
+        Ok(RetentionReport { chunks_dropped, rows_deleted, rows_released, dropped_before })
     }
 }

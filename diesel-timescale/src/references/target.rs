@@ -9,6 +9,7 @@ use crate::call::{Call, Relation, done, relation_name, value};
 use crate::error::Error;
 use crate::function_call;
 use crate::setup::{Declare, Setup, TargetDeclaration};
+use crate::time_column::TimeColumn;
 
 /// Makes the table of a time column the target of references: rows of other tables can then reference its rows.
 ///
@@ -45,7 +46,7 @@ use crate::setup::{Declare, Setup, TargetDeclaration};
 /// ```
 pub fn create_target<C>(time_column: C) -> CreateTarget
 where
-    C: Column,
+    C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
 {
     let _ = time_column;

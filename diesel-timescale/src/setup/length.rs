@@ -33,6 +33,12 @@ impl Length {
         }
     }
 
+    /// The value as the argument of a function that takes it in one of two, by name.
+    pub(super) fn argument(self, interval: &str, integer: &str) -> String {
+        let name = if let Self::Integer(_) = self { integer } else { interval };
+        format!("{name} => {}", self.sql())
+    }
+
     /// The value in the settings of a job.
     pub(super) fn json(self) -> serde_json::Value {
         match self {

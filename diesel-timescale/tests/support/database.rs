@@ -20,6 +20,8 @@ use url::Url;
 pub enum Needs {
     Timescale,
     Community,
+    /// Hypertables on UUIDs of version 7.
+    UuidTime,
     TwoConnections,
     /// COPY FROM STDIN.
     Copy,
@@ -69,6 +71,7 @@ pub fn has_quietly(need: Needs) -> bool {
     match need {
         Needs::Timescale => facts.server.available.is_some(),
         Needs::PlainPostgres => facts.server.available.is_none(),
+        Needs::UuidTime => facts.server.available >= Some(diesel_timescale::TimescaleVersion::new(2, 25, 0)),
         Needs::Community => facts.server.edition == Some(Edition::Community),
         Needs::TwoConnections | Needs::Copy => !facts.is_single,
     }

@@ -2,7 +2,6 @@
 
 use super::super::declaration::Aggregate;
 use super::super::facts::{Facts, Job, Relation};
-use super::super::length::Length;
 use super::super::names::name_parts;
 use super::super::plan::StepClass;
 use super::super::sql::literal;
@@ -98,10 +97,9 @@ impl<'a> Comparison<'a> {
                 false => "shows only rows that are materialized",
             };
             self.step(name, StepClass::Locks, difference).sql = Some(format!(
-                "SELECT diesel_timescale.alter_continuous_aggregate({}, {}, {})",
-                literal(&relation.name),
-                declared.materialized_only,
-                literal(&relation.schema)
+                "SELECT diesel_timescale.alter_continuous_aggregate({}, {})",
+                literal(&relation.qualified),
+                declared.materialized_only
             ));
         }
     }
@@ -121,11 +119,7 @@ impl<'a> Comparison<'a> {
         let job = |comparison: &Self, procedure: &str| {
             relation.and_then(|relation| comparison.aggregate_job(relation, procedure))
         };
-        let (schema, view) = match relation {
-            Some(relation) => (Some(relation.schema.clone()), relation.name.clone()),
-            None => name_parts(name),
-        };
-        let argument = schema.map(|schema| format!(", view_schema => {}", literal(&schema))).unwrap_or_default();
+        let view = relation.map_or(name, |relation| &relation.qualified);
         let refresh = job(self, "policy_refresh_continuous_aggregate");
         match &declared.refresh_policy {
             Some(Wanted::Present(policy)) => {
@@ -134,10 +128,13 @@ impl<'a> Comparison<'a> {
                     settings: vec![("start_offset", policy.start_offset), ("end_offset", Some(policy.end_offset))],
                     schedule: Some(policy.schedule),
                     add: format!(
-                        "diesel_timescale.add_refresh_policy({}, {}, {}, {}{argument})",
-                        literal(&view),
-                        policy.start_offset.map_or_else(|| "NULL".to_owned(), Length::sql),
-                        policy.end_offset.sql(),
+                        "diesel_timescale.add_refresh_policy({}{}, {}, schedule_interval => {})",
+                        literal(view),
+                        policy
+                            .start_offset
+                            .map(|start| format!(", {}", start.argument("start_offset", "start_offset_integer")))
+                            .unwrap_or_default(),
+                        policy.end_offset.argument("end_offset", "end_offset_integer"),
                         policy.schedule.sql(),
                     ),
                     adds_schedule: true,
@@ -147,7 +144,7 @@ impl<'a> Comparison<'a> {
             }
             Some(Wanted::Absent) if refresh.is_some() => {
                 self.step(name, StepClass::Safe, "has a refresh policy, and none is wanted").sql =
-                    Some(format!("SELECT diesel_timescale.remove_refresh_policy({}{argument})", literal(&view)));
+                    Some(format!("SELECT diesel_timescale.remove_refresh_policy({})", literal(view)));
             }
             Some(Wanted::Absent) | None => {}
         }

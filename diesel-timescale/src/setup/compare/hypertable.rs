@@ -90,7 +90,7 @@ impl Comparison<'_> {
         step.sql = Some(format!(
             "SELECT diesel_timescale.change_chunk_interval({}, {})",
             literal(&relation.qualified),
-            declared.sql()
+            declared.argument("chunk_interval", "integer_interval")
         ));
         step.lock = Some(relation.qualified.clone());
     }
@@ -118,7 +118,9 @@ impl Comparison<'_> {
             "SELECT outcome FROM diesel_timescale.setup_hypertable({}, {}{}, migrate_data => {}, default_indexes => {})",
             literal(&relation.qualified),
             literal(&declared.time),
-            interval.map(|interval| format!(", chunk_interval => {}", interval.sql())).unwrap_or_default(),
+            interval
+                .map(|interval| format!(", {}", interval.argument("chunk_interval", "integer_interval")))
+                .unwrap_or_default(),
             declared.migrate_data,
             declared.default_indexes,
         ));

@@ -67,7 +67,7 @@ impl Comparison<'_> {
                     add: format!(
                         "diesel_timescale.add_columnstore_policy({}, {})",
                         literal(&relation.qualified),
-                        declared.after.sql()
+                        declared.after.argument("convert_after", "integer_after")
                     ),
                     adds_schedule: false,
                     lock: Some(&relation.qualified),
@@ -127,7 +127,7 @@ impl Comparison<'_> {
             add: format!(
                 "diesel_timescale.add_retention_policy({}, {})",
                 literal(qualified),
-                declared.drop_after.sql()
+                declared.drop_after.argument("drop_after", "integer_after")
             ),
             adds_schedule: false,
             lock,
