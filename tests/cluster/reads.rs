@@ -1,6 +1,7 @@
 //! Every read, every view of the catalog, and `verify` on a replica; what writes is refused there.
 
 use std::fmt::Debug;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::LoadConnection;
@@ -18,7 +19,7 @@ use occupancy_models::{
 };
 
 use crate::support::{TestDb, sql};
-use crate::{Cluster, connect, url};
+use crate::{Cluster, url};
 
 fn start() -> DateTime<Utc> {
     "2026-01-05T00:00:00Z".parse().unwrap()
@@ -60,14 +61,18 @@ fn home() -> (TestDb, PgConnection, PgConnection, Vec<SensorEventKey>) {
     (db, primary, replica, keys)
 }
 
+/// HAProxy leads to either replica, and to the other one the next time: each has to have the database first.
 fn replica(db: &TestDb, primary: &mut PgConnection) -> PgConnection {
     let position = write_position().call(primary).unwrap();
-    let mut base = url("REPLICAS", &db.url());
-    base.set_path("postgres");
-    wait_for(position, std::time::Duration::from_secs(10)).call(&mut connect(&base)).unwrap();
-    let mut replica = connect(&url("REPLICAS", &db.url()));
-    // HAProxy may have led to the other one.
-    wait_for(position, std::time::Duration::from_secs(10)).call(&mut replica).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut replica = loop {
+        match PgConnection::establish(url("REPLICAS", &db.url()).as_str()) {
+            Ok(conn) => break conn,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    wait_for(position, Duration::from_secs(10)).call(&mut replica).unwrap();
     assert_eq!(crate::support::value(&mut replica, "SELECT pg_is_in_recovery()"), "true");
     replica
 }

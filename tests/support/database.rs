@@ -180,7 +180,12 @@ impl TestDb {
     }
 
     pub fn url(&self) -> Url {
-        self.database.as_ref().map_or_else(base_url, |database| Url::parse(database.url()).unwrap())
+        let mut url = self.database.as_ref().map_or_else(base_url, |database| Url::parse(database.url()).unwrap());
+        // A pool in transaction mode, to the same server: databases are made past it, by locks of the session.
+        if let Ok(pool) = std::env::var("TEST_POOL_URL") {
+            url.set_port(Url::parse(&pool).unwrap().port()).unwrap();
+        }
+        url
     }
 
     /// A URL that leads another program to the same tables. On a server that takes one connection at a time, close
