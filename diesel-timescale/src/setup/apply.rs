@@ -20,8 +20,8 @@ impl Setup {
     /// One statement, which changes nothing and locks no more than any read. This crate's migrations must have run.
     ///
     /// # Errors
-    /// [`Error::Declaration`](crate::Error::Declaration) if what is declared has no meaning;
-    /// [`Error::NotMigrated`](crate::Error::NotMigrated).
+    /// [`Error::Declaration`] if what is declared has no meaning;
+    /// [`Error::NotMigrated`].
     pub fn plan(&self) -> impl Call<Output = Plan, Error = Error> + Clone + use<> {
         PlanCall { setup: self.clone() }
     }
@@ -34,7 +34,7 @@ impl Setup {
     /// the same set-up at once take turns, and each step is done once.
     ///
     /// # Errors
-    /// As [`plan`](Setup::plan), and [`Error::Step`](crate::Error::Step), which names the step that failed.
+    /// As [`plan`](Setup::plan), and [`Error::Step`], which names the step that failed.
     pub fn apply(&self, up_to: StepClass) -> impl Call<Output = Plan, Error = Error> + Clone + use<> {
         ApplyCall { setup: self.clone(), up_to }
     }
@@ -42,7 +42,7 @@ impl Setup {
     /// Makes sure that the database is as declared.
     ///
     /// # Errors
-    /// [`Error::Drift`](crate::Error::Drift) with the plan, if it has a step. As [`plan`](Setup::plan).
+    /// [`Error::Drift`] with the plan, if it has a step. As [`plan`](Setup::plan).
     pub fn check(&self) -> impl Call<Output = (), Error = Error> + Clone + use<> {
         CheckCall { setup: self.clone() }
     }
