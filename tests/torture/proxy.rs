@@ -12,7 +12,7 @@ use url::Url;
 pub enum Kind {
     /// Both sides are closed.
     Cut,
-    /// Nothing is forwarded any more, in either direction, and nothing is closed: a black hole.
+    /// Nothing is forwarded any more, in either direction, and neither side hears of the other: a black hole.
     Stall,
     /// Goes on after a while.
     Delay,
@@ -100,12 +100,12 @@ fn forward(client: TcpStream, server: TcpStream, state: &Arc<State>) {
         if direction == Direction::ToClient {
             std::mem::swap(&mut from, &mut to);
         }
-        let (state, stalled) = (state.clone(), stalled.clone());
+        let (state, stalled, server) = (state.clone(), stalled.clone(), server.try_clone().unwrap());
         if fault.is_none() {
             state.bytes[index].store(0, Ordering::Relaxed);
         }
         std::thread::spawn(move || {
-            let mut pump = Pump { from, to, stalled, forwarded: 0 };
+            let mut pump = Pump { from, to, server, stalled, forwarded: 0 };
             pump.run(fault.filter(|fault| fault.direction == direction), |bytes| {
                 if fault.is_none() {
                     state.bytes[index].fetch_add(bytes, Ordering::Relaxed);
@@ -119,11 +119,22 @@ fn forward(client: TcpStream, server: TcpStream, state: &Arc<State>) {
 struct Pump {
     from: TcpStream,
     to: TcpStream,
+    server: TcpStream,
     stalled: Arc<AtomicBool>,
     forwarded: usize,
 }
 
 impl Pump {
+    /// The server is told after a while, longer than its own timeouts: or it would run out of connections.
+    fn stall(&self) {
+        self.stalled.store(true, Ordering::Relaxed);
+        let server = self.server.try_clone().unwrap();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(3));
+            let _ = server.shutdown(Shutdown::Both);
+        });
+    }
+
     fn run(&mut self, mut fault: Option<Fault>, count: impl Fn(usize)) {
         let mut buffer = [0; 16_384];
         loop {
@@ -131,7 +142,7 @@ impl Pump {
                 fault = None;
                 match kind {
                     Kind::Cut => break,
-                    Kind::Stall => self.stalled.store(true, Ordering::Relaxed),
+                    Kind::Stall => self.stall(),
                     Kind::Delay => std::thread::sleep(Duration::from_millis(20)),
                 }
             }
