@@ -46,7 +46,8 @@ use serde::{Deserialize, Serialize};
 
 use self::declaration::{Aggregate, Extension, Job, Relations, Table};
 pub(crate) use self::declaration::{
-    Columnstore as ColumnstoreDeclaration, Hypertable as HypertableDeclaration, Target as TargetDeclaration,
+    Columnstore as ColumnstoreDeclaration, Hypertable as HypertableDeclaration,
+    RefreshPolicy as RefreshPolicyDeclaration, Target as TargetDeclaration, Unit,
 };
 pub(crate) use self::declare::AggregateQueries;
 pub use self::declare::Declare;

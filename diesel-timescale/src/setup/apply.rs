@@ -4,6 +4,7 @@ use diesel::connection::LoadConnection;
 use diesel::pg::Pg;
 use diesel::result::Error as DieselError;
 
+use super::declaration::Table;
 #[cfg(feature = "async")]
 use super::driver::Asynchronous;
 use super::driver::{Blocking, Driver, run};
@@ -49,8 +50,23 @@ impl Setup {
 
     async fn plan_on(&self, conn: &mut impl Driver) -> Result<Plan> {
         self.validate()?;
-        let facts = conn.facts(self.query_facts()?).await?;
-        Ok(compare::compare(self, &facts))
+        let setup = self.by_kind()?;
+        let facts = conn.facts(setup.query_facts()?).await?;
+        Ok(compare::compare(&setup, &facts))
+    }
+
+    /// With the retention of an aggregate, which its call cannot tell from that of a hypertable, where it belongs.
+    fn by_kind(&self) -> Result<Self> {
+        let mut setup = self.clone();
+        for (name, wanted) in &mut setup.aggregates {
+            let (Some(table), Wanted::Present(aggregate)) = (setup.tables.remove(name), wanted) else { continue };
+            aggregate.retention_policy = table.retention_policy.clone().or(aggregate.retention_policy.take());
+            if (Table { retention_policy: None, ..table }) != Table::default() {
+                let message = format!("{name} is declared as a table and as a continuous aggregate");
+                return Err(Error::Declaration { message });
+            }
+        }
+        Ok(setup)
     }
 
     async fn apply_on(&self, conn: &mut impl Driver, up_to: StepClass) -> Result<Plan> {
