@@ -27,8 +27,9 @@ impl Setup {
         PlanCall { setup: self.clone() }
     }
 
-    /// Takes the steps of the plan that are of this class or a lesser one, in order, and gives the plan that is left, with
-    /// the steps that were done. Steps of a higher class, and those that cannot be done, are left with what builds on them.
+    /// Takes the steps of the plan that are of this class or a lesser one, in order, and gives the plan that is left,
+    /// with the steps that were done. Steps of a higher class, and those that cannot be done, are left with what builds
+    /// on them.
     ///
     /// Every step is a transaction of its own, so whatever fails, the steps before it stay done; run it again to go on.
     /// Inside a transaction the steps are part of it, and steps that cannot run in one are an error. Several that apply

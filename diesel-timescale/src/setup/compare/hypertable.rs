@@ -134,7 +134,8 @@ impl Comparison<'_> {
         step.after = after;
         step.lock = Some(relation.qualified.clone());
         step.sql = Some(format!(
-            "SELECT outcome FROM diesel_timescale.setup_hypertable({}, {}{}{}, migrate_data => {}, default_indexes => {})",
+            "SELECT outcome FROM diesel_timescale.setup_hypertable(\
+             {}, {}{}{}, migrate_data => {}, default_indexes => {})",
             literal(&relation.qualified),
             literal(&declared.time),
             interval
