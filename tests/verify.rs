@@ -639,3 +639,17 @@ fn an_id_that_came_by_copy_is_found() {
     diesel::copy_from(sensor_events::table).from_insertable(&[row]).execute(&mut conn).unwrap();
     assert_eq!(kinds(&violations(&mut conn)), [(DuplicateId, "sensor_events.id 2")]);
 }
+
+#[test]
+fn the_declared_set_up_is_what_the_migrations_make() {
+    use occupancy_models::SensorEvent;
+    use occupancy_models::timescale::setup::StepClass;
+
+    let (_db, mut conn) = TestDb::ready();
+    let setup = SensorEvent::setup().allow_unsupported();
+    setup.check().call(&mut conn).unwrap();
+    sql(&mut conn, "ALTER TABLE predictions DROP CONSTRAINT predictions_triggering_event_id_fkey");
+    let applied = setup.apply(StepClass::Locks).call(&mut conn).unwrap();
+    assert_eq!((applied.done.len(), applied.is_empty()), (1, true), "{applied}");
+    assert_eq!(violations(&mut conn), []);
+}
