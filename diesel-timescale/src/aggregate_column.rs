@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::feature::Feature;
 use crate::sql_text::{SqlText, identifier};
 
-/// Adds an aggregate to a continuous aggregate, under the name of a column of the declared view, without making it anew.
-/// Gives `false` if a column of that name is there. The view must be in the first schema of the `search_path`.
+/// Adds an aggregate to a continuous aggregate, under the name of a column of the declared view, without making it
+/// anew. Gives `false` if a column of that name is there. The view must be in the first schema of the `search_path`.
 ///
 /// What was materialized before has null in it until it is refreshed by force
 /// ([`Feature::ForcedRefresh`](crate::Feature::ForcedRefresh)). The server has no way to drop such a column: to take it
@@ -38,7 +38,8 @@ use crate::sql_text::{SqlText, identifier};
 /// # fn main() { run(|conn| {
 /// # if !Server::query().call(conn)?.has(Feature::AggregateColumns) { return Ok(()); }
 /// # conn.batch_execute("CREATE MATERIALIZED VIEW hourly WITH (timescaledb.continuous) AS \
-/// #     SELECT time_bucket(INTERVAL '1 hour', time) AS bucket, count(*) AS readings FROM readings GROUP BY 1 WITH NO DATA")?;
+/// #     SELECT time_bucket(INTERVAL '1 hour', time) AS bucket, count(*) AS readings FROM readings \
+/// #     GROUP BY 1 WITH NO DATA")?;
 /// for expected in [true, false] {
 ///     assert_eq!(add_aggregate_column(hourly::peak, max(readings::value)).call(conn)?, expected);
 /// }

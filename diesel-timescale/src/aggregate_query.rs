@@ -10,13 +10,13 @@ use crate::continuous_aggregate::AggregateOutcome;
 use crate::error::Error;
 use crate::sql_text::{SqlText, column_names, identifier};
 
-/// Describes a continuous aggregate that is a query of Diesel's, grouped by [buckets](crate::bucketed()), under the name
-/// and with the columns of a view that `diesel::table!` declares.
+/// Describes a continuous aggregate that is a query of Diesel's, grouped by [buckets](crate::bucketed()), under the
+/// name and with the columns of a view that `diesel::table!` declares.
 ///
 /// Where [`continuous_aggregate`](crate::continuous_aggregate()) has columns of one table, this takes what the server
-/// takes: joins, filters with values, `HAVING`, buckets of months or in a time zone, window functions (from 2.20 on). Its
-/// values become part of the view. What is selected comes in the order of the view's columns; its types are what the query
-/// gives.
+/// takes: joins, filters with values, `HAVING`, buckets of months or in a time zone, window functions (from 2.20 on).
+/// Its values become part of the view. What is selected comes in the order of the view's columns; its types are what
+/// the query gives.
 ///
 /// Filling it, policies and dropping it are those of [`continuous_aggregate`](crate::continuous_aggregate()).
 ///
@@ -98,10 +98,10 @@ impl AggregateQuery {
     /// Makes it, without data, or finds that it is there.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where the server has no continuous aggregates, or no window functions in them, and a plain
-    /// view is not allowed; [`Error::OtherAggregate`] if something else of that name is there; a query builder error of
-    /// Diesel's for a value of a type that is not PostgreSQL's own; and the server's error for what it does not take in a
-    /// continuous aggregate.
+    /// [`Error::Unsupported`] where the server has no continuous aggregates, or no window functions in them, and a
+    /// plain view is not allowed; [`Error::OtherAggregate`] if something else of that name is there; a query builder
+    /// error of Diesel's for a value of a type that is not PostgreSQL's own; and the server's error for what it does
+    /// not take in a continuous aggregate.
     pub fn create(&self) -> impl Call<Output = AggregateOutcome, Error = Error> + Clone + use<> {
         CreateAggregateOfQuery(self.clone())
     }

@@ -84,8 +84,8 @@ function_call! {
     requires Columnstore,
 }
 
-/// Converts a chunk to the columnstore anew, all of it, as the hypertable's [`columnstore`](crate::columnstore()) is set
-/// up now. From 2.24 on that happens in memory.
+/// Converts a chunk to the columnstore anew, all of it, as the hypertable's [`columnstore`](crate::columnstore()) is
+/// set up now. From 2.24 on that happens in memory.
 ///
 /// To bring only what came since into order, [`to_columnstore`](crate::to_columnstore) is enough.
 ///

@@ -9,11 +9,11 @@ use crate::call::{Call, Relation, done, relation_name};
 use crate::error::Error;
 use crate::function_call;
 
-/// Lets rows that the transaction inserts after this go into the columnstore of a hypertable directly, by `INSERT` and by
-/// `COPY`, where a statement brings ten rows or more. Run it inside a transaction: it holds to the end of it.
+/// Lets rows that the transaction inserts after this go into the columnstore of a hypertable directly, by `INSERT` and
+/// by `COPY`, where a statement brings ten rows or more. Run it inside a transaction: it holds to the end of it.
 ///
-/// A table with a primary key, unique index, foreign key or trigger cannot: TimescaleDB would write rows as usual with no
-/// more than a warning. Duplicates are not found, so this is for rows that are new.
+/// A table with a primary key, unique index, foreign key or trigger cannot: TimescaleDB would write rows as usual with
+/// no more than a warning. Duplicates are not found, so this is for rows that are new.
 ///
 /// # Errors
 /// [`Error::Unsupported`] before 2.23, in the Apache edition and without TimescaleDB; [`Error::DirectCompress`] if

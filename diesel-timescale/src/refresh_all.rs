@@ -26,7 +26,8 @@ use crate::function_call;
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::ForcedRefresh) { return Ok(()); }
 /// # conn.batch_execute("CREATE MATERIALIZED VIEW hourly WITH (timescaledb.continuous) AS \
-/// #     SELECT time_bucket(INTERVAL '1 hour', time) AS bucket, count(*) AS readings FROM readings GROUP BY 1 WITH NO DATA")?;
+/// #     SELECT time_bucket(INTERVAL '1 hour', time) AS bucket, count(*) AS readings FROM readings \
+/// #     GROUP BY 1 WITH NO DATA")?;
 /// refresh_by_force(hourly::table).call(conn)?;
 /// if server.has(Feature::RefreshInBatches) {
 ///     refresh_in_batches(hourly::table, 24, true).call(conn)?;
@@ -52,8 +53,8 @@ function_call! {
 /// first.
 ///
 /// # Errors
-/// [`Error::Unsupported`] before 2.28, in the Apache edition and without TimescaleDB; [`Error::InsideTransaction`]. For an
-/// example see [`refresh_by_force`].
+/// [`Error::Unsupported`] before 2.28, in the Apache edition and without TimescaleDB; [`Error::InsideTransaction`]. For
+/// an example see [`refresh_by_force`].
 pub fn refresh_in_batches<T>(
     view: T,
     buckets_per_batch: i32,

@@ -12,8 +12,8 @@ type NullableBool = Nullable<Bool>;
 /// small: what is not named stays as it is. Gives the job.
 ///
 /// # Errors
-/// [`Error::Unsupported`](crate::Error::Unsupported) before 2.19 (2.20 for the order), in the Apache edition and without
-/// TimescaleDB; [`Error::RefreshBatches`](crate::Error::RefreshBatches) for negative numbers.
+/// [`Error::Unsupported`](crate::Error::Unsupported) before 2.19 (2.20 for the order), in the Apache edition and
+/// without TimescaleDB; [`Error::RefreshBatches`](crate::Error::RefreshBatches) for negative numbers.
 ///
 /// ```
 /// # include!("doctest_setup.rs");

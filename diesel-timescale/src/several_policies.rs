@@ -14,13 +14,12 @@ use crate::time_column::{IntervalOf, TimeColumn};
 use crate::time_value::Length;
 
 /// Adds a refresh policy beside those that a continuous aggregate has, over a window that overlaps none of theirs: the
-/// latest hours each minute, say, and the months before each night. Names the aggregate by its bucket column, and gives the job, which
-/// [`delete_job`](crate::delete_job) removes.
+/// latest hours each minute, say, and the months before each night. Names the aggregate by its bucket column, and gives
+/// the job, which [`delete_job`](crate::delete_job) removes.
 ///
 /// # Errors
-/// [`Error::Unsupported`] before 2.21, in the Apache edition and without TimescaleDB;
-/// [`Error::RetentionWithinRefresh`] as for [`add_refresh_policy`](crate::add_refresh_policy); the server's error if the
-/// windows overlap.
+/// [`Error::Unsupported`] before 2.21, in the Apache edition and without TimescaleDB; [`Error::RetentionWithinRefresh`]
+/// as for [`add_refresh_policy`](crate::add_refresh_policy); the server's error if the windows overlap.
 ///
 /// ```
 /// # include!("doctest_setup.rs");
@@ -32,7 +31,8 @@ use crate::time_value::Length;
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::SeveralRefreshPolicies) { return Ok(()); }
 /// # conn.batch_execute("CREATE MATERIALIZED VIEW hourly WITH (timescaledb.continuous) AS \
-/// #     SELECT time_bucket(INTERVAL '1 hour', time) AS bucket, count(*) AS readings FROM readings GROUP BY 1 WITH NO DATA")?;
+/// #     SELECT time_bucket(INTERVAL '1 hour', time) AS bucket, count(*) AS readings FROM readings \
+/// #     GROUP BY 1 WITH NO DATA")?;
 /// let (hour, day) = (TimeDelta::hours(1), TimeDelta::days(1));
 /// let latest = add_another_refresh_policy(hourly::bucket, Some(day), hour, hour).call(conn)?;
 /// let before = add_another_refresh_policy(hourly::bucket, None, day, day).call(conn)?;

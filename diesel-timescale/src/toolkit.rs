@@ -1,10 +1,10 @@
 //! Functions of the extension `timescaledb_toolkit`: [`Feature::Toolkit`](crate::Feature::Toolkit).
 //!
-//! **Not run by this crate's tests**: no server that they run on has the extension. They are declared as its documentation
-//! has them, from 1.18 on, and a test compares their SQL.
+//! **Not run by this crate's tests**: no server that they run on has the extension. They are declared as its
+//! documentation has them, from 1.18 on, and a test compares their SQL.
 //!
-//! Work goes in two steps, as there: an aggregate gives a [`Summary`], and an accessor reads a value from it. The kind of
-//! the summary is part of its type, so that an accessor of another kind does not compile.
+//! Work goes in two steps, as there: an aggregate gives a [`Summary`], and an accessor reads a value from it. The kind
+//! of the summary is part of its type, so that an accessor of another kind does not compile.
 //!
 //! ```no_run
 //! # include!("doctest_setup.rs");

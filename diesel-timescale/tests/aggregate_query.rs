@@ -62,7 +62,9 @@ fn filled() -> (TestDb, PgConnection, Server) {
     let (db, mut conn) = TestDb::installed();
     sql(
         &mut conn,
-        "CREATE TABLE readings (sensor TEXT, time TIMESTAMPTZ, value DOUBLE PRECISION NOT NULL, PRIMARY KEY (sensor, time));
+        "CREATE TABLE readings (
+             sensor TEXT, time TIMESTAMPTZ, value DOUBLE PRECISION NOT NULL, PRIMARY KEY (sensor, time)
+         );
          CREATE TABLE sensors (name TEXT PRIMARY KEY, kind TEXT NOT NULL);
          INSERT INTO sensors VALUES ('one', 'it''s light'), ('two', 'motion')",
     );
@@ -167,11 +169,12 @@ fn window_functions_are_taken_where_the_release_has_them() {
     let (_db, mut conn, server) = filled();
     let conn = &mut conn;
     let bucket = if server.has(Feature::Hypertables) { "time_bucket" } else { "diesel_timescale.time_bucket" };
-    let query = readings::table
-        .group_by(raw::<Timestamptz>(&format!("{bucket}(INTERVAL '10 days', time)")))
-        .select(raw::<(Timestamptz, BigInt, Nullable<Numeric>)>(&format!(
-            "{bucket}(INTERVAL '10 days', time), count(*), sum(count(*)) OVER (ORDER BY {bucket}(INTERVAL '10 days', time))"
-        )));
+    let query = readings::table.group_by(raw::<Timestamptz>(&format!("{bucket}(INTERVAL '10 days', time)"))).select(
+        raw::<(Timestamptz, BigInt, Nullable<Numeric>)>(&format!(
+            "{bucket}(INTERVAL '10 days', time), count(*),
+             sum(count(*)) OVER (ORDER BY {bucket}(INTERVAL '10 days', time))"
+        )),
+    );
     let aggregate = continuous_aggregate_of(running::table, query);
     if server.has(Feature::AggregateWindows) || !server.has(Feature::ContinuousAggregates) {
         if server.has(Feature::AggregateWindows) {
@@ -272,11 +275,13 @@ fn plain_buckets_are_those_of_timescaledb() {
         &mut conn,
         "SELECT count(*)
          FROM generate_series(TIMESTAMPTZ '1998-01-01', '2030-01-01', INTERVAL '33 days 7 hours 11 minutes') AS t (t),
-              unnest(ARRAY['1 month', '5 months', '1 year', '1 week', '10 days', '1 hour', '7 minutes']::interval[]) AS w (w)
+              unnest(ARRAY['1 month', '5 months', '1 year', '1 week', '10 days', '1 hour', '7 minutes']::interval[])
+                   AS w (w)
          WHERE diesel_timescale.time_bucket(w, t) <> time_bucket(w, t)
             OR diesel_timescale.time_bucket(w, t, 'Europe/Berlin'::text) <> time_bucket(w, t, 'Europe/Berlin'::text)
             OR diesel_timescale.time_bucket(w, t, INTERVAL '2 hours') <> time_bucket(w, t, INTERVAL '2 hours')
-            OR diesel_timescale.time_bucket(w, t, TIMESTAMPTZ '2001-03-01') <> time_bucket(w, t, TIMESTAMPTZ '2001-03-01')",
+            OR diesel_timescale.time_bucket(w, t, TIMESTAMPTZ '2001-03-01')
+               <> time_bucket(w, t, TIMESTAMPTZ '2001-03-01')",
     );
     assert_eq!(different, "0");
 }

@@ -88,7 +88,8 @@ fn the_columnstore_shows_what_is_known() {
         tables: "CREATE TABLE ticks (time TIMESTAMPTZ NOT NULL, place INT, price INT);
                  SELECT create_hypertable('ticks', 'time', chunk_time_interval => INTERVAL '1 year');
                  ALTER TABLE ticks
-                 SET (timescaledb.compress, timescaledb.compress_segmentby = 'place', timescaledb.compress_orderby = 'time');
+                 SET (timescaledb.compress, timescaledb.compress_segmentby = 'place',
+                      timescaledb.compress_orderby = 'time');
                  INSERT INTO ticks SELECT TIMESTAMPTZ '2026-01-01' + n * INTERVAL '1 minute', n % 4, n
                  FROM generate_series(1, 200) AS n;
                  SELECT compress_chunk(c) FROM show_chunks('ticks') AS c",
@@ -110,7 +111,8 @@ fn the_columnstore_shows_what_is_known() {
                  ALTER TABLE devices SET (timescaledb.compress, timescaledb.compress_segmentby = 'device');
                  INSERT INTO devices VALUES ('2026-01-01', 'one'), ('2026-01-01', 'two');
                  SELECT compress_chunk(c) FROM show_chunks('devices') AS c;
-                 DO $$ BEGIN UPDATE devices SET device = 'two' WHERE device = 'one'; EXCEPTION WHEN unique_violation THEN END $$",
+                 DO $$ BEGIN UPDATE devices SET device = 'two' WHERE device = 'one';
+                 EXCEPTION WHEN unique_violation THEN END $$",
         statements: &[],
         query: "SELECT count(DISTINCT device) FROM devices",
         healthy: "2",
@@ -127,9 +129,11 @@ fn continuous_aggregates_show_what_is_known() {
     let tables = format!(
         "CREATE TABLE counts (time TIMESTAMPTZ NOT NULL, device INT);
          SELECT create_hypertable('counts', 'time');
-         INSERT INTO counts SELECT {day} - INTERVAL '12 hours' - n * INTERVAL '1 day', 1 FROM generate_series(2, 9) AS n;
+         INSERT INTO counts SELECT {day} - INTERVAL '12 hours' - n * INTERVAL '1 day', 1
+         FROM generate_series(2, 9) AS n;
          CREATE MATERIALIZED VIEW daily WITH (timescaledb.continuous, timescaledb.materialized_only = true) AS
-         SELECT time_bucket(INTERVAL '1 day', time) AS bucket, device, count(*) AS n FROM counts GROUP BY 1, 2 WITH NO DATA"
+         SELECT time_bucket(INTERVAL '1 day', time) AS bucket, device, count(*) AS n
+         FROM counts GROUP BY 1, 2 WITH NO DATA"
     );
     let change = format!("INSERT INTO counts SELECT {day} - n * INTERVAL '1 day', 2 FROM generate_series(6, 8) AS n");
     // By its id, that the procedure takes as a constant.

@@ -1,4 +1,5 @@
-//! What only some releases have: sparse indexes, direct compress, batches of a refresh, UUIDs of version 7, the Toolkit.
+//! What only some releases have: sparse indexes, direct compress, batches of a refresh, UUIDs of version 7, the
+//! Toolkit.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod support;

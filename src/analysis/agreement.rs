@@ -139,7 +139,7 @@ pub fn agreement(
         true_positive_minutes: both,
         false_positive_minutes,
         false_negative_minutes,
-        true_negative_minutes: whole - both - false_positive_minutes - false_negative_minutes,
+        true_negative_minutes: (whole - both - false_positive_minutes - false_negative_minutes).max(0.0),
         reference_transitions: counts[0],
         other_transitions: counts[1],
         matched_transitions,

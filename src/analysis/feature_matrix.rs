@@ -110,7 +110,8 @@ impl<Z: TimeZone> FeatureMatrix<Z> {
 
     /// For how long what a sensor has reported holds. Default: a day.
     pub fn carry_limit(mut self, limit: TimeDelta) -> Self {
-        self.carry_limit = limit;
+        // So that PostgreSQL can take it from any instant.
+        self.carry_limit = limit.min(TimeDelta::days(36_525));
         self
     }
 
@@ -146,7 +147,12 @@ impl<Z: TimeZone> FeatureMatrix<Z> {
     }
 
     fn events_from(&self, from: DateTime<Utc>) -> DateTime<Utc> {
-        from.checked_sub_signed(self.carry_limit + self.step).unwrap_or(from)
+        let earlier = from.checked_sub_signed(self.carry_limit).unwrap_or(from);
+        self.step_start(earlier)
+    }
+
+    fn step_start(&self, at: DateTime<Utc>) -> DateTime<Utc> {
+        at.checked_sub_signed(self.step).unwrap_or(at)
     }
 
     /// The rows of a range, from its start on with one each step and before its end: give it the events.
@@ -198,7 +204,8 @@ impl<Z: TimeZone> FeatureRows<Z> {
         self.last_event = Some(at);
         let rows = self.rows_before(at);
         if let Some(sensor) = self.numbers.get(&sensor).and_then(|number| self.sensors.get_mut(*number)) {
-            sensor.report(&self.matrix.states, self.next - self.matrix.step, self.matrix.carry_limit, at, state, value);
+            let step_start = self.matrix.step_start(self.next);
+            sensor.report(&self.matrix.states, step_start, self.matrix.carry_limit, at, state, value);
         }
         Ok(rows)
     }
@@ -212,19 +219,14 @@ impl<Z: TimeZone> FeatureRows<Z> {
         let mut rows = Vec::new();
         while self.next < event && self.next < self.to {
             let at = self.next;
+            let step_start = self.matrix.step_start(at);
             let mut values = Vec::new();
             for sensor in &mut self.sensors {
-                sensor.push_values(
-                    &self.matrix.states,
-                    at - self.matrix.step,
-                    self.matrix.carry_limit,
-                    at,
-                    &mut values,
-                );
+                sensor.push_values(&self.matrix.states, step_start, self.matrix.carry_limit, at, &mut values);
             }
             values.extend(self.matrix.calendar(at));
             rows.push(FeatureRow { at, values });
-            self.next += self.matrix.step;
+            self.next = at.checked_add_signed(self.matrix.step).unwrap_or(self.to);
         }
         rows
     }

@@ -3,7 +3,7 @@
 //!     dev/db cargo test --test torture -- --nocapture
 //!     TORTURE_SECONDS=3600 dev/db cargo test --test torture kills -- --nocapture
 //!
-//! `TORTURE_SECONDS` is how long each of these tests goes on (default 5, and never less than a few rounds). Each prints
+//! `TORTURE_SECONDS` is how long each of these tests goes on (default 3, and never less than a few rounds). Each prints
 //! its seed; `TORTURE_SEED=n` replays it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
@@ -36,7 +36,7 @@ impl Rounds {
         let number = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
         let seed = number("TORTURE_SEED").unwrap_or_else(rand::random);
         println!("{what}: TORTURE_SEED={seed}");
-        let end = Instant::now() + Duration::from_secs(number("TORTURE_SECONDS").unwrap_or(5));
+        let end = Instant::now() + Duration::from_secs(number("TORTURE_SECONDS").unwrap_or(3));
         Self { random: StdRng::seed_from_u64(seed), end, least, done: 0 }
     }
 

@@ -48,7 +48,7 @@ fn with_timeouts(url: &Url) -> Url {
 
 /// Runs faults until the time is over; `send` stores a batch and gives how often it had to.
 fn torture(what: &str, kinds: &[Kind], mut send: impl FnMut(&Url, &[Reading]) -> u32) {
-    let mut rounds = Rounds::new(what, 40);
+    let mut rounds = Rounds::new(what, 30);
     let (db, mut conn) = TestDb::new();
     readings::create(&mut conn);
     let proxy = Proxy::to(&db.url());

@@ -123,12 +123,6 @@ BEGIN
         SELECT jsonb_build_object(
             'chunks', num_chunks,
             'columnstore', compression_enabled,
-            'segment_by', (SELECT segmentby FROM timescaledb_information.hypertable_compression_settings WHERE hypertable = relation AND compression_enabled),
-            'order_by', (SELECT orderby FROM timescaledb_information.hypertable_compression_settings WHERE hypertable = relation AND compression_enabled),
-            -- Releases without sparse indexes have no such column.
-            'sparse_indexes', (
-                SELECT to_jsonb(s) -> 'index' FROM timescaledb_information.hypertable_compression_settings AS s WHERE s.hypertable = relation AND compression_enabled
-            ),
             'dimensions', (
                 SELECT jsonb_agg(jsonb_build_object(
                     'column', column_name,
@@ -138,6 +132,14 @@ BEGIN
                 FROM timescaledb_information.dimensions AS d
                 WHERE d.hypertable_schema = place.nspname AND d.hypertable_name = place.relname
             )
+        ) || coalesce(
+            (
+                -- Releases without sparse indexes have no such column.
+                SELECT jsonb_build_object('segment_by', segmentby, 'order_by', orderby, 'sparse_indexes', to_jsonb(s) -> 'index')
+                FROM timescaledb_information.hypertable_compression_settings AS s
+                WHERE s.hypertable = relation AND compression_enabled
+            ),
+            '{}'
         )
         FROM timescaledb_information.hypertables AS h
         WHERE h.hypertable_schema = place.nspname AND h.hypertable_name = place.relname

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, BigInt, Text, Timestamptz};
 
-use super::pieces::Pieces;
+use super::pieces::{Pieces, limited};
 use super::source::{Conditions, States};
 use crate::microseconds;
 use crate::subquery::{Part, Subquery, subquery};
@@ -156,11 +156,11 @@ impl<S, T, V, F, G> Intervals<Pieces<S, T, V, F, G>> {
         S: Column,
         S::Table: Default + QueryFragment<Pg>,
     {
-        let before = rule.hold + rule.bridge + rule.shortest;
-        let after = rule.bridge + rule.shortest;
+        let after = limited(rule.bridge) + limited(rule.shortest);
+        let before = limited(rule.hold) + after;
         let wider = range.start.checked_sub_signed(before).unwrap_or(range.start)
             ..range.end.checked_add_signed(after).unwrap_or(range.end);
-        let micros = |span: TimeDelta| span.num_microseconds().unwrap_or(i64::MAX);
+        let micros = |span: TimeDelta| limited(span).num_microseconds().unwrap_or(0);
         Self {
             pieces: Pieces::new(states, group, wider),
             from: microseconds::truncate(range.start),
@@ -178,65 +178,70 @@ where
     Pieces<S, T, V, F, G>: QueryFragment<Pg>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // From the inside: pieces that count, held; those of a series that overlap as one; how many series count from
-        // edge to edge; runs of edges with enough of them; runs that are near each other as one.
+        out.push_sql("WITH pieces AS (");
+        self.pieces.walk_ast(out.reborrow())?;
+        // How many series it takes, and until when what goes on has gone on.
+        out.push_sql("), counted AS (SELECT pieces.*, least(");
+        out.push_bind_param::<Timestamptz, _>(self.pieces.to())?;
+        out.push_sql(", now()) AS goes_on, ");
+        match &self.rule.least {
+            Some(least) => {
+                out.push_bind_param::<BigInt, _>(least)?;
+                out.push_sql(" AS least FROM pieces");
+            }
+            None => out.push_sql(
+                "least FROM pieces JOIN (SELECT group_id, count(DISTINCT series) AS least FROM pieces GROUP BY group_id) \
+                 AS sizes USING (group_id)",
+            ),
+        }
+        // The pieces that count, held. What goes on from before the range does not start there.
+        out.push_sql("), held AS (SELECT group_id, series, began, least(ended + ");
+        out.push_bind_param::<BigInt, _>(&self.hold)?;
+        out.push_sql(" * INTERVAL '1 microsecond', goes_on) AS ended, least, goes_on, is_change OR began > ");
+        out.push_bind_param::<Timestamptz, _>(self.pieces.from())?;
+        out.push_sql(" AS is_start FROM counted WHERE state = ANY (");
+        out.push_bind_param::<Array<Text>, _>(&self.rule.states)?;
         out.push_sql(
-            "SELECT group_id, greatest(began, window_start) AS began_at, least(ended, window_end) AS ended_at, \
-             CASE WHEN began >= window_start THEN started_by END AS started_by, \
-             CASE WHEN ended < window_end THEN ended_by END AS ended_by FROM (SELECT group_id, window_start, window_end, \
-             min(began) AS began, max(ended) AS ended, \
-             (array_agg(started_by ORDER BY began))[1] AS started_by, \
-             (array_agg(ended_by ORDER BY began DESC))[1] AS ended_by FROM (SELECT runs.*, \
-             count(*) FILTER (WHERE is_apart) OVER (PARTITION BY group_id ORDER BY began) AS part FROM (SELECT *, began > \
-             lag(ended) OVER (PARTITION BY group_id ORDER BY began) + ",
+            // Those of a series that overlap or touch as one.
+            ")), apart AS (SELECT *, began > max(ended) OVER (PARTITION BY group_id, series ORDER BY began \
+             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS is_apart FROM held), \
+             parts AS (SELECT *, count(*) FILTER (WHERE is_apart) OVER (PARTITION BY group_id, series ORDER BY began) \
+             AS part FROM apart), \
+             counting AS (SELECT group_id, series, min(began) AS began, max(ended) AS ended, least, goes_on, \
+             (array_agg(is_start ORDER BY began))[1] AS is_start FROM parts \
+             GROUP BY group_id, series, part, least, goes_on), \
+             edges AS (SELECT group_id, at, sum(change) AS change, least, \
+             min(series) FILTER (WHERE change > 0 AND is_start) AS started_by, \
+             min(series) FILTER (WHERE change < 0 AND at < goes_on) AS ended_by FROM counting \
+             CROSS JOIN LATERAL (VALUES (began, 1), (ended, -1)) AS edge (at, change) GROUP BY group_id, at, least), ",
+        );
+        out.push_sql(
+            // From edge to edge, whether enough of them count; then only where that turns.
+            "levels AS (SELECT *, sum(change) OVER (PARTITION BY group_id ORDER BY at) >= least AS is_on FROM edges), \
+             turns AS (SELECT *, is_on IS DISTINCT FROM lag(is_on) OVER (PARTITION BY group_id ORDER BY at) AS is_turn \
+             FROM levels), \
+             runs AS (SELECT group_id, is_on, at AS began, started_by, lead(at) OVER by_time AS ended, \
+             lead(ended_by) OVER by_time AS ended_by FROM turns WHERE is_turn \
+             WINDOW by_time AS (PARTITION BY group_id ORDER BY at)), \
+             far AS (SELECT *, began > lag(ended) OVER (PARTITION BY group_id ORDER BY began) + ",
         );
         out.push_bind_param::<BigInt, _>(&self.bridge)?;
         out.push_sql(
-            " * INTERVAL '1 microsecond' AS is_apart FROM (SELECT group_id, at AS began, started_by, \
-             lead(at) OVER by_time AS ended, lead(ended_by) OVER by_time AS ended_by, is_on, ",
+            // Runs that are near each other as one.
+            " * INTERVAL '1 microsecond' AS is_far FROM runs WHERE is_on), \
+             bridged AS (SELECT *, count(*) FILTER (WHERE is_far) OVER (PARTITION BY group_id ORDER BY began) AS part \
+             FROM far), \
+             intervals AS (SELECT group_id, min(began) AS began, max(ended) AS ended, \
+             (array_agg(started_by ORDER BY began))[1] AS started_by, \
+             (array_agg(ended_by ORDER BY began DESC))[1] AS ended_by FROM bridged GROUP BY group_id, part) \
+             SELECT group_id, greatest(began, window_start) AS began_at, least(ended, window_end) AS ended_at, \
+             CASE WHEN began >= window_start THEN started_by END AS started_by, \
+             CASE WHEN ended < window_end THEN ended_by END AS ended_by FROM intervals CROSS JOIN (SELECT ",
         );
         out.push_bind_param::<Timestamptz, _>(&self.from)?;
         out.push_sql(" AS window_start, least(");
         out.push_bind_param::<Timestamptz, _>(&self.to)?;
-        out.push_sql(
-            ", now()) AS window_end FROM (SELECT *, is_on IS DISTINCT FROM lag(is_on) OVER by_time AS is_turn FROM \
-             (SELECT group_id, at, started_by, ended_by, sum(change) OVER by_time >= least AS is_on FROM \
-             (SELECT group_id, at, sum(change) AS change, least, min(series) FILTER (WHERE change > 0 AND is_start) AS started_by, \
-             min(series) FILTER (WHERE change < 0 AND at < goes_on) AS ended_by FROM \
-             (SELECT group_id, series, min(began) AS began, max(ended) AS ended, least, goes_on, (array_agg(is_start ORDER BY began))[1] AS is_start FROM \
-             (SELECT *, count(*) FILTER (WHERE is_apart) OVER by_time AS part FROM \
-             (SELECT *, began > max(ended) OVER (PARTITION BY group_id, series ORDER BY began \
-             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS is_apart FROM (SELECT group_id, series, began, least(ended + ",
-        );
-        out.push_bind_param::<BigInt, _>(&self.hold)?;
-        out.push_sql(" * INTERVAL '1 microsecond', goes_on) AS ended, least, goes_on, is_change OR began > ");
-        // Not what goes on from before the range.
-        out.push_bind_param::<Timestamptz, _>(self.pieces.from())?;
-        out.push_sql(" AS is_start FROM (SELECT *, ");
-        match &self.rule.least {
-            Some(least) => out.push_bind_param::<BigInt, _>(least)?,
-            None => out.push_sql("max(number) OVER (PARTITION BY group_id)"),
-        }
-        out.push_sql(" AS least FROM (SELECT *, ");
-        match &self.rule.least {
-            Some(_) => out.push_sql("1"),
-            None => out.push_sql("dense_rank() OVER (PARTITION BY group_id ORDER BY series)"),
-        }
-        out.push_sql(" AS number, least(");
-        out.push_bind_param::<Timestamptz, _>(self.pieces.to())?;
-        out.push_sql(", now()) AS goes_on FROM (");
-        self.pieces.walk_ast(out.reborrow())?;
-        out.push_sql(") AS pieces) AS pieces) AS pieces WHERE state = ANY (");
-        out.push_bind_param::<Array<Text>, _>(&self.rule.states)?;
-        out.push_sql(
-            ")) AS held) AS held WINDOW by_time AS (PARTITION BY group_id, series ORDER BY began)) AS held \
-             GROUP BY group_id, series, part, least, goes_on) AS counting \
-             CROSS JOIN LATERAL (VALUES (began, 1), (ended, -1)) AS edge (at, change) \
-             GROUP BY group_id, at, least) AS edges WINDOW by_time AS (PARTITION BY group_id ORDER BY at)) AS levels \
-             WINDOW by_time AS (PARTITION BY group_id ORDER BY at)) AS turns WHERE is_turn \
-             WINDOW by_time AS (PARTITION BY group_id ORDER BY at)) AS runs WHERE is_on) AS runs) AS runs \
-             GROUP BY group_id, part, window_start, window_end) AS intervals WHERE ended - began >= ",
-        );
+        out.push_sql(", now()) AS window_end) AS range WHERE ended - began >= ");
         out.push_bind_param::<BigInt, _>(&self.shortest)?;
         out.push_sql(" * INTERVAL '1 microsecond' AND ended > window_start AND began < window_end");
         Ok(())

@@ -14,6 +14,11 @@ use super::source::{Conditions, States};
 use crate::call::{Relation, relation_name};
 use crate::microseconds;
 
+/// At most a hundred years, so that PostgreSQL can add it to any instant.
+pub fn limited(span: TimeDelta) -> TimeDelta {
+    span.min(TimeDelta::days(36_525))
+}
+
 /// The pieces in a range of time: rows of `group_id`, `series`, `began`, `ended`, `state` (null where nothing is known), `is_known` and
 /// `is_change`. None is empty, and those of a series follow one another without a gap.
 #[derive(Debug, Clone)]
@@ -42,7 +47,7 @@ impl<S, T, V, F, G> Pieces<S, T, V, F, G> {
             from,
             to: microseconds::truncate(range.end),
             look_from: from.checked_sub_signed(states.look_back).unwrap_or(earliest).max(earliest),
-            silence_limit: states.silence_limit.map(|limit| limit.num_microseconds().unwrap_or(i64::MAX)),
+            silence_limit: states.silence_limit.and_then(|limit| limited(limit).num_microseconds()),
             group,
             states,
         }
