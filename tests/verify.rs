@@ -318,22 +318,24 @@ fn each_release_has_the_known_issues_that_it_has() {
             .map(|issue| issue.id)
             .collect()
     };
-    let (false_violations, refused, dropped, again, race, second) = (
+    let (false_violations, refused, dropped, again, race, second, truncate_refused, truncate_drops) = (
         "false_foreign_key_violations",
         "drop_chunks_refused",
         "drop_chunks_drops_foreign_key",
         "drop_chunks_refused_again",
         "concurrent_delete_leaves_reference",
         "second_foreign_key_not_kept",
+        "truncate_refused",
+        "truncate_drops_foreign_key",
     );
-    assert_eq!(of("2.17.0"), [false_violations, refused, race, second]);
-    assert_eq!(of("2.21.0"), [false_violations, refused, race, second]);
-    assert_eq!(of("2.21.1"), [refused, race, second]);
-    assert_eq!(of("2.22.0"), [dropped, race, second]);
-    assert_eq!(of("2.23.0-dev"), [dropped, race, second]);
-    assert_eq!(of("2.25.2"), [dropped, second]);
-    assert_eq!(of("2.27.2"), [dropped, second]);
-    assert_eq!(of("2.28.0"), [again, second]);
+    assert_eq!(of("2.17.0"), [false_violations, refused, race, second, truncate_refused]);
+    assert_eq!(of("2.21.0"), [false_violations, refused, race, second, truncate_refused]);
+    assert_eq!(of("2.21.1"), [refused, race, second, truncate_refused]);
+    assert_eq!(of("2.22.0"), [dropped, race, second, truncate_drops]);
+    assert_eq!(of("2.23.0-dev"), [dropped, race, second, truncate_drops]);
+    assert_eq!(of("2.25.2"), [dropped, second, truncate_drops]);
+    assert_eq!(of("2.27.2"), [dropped, second, truncate_drops]);
+    assert_eq!(of("2.28.0"), [again, second, truncate_drops]);
     assert_eq!(of("2.31.0"), [again, second]);
     for issue in KNOWN_ISSUES {
         assert!(!issue.sources.is_empty() && issue.sources.iter().all(|source| source.starts_with("https://")));
