@@ -1,8 +1,9 @@
 //! Ready set-ups of `sensor_events`: hypertable and columnstore.
 
 use crate::models::SensorEvent;
-use crate::schema::sensor_events;
-use crate::timescale::{Columnstore, HypertableSetup, columnstore, hypertable};
+use crate::schema::{predictions, sensor_events};
+use crate::timescale::setup::Setup;
+use crate::timescale::{Columnstore, HypertableSetup, columnstore, hypertable, references};
 
 impl SensorEvent {
     /// The set-up of `sensor_events` as a hypertable: without the server's default index on the timestamp, because
@@ -41,5 +42,29 @@ impl SensorEvent {
             .segment_by(sensor_events::sensor_id)
             .order_by(sensor_events::timestamp)
             .order_by(sensor_events::id)
+    }
+
+    /// What the migrations of this crate and [`hypertable`](Self::hypertable) make of both tables, as a declared set-up: a
+    /// start for the set-up of an application, and a check of drift by the catalog alone. [`verify`](crate::verify())
+    /// reads the rows as well.
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// use occupancy_models::timescale::setup::StepClass;
+    ///
+    /// # fn main() { run(|conn| {
+    /// let setup = SensorEvent::setup().with(SensorEvent::columnstore()).allow_unsupported();
+    /// println!("{}", setup.plan().call(conn)?);
+    /// setup.apply(StepClass::Locks).call(conn)?;
+    /// # Ok(()) }) }
+    /// ```
+    pub fn setup() -> Setup {
+        let target = references::create_target(sensor_events::timestamp).by_id(sensor_events::id);
+        Setup::new()
+            .with(Self::hypertable())
+            .with(target.registry("referenced_events"))
+            .with(references::add(predictions::triggering_event_id, sensor_events::table))
+            .with_columns_of(sensor_events::table)
+            .with_columns_of(predictions::table)
     }
 }

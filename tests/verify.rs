@@ -318,22 +318,24 @@ fn each_release_has_the_known_issues_that_it_has() {
             .map(|issue| issue.id)
             .collect()
     };
-    let (false_violations, refused, dropped, again, race, second) = (
+    let (false_violations, refused, dropped, again, race, second, truncate_refused, truncate_drops) = (
         "false_foreign_key_violations",
         "drop_chunks_refused",
         "drop_chunks_drops_foreign_key",
         "drop_chunks_refused_again",
         "concurrent_delete_leaves_reference",
         "second_foreign_key_not_kept",
+        "truncate_refused",
+        "truncate_drops_foreign_key",
     );
-    assert_eq!(of("2.17.0"), [false_violations, refused, race, second]);
-    assert_eq!(of("2.21.0"), [false_violations, refused, race, second]);
-    assert_eq!(of("2.21.1"), [refused, race, second]);
-    assert_eq!(of("2.22.0"), [dropped, race, second]);
-    assert_eq!(of("2.23.0-dev"), [dropped, race, second]);
-    assert_eq!(of("2.25.2"), [dropped, second]);
-    assert_eq!(of("2.27.2"), [dropped, second]);
-    assert_eq!(of("2.28.0"), [again, second]);
+    assert_eq!(of("2.17.0"), [false_violations, refused, race, second, truncate_refused]);
+    assert_eq!(of("2.21.0"), [false_violations, refused, race, second, truncate_refused]);
+    assert_eq!(of("2.21.1"), [refused, race, second, truncate_refused]);
+    assert_eq!(of("2.22.0"), [dropped, race, second, truncate_drops]);
+    assert_eq!(of("2.23.0-dev"), [dropped, race, second, truncate_drops]);
+    assert_eq!(of("2.25.2"), [dropped, second, truncate_drops]);
+    assert_eq!(of("2.27.2"), [dropped, second, truncate_drops]);
+    assert_eq!(of("2.28.0"), [again, second, truncate_drops]);
     assert_eq!(of("2.31.0"), [again, second]);
     for issue in KNOWN_ISSUES {
         assert!(!issue.sources.is_empty() && issue.sources.iter().all(|source| source.starts_with("https://")));
@@ -638,4 +640,18 @@ fn an_id_that_came_by_copy_is_found() {
     let row = WithId { id: 2, timestamp, room_id: "room", sensor_id: "copied", sensor_type: "motion", state: "on" };
     diesel::copy_from(sensor_events::table).from_insertable(&[row]).execute(&mut conn).unwrap();
     assert_eq!(kinds(&violations(&mut conn)), [(DuplicateId, "sensor_events.id 2")]);
+}
+
+#[test]
+fn the_declared_set_up_is_what_the_migrations_make() {
+    use occupancy_models::SensorEvent;
+    use occupancy_models::timescale::setup::StepClass;
+
+    let (_db, mut conn) = TestDb::ready();
+    let setup = SensorEvent::setup().allow_unsupported();
+    setup.check().call(&mut conn).unwrap();
+    sql(&mut conn, "ALTER TABLE predictions DROP CONSTRAINT predictions_triggering_event_id_fkey");
+    let applied = setup.apply(StepClass::Locks).call(&mut conn).unwrap();
+    assert_eq!((applied.done.len(), applied.is_empty()), (1, true), "{applied}");
+    assert_eq!(violations(&mut conn), []);
 }

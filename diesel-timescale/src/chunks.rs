@@ -14,6 +14,7 @@ use crate::call::{Call, Relation, relation_name, single, value};
 use crate::error::Error;
 use crate::function_call;
 use crate::mapped::mapped;
+use crate::setup::{Declare, Setup};
 use crate::time_column::{IntervalOf, TimeColumn, TimeType, ValueOf};
 use crate::time_value::{Instant, Length, Moment, Span};
 use crate::timestamp::TimestampOrInfinity;
@@ -55,7 +56,7 @@ pub fn interval(length: TimeDelta) -> PgInterval {
 pub fn set_chunk_interval<C>(
     time_column: C,
     chunk_interval: IntervalOf<C>,
-) -> impl Call<Output = Option<IntervalOf<C>>, Error = Error> + Clone
+) -> impl Call<Output = Option<IntervalOf<C>>, Error = Error> + Declare + Clone
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -72,6 +73,12 @@ function_call! {
     "SELECT chunk_interval, integer_interval FROM diesel_timescale.change_chunk_interval(", ")",
     (NullableInterval, NullableBigInt) => (Option<TimeDelta>, Option<i64>) => (Option<TimeDelta>, Option<i64>), single,
     requires Hypertables,
+}
+
+impl Declare for SetChunkInterval {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_chunk_interval(&self.relation, self.chunk_interval.declared());
+    }
 }
 
 /// Spreads the chunks of a hypertable by the hash of a column as well, into this many partitions. Gives `false` if
@@ -99,7 +106,7 @@ function_call! {
 /// assert!(!add_hash_dimension(meters::meter_id, 4).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn add_hash_dimension<C>(column: C, partitions: u16) -> impl Call<Output = bool, Error = Error> + Clone
+pub fn add_hash_dimension<C>(column: C, partitions: u16) -> impl Call<Output = bool, Error = Error> + Declare + Clone
 where
     C: Column,
     C::Table: Default + QueryFragment<Pg>,
@@ -114,6 +121,12 @@ function_call! {
     "SELECT diesel_timescale.add_hash_dimension(", ")",
     (Bool,) => (bool,) => bool, value,
     requires Hypertables,
+}
+
+impl Declare for AddHashDimension {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_dimension(&self.relation, self.column, self.partitions);
+    }
 }
 
 /// A chunk of a hypertable, of which the time column has values of this type.

@@ -173,7 +173,7 @@ function_call! {
 /// disable_columnstore(readings::table).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn disable_columnstore<T>(table: T) -> impl Call<Output = (), Error = Error> + Clone
+pub fn disable_columnstore<T>(table: T) -> impl Call<Output = (), Error = Error> + Declare + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -186,6 +186,12 @@ function_call! {
     "SELECT diesel_timescale.disable_columnstore(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
     requires Columnstore,
+}
+
+impl Declare for DisableColumnstore {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_no_columnstore(&self.relation);
+    }
 }
 
 /// Converts a chunk to the columnstore; nothing happens if it is there already.
@@ -285,7 +291,10 @@ function_call! {
 /// assert!(remove_columnstore_policy(readings::table).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn add_columnstore_policy<C>(time_column: C, after: IntervalOf<C>) -> impl Call<Output = i32, Error = Error> + Clone
+pub fn add_columnstore_policy<C>(
+    time_column: C,
+    after: IntervalOf<C>,
+) -> impl Call<Output = i32, Error = Error> + Declare + Clone
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -303,11 +312,17 @@ function_call! {
     requires Columnstore,
 }
 
+impl Declare for AddColumnstorePolicy {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_columnstore_policy(&self.relation, self.after.declared());
+    }
+}
+
 /// Removes the columnstore policy of a hypertable. Gives `false` if there is none.
 ///
 /// # Errors
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`add_columnstore_policy`].
-pub fn remove_columnstore_policy<T>(table: T) -> impl Call<Output = bool, Error = Error> + Clone
+pub fn remove_columnstore_policy<T>(table: T) -> impl Call<Output = bool, Error = Error> + Declare + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -320,4 +335,10 @@ function_call! {
     "SELECT diesel_timescale.remove_columnstore_policy(", ")",
     (Bool,) => (bool,) => bool, value,
     requires Columnstore,
+}
+
+impl Declare for RemoveColumnstorePolicy {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_columnstore_policy(&self.relation, None);
+    }
 }

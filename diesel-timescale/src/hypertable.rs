@@ -13,7 +13,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Interval, Nullable, Text, Timestamp
 
 use crate::call::{Statement, push_relation, relation_name, single};
 use crate::error::{Error, Result};
-use crate::setup::{Declare, HypertableDeclaration, Setup};
+use crate::setup::{Declare, HypertableDeclaration, Setup, Unit};
 use crate::time_column::{IntegerTimeType, TimeColumn, TimeType};
 use crate::time_value::Length;
 use integer_now::nanoseconds;
@@ -183,6 +183,7 @@ impl<ST> Declare for HypertableSetup<ST> {
         let declaration = HypertableDeclaration {
             time: self.time_column.to_owned(),
             chunk_interval: self.chunk_interval.declared(),
+            integer_now: self.integer_now.map(Unit),
             migrate_data: self.migrate_data,
             default_indexes: self.default_indexes,
             allow_plain_table: self.allow_plain_table,

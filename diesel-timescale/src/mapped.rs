@@ -4,6 +4,7 @@ use diesel::connection::LoadConnection;
 use diesel::pg::Pg;
 
 use crate::call::Call;
+use crate::setup::{Declare, Setup};
 
 /// A call, and what becomes of its output.
 #[derive(Debug, Clone, Copy)]
@@ -42,5 +43,11 @@ where
         Self: Send,
     {
         self.call.call_async(conn).await.map(self.map)
+    }
+}
+
+impl<S: Declare, F> Declare for Mapped<S, F> {
+    fn declare(self, setup: &mut Setup) {
+        self.call.declare(setup);
     }
 }

@@ -8,6 +8,7 @@ use diesel::sql_types::{Bool, Integer};
 use crate::call::{Call, Relation, relation_name, value};
 use crate::error::Error;
 use crate::function_call;
+use crate::setup::{Declare, Setup};
 use crate::time_column::{IntervalOf, TimeColumn};
 use crate::time_value::Length;
 
@@ -40,7 +41,7 @@ use crate::time_value::Length;
 pub fn add_retention_policy<C>(
     time_column: C,
     drop_after: IntervalOf<C>,
-) -> impl Call<Output = i32, Error = Error> + Clone
+) -> impl Call<Output = i32, Error = Error> + Declare + Clone
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -58,6 +59,12 @@ function_call! {
     requires Jobs,
 }
 
+impl Declare for AddRetentionPolicy {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_retention_policy(&self.relation, self.drop_after.declared());
+    }
+}
+
 /// Removes the server's own retention policy of a hypertable. Gives `false` if there is none.
 ///
 /// # Errors
@@ -73,7 +80,7 @@ function_call! {
 /// assert!(!remove_retention_policy(readings::table).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn remove_retention_policy<T>(table: T) -> impl Call<Output = bool, Error = Error> + Clone
+pub fn remove_retention_policy<T>(table: T) -> impl Call<Output = bool, Error = Error> + Declare + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -86,4 +93,10 @@ function_call! {
     "SELECT diesel_timescale.remove_retention_policy(", ")",
     (Bool,) => (bool,) => bool, value,
     requires Jobs,
+}
+
+impl Declare for RemoveRetentionPolicy {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_retention_policy(&self.relation, None);
+    }
 }

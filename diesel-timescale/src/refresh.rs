@@ -14,7 +14,7 @@ use crate::chunks::interval;
 use crate::error::Error;
 use crate::feature::Feature;
 use crate::function_call;
-use crate::setup::{Declare, Setup};
+use crate::setup::{Declare, RefreshPolicyDeclaration, Setup};
 use crate::time_column::{IntervalOf, TimeColumn, TimeType, ValueOf};
 use crate::time_value::{Length, TimeValue};
 
@@ -114,7 +114,7 @@ pub fn add_refresh_policy<C>(
     start_offset: Option<IntervalOf<C>>,
     end_offset: IntervalOf<C>,
     schedule: TimeDelta,
-) -> impl Call<Output = i32, Error = Error> + Clone
+) -> impl Call<Output = i32, Error = Error> + Declare + Clone
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -141,11 +141,22 @@ function_call! {
     requires ContinuousAggregates,
 }
 
+impl Declare for AddRefreshPolicy {
+    fn declare(self, setup: &mut Setup) {
+        let policy = self.end_offset.declared().map(|end_offset| RefreshPolicyDeclaration {
+            start_offset: self.start_offset.declared(),
+            end_offset,
+            schedule: self.schedule.into(),
+        });
+        setup.declare_refresh_policy(&self.relation, policy);
+    }
+}
+
 /// Removes the refresh policy of a continuous aggregate. Gives `false` if there is none.
 ///
 /// # Errors
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. For an example see [`add_refresh_policy`].
-pub fn remove_refresh_policy<T>(aggregate: T) -> impl Call<Output = bool, Error = Error> + Clone
+pub fn remove_refresh_policy<T>(aggregate: T) -> impl Call<Output = bool, Error = Error> + Declare + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -158,6 +169,12 @@ function_call! {
     "SELECT diesel_timescale.remove_refresh_policy(", ")",
     (Bool,) => (bool,) => bool, value,
     requires ContinuousAggregates,
+}
+
+impl Declare for RemoveRefreshPolicy {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_refresh_policy(&self.relation, None);
+    }
 }
 
 /// Sets whether a continuous aggregate shows only what it has materialized, or the latest rows as well.
@@ -180,7 +197,10 @@ function_call! {
 /// set_materialized_only(hourly_readings::table, true).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn set_materialized_only<T>(aggregate: T, materialized_only: bool) -> impl Call<Output = (), Error = Error> + Clone
+pub fn set_materialized_only<T>(
+    aggregate: T,
+    materialized_only: bool,
+) -> impl Call<Output = (), Error = Error> + Declare + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -193,6 +213,12 @@ function_call! {
     "SELECT diesel_timescale.alter_continuous_aggregate(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
     requires ContinuousAggregates,
+}
+
+impl Declare for SetMaterializedOnly {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_materialized_only(&self.relation, self.materialized_only);
+    }
 }
 
 /// Drops a continuous aggregate, or the plain view in its place. Gives `false` if there is none. Runs on every server.

@@ -4,8 +4,8 @@
 //! The calls of this crate do one thing each. A [`Setup`] takes the same values as declarations, or reads them from a
 //! file, and compares all of them with the database at once. What it does not mention is left alone.
 //!
-//! Every step says what differs, how much it takes, and its SQL. [`apply`](Setup::apply) takes them up to a class that the
-//! caller allows, each in a transaction of its own where it can run in one, and can be run again: another
+//! Every step says what differs, how much it takes, and its SQL. [`apply`](Setup::apply) takes them up to a class that
+//! the caller allows, each in a transaction of its own where it can run in one, and can be run again: another
 //! [`plan`](Setup::plan) is empty then. What cannot be done is a step as well, with the reason.
 //!
 //! ```
@@ -46,7 +46,8 @@ use serde::{Deserialize, Serialize};
 
 use self::declaration::{Aggregate, Extension, Job, Relations, Table};
 pub(crate) use self::declaration::{
-    Columnstore as ColumnstoreDeclaration, Hypertable as HypertableDeclaration, Target as TargetDeclaration,
+    Columnstore as ColumnstoreDeclaration, Hypertable as HypertableDeclaration,
+    RefreshPolicy as RefreshPolicyDeclaration, Target as TargetDeclaration, Unit,
 };
 pub(crate) use self::declare::AggregateQueries;
 pub use self::declare::Declare;

@@ -644,6 +644,15 @@ diesel::table! {
     readings (sensor, time) { sensor -> Text, time -> Timestamptz, room -> Varchar, value -> Nullable<Float8> }
 }
 diesel::table! {
+    ticks (id, ms) { id -> Int8, ms -> Int8 }
+}
+diesel::table! {
+    hourly (bucket) { bucket -> Timestamptz }
+}
+diesel::table! {
+    weekly (bucket) { bucket -> Timestamptz }
+}
+diesel::table! {
     alerts (id) { id -> Int8, sensor -> Nullable<Text>, time -> Nullable<Timestamptz> }
 }
 
@@ -651,9 +660,7 @@ diesel::table! {
 fn calls_declare_what_a_file_does() {
     use chrono::TimeDelta;
     use diesel_timescale::references::{self, OnDelete};
-    use diesel_timescale::{
-        TimescaleVersion, columnstore, continuous_aggregate, create_extension, drop_continuous_aggregate, hypertable,
-    };
+    use diesel_timescale::*;
 
     let hourly = continuous_aggregate("hourly", TimeDelta::hours(1), readings::time)
         .by(readings::sensor)
@@ -668,6 +675,17 @@ fn calls_declare_what_a_file_does() {
         .with(hourly.clone().allow_plain_view())
         .with(hourly)
         .with(drop_continuous_aggregate("Daily"))
+        .with(add_columnstore_policy(readings::time, TimeDelta::days(7)))
+        .with(remove_retention_policy(readings::table))
+        .with(add_hash_dimension(readings::sensor, 4))
+        .with(add_refresh_policy(hourly::bucket, None, TimeDelta::hours(1), TimeDelta::minutes(30)))
+        .with(set_materialized_only(hourly::table, true))
+        .with(hypertable(ticks::ms).chunk_interval(1_000).integer_now(TimeDelta::milliseconds(1)))
+        .with(set_chunk_interval(ticks::ms, 86_400_000))
+        .with(add_retention_policy(ticks::ms, 900_000_000))
+        .with(disable_columnstore(ticks::table))
+        .with(remove_columnstore_policy(ticks::table))
+        .with(remove_refresh_policy(weekly::table))
         .with_index((readings::room, readings::time))
         .with_unique_index(alerts::id)
         .with_columns_of(alerts::table);
@@ -679,6 +697,16 @@ fn calls_declare_what_a_file_does() {
                 "columnstore": { "segment_by": ["sensor"], "order_by": ["time DESC"] },
                 "target": { "time": "time" },
                 "indexes": [{ "columns": ["room", "time"] }],
+                "columnstore_policy": { "after": "1 week" },
+                "retention_policy": false,
+                "dimensions": [{ "column": "sensor", "partitions": 4 }],
+            },
+            "ticks": {
+                "hypertable": { "time": "ms", "chunk_interval": 1000, "integer_now": "1 ms" },
+                "chunk_interval": 86_400_000,
+                "retention_policy": { "drop_after": 900_000_000 },
+                "columnstore": false,
+                "columnstore_policy": false,
             },
             "alerts": {
                 "references": [{ "columns": ["sensor", "time"], "to": "readings", "on_delete": "restrict" }],
@@ -695,7 +723,10 @@ fn calls_declare_what_a_file_does() {
                 "from": "readings",
                 "definition": "SELECT time_bucket(INTERVAL '3600000000 microseconds', \"readings\".\"time\") AS bucket, \
                     \"readings\".\"sensor\" AS \"sensor\", COUNT(*) AS \"readings\" FROM \"readings\" GROUP BY 1, 2",
+                "materialized_only": true,
+                "refresh_policy": { "end_offset": "1 hour", "schedule": "30 minutes" },
             },
+            "weekly": { "refresh_policy": false },
             "\"Daily\"": false,
         },
     }))
@@ -709,6 +740,72 @@ fn calls_declare_what_a_file_does() {
     let removed = serde_json::to_value(removed).unwrap();
     assert_eq!(removed["tables"]["alerts"]["references"][0]["absent"], true);
     assert_eq!(removed["tables"]["readings"]["target"], false);
+}
+
+#[test]
+fn the_time_may_be_a_count_of_units() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, "CREATE TABLE ticks (id BIGINT, ms BIGINT, PRIMARY KEY (id, ms))");
+    let setup = Setup::new()
+        .with(
+            diesel_timescale::hypertable(ticks::ms)
+                .chunk_interval(1_000)
+                .integer_now(chrono::TimeDelta::milliseconds(1)),
+        )
+        .with(diesel_timescale::add_retention_policy(ticks::ms, 900_000_000))
+        .allow_unsupported();
+    assert!(setup.apply(Locks).call(&mut conn).unwrap().is_empty());
+    let drifts = [
+        of(
+            Timescale,
+            drift(
+                "CREATE FUNCTION present() RETURNS BIGINT LANGUAGE sql STABLE RETURN 1; SELECT set_integer_now_func('ticks', 'present', replace_if_exists => true)",
+                "ticks",
+                "no function tells the present in units of 1000000 nanoseconds",
+                Safe,
+            ),
+        ),
+        of(
+            Timescale,
+            drift("SELECT set_chunk_time_interval('ticks', 5)", "ticks", "the chunk interval is 5, not 1000", Safe),
+        ),
+        of(
+            Community,
+            drift(
+                "SELECT remove_retention_policy('ticks'); SELECT add_retention_policy('ticks', BIGINT '7')",
+                "ticks",
+                "the retention policy has drop_after 7, not drop_after 900000000",
+                Safe,
+            ),
+        ),
+    ];
+    assert_found_and_repaired(&mut conn, &setup, &drifts);
+}
+
+#[test]
+fn policies_of_an_aggregate_that_is_set_up_elsewhere() {
+    needs!(Community);
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let policies = Setup::new()
+        .with(diesel_timescale::add_retention_policy(hourly::bucket, chrono::TimeDelta::days(1000)))
+        .with(diesel_timescale::set_materialized_only(hourly::table, true));
+    let planned = plan(&mut conn, &policies);
+    assert!(planned.steps.iter().all(|step| !step.is_possible()), "{planned}");
+    sql(&mut conn, "SELECT create_hypertable('readings', by_range('time'))");
+    sql(
+        &mut conn,
+        "CREATE MATERIALIZED VIEW hourly WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
+         SELECT time_bucket('1 hour', time) AS bucket, count(*) FROM readings GROUP BY 1 WITH NO DATA",
+    );
+    let applied = policies.apply(Locks).call(&mut conn).unwrap();
+    assert_eq!((applied.done.len(), applied.is_empty()), (2, true), "{applied}");
+
+    // Alone it is told by what is there.
+    let retention = Setup::new().with(diesel_timescale::remove_retention_policy(hourly::table));
+    assert_eq!(retention.apply(Locks).call(&mut conn).unwrap().done.len(), 1);
+    retention.check().call(&mut conn).unwrap();
 }
 
 #[test]

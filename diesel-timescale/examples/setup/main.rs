@@ -27,7 +27,7 @@ struct Arguments {
     command: Command,
     /// Where the database is.
     #[arg(long, env, global = true, hide_env_values = true)]
-    database_url: String,
+    database_url: Option<String>,
     /// Prints JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -84,7 +84,8 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<Plan, Box<dyn Error>> {
     let (Command::Plan { file } | Command::Check { file } | Command::Apply { file, .. }) = &arguments.command;
     let setup = read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let mut conn = PgConnection::establish(&arguments.database_url)?;
+    let url = arguments.database_url.as_ref().ok_or("set DATABASE_URL, or give --database-url")?;
+    let mut conn = PgConnection::establish(url)?;
     let plan = match arguments.command {
         Command::Plan { .. } => setup.plan().call(&mut conn)?,
         // A drift is no error of this program: its plan is printed.

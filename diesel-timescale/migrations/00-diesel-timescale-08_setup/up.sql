@@ -127,7 +127,8 @@ BEGIN
                 SELECT jsonb_agg(jsonb_build_object(
                     'column', column_name,
                     'interval', coalesce(length_facts(time_interval), to_jsonb(integer_interval)),
-                    'partitions', num_partitions
+                    'partitions', num_partitions,
+                    'integer_now', obj_description(to_regprocedure(quote_ident(place.nspname) || '.' || quote_ident(integer_now_func) || '()'), 'pg_proc')
                 ) ORDER BY dimension_number)
                 FROM timescaledb_information.dimensions AS d
                 WHERE d.hypertable_schema = place.nspname AND d.hypertable_name = place.relname
@@ -159,7 +160,7 @@ BEGIN
     -- A block of its own, because its error undoes a savepoint.
     BEGIN
         PERFORM check_hypertable_candidate(relation, time_column, NULL, true);
-    EXCEPTION WHEN undefined_column OR wrong_object_type OR object_not_in_prerequisite_state THEN
+    EXCEPTION WHEN undefined_column OR wrong_object_type OR object_not_in_prerequisite_state OR feature_not_supported THEN
         GET STACKED DIAGNOSTICS obstacle = MESSAGE_TEXT, remedy = PG_EXCEPTION_HINT;
         obstacle := format('%s. %s', obstacle, remedy);
         RETURN;

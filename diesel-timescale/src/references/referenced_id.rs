@@ -20,7 +20,7 @@ use diesel::sql_types::{BigInt, HasSqlType, Nullable, Timestamptz};
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
-/// use chrono::{DateTime, Utc};
+/// use chrono::DateTime;
 /// use diesel_timescale::references::{self, ReferencedId};
 ///
 /// diesel::table! {

@@ -4,6 +4,7 @@ use diesel::connection::LoadConnection;
 use diesel::pg::Pg;
 use diesel::result::Error as DieselError;
 
+use super::declaration::Table;
 #[cfg(feature = "async")]
 use super::driver::Asynchronous;
 use super::driver::{Blocking, Driver, run};
@@ -20,21 +21,22 @@ impl Setup {
     /// One statement, which changes nothing and locks no more than any read. This crate's migrations must have run.
     ///
     /// # Errors
-    /// [`Error::Declaration`](crate::Error::Declaration) if what is declared has no meaning;
-    /// [`Error::NotMigrated`](crate::Error::NotMigrated).
+    /// [`Error::Declaration`] if what is declared has no meaning;
+    /// [`Error::NotMigrated`].
     pub fn plan(&self) -> impl Call<Output = Plan, Error = Error> + Clone + use<> {
         PlanCall { setup: self.clone() }
     }
 
-    /// Takes the steps of the plan that are of this class or a lesser one, in order, and gives the plan that is left, with
-    /// the steps that were done. Steps of a higher class, and those that cannot be done, are left with what builds on them.
+    /// Takes the steps of the plan that are of this class or a lesser one, in order, and gives the plan that is left,
+    /// with the steps that were done. Steps of a higher class, and those that cannot be done, are left with what builds
+    /// on them.
     ///
     /// Every step is a transaction of its own, so whatever fails, the steps before it stay done; run it again to go on.
     /// Inside a transaction the steps are part of it, and steps that cannot run in one are an error. Several that apply
     /// the same set-up at once take turns, and each step is done once.
     ///
     /// # Errors
-    /// As [`plan`](Setup::plan), and [`Error::Step`](crate::Error::Step), which names the step that failed.
+    /// As [`plan`](Setup::plan), and [`Error::Step`], which names the step that failed.
     pub fn apply(&self, up_to: StepClass) -> impl Call<Output = Plan, Error = Error> + Clone + use<> {
         ApplyCall { setup: self.clone(), up_to }
     }
@@ -42,15 +44,30 @@ impl Setup {
     /// Makes sure that the database is as declared.
     ///
     /// # Errors
-    /// [`Error::Drift`](crate::Error::Drift) with the plan, if it has a step. As [`plan`](Setup::plan).
+    /// [`Error::Drift`] with the plan, if it has a step. As [`plan`](Setup::plan).
     pub fn check(&self) -> impl Call<Output = (), Error = Error> + Clone + use<> {
         CheckCall { setup: self.clone() }
     }
 
     async fn plan_on(&self, conn: &mut impl Driver) -> Result<Plan> {
         self.validate()?;
-        let facts = conn.facts(self.query_facts()?).await?;
-        Ok(compare::compare(self, &facts))
+        let setup = self.by_kind()?;
+        let facts = conn.facts(setup.query_facts()?).await?;
+        Ok(compare::compare(&setup, &facts))
+    }
+
+    /// With the retention of an aggregate, which its call cannot tell from that of a hypertable, where it belongs.
+    fn by_kind(&self) -> Result<Self> {
+        let mut setup = self.clone();
+        for (name, wanted) in &mut setup.aggregates {
+            let (Some(table), Wanted::Present(aggregate)) = (setup.tables.remove(name), wanted) else { continue };
+            aggregate.retention_policy = table.retention_policy.clone().or(aggregate.retention_policy.take());
+            if (Table { retention_policy: None, ..table }) != Table::default() {
+                let message = format!("{name} is declared as a table and as a continuous aggregate");
+                return Err(Error::Declaration { message });
+            }
+        }
+        Ok(setup)
     }
 
     async fn apply_on(&self, conn: &mut impl Driver, up_to: StepClass) -> Result<Plan> {

@@ -51,6 +51,9 @@ impl Comparison<'_> {
                 Some("Run the migrations that create it, or put its schema on the search_path.".to_owned());
             return;
         };
+        if relation.aggregate.is_some() {
+            return self.compare_retention_of_aggregate(name, table, relation);
+        }
         self.compare_columns(name, table, relation);
         let base = self.compare_hypertable(name, table, relation);
         self.compare_indexes(name, table, relation, base);

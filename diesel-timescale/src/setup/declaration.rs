@@ -106,12 +106,49 @@ pub(crate) struct Hypertable {
     pub time: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunk_interval: Option<Length>,
+    /// The unit that the time column counts, for the function that tells the present.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integer_now: Option<Unit>,
     #[serde(default)]
     pub migrate_data: bool,
     #[serde(default = "yes")]
     pub default_indexes: bool,
     #[serde(default)]
     pub allow_plain_table: bool,
+}
+
+/// A length of time that a column of integers counts, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unit(pub i64);
+
+impl Serialize for Unit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 % 1000 == 0 {
+            serializer.collect_str(&Length::Interval { months: 0, microseconds: self.0 / 1000 })
+        } else {
+            serializer.collect_str(&format_args!("{} nanoseconds", self.0))
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Unit {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+
+        let text = String::deserialize(deserializer)?;
+        let nanoseconds = text.strip_suffix("nanoseconds").or_else(|| text.strip_suffix("nanosecond"));
+        if let Some(nanoseconds) = nanoseconds {
+            return nanoseconds.trim().parse().map(Self).map_err(D::Error::custom);
+        }
+        match Length::parse(&text).map_err(D::Error::custom)? {
+            Length::Interval { months: 0, microseconds } => {
+                microseconds.checked_mul(1000).map(Self).ok_or_else(|| D::Error::custom("the unit is too long"))
+            }
+            Length::Interval { .. } | Length::Integer(_) => {
+                Err(D::Error::custom(format!("{text:?} has no fixed length")))
+            }
+        }
+    }
 }
 
 fn yes() -> bool {
@@ -206,17 +243,20 @@ impl Action {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Aggregate {
     /// The hypertable or the aggregate that it reads.
-    pub from: String,
-    pub definition: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Its query; none of an aggregate that is set up elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
     /// What a plain view in its place has; none otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plain_definition: Option<String>,
-    #[serde(default)]
-    pub materialized_only: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub materialized_only: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_policy: Option<Wanted<RefreshPolicy>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

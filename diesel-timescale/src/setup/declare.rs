@@ -1,7 +1,11 @@
 //! Calls as declarations.
 
 use super::Setup;
-use super::declaration::{Action, Aggregate, Columnstore, Extension, Hypertable, Reference, Table, Target};
+use super::declaration::{
+    Action, Aggregate, Columnstore, ColumnstorePolicy, Dimension, Extension, Hypertable, Reference, RefreshPolicy,
+    RetentionPolicy, Table, Target,
+};
+use super::length::Length;
 use super::names::plain_name;
 use super::sql::identifier;
 use super::wanted::Wanted;
@@ -62,16 +66,63 @@ impl Setup {
 
     pub(crate) fn declare_aggregate(&mut self, name: &str, source: &Relation, declared: AggregateQueries) {
         let from = self.name(source);
-        let (definition, plain_definition) = (self.sql(declared.definition), declared.plain_definition);
-        let aggregate = Aggregate {
-            from,
-            definition,
-            plain_definition: plain_definition.map(|plain| self.sql(plain)),
-            materialized_only: declared.materialized_only,
-            refresh_policy: None,
-            retention_policy: None,
+        let definition = self.sql(declared.definition);
+        let plain_definition = declared.plain_definition.map(|plain| self.sql(plain));
+        self.aggregate(plain_name(&identifier(name)), |aggregate| {
+            aggregate.from = Some(from);
+            aggregate.definition = Some(definition);
+            aggregate.plain_definition = plain_definition;
+            // Not to be so is the default.
+            aggregate.materialized_only = declared.materialized_only.then_some(true).or(aggregate.materialized_only);
+        });
+    }
+
+    pub(crate) fn declare_materialized_only(&mut self, relation: &Relation, materialized_only: bool) {
+        let name = self.name(relation);
+        self.aggregate(name, |aggregate| aggregate.materialized_only = Some(materialized_only));
+    }
+
+    /// `None`: that there is none.
+    pub(crate) fn declare_refresh_policy(&mut self, relation: &Relation, policy: Option<RefreshPolicy>) {
+        let name = self.name(relation);
+        let policy = policy.map_or(Wanted::Absent, Wanted::Present);
+        self.aggregate(name, |aggregate| aggregate.refresh_policy = Some(policy));
+    }
+
+    /// `None`: that there is none. Whether of a hypertable or of an aggregate shows when all is declared.
+    pub(crate) fn declare_retention_policy(&mut self, relation: &Relation, drop_after: Option<Length>) {
+        let policy = drop_after.map(|drop_after| RetentionPolicy { drop_after, schedule: None });
+        self.table(relation).retention_policy = Some(policy.map_or(Wanted::Absent, Wanted::Present));
+    }
+
+    /// `None`: that there is none.
+    pub(crate) fn declare_columnstore_policy(&mut self, relation: &Relation, after: Option<Length>) {
+        let policy = after.map(|after| ColumnstorePolicy { after, schedule: None });
+        self.table(relation).columnstore_policy = Some(policy.map_or(Wanted::Absent, Wanted::Present));
+    }
+
+    pub(crate) fn declare_no_columnstore(&mut self, relation: &Relation) {
+        self.table(relation).columnstore = Some(Wanted::Absent);
+    }
+
+    pub(crate) fn declare_chunk_interval(&mut self, relation: &Relation, interval: Option<Length>) {
+        self.table(relation).chunk_interval = interval;
+    }
+
+    pub(crate) fn declare_dimension(&mut self, relation: &Relation, column: &str, partitions: i32) {
+        let dimensions = &mut self.table(relation).dimensions;
+        dimensions.retain(|other| other.column != column);
+        dimensions.push(Dimension { column: column.to_owned(), partitions });
+    }
+
+    /// Changes what is declared of an aggregate.
+    fn aggregate(&mut self, name: String, change: impl FnOnce(&mut Aggregate)) {
+        let mut aggregate = match self.aggregates.remove(&name) {
+            Some(Wanted::Present(aggregate)) => aggregate,
+            Some(Wanted::Absent) | None => Aggregate::default(),
         };
-        self.aggregates.insert(plain_name(&identifier(name)), Wanted::Present(aggregate));
+        change(&mut aggregate);
+        self.aggregates.insert(name, Wanted::Present(aggregate));
     }
 
     pub(crate) fn declare_no_aggregate(&mut self, name: &str) {

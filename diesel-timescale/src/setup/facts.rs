@@ -94,6 +94,8 @@ pub(super) struct Dimension {
     pub column: String,
     pub interval: Option<LengthFact>,
     pub partitions: Option<i32>,
+    /// The comment of the function that tells the present.
+    pub integer_now: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

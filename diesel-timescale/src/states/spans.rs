@@ -19,7 +19,7 @@ subquery_columns! {
         series: String => Text,
         /// The state; `None` where it is not known: before the first reading, and in silence beyond the limit.
         state: Option<String> => Nullable<Text>,
-        /// Whether it says something: not where it is `None`, or one of those that are [unavailable](States::unavailable).
+        /// Whether it says something: not where it is `None`, or one of those that are unavailable.
         is_known: bool => Bool,
         /// When the span began, but not before the range.
         began_at: DateTime<Utc> => Timestamptz,

@@ -23,7 +23,7 @@ subquery_columns! {
         bucket: DateTime<Utc> => Timestamptz,
         /// The state; `None` where it is not known: before the first reading, and in silence beyond the limit.
         state: Option<String> => Nullable<Text>,
-        /// Whether it says something: not where it is `None`, or one of those that are [unavailable](States::unavailable).
+        /// Whether it says something: not where it is `None`, or one of those that are unavailable.
         is_known: bool => Bool,
         /// For how long it held. What the states of a bucket have together is the length of the bucket, as far as it is
         /// in the range and past.

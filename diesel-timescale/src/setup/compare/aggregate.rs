@@ -1,13 +1,13 @@
 //! Continuous aggregates, and the plain views in their place.
 
-use super::super::declaration::Aggregate;
+use super::super::declaration::{Aggregate, RefreshPolicy, Table};
 use super::super::facts::{Facts, Job, Relation};
 use super::super::names::name_parts;
 use super::super::plan::StepClass;
 use super::super::sql::literal;
 use super::super::wanted::Wanted;
 use super::Comparison;
-use super::policy::{Policy, Retained};
+use super::policy::{Policy, Retained, length};
 use crate::feature::Feature;
 
 impl<'a> Comparison<'a> {
@@ -19,7 +19,9 @@ impl<'a> Comparison<'a> {
         while !waiting.is_empty() {
             let is_ready = |&((_, wanted), _): &((&String, &Wanted<Aggregate>), _)| match wanted {
                 Wanted::Absent => true,
-                Wanted::Present(aggregate) => !waiting.iter().any(|((name, _), _)| **name == aggregate.from),
+                Wanted::Present(aggregate) => {
+                    !waiting.iter().any(|((name, _), _)| Some(*name) == aggregate.from.as_ref())
+                }
             };
             let ready = waiting.iter().position(is_ready).unwrap_or(0);
             let ((name, wanted), relation) = waiting.remove(ready);
@@ -42,6 +44,9 @@ impl<'a> Comparison<'a> {
     }
 
     fn compare_aggregate(&mut self, name: &str, declared: &Aggregate, relation: Option<&Relation>) {
+        let Some(definition) = &declared.definition else {
+            return self.compare_policies_alone(name, declared, relation);
+        };
         let is_supported = self.has_aggregates();
         if !is_supported && declared.plain_definition.is_none() {
             self.lacks(name, "a continuous aggregate", Feature::ContinuousAggregates);
@@ -49,18 +54,18 @@ impl<'a> Comparison<'a> {
         }
         let marked = match &declared.plain_definition {
             Some(plain) if !is_supported => format!("View: {plain}"),
-            _ => format!("Continuous aggregate: {}", declared.definition),
+            _ => format!("Continuous aggregate: {definition}"),
         };
         let kind = if is_supported { "continuous aggregate" } else { "view" };
-        let create = create_sql(name, declared, relation);
-        let after = self.bases.get(&declared.from).copied().flatten();
+        let create = create_sql(name, declared, definition, relation);
+        let after = declared.from.as_ref().and_then(|from| self.bases.get(from)).copied().flatten();
         let (difference, class, sql) = match relation {
             None => (format!("the {kind} is missing"), StepClass::Safe, create),
             Some(relation)
                 if relation.comment.as_ref() == Some(&marked) && relation.aggregate.is_some() == is_supported =>
             {
                 self.bases.insert(name.to_owned(), None);
-                self.compare_materialized_only(name, declared, relation);
+                self.compare_materialized_only(name, declared.materialized_only.unwrap_or(false), relation);
                 self.compare_aggregate_policies(name, declared, Some(relation), None);
                 return;
             }
@@ -89,17 +94,49 @@ impl<'a> Comparison<'a> {
         self.compare_aggregate_policies(name, declared, None, Some(step));
     }
 
-    fn compare_materialized_only(&mut self, name: &str, declared: &Aggregate, relation: &Relation) {
+    /// Of an aggregate that is set up elsewhere, and was declared as if it were a table.
+    pub(super) fn compare_retention_of_aggregate(&mut self, name: &str, table: &Table, relation: &Relation) {
+        let retention_policy = table.retention_policy.clone();
+        self.compare_aggregate_policies(
+            name,
+            &Aggregate { retention_policy, ..Aggregate::default() },
+            Some(relation),
+            None,
+        );
+        if (Table { retention_policy: None, ..table.clone() }) != Table::default() {
+            self.step(name, StepClass::Safe, "is a continuous aggregate, and is declared as a table").obstacle =
+                Some("Of a continuous aggregate its definition and its policies can be declared.".to_owned());
+        }
+    }
+
+    /// Of an aggregate that is set up elsewhere.
+    fn compare_policies_alone(&mut self, name: &str, declared: &Aggregate, relation: Option<&Relation>) {
+        match relation {
+            Some(relation) if relation.aggregate.is_some() => {
+                if let Some(materialized_only) = declared.materialized_only {
+                    self.compare_materialized_only(name, materialized_only, relation);
+                }
+                self.compare_aggregate_policies(name, declared, Some(relation), None);
+            }
+            _ if self.lacks(name, "a continuous aggregate", Feature::ContinuousAggregates) => {}
+            _ => {
+                self.step(name, StepClass::Safe, "the continuous aggregate is missing").obstacle =
+                    Some("Declare its definition as well, or create it first.".to_owned());
+            }
+        }
+    }
+
+    fn compare_materialized_only(&mut self, name: &str, materialized_only: bool, relation: &Relation) {
         let current = relation.aggregate.as_ref().map(|aggregate| aggregate.materialized_only);
-        if current.is_some_and(|current| current != declared.materialized_only) {
-            let difference = match declared.materialized_only {
+        if current.is_some_and(|current| current != materialized_only) {
+            let difference = match materialized_only {
                 true => "shows rows that are not materialized",
                 false => "shows only rows that are materialized",
             };
             self.step(name, StepClass::Locks, difference).sql = Some(format!(
                 "SELECT diesel_timescale.alter_continuous_aggregate({}, {})",
                 literal(&relation.qualified),
-                declared.materialized_only
+                materialized_only
             ));
         }
     }
@@ -120,7 +157,10 @@ impl<'a> Comparison<'a> {
             relation.and_then(|relation| comparison.aggregate_job(relation, procedure))
         };
         let view = relation.map_or(name, |relation| &relation.qualified);
-        let refresh = job(self, "policy_refresh_continuous_aggregate");
+        let refresh = match (&declared.refresh_policy, relation) {
+            (Some(Wanted::Present(policy)), Some(relation)) => self.refresh_job(relation, policy),
+            _ => job(self, "policy_refresh_continuous_aggregate"),
+        };
         match &declared.refresh_policy {
             Some(Wanted::Present(policy)) => {
                 let policy = Policy {
@@ -164,16 +204,28 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The releases name the hypertable that it keeps its rows in, or the view.
     fn aggregate_job(&self, relation: &Relation, procedure: &str) -> Option<&'a Job> {
-        let aggregate = relation.aggregate.as_ref()?;
-        self.facts.jobs.iter().find(|job| {
-            let place = job.schema.as_deref().zip(job.relation.as_deref());
-            job.procedure == procedure
-                && (place == Some((&aggregate.schema, &aggregate.name))
-                    || place == Some((&relation.schema, &relation.name)))
-        })
+        self.facts.jobs.iter().find(|job| job.procedure == procedure && is_of(job, relation))
     }
+
+    /// Among several, the one of this window.
+    fn refresh_job(&self, relation: &Relation, policy: &RefreshPolicy) -> Option<&'a Job> {
+        let of_window = |job: &&Job| {
+            length(job, "start_offset") == policy.start_offset && length(job, "end_offset") == Some(policy.end_offset)
+        };
+        let procedure = "policy_refresh_continuous_aggregate";
+        let mut jobs = self.facts.jobs.iter().filter(|job| job.procedure == procedure && is_of(job, relation));
+        jobs.clone().find(of_window).or_else(|| jobs.next())
+    }
+}
+
+/// The releases name the hypertable that an aggregate keeps its rows in, or the view.
+fn is_of(job: &Job, relation: &Relation) -> bool {
+    let place = job.schema.as_deref().zip(job.relation.as_deref());
+    let aggregate = relation.aggregate.as_ref();
+    place.is_some()
+        && (place == aggregate.map(|aggregate| (aggregate.schema.as_str(), aggregate.name.as_str()))
+            || place == Some((&relation.schema, &relation.name)))
 }
 
 fn drop_sql(relation: &Relation) -> String {
@@ -181,7 +233,7 @@ fn drop_sql(relation: &Relation) -> String {
     format!("SELECT diesel_timescale.drop_continuous_aggregate({name}, {schema})")
 }
 
-fn create_sql(name: &str, declared: &Aggregate, relation: Option<&Relation>) -> String {
+fn create_sql(name: &str, declared: &Aggregate, definition: &str, relation: Option<&Relation>) -> String {
     let (schema, view) = match relation {
         Some(relation) => (Some(relation.schema.clone()), relation.name.clone()),
         None => name_parts(name),
@@ -189,10 +241,10 @@ fn create_sql(name: &str, declared: &Aggregate, relation: Option<&Relation>) -> 
     format!(
         "SELECT diesel_timescale.create_continuous_aggregate({}, {}, {}, {}, {}{})",
         literal(&view),
-        literal(&declared.definition),
+        literal(definition),
         declared.plain_definition.as_ref().map_or_else(|| "NULL".to_owned(), |plain| literal(plain)),
         declared.plain_definition.is_some(),
-        declared.materialized_only,
+        declared.materialized_only.unwrap_or(false),
         schema.map(|schema| format!(", view_schema => {}", literal(&schema))).unwrap_or_default(),
     )
 }

@@ -1,6 +1,6 @@
 //! Hypertables, their chunk interval and their dimensions.
 
-use super::super::declaration::{self, Table};
+use super::super::declaration::{self, Table, Unit};
 use super::super::facts::{self, Relation};
 use super::super::length::Length;
 use super::super::plan::StepClass;
@@ -23,6 +23,7 @@ impl Comparison<'_> {
                 self.compare_time_column(name, declared, present)?;
             }
             self.compare_chunk_interval(name, interval, relation, present);
+            self.compare_integer_now(name, table, relation, present);
             return Some(Base { step: None });
         }
         let Some(declared) = &table.hypertable else {
@@ -95,6 +96,24 @@ impl Comparison<'_> {
         step.lock = Some(relation.qualified.clone());
     }
 
+    fn compare_integer_now(&mut self, name: &str, table: &Table, relation: &Relation, present: &facts::Hypertable) {
+        let Some(Unit(nanoseconds)) = table.hypertable.as_ref().and_then(|declared| declared.integer_now) else {
+            return;
+        };
+        let comment = present.dimensions.first().and_then(|dimension| dimension.integer_now.as_deref());
+        // As create_integer_now() marks its function.
+        if comment.is_some_and(|comment| comment.contains(&format!(" units of {nanoseconds} ns since "))) {
+            return;
+        }
+        let difference = format!("no function tells the present in units of {nanoseconds} nanoseconds");
+        let step = self.step(name, StepClass::Safe, difference);
+        step.lock = Some(relation.qualified.clone());
+        step.sql = Some(format!(
+            "SELECT diesel_timescale.set_integer_now({}, {nanoseconds}, NULL)",
+            literal(&relation.qualified)
+        ));
+    }
+
     fn create_hypertable(
         &mut self,
         name: &str,
@@ -115,11 +134,16 @@ impl Comparison<'_> {
         step.after = after;
         step.lock = Some(relation.qualified.clone());
         step.sql = Some(format!(
-            "SELECT outcome FROM diesel_timescale.setup_hypertable({}, {}{}, migrate_data => {}, default_indexes => {})",
+            "SELECT outcome FROM diesel_timescale.setup_hypertable(\
+             {}, {}{}{}, migrate_data => {}, default_indexes => {})",
             literal(&relation.qualified),
             literal(&declared.time),
             interval
                 .map(|interval| format!(", {}", interval.argument("chunk_interval", "integer_interval")))
+                .unwrap_or_default(),
+            declared
+                .integer_now
+                .map(|Unit(nanoseconds)| format!(", integer_now_unit => {nanoseconds}"))
                 .unwrap_or_default(),
             declared.migrate_data,
             declared.default_indexes,

@@ -195,7 +195,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-fn length(job: &Job, key: &str) -> Option<Length> {
+pub(super) fn length(job: &Job, key: &str) -> Option<Length> {
     job.lengths.get(key).copied().flatten().map(Length::from)
 }
 

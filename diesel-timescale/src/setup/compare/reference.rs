@@ -74,8 +74,8 @@ impl<'a> Comparison<'a> {
                 false => format!("the registry {} is missing", present.registry),
             };
             self.step(name, StepClass::DestroysData, difference).obstacle = Some(format!(
-                "Remove the references to it and drop_reference_target({relation_name}) first; the registry holds what is \
-                 referenced."
+                "Remove the references to it and drop_reference_target({relation_name}) first; the registry holds \
+                 what is referenced."
             ));
         } else if !present.missing_triggers.is_empty() {
             let difference =
