@@ -191,6 +191,9 @@ fn without_a_statement_cache_everything_goes_on() {
 #[cfg(feature = "r2d2")]
 #[test]
 fn a_pooled_connection_copies() {
+    if !crate::database::has(crate::database::Needs::Copy) {
+        return;
+    }
     use diesel::r2d2::{ConnectionManager, Pool};
 
     let (db, conn) = hypertable();
