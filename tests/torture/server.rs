@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use url::Url;
@@ -78,7 +79,17 @@ impl OwnServer {
 
     pub fn connect(&self, database: &str) -> PgConnection {
         let url = self.url(database);
-        PgConnection::establish(url.as_str()).unwrap_or_else(|error| panic!("{url}: {error}"))
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            match PgConnection::establish(url.as_str()) {
+                Ok(conn) => return conn,
+                // It recovers from a crash.
+                Err(error) if error.to_string().contains("starting up") && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(error) => panic!("{url}: {error}"),
+            }
+        }
     }
 
     /// A new database, with the extension where the server has it.
