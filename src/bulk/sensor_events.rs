@@ -33,7 +33,8 @@ type KeyedColumns = <KeyedSensorEvent<'static> as Row<sensor_events::table>>::Co
 /// let report = bulk::upsert_sensor_events(&[reading("320"), reading("321")]).call(conn)?;
 /// assert_eq!((report.inserted, report.deduplicated), (1, 1));
 ///
-/// let call = bulk::upsert_sensor_events(&[reading("321")]).returning(SensorEventKey::as_select());
+/// let again = [reading("321")];
+/// let call = bulk::upsert_sensor_events(&again).returning(SensorEventKey::as_select());
 /// let (report, keys): (_, Vec<SensorEventKey>) = call.call(conn)?;
 /// assert_eq!((report.unchanged, keys.len()), (1, 1));
 /// # Ok(()) }) }
