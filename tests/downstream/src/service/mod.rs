@@ -19,6 +19,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use occupancy_models::SensorEvent;
 use occupancy_models::asynchronous::Call;
 use occupancy_models::bulk;
+use occupancy_models::timescale;
 use occupancy_models::transaction::Retry;
 use serde::{Deserialize, Serialize};
 
@@ -80,15 +81,11 @@ async fn record_energy(
     let events: Vec<_> = readings.iter().map(EnergyReading::event).collect();
     let report = Retry::default()
         .transaction_async(&mut pool.get().await?, async |conn| {
-            for reading in &readings {
-                diesel::insert_into(energy_readings::table)
-                    .values(reading)
-                    .on_conflict((energy_readings::meter_id, energy_readings::read_at))
-                    .do_update()
-                    .set(energy_readings::watt_hours.eq(reading.watt_hours))
-                    .execute(conn)
-                    .await?;
-            }
+            timescale::bulk::upsert(&readings)
+                .on_conflict((energy_readings::meter_id, energy_readings::read_at))
+                .update(energy_readings::watt_hours)
+                .call(conn)
+                .await?;
             Ok::<_, occupancy_models::Error>(bulk::upsert_sensor_events(&events).call(conn).await?)
         })
         .await?;
