@@ -7,13 +7,12 @@
 //! `ROUNDS` (7) and `ONLY` (part of a section's name) choose less.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
-#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the tests")]
-#[path = "../../tests/support/database.rs"]
-mod database;
 #[path = "../../../benches/measure/mod.rs"]
 mod measure;
 mod narrow;
 mod raw_copy;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 mod table;
 mod wide;
 
@@ -22,15 +21,14 @@ use narrow::Reading;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
+use support::needs;
 use table::{Rows, Table, WideOrNarrow};
 use wide::Event;
 
 fn main() {
     let (rows, batch, rounds) = (size("ROWS", 200_000), size("BATCH", 5_000), size("ROUNDS", 7));
     println!("{rows} rows, batches of {batch}, {rounds} rounds");
-    if !database::has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     if wanted("narrow") {
         let measured = candidates::<Reading>(rounds, rows, batch, 1, true);
         ratios(&measured, "narrow");

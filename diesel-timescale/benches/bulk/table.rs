@@ -4,9 +4,9 @@ use std::ffi::CString;
 
 use diesel::prelude::*;
 
-use crate::database::{TestDb, has_timescale, sql};
 use crate::measure::Measurements;
 use crate::raw_copy::{Buffer, RawConnection};
+use crate::support::{Needs, TestDb, has_quietly, sql};
 
 /// A row type with its table.
 pub trait WideOrNarrow: Clone {
@@ -58,7 +58,7 @@ pub struct Table<R> {
 impl<R: WideOrNarrow> Table<R> {
     pub fn new() -> Self {
         let (db, mut conn) = TestDb::with(R::CREATE);
-        if has_timescale() {
+        if has_quietly(Needs::Timescale) {
             let create =
                 format!("SELECT create_hypertable('{}', '{}', create_default_indexes => false)", R::NAME, R::TIME);
             sql(&mut conn, &create);

@@ -7,9 +7,6 @@
 //! (5000), `ROUNDS` (7) and `ONLY` (`speed`, `memory`) choose less.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
-#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other tests")]
-#[path = "../../tests/support/database.rs"]
-mod database;
 #[path = "../../../benches/measure/mod.rs"]
 mod measure;
 #[allow(dead_code, reason = "shared with the bench of bulk writes")]
@@ -17,12 +14,15 @@ mod measure;
 mod narrow;
 #[path = "../bulk/raw_copy.rs"]
 mod raw_copy;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 #[allow(dead_code, reason = "shared with the bench of bulk writes")]
 #[path = "../bulk/table.rs"]
 mod table;
 
 use std::ffi::CString;
 use std::time::Duration;
+use support::needs;
 
 use diesel::PgConnection;
 use diesel::r2d2::{ConnectionManager, Pool};
@@ -35,9 +35,7 @@ use table::{Table, WideOrNarrow};
 fn main() {
     let (rows, batch, rounds) = (size("ROWS", 200_000), size("BATCH", 5_000), size("ROUNDS", 7));
     println!("{rows} rows, batches of {batch}, {rounds} rounds");
-    if !database::has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     if wanted("speed") {
         speed(rows, batch, rounds);
     }

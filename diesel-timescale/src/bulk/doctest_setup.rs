@@ -53,7 +53,7 @@ fn run_with_db(
     example: impl FnOnce(&database::TestDb, &mut PgConnection) -> std::result::Result<(), bulk::BulkError>,
 ) {
     // The example connects itself.
-    if !database::has_connections() {
+    if !database::has(database::Needs::TwoConnections) {
         return;
     }
     let (db, mut conn) = database::TestDb::with(TABLE);

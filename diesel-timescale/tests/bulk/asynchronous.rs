@@ -5,14 +5,12 @@ use std::sync::Arc;
 use diesel_timescale::asynchronous::Call;
 use diesel_timescale::bulk::{self, BulkError};
 
-use super::database::{has_connections, value};
 use super::readings::{Reading, hypertable, readings, rows};
+use crate::support::{needs, value};
 
 #[tokio::test]
 async fn streams_and_transactions_on_an_asynchronous_connection() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     use diesel_async::AsyncConnection;
 
     let (db, mut sync) = tokio::task::spawn_blocking(hypertable).await.unwrap();
@@ -49,9 +47,7 @@ async fn streams_and_transactions_on_an_asynchronous_connection() {
 
 #[tokio::test]
 async fn a_call_that_is_dropped_leaves_all_or_nothing() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     use diesel_async::SimpleAsyncConnection;
 
     let (db, mut sync) = tokio::task::spawn_blocking(hypertable).await.unwrap();
@@ -85,9 +81,7 @@ async fn a_call_that_is_dropped_leaves_all_or_nothing() {
 /// The futures can be spawned.
 #[tokio::test(flavor = "multi_thread")]
 async fn futures_go_from_thread_to_thread() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, _sync) = tokio::task::spawn_blocking(hypertable).await.unwrap();
     let db = Arc::new(db);
     let tasks: Vec<_> = (0..4)

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel_timescale::Call;
 use diesel_timescale::bulk::{self, BulkError, OnDuplicate, Report};
 
-use super::database::{TestDb, sql, value};
+use crate::support::{TestDb, needs, sql, value};
 
 diesel::table! {
     people (name) {
@@ -54,9 +54,7 @@ fn upsert(conn: &mut PgConnection, people: &[Person]) -> Result<Report, BulkErro
 /// Names that are equal and not identical, by type and by collation: written once, and written again when they differ.
 #[test]
 fn equal_is_not_identical() {
-    if !crate::database::has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     for column in ["citext", "text COLLATE nocase"] {
         for is_large in [false, true] {
             let (_db, mut conn) = TestDb::with(&format!(
@@ -91,9 +89,7 @@ fn equal_is_not_identical() {
 /// is not updated at all, must not hide that the two are the same.
 #[test]
 fn few_keys_that_are_the_same_are_found() {
-    if !crate::database::has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     for column in ["citext", "text COLLATE nocase"] {
         let (_db, mut conn) = TestDb::with(&format!(
             "CREATE EXTENSION IF NOT EXISTS citext;
@@ -141,9 +137,7 @@ fn instants_that_are_rounded_to_one_are_the_same() {
 /// An index with another collation than its column: the index says what is the same.
 #[test]
 fn the_index_says_what_is_equal() {
-    if !crate::database::has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (_db, mut conn) = TestDb::with(
         "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
         CREATE TABLE people (name text COLLATE nocase NOT NULL, note text);
@@ -179,9 +173,7 @@ fn zeros_and_nans_are_keys() {
 
 #[test]
 fn nulls_in_keys() {
-    if !crate::database::has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let pair =
         |a: Option<i32>, b: Option<i32>, note: &'static str| (pairs::a.eq(a), pairs::b.eq(b), pairs::note.eq(note));
     for is_large in [false, true] {
@@ -262,9 +254,7 @@ fn triggers_change_rows_before_they_are_compared() {
 
 #[test]
 fn row_security_is_kept() {
-    if !crate::database::has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let role = format!("bulk_test_writer_{}", std::process::id());
     let (db, mut admin) = TestDb::with(&format!(
         "CREATE TABLE people (name text PRIMARY KEY, note text);
@@ -292,9 +282,7 @@ fn row_security_is_kept() {
 
 #[test]
 fn indexes_that_on_conflict_cannot_use_are_told() {
-    if !crate::database::has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     for (index, told) in [
         ("CREATE UNIQUE INDEX i ON people (name) WHERE note IS NULL", "i (name), partial"),
         ("CREATE UNIQUE INDEX i ON people (lower(name))", "i (lower(name))"),
@@ -364,9 +352,7 @@ fn an_identity_that_is_always_generated_is_no_key() {
 
 #[test]
 fn partitions_and_children() {
-    if !crate::database::has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let partitioned = "CREATE TABLE people (name text, note text, PRIMARY KEY (name)) PARTITION BY LIST (name);
         CREATE TABLE others (note text, name text NOT NULL); ALTER TABLE people ATTACH PARTITION others DEFAULT";
     let (_db, mut conn) = TestDb::with(partitioned);
@@ -406,9 +392,7 @@ fn rules_are_refused_by_the_database() {
 /// Lengths and precisions: what the table refuses is refused, what it rounds is compared as it is stored.
 #[test]
 fn types_that_cut_and_round() {
-    if !crate::database::has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (_db, mut conn) = TestDb::with(
         "CREATE DOMAIN short AS varchar(5) CHECK (VALUE <> ''); CREATE TABLE people (name char(8) PRIMARY KEY, note short)",
     );
@@ -442,9 +426,7 @@ diesel::table! {
 /// Numbers that are equal and look otherwise, JSON too, are written again.
 #[test]
 fn values_are_compared_bit_for_bit() {
-    if !crate::database::has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     for (column, one, other) in [
         ("numeric", "1.0", "1.00"),
         ("jsonb", "{\"a\": 1.0}", "{\"a\": 1.00}"),

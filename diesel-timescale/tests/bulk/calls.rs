@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use diesel_timescale::Call;
 use diesel_timescale::bulk::{self, BulkError, OnDuplicate, Report, Validate, Violation, Violations};
 
-use super::database::{TestDb, sql, value};
 use super::readings::{Reading, TABLE, hypertable, minute_of, readings, rows, stored};
+use crate::support::{TestDb, needs, sql, value};
 
 impl Validate for Reading {
     fn validate(&self, violations: &mut Violations) {
@@ -191,9 +191,7 @@ fn without_a_statement_cache_everything_goes_on() {
 #[cfg(feature = "r2d2")]
 #[test]
 fn a_pooled_connection_copies() {
-    if !crate::database::has(crate::database::Needs::Copy) {
-        return;
-    }
+    needs!(Copy);
     use diesel::r2d2::{ConnectionManager, Pool};
 
     let (db, conn) = hypertable();

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel_timescale::Call;
 use diesel_timescale::bulk;
 
-use super::database::{TestDb, value};
+use crate::support::{TestDb, value};
 
 diesel::table! {
     wide (c00) {

@@ -3,14 +3,12 @@
 use diesel_timescale::Call;
 use diesel_timescale::bulk::{self, Report};
 
-use super::database::{has_columnstore, sql, value};
 use super::readings::{Reading, hypertable, readings, rows, stored};
+use crate::support::{needs, sql, value};
 
 #[test]
 fn rows_of_the_columnstore_are_found_changed_and_counted() {
-    if !has_columnstore() {
-        return;
-    }
+    needs!(Community);
     let (_db, mut conn) = hypertable();
     sql(
         &mut conn,

@@ -6,10 +6,9 @@ mod attacks;
 mod calls;
 mod columns;
 mod columnstore;
-#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other tests")]
-#[path = "../support/database.rs"]
-mod database;
 mod model;
 mod races;
 mod readings;
 mod shapes;
+#[path = "../support/mod.rs"]
+mod support;

@@ -10,14 +10,12 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use super::database::{has_connections, sql, value};
 use super::readings::{Reading, hypertable, readings, rows, stored};
+use crate::support::{needs, sql, value};
 
 #[test]
 fn eight_writers_with_shuffled_batches_do_not_deadlock() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let db = &db;
     let writers = std::thread::scope(|scope| {
@@ -46,9 +44,7 @@ fn eight_writers_with_shuffled_batches_do_not_deadlock() {
 
 #[test]
 fn one_fresh_batch_from_eight_writers_is_inserted_once() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let (db, barrier) = (&db, &Arc::new(Barrier::new(8)));
     for in_transaction in [false, true] {
@@ -82,9 +78,7 @@ fn one_fresh_batch_from_eight_writers_is_inserted_once() {
 /// The counts of all writers together are what happened.
 #[test]
 fn counts_add_up_over_writers_with_new_keys() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let db = &db;
     let reports: Vec<Report> = std::thread::scope(|scope| {
@@ -115,9 +109,7 @@ fn counts_add_up_over_writers_with_new_keys() {
 /// Rows that are found unchanged while another transaction deletes them are inserted or told.
 #[test]
 fn returned_rows_are_there_beside_a_deleter() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let batch = rows(2, 300);
     let db = &db;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 
-use super::database::{TestDb, has_timescale, sql};
+use crate::support::{Needs, TestDb, has_quietly, sql};
 
 diesel::table! {
     readings (device_id, measured_at) {
@@ -45,7 +45,7 @@ pub fn minute_of(minute: i64) -> DateTime<Utc> {
 /// A hypertable where the server has TimescaleDB.
 pub fn hypertable() -> (TestDb, PgConnection) {
     let (db, mut conn) = TestDb::with(TABLE);
-    if has_timescale() {
+    if has_quietly(Needs::Timescale) {
         sql(&mut conn, "SELECT create_hypertable('readings', 'measured_at', chunk_time_interval => interval '1 day')");
     }
     (db, conn)

@@ -12,8 +12,8 @@ use diesel::serialize::{IsNull, Output, ToSql};
 use diesel_timescale::Call;
 use diesel_timescale::bulk::{self, BulkError, Report, Violation};
 
-use super::database::{TestDb, sql, value};
 use super::readings::minute_of;
+use crate::support::{TestDb, needs, sql, value};
 
 diesel::table! {
     use diesel::sql_types::*;
@@ -189,9 +189,7 @@ fn every_shape_in_small_and_large_batches() {
 
 #[tokio::test]
 async fn every_shape_async() {
-    if !crate::database::has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut sync) = tokio::task::spawn_blocking(|| TestDb::with(TABLES)).await.unwrap();
     let mut conn = db.connect_async().await;
     for count in [20, 600] {

@@ -102,18 +102,6 @@ fn leave_out(need: &str) {
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-pub fn has_timescale() -> bool {
-    has(Needs::Timescale)
-}
-
-pub fn has_columnstore() -> bool {
-    has(Needs::Community)
-}
-
-pub fn has_connections() -> bool {
-    has(Needs::TwoConnections)
-}
-
 pub fn base_url() -> Url {
     let url = std::env::var("DATABASE_URL")
         .expect("these tests need a database server: run them as `dev/db cargo test`, or set DATABASE_URL");

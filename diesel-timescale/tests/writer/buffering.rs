@@ -5,15 +5,13 @@ use std::time::{Duration, Instant};
 
 use diesel_timescale::bulk::{BulkError, WriterError};
 
-use crate::database::has_connections;
 use crate::readings::{Reading, hypertable, rows, stored};
+use crate::support::needs;
 use crate::ways::{Way, assert_balance, count, eventually, pool, writer};
 
 #[test]
 fn rows_of_many_senders_are_stored() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     for connections in [1, 3] {
         let pool = pool(db.url().as_str(), 4);
@@ -45,9 +43,7 @@ fn rows_of_many_senders_are_stored() {
 
 #[test]
 fn a_batch_goes_after_a_time_or_with_enough_rows() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let way = Way::to(&db);
     let slow = writer().batch_of(10, Duration::from_secs(3600)).start({
@@ -75,9 +71,7 @@ fn a_batch_goes_after_a_time_or_with_enough_rows() {
 
 #[test]
 fn a_full_writer_lets_senders_wait() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     for (max_rows, max_bytes) in [(100, usize::MAX), (usize::MAX, 40_000)] {
         let way = Way::closed(&db);
@@ -112,9 +106,7 @@ fn a_full_writer_lets_senders_wait() {
 
 #[test]
 fn the_oldest_rows_make_room() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let way = Way::closed(&db);
     let connect = {
@@ -141,9 +133,7 @@ fn the_oldest_rows_make_room() {
 
 #[test]
 fn rows_that_are_not_in_time_come_back() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let back = Arc::new(Mutex::new(Vec::new()));
     let on_rejected = || {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 
-use crate::database::{TestDb, has_connections, sql, value};
 use crate::readings::{Reading, hypertable, rows, stored};
 use crate::server::Server;
+use crate::support::{TestDb, needs, sql, value};
 use crate::ways::{Way, assert_balance, count, eventually, pool, writer};
 
 /// Terminates all other connections of a database that write, twenty times.
@@ -50,9 +50,7 @@ impl Killer {
 
 #[test]
 fn each_confirmed_row_is_stored_though_its_connections_are_killed() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let pool = pool(db.url().as_str(), 2);
     let writer = writer().connections(2).batch_of(200, Duration::from_millis(5)).start(move || pool.get()).unwrap();
@@ -76,9 +74,7 @@ fn each_confirmed_row_is_stored_though_its_connections_are_killed() {
 
 #[test]
 fn connections_that_were_terminated_are_not_kept() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let pool = pool(db.url().as_str(), 3);
     let held: Vec<_> = (0..3).map(|_| pool.get().unwrap()).collect();
@@ -101,9 +97,7 @@ fn connections_that_were_terminated_are_not_kept() {
 /// As a primary that was demoted: its connections stay open.
 #[test]
 fn connections_to_a_server_that_is_read_only_are_not_kept() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let name = value(&mut conn, "SELECT current_database()");
     sql(&mut conn, &format!("ALTER DATABASE {name} SET default_transaction_read_only TO on"));
@@ -123,9 +117,7 @@ fn connections_to_a_server_that_is_read_only_are_not_kept() {
 
 #[test]
 fn a_lock_timeout_is_tried_again() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let name = value(&mut conn, "SELECT current_database()");
     sql(&mut conn, &format!("ALTER DATABASE {name} SET lock_timeout TO '50ms'"));
@@ -145,9 +137,7 @@ fn a_lock_timeout_is_tried_again() {
 
 #[test]
 fn a_batch_that_takes_too_long_is_halved() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let name = value(&mut conn, "SELECT current_database()");
     sql(
@@ -171,9 +161,7 @@ fn a_batch_that_takes_too_long_is_halved() {
 
 #[test]
 fn an_exhausted_pool_is_waited_for() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let pool = pool(db.url().as_str(), 1);
     let held = pool.get().unwrap();
@@ -190,9 +178,7 @@ fn an_exhausted_pool_is_waited_for() {
 /// The whole server is killed while rows flow, and started again.
 #[test]
 fn each_confirmed_row_is_stored_though_the_server_is_killed() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let Some(mut server) = Server::start() else { return };
     let mut conn = server.connect();
     sql(&mut conn, crate::readings::TABLE);

@@ -2,9 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod buffering;
-#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other tests")]
-#[path = "../support/database.rs"]
-mod database;
 mod failures;
 mod order;
 mod proxy;
@@ -13,5 +10,7 @@ mod proxy;
 mod readings;
 mod rejected;
 mod server;
+#[path = "../support/mod.rs"]
+mod support;
 mod tasks;
 mod ways;

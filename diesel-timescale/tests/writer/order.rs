@@ -7,17 +7,15 @@ use diesel_timescale::bulk;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::database::{TestDb, has_connections, sql, value};
 use crate::failures::Killer;
 use crate::proxy::Proxy;
 use crate::readings::{Reading, hypertable, stored};
+use crate::support::{TestDb, needs, sql, value};
 use crate::ways::{Way, assert_balance, eventually, pool, writer};
 
 #[test]
 fn the_last_row_wins_on_several_connections_that_are_killed() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let seed = std::env::var("SEED").map_or_else(|_| rand::rng().random(), |seed| seed.parse().unwrap());
     println!("SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
@@ -60,9 +58,7 @@ struct Point {
 /// Zero and minus zero are one key, and two rows of bytes.
 #[test]
 fn the_last_row_wins_also_where_equal_keys_are_not_identical() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = TestDb::with("CREATE TABLE points (x float8 PRIMARY KEY, version int NOT NULL)");
     sql(
         &mut conn,
@@ -86,9 +82,7 @@ fn the_last_row_wins_also_where_equal_keys_are_not_identical() {
 /// The server goes on with a statement whose connection is lost: it must not be the last to write.
 #[test]
 fn a_statement_of_a_lost_connection_does_not_bring_an_older_row_back() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     sql(
         &mut conn,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use diesel_timescale::bulk::{self, BulkError, OnDuplicate, Validate, Violation, Violations, WriterError};
 
-use crate::database::{TestDb, has_connections, sql};
 use crate::readings::{Reading, TABLE, hypertable, readings, rows, stored};
+use crate::support::{TestDb, needs, sql};
 use crate::ways::{Way, assert_balance, pool, writer};
 
 impl Validate for Reading {
@@ -26,9 +26,7 @@ fn receive(back: &Back) -> impl Fn(Reading, &BulkError) + Send + Sync + use<> {
 
 #[test]
 fn bad_rows_come_back_and_the_others_are_stored() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     for batch in [100, 1000] {
         let (db, mut conn) = hypertable();
         sql(&mut conn, "ALTER TABLE readings ADD CONSTRAINT cool CHECK (temperature < 100)");
@@ -74,9 +72,7 @@ fn bad_rows_come_back_and_the_others_are_stored() {
 
 #[test]
 fn a_null_is_told_by_its_row() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     sql(&mut conn, "ALTER TABLE readings ALTER humidity SET NOT NULL");
     let back = Back::default();
@@ -94,9 +90,7 @@ fn a_null_is_told_by_its_row() {
 
 #[test]
 fn without_a_receiver_the_end_fails() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let pool = pool(db.url().as_str(), 1);
     let writer = writer().connections(2).start(move || pool.get()).unwrap();
@@ -110,9 +104,7 @@ fn without_a_receiver_the_end_fails() {
 
 #[test]
 fn a_panic_in_the_receiver_stops_nothing() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, _conn) = hypertable();
     let way = Way::to(&db);
     let writer = writer().on_rejected(|row, _| panic!("on purpose: {}", row.device_id)).start(move || way.connect());
@@ -127,9 +119,7 @@ fn a_panic_in_the_receiver_stops_nothing() {
 
 #[test]
 fn repeats_come_back_if_that_was_chosen() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let back = Back::default();
     let way = Way::to(&db);
@@ -144,9 +134,7 @@ fn repeats_come_back_if_that_was_chosen() {
 
 #[test]
 fn a_missing_index_rejects_all_rows() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, _conn) = TestDb::with(TABLE);
     let back = Back::default();
     let way = Way::to(&db);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
-use crate::database::value;
+use crate::support::value;
 use crate::ways::eventually;
 
 pub struct Server {

@@ -8,14 +8,14 @@ use diesel_timescale::asynchronous::Writer;
 use diesel_timescale::bulk::{BulkError, WriterError};
 use tokio::time::timeout;
 
-use crate::database::{TestDb, has_connections};
 use crate::failures::Killer;
 use crate::readings::{Reading, hypertable, rows, stored};
+use crate::support::{Needs, TestDb, has, needs};
 use crate::ways::{Way, assert_balance, eventually, writer};
 
 /// Runs an asynchronous test on a hypertable.
 fn run<F: Future>(test: impl FnOnce(String) -> F) -> Option<(TestDb, diesel::PgConnection, F::Output)> {
-    if !has_connections() {
+    if !has(Needs::TwoConnections) {
         return None;
     }
     let (db, conn) = hypertable();
@@ -31,7 +31,7 @@ async fn send(writer: &Writer<Reading>, rows: &[Reading]) {
 }
 
 #[test]
-fn every_pool_will_do() {
+fn every_pool_works() {
     let manager = |url: &str| AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
     let result = run(async |url| {
         let pool = bb8::Pool::builder().max_size(2).build(manager(&url)).await.unwrap();
@@ -57,9 +57,7 @@ fn every_pool_will_do() {
 
 #[test]
 fn each_confirmed_row_is_stored_though_its_connections_are_killed() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let killer = Killer::of(&db);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -90,9 +88,7 @@ fn each_confirmed_row_is_stored_though_its_connections_are_killed() {
 
 #[test]
 fn futures_that_are_dropped_leave_nothing_half_done() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let way = Way::closed(&db);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -128,9 +124,7 @@ fn futures_that_are_dropped_leave_nothing_half_done() {
 
 #[test]
 fn the_third_gets_in_when_the_second_has_gone() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let way = Way::closed(&db);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -161,9 +155,7 @@ fn the_third_gets_in_when_the_second_has_gone() {
 
 #[test]
 fn a_runtime_that_ends_closes_the_writer() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, _conn) = hypertable();
     let start = |url: String| {
         let connect = async move || AsyncPgConnection::establish(&url).await;
@@ -182,13 +174,11 @@ fn a_runtime_that_ends_closes_the_writer() {
 
 #[test]
 fn the_end_does_not_wait_for_a_statement_that_hangs() {
-    if !has_connections() {
-        return;
-    }
+    needs!(TwoConnections);
     let (db, mut conn) = hypertable();
     let key = Reading::new(0, 0);
     let insert = format!("BEGIN; INSERT INTO readings VALUES ('{}', '{}')", key.device_id, key.measured_at);
-    crate::database::sql(&mut conn, &insert);
+    crate::support::sql(&mut conn, &insert);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(db.url().as_str());
@@ -203,9 +193,9 @@ fn the_end_does_not_wait_for_a_statement_that_hangs() {
         let mut conn = timeout(Duration::from_secs(5), pool.get()).await.unwrap().unwrap();
         diesel_async::SimpleAsyncConnection::batch_execute(&mut *conn, "SELECT 1").await.unwrap();
     });
-    crate::database::sql(&mut conn, "ROLLBACK");
+    crate::support::sql(&mut conn, "ROLLBACK");
     eventually("nothing runs", || {
         let active = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'";
-        crate::database::value(&mut conn, active) == "1"
+        crate::support::value(&mut conn, active) == "1"
     });
 }

@@ -8,8 +8,8 @@ use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
 use diesel_timescale::bulk::{self, Sent, Upsert, WriterStatus};
 
-use crate::database::{TestDb, value};
 use crate::readings::{Reading, readings};
+use crate::support::{TestDb, value};
 
 /// Connections without a pool, while it is open.
 #[derive(Clone)]
