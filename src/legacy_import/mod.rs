@@ -6,11 +6,13 @@
 //! `MIGRATING.md` shows all steps, for Rust and for psql.
 
 mod begin;
+mod choices;
 mod copy_batch;
 mod validate;
 mod verify;
 
-pub use begin::{Begin, OnDuplicate, begin};
+pub use begin::{Begin, begin};
+pub use choices::OnDuplicate;
 pub use copy_batch::{Phase, Progress, copy_batch};
 pub use validate::{Severity, Validate, Violation, validate};
 pub use verify::{RowViolation, verify};

@@ -9,7 +9,7 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel_timescale::function_call;
 use serde::Serialize;
 
-use super::OnDuplicate;
+use super::choices::{OnDuplicate, choices};
 use crate::error::Error;
 
 type NullableBigInt = Nullable<BigInt>;
@@ -68,25 +68,9 @@ impl Validate {
         self.predictions = Some(predictions.into());
         self
     }
-
-    /// As [`Begin::on_duplicate`](super::Begin::on_duplicate).
-    pub fn on_duplicate(mut self, on_duplicate: OnDuplicate) -> Self {
-        self.on_duplicate = on_duplicate.as_str();
-        self
-    }
-
-    /// As [`Begin::time_zone`](super::Begin::time_zone).
-    pub fn time_zone(mut self, time_zone: impl Into<String>) -> Self {
-        self.time_zone = Some(time_zone.into());
-        self
-    }
-
-    /// As [`Begin::leave_column`](super::Begin::leave_column).
-    pub fn leave_column(mut self, column: impl Into<String>) -> Self {
-        self.leave_columns.push(column.into());
-        self
-    }
 }
+
+choices!(Validate);
 
 /// Whether a violation prevents the import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
