@@ -28,6 +28,7 @@ DROP FUNCTION diesel_timescale.template_names(REGCLASS, REGCLASS, NAME[], NAME);
 DROP FUNCTION diesel_timescale.edge_of(REGCLASS, NAME, NAME, TEXT);
 DROP FUNCTION diesel_timescale.fill_template(TEXT, JSONB);
 DROP FUNCTION diesel_timescale.reference_target(REGCLASS);
+DROP FUNCTION diesel_timescale.trigger_argument(BYTEA);
 DROP FUNCTION diesel_timescale.primary_key_columns(REGCLASS);
 DROP FUNCTION diesel_timescale.column_types(REGCLASS, NAME[]);
 DROP FUNCTION diesel_timescale.each_column(NAME[], TEXT, TEXT);

@@ -148,6 +148,13 @@ RETURN ARRAY(
 );
 COMMENT ON FUNCTION diesel_timescale.primary_key_columns(REGCLASS) IS 'The columns of the primary key of a table, in its order.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.trigger_argument(tgargs BYTEA) RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+-- It ends in a zero byte.
+RETURN convert_from(substring(tgargs FOR length(tgargs) - 1), getdatabaseencoding());
+COMMENT ON FUNCTION diesel_timescale.trigger_argument(BYTEA) IS 'The argument of a trigger that has one, from pg_trigger.tgargs.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.reference_target(
     target REGCLASS, OUT registry REGCLASS, OUT key NAME[], OUT time_column NAME, OUT register TEXT
 )
@@ -158,8 +165,8 @@ DECLARE
     present RECORD;
     names TEXT[];
 BEGIN
-    -- The trigger has the registry and the time column as its argument, which ends in a zero byte.
-    SELECT convert_from(substring(tgargs FOR length(tgargs) - 1), getdatabaseencoding()) AS argument, nspname, relname
+    -- The trigger has the registry and the time column as its argument.
+    SELECT trigger_argument(tgargs) AS argument, nspname, relname
     INTO present
     FROM pg_trigger
     JOIN pg_class ON pg_class.oid = tgrelid

@@ -211,8 +211,8 @@ DECLARE
     registry TEXT;
 BEGIN
     SELECT nspname, relname INTO place FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = relation;
-    -- The trigger names the registry; its argument ends in a zero byte.
-    SELECT convert_from(substring(tgargs FOR length(tgargs) - 1), getdatabaseencoding()) INTO argument
+    -- The trigger names the registry.
+    SELECT trigger_argument(tgargs) INTO argument
     FROM pg_trigger
     WHERE tgrelid = relation AND NOT tgisinternal AND tgname = short_name(place.relname, '_release_references') AND tgnargs = 1;
     registry := coalesce((parse_ident(argument))[1], declared_registry, short_name('referenced_' || place.relname));
