@@ -24,7 +24,7 @@ fn what_another_session_stores_meanwhile_is_neither_doubled_nor_lost() {
                 // One that is there, and one that has changed.
                 insert(&mut conn, &[rows[0].clone(), changed(&rows[1])]);
             }
-            // Two rows of the batch, in the middle: one just so, one otherwise.
+            // Two rows of the batch, in the middle: one as it is stored, one otherwise.
             sql(&mut conn, "BEGIN");
             insert(&mut conn, &[rows[size / 2].clone(), changed(&rows[size / 2 + 1])]);
             let report = std::thread::scope(|scope| {

@@ -12,7 +12,7 @@ use crate::call::relation_name;
 use crate::server::TimescaleVersion;
 
 impl Setup {
-    /// Declares the oldest release of TimescaleDB that will do; also, that the extension is there.
+    /// Declares the oldest release of TimescaleDB that is accepted; also, that the extension is there.
     pub fn at_least(mut self, release: TimescaleVersion) -> Self {
         self.extension.get_or_insert_with(Extension::default).version = Some(release.to_string());
         self

@@ -15,18 +15,18 @@ pub(super) type Relations<T> = BTreeMap<String, T>;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Extension {
-    /// The oldest release that will do.
+    /// The oldest release that is accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// The schema of its functions, where it is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
-    /// Whether a server without it will do.
+    /// Whether a server without it is accepted.
     pub allow_plain_postgres: bool,
 }
 
 impl Extension {
-    /// The oldest release that will do; `2.19` is `2.19.0`.
+    /// The oldest release that is accepted; `2.19` is `2.19.0`.
     pub(super) fn release(&self) -> Result<Option<TimescaleVersion>, ParseError> {
         let Some(text) = &self.version else { return Ok(None) };
         let is_short = text.matches('.').count() == 1;
