@@ -42,10 +42,11 @@ WITH relation AS (
     LEFT JOIN pg_catalog.pg_collation AS table_collation ON table_collation.oid = c.attcollation
     LEFT JOIN LATERAL (
         SELECT pg_catalog.min(CASE WHEN l.oid IS NOT NULL THEN pg_catalog.format('%I.%I', s.nspname, l.collname) END) AS collation_name,
-            pg_catalog.bool_and(coalesce(l.collisdeterministic, true) AND o.opcdefault) AS is_plain
+            -- PostgreSQL's own operator classes have numbers below 16384, and the same equality as the type.
+            -- (Not read from pg_opclass, which not every role may read on the WebAssembly server.)
+            pg_catalog.bool_and(coalesce(l.collisdeterministic, true) AND u.indclass[place.i] < 16384::oid) AS is_plain
         FROM target AS u
         CROSS JOIN LATERAL (SELECT pg_catalog.array_position(u.columns, k.name) - 1 AS i) AS place
-        JOIN pg_catalog.pg_opclass AS o ON o.oid = u.indclass[place.i]
         LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = u.indcollation[place.i]
         LEFT JOIN pg_catalog.pg_namespace AS s ON s.oid = l.collnamespace
     ) AS index_of ON true
