@@ -1,11 +1,10 @@
 //! Power samples: a hypertable whose time is a count of milliseconds.
 
-use chrono::{TimeDelta, Utc};
 use diesel::prelude::*;
 use home_energy::power::PowerSample;
 use home_energy::schema::power_samples;
 use occupancy_models::Call;
-use occupancy_models::timescale::{Feature, Server, add_retention_policy, bulk, chunks, drop_chunks, jobs, run_job};
+use occupancy_models::timescale::{Feature, Server, bulk, chunks, drop_chunks};
 
 use crate::support::{database, needs};
 
@@ -43,24 +42,4 @@ fn samples_are_upserted_by_device_and_millisecond() {
         stored.retain(|sample| Some(sample.measured_ms) >= days[1].range_start);
         assert_eq!(PowerSample::query().order(power_samples::measured_ms).load(&mut conn), Ok(stored));
     }
-}
-
-#[test]
-fn retention_goes_by_the_milliseconds_of_the_present() {
-    needs!(TwoConnections);
-    let (_db, mut conn) = database();
-    if !Server::query().call(&mut conn).unwrap().has(Feature::Jobs) {
-        return;
-    }
-    let now = Utc::now().timestamp_millis();
-    for from in [now - 40 * DAY_MS, now - DAY_MS] {
-        bulk::insert_into(power_samples::table).values(&samples(from, 1.0)[..100]).call(&mut conn).unwrap();
-    }
-    let job = add_retention_policy(power_samples::measured_ms, 30 * DAY_MS).call(&mut conn).unwrap();
-    assert_eq!(jobs().call(&mut conn).unwrap().iter().filter(|listed| Some(listed.id) == Some(job)).count(), 1);
-    run_job(job).call(&mut conn).unwrap();
-    assert_eq!(power_samples::table.count().get_result(&mut conn), Ok(100));
-    let oldest: Option<i64> =
-        power_samples::table.select(diesel::dsl::min(power_samples::measured_ms)).get_result(&mut conn).unwrap();
-    assert!(oldest.unwrap() > now - 2 * TimeDelta::days(1).num_milliseconds());
 }
