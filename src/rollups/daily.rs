@@ -78,13 +78,9 @@ crate::allow_in_same_query!(@schema daily_statistics);
 pub fn daily_states(time_zone: impl Into<String>, silence_limit: Option<TimeDelta>) -> AggregateQuery {
     use sensor_events::{room_id, sensor_id, sensor_type, state, timestamp};
 
-    let days =
-        bucketed(TimeDelta::days(1), timestamp).in_time_zone(time_zone).by((sensor_id, room_id, sensor_type));
+    let days = bucketed(TimeDelta::days(1), timestamp).in_time_zone(time_zone).by((sensor_id, room_id, sensor_type));
     let summary = state_summary(timestamp, state, silence_limit);
-    continuous_aggregate_of(
-        daily_states::table,
-        sensor_events::table.group_by(days.clone()).select(days.row(summary)),
-    )
+    continuous_aggregate_of(daily_states::table, sensor_events::table.group_by(days.clone()).select(days.row(summary)))
 }
 
 /// Describes [`daily_statistics`](mod@daily_statistics): the numbers of each sensor by day.

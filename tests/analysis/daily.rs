@@ -132,7 +132,8 @@ fn the_last_state_of_a_day_is_carried_to_now_and_into_days_without_events() {
     // One transaction, so that both have the same now.
     let (found, expected): (Vec<TimeInState>, Vec<TimeInState>) = conn
         .transaction::<_, diesel::result::Error, _>(|conn| {
-            let found = SensorEvent::daily_states().daily_time_in_state(range.clone(), Calendar::days("UTC")).load(conn)?;
+            let found =
+                SensorEvent::daily_states().daily_time_in_state(range.clone(), Calendar::days("UTC")).load(conn)?;
             Ok((found, SensorEvent::states().time_in_state(range.clone(), Calendar::days("UTC")).load(conn)?))
         })
         .unwrap();
@@ -185,9 +186,15 @@ fn a_chart_has_the_numbers_of_the_events_whatever_it_is_read_from() {
         refresh(daily_statistics::bucket, ..).call(&mut conn).unwrap();
     }
     let hour = 3_600_000_000;
-    for (days, pixels, unit) in
-        [(1, 800, 1), (30, 800, 1), (33, 800, 1), (34, 800, hour), (40, 100, hour), (44, 7, 24 * hour), (40, 1, 24 * hour)]
-    {
+    for (days, pixels, unit) in [
+        (1, 800, 1),
+        (30, 800, 1),
+        (33, 800, 1),
+        (34, 800, hour),
+        (40, 100, hour),
+        (44, 7, 24 * hour),
+        (40, 1, 24 * hour),
+    ] {
         let range = start + TimeDelta::days(1)..start + TimeDelta::days(1 + days);
         let pixel = (days * 24 * hour + pixels - 1) / pixels;
         let step = (pixel + unit - 1) / unit * unit;
