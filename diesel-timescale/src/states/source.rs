@@ -31,6 +31,10 @@ where
     T: Column<SqlType = Timestamptz, Table = S::Table>,
     V: Column<SqlType = Text, Table = S::Table>,
 {
+    states_of(series, time, state)
+}
+
+pub(super) fn states_of<S, T, V>(series: S, time: T, state: V) -> States<S, T, V, ()> {
     States {
         series,
         time,
