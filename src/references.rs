@@ -23,11 +23,11 @@ use crate::error::Error;
     label = "not a nullable `BigInt` column",
     note = "a reference holds the id of an event and is cleared when the event is gone: declare it `Nullable<Int8>`"
 )]
-pub trait ReferenceColumn: Column {}
+trait ReferenceColumn: Column {}
 
 impl<C> ReferenceColumn for C where C: Column + Expression<SqlType = Nullable<BigInt>> {}
 
-/// Makes a column of any table a foreign key to sensor events, with `ON DELETE SET NULL`, that holds through
+/// Makes a nullable `bigint` column of any table a foreign key to sensor events, with `ON DELETE SET NULL`, that holds through
 /// retention and compression.
 ///
 /// Adds the foreign key, the trigger that registers events with a function of its own, and an index if the column has

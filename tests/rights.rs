@@ -13,7 +13,7 @@ use occupancy_models::rollups::DailyPredictionAccuracy;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{self, ReferenceError};
 use occupancy_models::{
-    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, Result, SensorEvent, SensorEventKey, SensorType,
+    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorEventKey, SensorType,
     TransitionType, Violation, drop_sensor_events_before, references, verify,
 };
 use support::{Needs, OwnedDb, TestDb, needs, sql, sql_error, value, values};
@@ -433,7 +433,7 @@ fn under_a_policy_hidden_events_are_not_taken_for_missing() {
         ));
         assert!(matches!(
             drop_sensor_events_before(Utc::now()).call(conn),
-            Err(Error::Timescale(timescale::Error::Reference(ReferenceError::RowSecurity { .. })))
+            Err(timescale::Error::Reference(ReferenceError::RowSecurity { .. }))
         ));
         sql(conn, "ALTER TABLE sensor_events NO FORCE ROW LEVEL SECURITY");
         assert_eq!(references::clear_dangling().call(conn).unwrap(), 0);
@@ -487,7 +487,7 @@ fn prediction(event_id: i64) -> NewPrediction<'static> {
 }
 
 /// Does a task, on a database with events 1 to 3 of January 6 to 8, and a prediction by each.
-fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
+fn perform(task: &str, conn: &mut PgConnection) -> Result<(), Error> {
     match task {
         "Insert events" => {
             diesel::insert_into(sensor_events::table).values(event(20, "on")).execute(conn)?;

@@ -165,8 +165,7 @@ fn is_nested<C: AsyncConnection>(conn: &mut C) -> QueryResult<bool> {
 ///
 /// Every such closure is one; there is nothing to implement. A closure that owns what it uses (`async move`) is cloned
 /// for each attempt.
-#[doc(hidden)]
-pub trait Attempt<Conn, R>: AsyncFnOnce(Conn) -> R + FnOnce(Conn) -> Self::Running {
+pub(crate) trait Attempt<Conn, R>: AsyncFnOnce(Conn) -> R + FnOnce(Conn) -> Self::Running {
     /// The closure's future.
     type Running: Future<Output = R> + Send;
 }

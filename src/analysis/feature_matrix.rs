@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::sensor_features::SensorFeatures;
+use crate::error::Error;
 use crate::schema::sensor_events;
 
 /// What a [`FeatureMatrix`] is made of, in the order of time: the instant, the sensor, the state, and the number if it has
@@ -49,19 +50,6 @@ pub struct FeatureRow {
     pub at: DateTime<Utc>,
     /// A value for each of the [columns](FeatureMatrix::columns).
     pub values: Vec<Option<f64>>,
-}
-
-/// An event that is earlier than one before it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an event of {sensor} at {at} comes after one at {after}. Order the events by timestamp")]
-#[non_exhaustive]
-pub struct EventOutOfOrder {
-    /// The sensor.
-    pub sensor: String,
-    /// Its instant.
-    pub at: DateTime<Utc>,
-    /// The instant of the event before it.
-    pub after: DateTime<Utc>,
 }
 
 impl<Z: TimeZone> FeatureMatrix<Z> {
@@ -195,11 +183,11 @@ impl<Z: TimeZone> FeatureRows<Z> {
     /// own.
     ///
     /// # Errors
-    /// [`EventOutOfOrder`]; the event is left out, and others can follow.
-    pub fn push(&mut self, event: FeatureEvent) -> Result<Vec<FeatureRow>, EventOutOfOrder> {
+    /// [`Error::EventOutOfOrder`]; the event is left out, and others can follow.
+    pub fn push(&mut self, event: FeatureEvent) -> Result<Vec<FeatureRow>, Error> {
         let (at, sensor, state, value) = event;
         if let Some(after) = self.last_event.filter(|after| at < *after) {
-            return Err(EventOutOfOrder { sensor, at, after });
+            return Err(Error::EventOutOfOrder { sensor, at, after });
         }
         self.last_event = Some(at);
         let rows = self.rows_before(at);

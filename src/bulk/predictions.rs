@@ -80,7 +80,7 @@ impl Validate for KeyedPrediction<'_> {
 ///
 /// # Errors
 /// [`BulkError::InvalidRows`](bulk::BulkError::InvalidRows), before anything is sent. When it runs, a refusal that
-/// [`KeyError::NotHandedOut`](crate::KeyError::NotHandedOut) is made of, or a foreign key violation.
+/// [`Error::IdNotHandedOut`](crate::Error::IdNotHandedOut) is made of, or a foreign key violation.
 pub fn upsert_predictions<I>(rows: I) -> Upsert<I::IntoIter, predictions::table>
 where
     I: IntoIterator<Item: Row<predictions::table, Columns = KeyedColumns> + Validate>,

@@ -150,7 +150,7 @@ impl Validate for KeyedSensorEvent<'_> {
 ///
 /// # Errors
 /// [`BulkError::InvalidRows`](bulk::BulkError::InvalidRows), before anything is sent. When it runs, a refusal that
-/// [`KeyError`](crate::KeyError) is made of, or a unique violation if another event has the sensor and instant.
+/// [`Error::IdTaken`](crate::Error::IdTaken) and its like are made of, or a unique violation if another event has the sensor and instant.
 pub fn upsert_sensor_events_by_key<I>(rows: I) -> Upsert<I::IntoIter, sensor_events::table>
 where
     I: IntoIterator<Item: Row<sensor_events::table, Columns = KeyedColumns> + Validate>,

@@ -9,8 +9,9 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{Query, QueryFragment};
 
+use super::condition::Condition;
 use super::pagination::{OldestFirst, oldest_first};
-use super::time_range::{Within, within};
+use super::time_range::within;
 use crate::models::SensorEvent;
 use crate::schema::sensor_events;
 
@@ -21,7 +22,7 @@ type SensorEventSqlType = SqlTypeOf<AsSelect<SensorEvent, Pg>>;
 pub type SensorEventQuery<'a> = sensor_events::BoxedQuery<'a, Pg, SensorEventSqlType>;
 
 pub(super) type EventsWithin =
-    Filter<Select<sensor_events::table, AsSelect<SensorEvent, Pg>>, Within<sensor_events::timestamp>>;
+    Filter<Select<sensor_events::table, AsSelect<SensorEvent, Pg>>, Condition<sensor_events::timestamp>>;
 
 pub(super) type EventsInRoom<'a> = Filter<EventsWithin, Eq<sensor_events::room_id, Cow<'a, str>>>;
 

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable};
 
+use super::fixed_query::FixedQuery;
 use super::keys::push_event_columns;
 use crate::models::Prediction;
 use crate::models::SensorEvent;
@@ -65,8 +66,14 @@ impl Prediction {
     /// assert_eq!(Prediction::triggering_events(&[without, with]).load::<Option<SensorEvent>>(conn)?, [None, Some(event)]);
     /// # Ok(()) }) }
     /// ```
-    pub fn triggering_events<'p>(predictions: impl IntoIterator<Item = &'p Self>) -> TriggeringEvents {
-        TriggeringEvents { ids: predictions.into_iter().map(|prediction| prediction.triggering_event_id).collect() }
+    pub fn triggering_events<'p, I>(
+        predictions: I,
+    ) -> FixedQuery<impl Query<SqlType = Nullable<sensor_events::SqlType>> + QueryFragment<Pg> + QueryId + Clone>
+    where
+        I: IntoIterator<Item = &'p Self>,
+    {
+        let ids = predictions.into_iter().map(|prediction| prediction.triggering_event_id).collect();
+        FixedQuery(TriggeringEvents { ids })
     }
 }
 
@@ -89,8 +96,7 @@ impl SensorEvent {
 
 /// The query that [`Prediction::triggering_events`] makes.
 #[derive(Debug, Clone, QueryId)]
-#[must_use = "a query does nothing until it runs"]
-pub struct TriggeringEvents {
+struct TriggeringEvents {
     ids: Vec<Option<i64>>,
 }
 
@@ -110,8 +116,6 @@ impl QueryFragment<Pg> for TriggeringEvents {
         Ok(())
     }
 }
-
-impl<C> RunQueryDsl<C> for TriggeringEvents {}
 
 /// A query of whole [`Prediction`]s, with any clauses.
 #[diagnostic::on_unimplemented(
@@ -142,14 +146,17 @@ impl<Q> PredictionsQuery for Q where Q: Query<SqlType = PredictionSqlType> + Que
 /// }
 /// # Ok(()) }) }
 /// ```
-pub fn with_events<Q: PredictionsQuery>(predictions: Q) -> WithEvents<Q> {
-    WithEvents { predictions }
+pub fn with_events<Q: PredictionsQuery + QueryId>(
+    predictions: Q,
+) -> FixedQuery<
+    impl Query<SqlType = (predictions::SqlType, Nullable<sensor_events::SqlType>)> + QueryFragment<Pg> + QueryId,
+> {
+    FixedQuery(WithEvents { predictions })
 }
 
 /// The query that [`with_events`] makes.
 #[derive(Debug, Clone, Copy, QueryId)]
-#[must_use = "a query does nothing until it runs"]
-pub struct WithEvents<Q> {
+struct WithEvents<Q> {
     predictions: Q,
 }
 
@@ -196,5 +203,3 @@ const PREDICTION_COLUMNS: [&str; 19] = [
     predictions::created_at::NAME,
     predictions::processing_time_ms::NAME,
 ];
-
-impl<Q, C> RunQueryDsl<C> for WithEvents<Q> {}

@@ -1,14 +1,16 @@
 //! Events by key, and by id.
 
 use diesel::dsl::{AsSelect, Filter, Select};
-use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz};
 
-use super::subquery::{Part, Subquery, subquery, usable_in_subquery};
-use super::time_range::{Within, within};
+use super::condition::{Condition, Part};
+use super::events::EventsWithin;
+use super::fixed_query::FixedQuery;
+use super::subquery::{self, Subquery, subquery, usable_in_subquery};
+use super::time_range::within;
 use crate::models::{SensorEvent, SensorEventKey};
 use crate::schema::sensor_events;
 use chrono::{DateTime, Utc};
@@ -29,8 +31,7 @@ usable_in_subquery!(sensor_events {
     processed_at,
 });
 
-type EventsByKeys =
-    Filter<Filter<Select<sensor_events::table, AsSelect<SensorEvent, Pg>>, Within<sensor_events::timestamp>>, IdIn>;
+type EventsByKeys = Filter<EventsWithin, Condition<sensor_events::id>>;
 
 impl SensorEvent {
     /// The events with these keys, as far as they exist, in no order: a query that takes further clauses.
@@ -57,7 +58,7 @@ impl SensorEvent {
         sensor_events::table
             .select(Self::as_select())
             .filter(within(sensor_events::timestamp, first..=last))
-            .filter(IdIn { ids: keys.iter().map(SensorEventKey::id).collect() })
+            .filter(id_in(keys.iter().map(SensorEventKey::id).collect()))
     }
 
     /// The events with these keys, one for each key and in their order; `None` where the event is gone.
@@ -72,11 +73,14 @@ impl SensorEvent {
     /// assert_eq!(SensorEvent::find_in_order(&[second.key(), first.key()]).load::<Option<SensorEvent>>(conn)?, [Some(second), None]);
     /// # Ok(()) }) }
     /// ```
-    pub fn find_in_order(keys: &[SensorEventKey]) -> FindInOrder {
-        FindInOrder {
+    pub fn find_in_order(
+        keys: &[SensorEventKey],
+    ) -> FixedQuery<impl Query<SqlType = Nullable<sensor_events::SqlType>> + QueryFragment<Pg> + QueryId + Clone + use<>>
+    {
+        FixedQuery(FindInOrder {
             ids: keys.iter().map(SensorEventKey::id).collect(),
             timestamps: keys.iter().map(SensorEventKey::timestamp).collect(),
-        }
+        })
     }
 
     /// The event with this id: for people, and for ids that came without their timestamps.
@@ -93,45 +97,25 @@ impl SensorEvent {
     /// # Ok(()) }) }
     /// ```
     pub fn by_id(id: i64) -> Select<Subquery<sensor_events::table, ()>, AsSelect<Self, Pg>> {
-        let parts = [Part::Sql("SELECT * FROM sensor_event_by_id("), Part::BigInt(id), Part::Sql(")")];
+        let parts = [
+            subquery::Part::Sql("SELECT * FROM sensor_event_by_id("),
+            subquery::Part::BigInt(id),
+            subquery::Part::Sql(")"),
+        ];
         subquery(sensor_events::table, (), parts).select(Self::as_select())
     }
 }
 
 /// Whether an event has one of these ids.
-#[derive(Debug, Clone, QueryId, ValidGrouping)]
-pub struct IdIn {
-    ids: Vec<i64>,
-}
-
-impl Expression for IdIn {
-    type SqlType = Bool;
-}
-
-impl<QS> AppearsOnTable<QS> for IdIn where sensor_events::id: AppearsOnTable<QS> {}
-
-impl<QS> SelectableExpression<QS> for IdIn
-where
-    sensor_events::id: SelectableExpression<QS>,
-    Self: AppearsOnTable<QS>,
-{
-}
-
-impl QueryFragment<Pg> for IdIn {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // From a subquery, because the planner would look at each id for each chunk: that takes longer than the rest.
-        sensor_events::id.walk_ast(out.reborrow())?;
-        out.push_sql(" = ANY (ARRAY(SELECT unnest(");
-        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
-        out.push_sql(")))");
-        Ok(())
-    }
+fn id_in(ids: Vec<i64>) -> Condition<sensor_events::id> {
+    // From a subquery, because the planner would look at each id for each chunk: that takes longer than the rest.
+    let parts = vec![Part::Columns, Part::Sql(" = ANY (ARRAY(SELECT unnest("), Part::Ids(ids), Part::Sql(")))")];
+    Condition::new(sensor_events::id, parts)
 }
 
 /// The query that [`SensorEvent::find_in_order`] makes.
 #[derive(Debug, Clone, QueryId)]
-#[must_use = "a query does nothing until it runs"]
-pub struct FindInOrder {
+struct FindInOrder {
     ids: Vec<i64>,
     timestamps: Vec<DateTime<Utc>>,
 }
@@ -190,5 +174,3 @@ const EVENT_COLUMNS: [&str; 13] = [
     sensor_events::created_at::NAME,
     sensor_events::processed_at::NAME,
 ];
-
-impl<C> RunQueryDsl<C> for FindInOrder {}

@@ -43,7 +43,9 @@
 //! [`Prediction::triggering_events`]: crate::Prediction::triggering_events
 //! [`Prediction::triggered_by`]: crate::Prediction::triggered_by
 
+mod condition;
 mod events;
+mod fixed_query;
 mod joins;
 mod keys;
 mod latest;
@@ -54,7 +56,9 @@ mod statistics;
 mod subquery;
 mod time_range;
 
+pub use condition::Condition;
 pub use events::{EventsQuery, SensorEventQuery};
+pub use fixed_query::FixedQuery;
 pub use joins::{PredictionsQuery, with_events};
 pub use latest::LatestForSensors;
 pub use pagination::{after, before, newest_first, oldest_first};

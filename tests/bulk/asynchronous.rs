@@ -17,9 +17,7 @@ use futures_util::stream;
 use occupancy_models::asynchronous::Call;
 use occupancy_models::bulk::{self, BulkError, KeyedPrediction, KeyedSensorEvent, OnDuplicate, Report, Violation};
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::{
-    Error, KeyError, ModelType, NewPrediction, NewSensorEvent, SensorEventKey, SensorType, TransitionType,
-};
+use occupancy_models::{Error, ModelType, NewPrediction, NewSensorEvent, SensorEventKey, SensorType, TransitionType};
 
 fn start() -> DateTime<Utc> {
     "2026-01-05T00:00:00Z".parse().unwrap()
@@ -95,10 +93,10 @@ async fn keys_are_reserved_and_upserts_by_key_refuse_the_same() {
 
     let taken = [KeyedSensorEvent::new(keys[7].id(), event(1_000))];
     let error = Error::from(bulk::upsert_sensor_events_by_key(&taken).call(&mut conn).await.unwrap_err());
-    assert!(matches!(error, Error::Key(KeyError::Taken { id, .. }) if id == keys[7].id()), "{error:?}");
+    assert!(matches!(error, Error::IdTaken { id, .. } if id == keys[7].id()), "{error:?}");
     let unknown = [KeyedSensorEvent::new(keys[599].id() + 1, event(1_000))];
     let error = Error::from(bulk::upsert_sensor_events_by_key(&unknown).call(&mut conn).await.unwrap_err());
-    assert!(matches!(error, Error::Key(KeyError::NotHandedOut { id, .. }) if id == keys[599].id() + 1), "{error:?}");
+    assert!(matches!(error, Error::IdNotHandedOut { id, .. } if id == keys[599].id() + 1), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

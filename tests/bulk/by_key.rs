@@ -48,7 +48,7 @@ fn an_id_with_another_timestamp_is_refused_by_name() {
             NewSensorEvent::new(rows[4].event().timestamp() + delta, "room", "another", SensorType::TEMPERATURE, "1"),
         );
         match upsert_by_key(&mut conn, &batch) {
-            Err(Error::Key(KeyError::Taken { id, message, .. })) => {
+            Err(Error::IdTaken { id, message, .. }) => {
                 assert_eq!(id, taken);
                 assert!(message.contains("2026-01-05 00:28:00+00"), "{message}");
             }
@@ -65,7 +65,7 @@ fn an_id_with_two_timestamps_in_one_batch_is_refused_by_name() {
     let rows = keyed(&mut conn, events("sensor", 2));
     let both = [rows[0].clone(), KeyedSensorEvent::new(rows[0].key().id(), rows[1].event().clone())];
     match upsert_by_key(&mut conn, &both) {
-        Err(Error::Key(KeyError::Repeated { id, .. })) => assert_eq!(id, rows[0].key().id()),
+        Err(Error::IdRepeated { id, .. }) => assert_eq!(id, rows[0].key().id()),
         other => panic!("{other:?}"),
     }
     assert_eq!(count(&mut conn), 0);
@@ -80,11 +80,11 @@ fn an_id_that_was_never_handed_out_is_refused_by_name() {
             bulk::reserve_keys([start()]).call(&mut conn).unwrap();
         }
         match upsert_by_key(&mut conn, &[KeyedSensorEvent::new(id, event.clone())]) {
-            Err(Error::Key(KeyError::NotHandedOut { id: named, .. })) => assert_eq!(named, id),
+            Err(Error::IdNotHandedOut { id: named, .. }) => assert_eq!(named, id),
             other => panic!("{id}: {other:?}"),
         }
         match upsert_predictions(&mut conn, &[KeyedPrediction::new(id, predicted(1).remove(0))]) {
-            Err(Error::Key(KeyError::NotHandedOut { id: named, .. })) => assert_eq!(named, id),
+            Err(Error::IdNotHandedOut { id: named, .. }) => assert_eq!(named, id),
             other => panic!("{id}: {other:?}"),
         }
         bulk::reserve_prediction_ids(u32::from(id == 1)).call(&mut conn).unwrap();
@@ -112,7 +112,7 @@ fn of_two_sessions_that_give_an_id_to_two_events_one_wins() {
         });
         second.unwrap().join().unwrap()
     });
-    assert!(matches!(second, Err(Error::Key(KeyError::Taken { id: taken, .. })) if taken == id), "{second:?}");
+    assert!(matches!(second, Err(Error::IdTaken { id: taken, .. }) if taken == id), "{second:?}");
 
     // All at once.
     for round in 1..=20 {
@@ -127,7 +127,7 @@ fn of_two_sessions_that_give_an_id_to_two_events_one_wins() {
         });
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
         let refused = results.into_iter().find_map(Result::err);
-        assert!(matches!(refused, Some(Error::Key(KeyError::Taken { .. }))), "{refused:?}");
+        assert!(matches!(refused, Some(Error::IdTaken { .. })), "{refused:?}");
     }
     assert_eq!(value(&mut conn, "SELECT count(*) - count(DISTINCT id) FROM sensor_events"), "0");
 }

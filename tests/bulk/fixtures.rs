@@ -7,8 +7,8 @@ pub(crate) use occupancy_models::bulk::{
 };
 pub(crate) use occupancy_models::schema::{predictions, referenced_events, sensor_events};
 pub(crate) use occupancy_models::{
-    Call, Error, KeyError, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorEventKey,
-    SensorType, TransitionType,
+    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorEventKey, SensorType,
+    TransitionType,
 };
 pub(crate) use serde_json::json;
 

@@ -60,9 +60,6 @@
 //! them under its feature `i-implement-a-third-party-backend-and-opt-into-breaking-changes`, and may change them with each
 //! minor release: this crate requires `diesel = "~2.3"`, as diesel-async does.
 
-// The lists of columns, and what is read of a row, are bounds of public functions that nobody has to name.
-#![allow(private_bounds, reason = "only this crate implements these traits")]
-
 mod alike;
 mod array;
 mod batch;
