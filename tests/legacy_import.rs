@@ -332,7 +332,10 @@ fn an_event_is_removed_meanwhile() {
     assert_eq!(values(&mut conn, gone), values(&mut conn, noted));
     // That the event is gone is all that differs.
     let violations = legacy_import::verify("legacy").call(&mut conn).unwrap();
-    assert_eq!(violations.iter().map(|d| (d.relation.as_str(), d.id)).collect::<Vec<_>>(), [("sensor_events", 13)]);
+    let found: Vec<_> = violations.iter().map(|v| (v.kind.as_str(), v.object.as_str(), v.example.as_deref())).collect();
+    assert_eq!(found, [("missing", "sensor_events", Some("13"))]);
+    let old = violations[0].remedy.strip_prefix("Compare: ").unwrap();
+    assert_eq!(value(&mut conn, &format!("SELECT count(*) FROM ({old}) AS old")), "1");
     assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
 }
 

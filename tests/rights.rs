@@ -8,7 +8,7 @@ use chrono::{TimeDelta, TimeZone, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use occupancy_models::ViolationKind::{self, MissingForeignKey, Unchecked};
-use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent};
+use occupancy_models::bulk::{self, Keyed};
 use occupancy_models::rollups::DailyPredictionAccuracy;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{self, ReferenceError};
@@ -502,8 +502,7 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<(), Error> {
         "Reserve keys and upsert events by key" => {
             let rows = [event(20, "on"), event(21, "on")];
             let keys = bulk::reserve_keys(rows.iter().map(NewSensorEvent::timestamp)).call(conn)?;
-            let rows: Vec<_> =
-                keys.into_iter().zip(rows).map(|(key, row)| KeyedSensorEvent::new(key.id(), row)).collect();
+            let rows: Vec<_> = keys.into_iter().zip(rows).map(|(key, row)| Keyed::new(key.id(), row)).collect();
             for _ in 0..2 {
                 bulk::upsert_sensor_events_by_key(&rows).call(conn)?;
             }
@@ -526,7 +525,7 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<(), Error> {
         }
         "Reserve ids and upsert predictions" => {
             let ids = bulk::reserve_prediction_ids(2).call(conn)?;
-            let rows: Vec<_> = ids.into_iter().map(|id| KeyedPrediction::new(id, prediction(3))).collect();
+            let rows: Vec<_> = ids.into_iter().map(|id| Keyed::new(id, prediction(3))).collect();
             for _ in 0..2 {
                 bulk::upsert_predictions(&rows).call(conn)?;
             }

@@ -18,6 +18,5 @@ mod target;
 pub use add::{AddReference, OnDelete, add, remove};
 pub use error::ReferenceError;
 pub use referenced_id::ReferencedId;
-pub(crate) use referenced_id::ReferencedIdExpression;
 pub use retention::{DropBefore, RetentionReport, drop_before};
 pub use target::{CreateTarget, clear_dangling, create_target, drop_target};

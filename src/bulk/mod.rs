@@ -15,6 +15,7 @@
 //! [columns of the stored rows](Upsert::returning), [what to update](Upsert::update), and
 //! [what to do with repeats](OnDuplicate). Rows are checked before anything is sent, and all invalid ones are told.
 
+mod keyed;
 mod outcomes;
 mod predictions;
 mod reserve;
@@ -23,9 +24,10 @@ mod validate;
 
 #[doc(no_inline)]
 pub use diesel_timescale::bulk::*;
+pub use keyed::Keyed;
 pub use outcomes::{OutcomeReport, record_outcomes};
-pub use predictions::{KeyedPrediction, insert_predictions, upsert_predictions};
+pub use predictions::{insert_predictions, upsert_predictions};
 pub use reserve::{reserve_keys, reserve_prediction_ids};
 #[cfg(feature = "async")]
 pub use sensor_events::upsert_sensor_events_stream;
-pub use sensor_events::{KeyedSensorEvent, insert_sensor_events, upsert_sensor_events, upsert_sensor_events_by_key};
+pub use sensor_events::{insert_sensor_events, upsert_sensor_events, upsert_sensor_events_by_key};

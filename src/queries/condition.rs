@@ -1,11 +1,13 @@
 //! Conditions that Diesel's own operators do not write.
 
-use chrono::{DateTime, Utc};
 use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Bool, Timestamptz};
+use diesel::sql_types::Bool;
+use diesel_timescale::subquery::push_parts;
+
+use super::subquery::Part;
 
 /// A condition on columns `C`, for `filter`: what [`within`](super::within), [`before`](super::before) and
 /// [`after`](super::after) give.
@@ -13,17 +15,6 @@ use diesel::sql_types::{Array, BigInt, Bool, Timestamptz};
 pub struct Condition<C> {
     columns: C,
     parts: Vec<Part>,
-}
-
-/// A part of the SQL of a condition.
-#[derive(Debug, Clone)]
-pub(super) enum Part {
-    Sql(&'static str),
-    /// The columns, with commas between them.
-    Columns,
-    Timestamp(DateTime<Utc>),
-    Id(i64),
-    Ids(Vec<i64>),
 }
 
 impl<C> Condition<C> {
@@ -52,16 +43,7 @@ impl<C> QueryId for Condition<C> {
 }
 
 impl<C: QueryFragment<Pg>> QueryFragment<Pg> for Condition<C> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        for part in &self.parts {
-            match part {
-                Part::Sql(sql) => out.push_sql(sql),
-                Part::Columns => self.columns.walk_ast(out.reborrow())?,
-                Part::Timestamp(at) => out.push_bind_param::<Timestamptz, _>(at)?,
-                Part::Id(id) => out.push_bind_param::<BigInt, _>(id)?,
-                Part::Ids(ids) => out.push_bind_param::<Array<BigInt>, _>(ids)?,
-            }
-        }
-        Ok(())
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        push_parts(&self.parts, &self.columns, out)
     }
 }

@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{AsSelect, AssumeNotNull, Desc, DistinctOn, Eq, Filter, IsNotNull, Order, Select, SqlTypeOf};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{Query, QueryFragment};
 
 use super::condition::Condition;
 use super::pagination::{OldestFirst, oldest_first};
@@ -37,16 +36,6 @@ type LatestPerSensor = Order<
     DistinctOn<EventsWithin, sensor_events::sensor_id>,
     (sensor_events::sensor_id, Desc<sensor_events::timestamp>),
 >;
-
-/// A query of whole [`SensorEvent`]s that another query can start from: what [`SensorEvent::in_room`] and its like
-/// give, with any further clause, but not boxed.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no query of whole sensor events that another query can start from",
-    note = "start with `SensorEvent::in_room`, `SensorEvent::within` or `SensorEvent::query()`; do not box it"
-)]
-pub trait EventsQuery: Query<SqlType = SensorEventSqlType> + QueryFragment<Pg> + Clone {}
-
-impl<Q> EventsQuery for Q where Q: Query<SqlType = SensorEventSqlType> + QueryFragment<Pg> + Clone {}
 
 impl SensorEvent {
     /// The events in a range of time, in no order: what other queries start from.

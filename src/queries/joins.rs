@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use diesel::dsl::{AsSelect, EqAny, Filter, Order, Select, SqlTypeOf};
+use diesel::dsl::{AsSelect, EqAny, Filter, Order, Select};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
@@ -10,11 +10,10 @@ use diesel::sql_types::{Array, BigInt, Nullable};
 
 use super::fixed_query::FixedQuery;
 use super::keys::push_event_columns;
+use super::query_of::QueryOf;
 use crate::models::Prediction;
 use crate::models::SensorEvent;
 use crate::schema::{predictions, sensor_events};
-
-type PredictionSqlType = SqlTypeOf<AsSelect<Prediction, Pg>>;
 
 type TriggeredBy = Order<
     Filter<Select<predictions::table, AsSelect<Prediction, Pg>>, EqAny<predictions::triggering_event_id, Vec<i64>>>,
@@ -117,15 +116,6 @@ impl QueryFragment<Pg> for TriggeringEvents {
     }
 }
 
-/// A query of whole [`Prediction`]s, with any clauses.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no query of whole predictions",
-    note = "start with `Prediction::in_room`, `Prediction::within` or `Prediction::query()`"
-)]
-pub trait PredictionsQuery: Query<SqlType = PredictionSqlType> + QueryFragment<Pg> {}
-
-impl<Q> PredictionsQuery for Q where Q: Query<SqlType = PredictionSqlType> + QueryFragment<Pg> {}
-
 /// Predictions with the events that triggered them, in the order of the query of predictions; `None` where there is no
 /// event, or it is gone.
 ///
@@ -146,7 +136,7 @@ impl<Q> PredictionsQuery for Q where Q: Query<SqlType = PredictionSqlType> + Que
 /// }
 /// # Ok(()) }) }
 /// ```
-pub fn with_events<Q: PredictionsQuery + QueryId>(
+pub fn with_events<Q: QueryOf<Prediction> + QueryId>(
     predictions: Q,
 ) -> FixedQuery<
     impl Query<SqlType = (predictions::SqlType, Nullable<sensor_events::SqlType>)> + QueryFragment<Pg> + QueryId,

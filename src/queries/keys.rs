@@ -6,10 +6,10 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz};
 
-use super::condition::{Condition, Part};
+use super::condition::Condition;
 use super::events::EventsWithin;
 use super::fixed_query::FixedQuery;
-use super::subquery::{self, Subquery, subquery, usable_in_subquery};
+use super::subquery::{Part, Subquery, subquery, usable_in_subquery};
 use super::time_range::within;
 use crate::models::{SensorEvent, SensorEventKey};
 use crate::schema::sensor_events;
@@ -97,11 +97,7 @@ impl SensorEvent {
     /// # Ok(()) }) }
     /// ```
     pub fn by_id(id: i64) -> Select<Subquery<sensor_events::table, ()>, AsSelect<Self, Pg>> {
-        let parts = [
-            subquery::Part::Sql("SELECT * FROM sensor_event_by_id("),
-            subquery::Part::BigInt(id),
-            subquery::Part::Sql(")"),
-        ];
+        let parts = [Part::Sql("SELECT * FROM sensor_event_by_id("), Part::BigInt(id), Part::Sql(")")];
         subquery(sensor_events::table, (), parts).select(Self::as_select())
     }
 }
@@ -109,7 +105,7 @@ impl SensorEvent {
 /// Whether an event has one of these ids.
 fn id_in(ids: Vec<i64>) -> Condition<sensor_events::id> {
     // From a subquery, because the planner would look at each id for each chunk: that takes longer than the rest.
-    let parts = vec![Part::Columns, Part::Sql(" = ANY (ARRAY(SELECT unnest("), Part::Ids(ids), Part::Sql(")))")];
+    let parts = vec![Part::Rows, Part::Sql(" = ANY (ARRAY(SELECT unnest("), Part::BigInts(ids), Part::Sql(")))")];
     Condition::new(sensor_events::id, parts)
 }
 

@@ -3,7 +3,8 @@
 use diesel::dsl::{Asc, Desc};
 use diesel::prelude::*;
 
-use super::condition::{Condition, Part};
+use super::condition::Condition;
+use super::subquery::Part;
 use crate::models::SensorEventKey;
 use crate::schema::sensor_events;
 
@@ -57,8 +58,8 @@ fn beside(
     key: SensorEventKey,
     [time, and, than]: [&'static str; 3],
 ) -> Condition<(sensor_events::timestamp, sensor_events::id)> {
-    let (at, id) = (Part::Timestamp(key.timestamp()), Part::Id(key.id()));
+    let (at, id) = (Part::Timestamptz(key.timestamp()), Part::BigInt(key.id()));
     let row = [Part::Sql(than), at.clone(), Part::Sql(", "), id, Part::Sql("))")];
-    let parts = [Part::Sql(time), at, Part::Sql(and), Part::Columns].into_iter().chain(row).collect();
+    let parts = [Part::Sql(time), at, Part::Sql(and), Part::Rows].into_iter().chain(row).collect();
     Condition::new((sensor_events::timestamp, sensor_events::id), parts)
 }

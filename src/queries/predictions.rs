@@ -9,7 +9,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 
 use super::condition::Condition;
-use super::joins::PredictionsQuery;
+use super::query_of::QueryOf;
 use super::subquery::{Part, Subquery, subquery, subquery_columns};
 use super::time_range::within;
 use crate::models::ModelType;
@@ -109,7 +109,7 @@ subquery_columns! {
 /// ```
 pub fn accuracy<Q>(predictions: Q) -> Subquery<model_accuracy::table, Q>
 where
-    Q: PredictionsQuery + Clone,
+    Q: QueryOf<Prediction> + Clone,
 {
     let parts = [
         Part::Sql(

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use diesel::expression::Expression;
 use diesel::sql_types::Timestamptz;
 
-use super::condition::{Condition, Part};
+use super::condition::Condition;
+use super::subquery::Part;
 
 /// Whether a timestamp is in a range of time: for `filter`.
 ///
@@ -33,7 +34,7 @@ where
             Bound::Excluded(at) => (exclusive, at),
             Bound::Unbounded => continue,
         };
-        parts.extend([Part::Sql(" AND "), Part::Columns, Part::Sql(operator), Part::Timestamp(*at)]);
+        parts.extend([Part::Sql(" AND "), Part::Rows, Part::Sql(operator), Part::Timestamptz(*at)]);
     }
     parts.push(Part::Sql(")"));
     Condition::new(column, parts)

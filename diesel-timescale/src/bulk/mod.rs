@@ -98,7 +98,7 @@ mod write;
 mod writer;
 
 pub use batches::Batches;
-pub use columns::Columns;
+pub(crate) use columns::Columns;
 pub use duplicates::OnDuplicate;
 pub use error::BulkError;
 pub use insert::{Insert, insert_into};
