@@ -3,6 +3,8 @@
 //! Reads are Diesel queries, and take Diesel's verbs. A call is no query of Diesel's: it may consist of several
 //! statements, or refuse to run inside a transaction.
 
+use std::any::type_name;
+
 use diesel::QueryResult;
 use diesel::connection::{LoadConnection, TransactionManager};
 use diesel::deserialize::FromSqlRow;
@@ -129,7 +131,7 @@ where
         if let Some(feature) = S::REQUIRES {
             let _: Vec<(bool,)> = Sql(RequireFeature { feature }).load(conn)?;
         }
-        let run = Run::call::<S>();
+        let run = Run::call(type_name::<S>());
         let rows = run.scope(|| Sql(self).load(conn));
         run.end(&rows);
         S::output(rows?)
@@ -150,7 +152,7 @@ where
         if let Some(feature) = S::REQUIRES {
             let _: Vec<(bool,)> = diesel_async::RunQueryDsl::load(Sql(RequireFeature { feature }), conn).await?;
         }
-        let run = Run::call::<S>();
+        let run = Run::call(type_name::<S>());
         let rows = run.of(diesel_async::RunQueryDsl::load(Sql(self), conn)).await;
         run.end(&rows);
         S::output(rows?)

@@ -29,9 +29,9 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// A call that is one statement, by the type of the call.
-    pub(crate) fn call<S>() -> Self {
-        run!(tracing::debug_span!(target: "diesel_timescale::call", "call", statement = name_of::<S>()))
+    /// A call that is one statement, by the name of its type.
+    pub(crate) fn call(statement: &'static str) -> Self {
+        run!(tracing::debug_span!(target: "diesel_timescale::call", "call", statement = last_part(statement)))
     }
 
     /// A bulk write of so many rows.
@@ -118,8 +118,7 @@ pub(crate) fn milliseconds(duration: Duration) -> u64 {
 
 /// The last part of a type's path.
 #[cfg(feature = "tracing")]
-fn name_of<S>() -> &'static str {
-    let path = std::any::type_name::<S>();
+fn last_part(path: &str) -> &str {
     let path = path.split('<').next().unwrap_or(path);
     path.rsplit("::").next().unwrap_or(path)
 }

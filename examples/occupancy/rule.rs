@@ -73,6 +73,7 @@ pub struct Rule {
 
 impl Rule {
     /// The rule after a transition.
+    #[allow(dead_code, reason = "examples/mqtt goes on after the last one that is stored")]
     pub fn after(transition_type: TransitionType) -> Self {
         Self { is_occupied: Some(transition_type == TransitionType::VacantToOccupied), contrary: Vec::new() }
     }
