@@ -56,7 +56,7 @@ impl Transient for BulkError {
     fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => error.is_transient(),
-            Self::Batch(error) => error.source.is_transient(),
+            Self::Batch { source, .. } => source.is_transient(),
             _ => false,
         }
     }

@@ -9,7 +9,7 @@ use diesel::query_source::Table;
 use diesel::sql_types::SqlType;
 
 use super::driver::Driver;
-use super::error::{BatchError, BulkError};
+use super::error::BulkError;
 use super::report::Report;
 use super::source::Source;
 use super::values::Values;
@@ -65,8 +65,7 @@ where
             match result {
                 Ok(report) => done += report,
                 Err(error) => {
-                    let source = Box::new(error.shifted(first_row));
-                    return Err(BatchError { done, first_row, source }.into());
+                    return Err(BulkError::Batch { done, first_row, source: Box::new(error.shifted(first_row)) });
                 }
             }
             first_row += count;

@@ -15,7 +15,7 @@ use super::error::BulkError;
 use super::report::Report;
 use super::run::{Target, Writing};
 use super::settings::Settings;
-use super::source::{Iter, Source};
+use super::source::Source;
 use super::sql;
 use super::values::Values;
 #[cfg(feature = "sync")]
@@ -58,7 +58,7 @@ where
     }
 }
 
-impl<I, Tab> Work<Iter<I>, Tab>
+impl<I, Tab> Work<I, Tab>
 where
     I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,
     Tab: Table<SqlType: SqlType> + Default,
@@ -66,7 +66,7 @@ where
 {
     /// Takes all rows apart, so that nothing of theirs is kept.
     pub(super) fn batch_of_all(self) -> Result<Writing, BulkError> {
-        let batch = Batch::collect::<_, Tab>(self.source.0, self.validate)?;
+        let batch = Batch::collect::<_, Tab>(self.source, self.validate)?;
         Ok(Writing::new(Self::target()?, self.settings, batch))
     }
 }

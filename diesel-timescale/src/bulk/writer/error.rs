@@ -88,7 +88,7 @@ impl Remedy {
     pub(super) fn of(error: &BulkError) -> Self {
         match error {
             BulkError::Database(error) => Self::of_database(error),
-            BulkError::Batch(error) => Self::of(&error.source),
+            BulkError::Batch { source, .. } => Self::of(source),
             BulkError::InvalidRows(_) | BulkError::NotFound { .. } | BulkError::NullKey { .. } => Self::Halve,
             _ => Self::Reject,
         }

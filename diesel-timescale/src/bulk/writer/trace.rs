@@ -107,7 +107,7 @@ pub(super) fn ended(table: &str, left: usize, status: &WriterStatus) {
 pub(in super::super) fn condition(error: &BulkError) -> String {
     match error {
         BulkError::InvalidRows(invalid) => {
-            let mut columns: Vec<_> = invalid.rows.iter().map(|row| row.column.as_str()).collect();
+            let mut columns: Vec<_> = invalid.iter().map(|row| row.column.as_str()).collect();
             columns.sort_unstable();
             columns.dedup();
             format!("InvalidRows: {}", columns.join(", "))
@@ -115,7 +115,7 @@ pub(in super::super) fn condition(error: &BulkError) -> String {
         BulkError::Database(error) => {
             super::error::passing(error).map_or_else(|| crate::trace::condition(error), str::to_owned)
         }
-        BulkError::Batch(error) => condition(&error.source),
+        BulkError::Batch { source, .. } => condition(source),
         BulkError::NotInTime { .. } => "NotInTime".to_owned(),
         BulkError::Start(_) => "Start".to_owned(),
         // The others name tables and columns.

@@ -124,7 +124,7 @@ impl<S: Site, R: Send + 'static> Worker<S, R> {
                 (Then::Halves | Then::Rejected, Failure::Error(BulkError::InvalidRows(invalid))) => {
                     let (refused, others) = part.without(invalid);
                     rest.extend(others);
-                    let refused = refused.into_iter().map(|(taken, rows)| (taken, Arc::new(rows.into())));
+                    let refused = refused.into_iter().map(|(taken, error)| (taken, Arc::new(error)));
                     return self.reject(refused.collect(), rest);
                 }
                 (Then::Rejected, Failure::Error(error)) => return self.reject_all(part, error, rest),
