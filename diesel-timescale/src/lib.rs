@@ -56,6 +56,7 @@ mod time_column;
 mod time_value;
 mod timestamp;
 pub mod toolkit;
+mod trace;
 mod uuid_functions;
 
 pub use aggregate_column::add_aggregate_column;

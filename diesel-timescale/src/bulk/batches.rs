@@ -13,7 +13,7 @@ use super::error::BulkError;
 use super::report::Report;
 use super::source::Source;
 use super::values::Values;
-use super::work::Work;
+use super::work::{self, Work};
 
 /// Writes rows in batches.
 #[must_use = "does nothing until it is called"]
@@ -59,7 +59,7 @@ where
         let count = rows.len();
         if count > 0 {
             let result = match work.batch(rows.into_iter()) {
-                Ok(mut writing) => writing.write(&mut driver).await,
+                Ok(writing) => work::write_on(&mut driver, writing).await,
                 Err(error) => Err(error),
             };
             match result {

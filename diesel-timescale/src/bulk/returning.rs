@@ -21,8 +21,9 @@ use super::run::Writing;
 use super::statement::Statement;
 use super::upsert::Upsert;
 use super::values::Values;
-use super::work::Work;
+use super::work::{self, Work};
 use crate::call::Call;
+use crate::trace::Run;
 
 /// An upsert or insert that gives columns of the stored rows.
 pub(super) struct Returning<I: Iterator, Tab, S, Out> {
@@ -116,15 +117,33 @@ where
     Pg: QueryMetadata<S::SqlType>,
 {
     let mut writing = writing?;
+    let run = Run::bulk(&writing.target.table, writing.batch.rows);
+    let result = run.of(write_on(&mut driver, &mut writing, selection)).await;
+    work::end(&run, &result, |(report, _)| report.rows());
+    result
+}
+
+async fn write_on<D, S, Out>(
+    driver: &mut D,
+    writing: &mut Writing,
+    selection: S,
+) -> Result<(Report, Vec<Out>), BulkError>
+where
+    D: Driver,
+    S: Expression<SqlType: CompatibleType<Out, Pg, SqlType: 'static> + 'static>,
+    S: QueryFragment<Pg> + Clone + Send + 'static,
+    Out: FromSqlRow<<S::SqlType as CompatibleType<Out, Pg>>::SqlType, Pg> + Send + 'static,
+    Pg: QueryMetadata<S::SqlType>,
+{
     if writing.batch.rows == 0 {
         return Ok((Report::default(), Vec::new()));
     }
     if writing.key.is_empty() {
         driver.begin().await?;
-        let inserted = inserted(&mut driver, &mut writing, selection).await;
-        return driver::finish(&mut driver, inserted).await;
+        let inserted = inserted(driver, writing, selection).await;
+        return driver::finish(driver, inserted).await;
     }
-    let facts = writing.facts(&mut driver).await?;
+    let facts = writing.facts(driver).await?;
     if facts.key.nulls_distinct {
         let mut rows = 0..u32::try_from(writing.batch.rows).unwrap_or(u32::MAX);
         if let Some(row) = rows.find(|row| writing.batch.is_null_in(&writing.key, *row)) {
@@ -132,8 +151,8 @@ where
         }
     }
     driver.begin().await?;
-    let returned = attempts(&mut driver, &mut writing, &facts, selection).await;
-    driver::finish(&mut driver, returned).await
+    let returned = attempts(driver, writing, &facts, selection).await;
+    driver::finish(driver, returned).await
 }
 
 /// Inserts one batch, and gives what was inserted in the order of the input.

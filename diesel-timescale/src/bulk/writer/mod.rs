@@ -16,6 +16,7 @@ mod suspects;
 #[cfg(feature = "async")]
 mod tasks;
 mod threads;
+mod trace;
 mod wait;
 mod work;
 
@@ -28,6 +29,8 @@ pub use status::WriterStatus;
 #[cfg(feature = "async")]
 pub use tasks::Writer as AsyncWriter;
 pub use threads::Writer;
+
+pub(super) use trace::condition;
 
 use super::settings::Settings;
 use super::upsert::Upsert;
