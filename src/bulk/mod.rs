@@ -13,7 +13,8 @@
 //! of your own, for rows of your own type, and for `sensor_events` with columns that you have added. Whatever a call of
 //! the general layer takes, they take: [batches of any size](Upsert::in_batches) with progress,
 //! [columns of the stored rows](Upsert::returning), [what to update](Upsert::update), and
-//! [what to do with repeats](OnDuplicate). Rows are checked before anything is sent, and all invalid ones are told.
+//! [what to do with repeats](OnDuplicate). Rows are checked before anything is sent, and the error lists all invalid
+//! ones.
 
 mod keyed;
 mod outcomes;

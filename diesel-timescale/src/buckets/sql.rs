@@ -1,4 +1,4 @@
-//! Buckets as SQL, and what Diesel is told of it: what they may be selected with and grouped by.
+//! Buckets as SQL, and the traits by which Diesel checks what they are selected with and grouped by.
 
 use crate::time_column::{TimeColumn, TimeType};
 use diesel::expression::{

@@ -45,11 +45,11 @@
 //! # Writers side by side
 //! Rows are written in the order of their keys, whatever the order of the batch, so that several writers do not deadlock.
 //! An upsert of up to 499 rows is one statement. A larger one looks first at what is stored: a batch of new rows is
-//! inserted plainly (through COPY where the connection is libpq's), in a savepoint if there is a transaction, and written
-//! by `ON CONFLICT` after all if another writer was faster; rows that are stored as they are are left out by reading only;
-//! the others go through `ON CONFLICT`. Only one of these steps writes, so each batch is atomic without a transaction.
-//! Each statement is prepared once, for any number of rows, and holds no state of the session: PgBouncer in transaction
-//! mode will run them.
+//! inserted plainly (through COPY where the connection is libpq's), in a savepoint if there is a transaction, and by
+//! `ON CONFLICT` if another writer has inserted one of them meanwhile; rows that are stored already without a
+//! difference are only read; the others go through `ON CONFLICT`. Only one of these steps writes, so each batch is
+//! atomic without a transaction. Each statement is prepared once, for any number of rows, and uses no state of the
+//! session, so it runs through PgBouncer in transaction mode.
 //!
 //! # Returning
 //! [`Upsert::returning`] reads the stored rows by their keys, in one transaction with the write. A row that a trigger has
@@ -77,7 +77,7 @@ mod duplicates;
 mod error;
 mod facts;
 mod insert;
-mod look;
+mod look_sql;
 mod oid;
 mod plan;
 mod referenced;
@@ -89,12 +89,12 @@ mod settings;
 mod source;
 mod sql;
 mod statement;
-mod stored;
+mod stored_sql;
 mod upsert;
 mod validation;
 mod values;
 mod work;
-mod write;
+mod write_sql;
 mod writer;
 
 pub use batches::Batches;

@@ -10,7 +10,7 @@ use super::Comparison;
 use crate::feature::Feature;
 
 impl<'a> Comparison<'a> {
-    /// A job is told by its procedure; among several of the same one, by what the procedure is told.
+    /// A job is found by its procedure; among several jobs of one procedure, by their configuration.
     pub(super) fn compare_jobs(&mut self) {
         let facts: &'a Facts = self.facts;
         let mut taken = Vec::new();
