@@ -9,7 +9,6 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable};
 
 use super::fixed_query::FixedQuery;
-use super::keys::push_event_columns;
 use super::query_of::QueryOf;
 use crate::models::Prediction;
 use crate::models::SensorEvent;
@@ -106,7 +105,7 @@ impl Query for TriggeringEvents {
 impl QueryFragment<Pg> for TriggeringEvents {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT ");
-        push_event_columns(&mut out)?;
+        sensor_events::all_columns.walk_ast(out.reborrow())?;
         out.push_sql(" FROM unnest(");
         out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.ids)?;
         out.push_sql(") WITH ORDINALITY AS reference (id, position) LEFT JOIN referenced_sensor_events(");
@@ -159,37 +158,12 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for WithEvents<Q> {
         out.push_sql("WITH found AS MATERIALIZED (SELECT found.*, row_number() OVER () AS position FROM (");
         self.predictions.walk_ast(out.reborrow())?;
         out.push_sql(") AS found) SELECT ");
-        for column in PREDICTION_COLUMNS {
-            out.push_sql("found.");
-            out.push_identifier(column)?;
-            out.push_sql(", ");
-        }
-        push_event_columns(&mut out)?;
+        predictions::all_columns.walk_ast(out.reborrow())?;
+        out.push_sql(", ");
+        sensor_events::all_columns.walk_ast(out.reborrow())?;
         out.push_sql(
-            r#" FROM found LEFT JOIN referenced_sensor_events(ARRAY(SELECT triggering_event_id FROM found)) AS "sensor_events" ON "sensor_events"."id" = found.triggering_event_id ORDER BY found.position"#,
+            r#" FROM found AS "predictions" LEFT JOIN referenced_sensor_events(ARRAY(SELECT triggering_event_id FROM found)) AS "sensor_events" ON "sensor_events"."id" = "predictions"."triggering_event_id" ORDER BY "predictions".position"#,
         );
         Ok(())
     }
 }
-
-const PREDICTION_COLUMNS: [&str; 19] = [
-    predictions::id::NAME,
-    predictions::room_id::NAME,
-    predictions::prediction_time::NAME,
-    predictions::predicted_transition_time::NAME,
-    predictions::transition_type::NAME,
-    predictions::confidence_score::NAME,
-    predictions::prediction_interval_lower::NAME,
-    predictions::prediction_interval_upper::NAME,
-    predictions::model_type::NAME,
-    predictions::model_version::NAME,
-    predictions::feature_importance::NAME,
-    predictions::alternatives::NAME,
-    predictions::actual_transition_time::NAME,
-    predictions::accuracy_minutes::NAME,
-    predictions::is_accurate::NAME,
-    predictions::validation_timestamp::NAME,
-    predictions::triggering_event_id::NAME,
-    predictions::created_at::NAME,
-    predictions::processing_time_ms::NAME,
-];

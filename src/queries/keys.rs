@@ -9,27 +9,11 @@ use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz};
 use super::condition::Condition;
 use super::events::EventsWithin;
 use super::fixed_query::FixedQuery;
-use super::subquery::{Part, Subquery, subquery, usable_in_subquery};
+use super::subquery::{Part, Subquery, subquery};
 use super::time_range::within;
 use crate::models::{SensorEvent, SensorEventKey};
 use crate::schema::sensor_events;
 use chrono::{DateTime, Utc};
-
-usable_in_subquery!(sensor_events {
-    id,
-    timestamp,
-    room_id,
-    sensor_id,
-    sensor_type,
-    state,
-    numeric_value,
-    previous_state,
-    attributes,
-    is_human_triggered,
-    confidence_score,
-    created_at,
-    processed_at,
-});
 
 type EventsByKeys = Filter<EventsWithin, Condition<sensor_events::id>>;
 
@@ -130,7 +114,7 @@ impl QueryFragment<Pg> for FindInOrder {
             Ok(())
         };
         out.push_sql("SELECT ");
-        push_event_columns(&mut out)?;
+        sensor_events::all_columns.walk_ast(out.reborrow())?;
         out.push_sql(" FROM unnest(");
         push_keys(&mut out)?;
         out.push_sql(" WITH ORDINALITY AS key (id, timestamp, position) LEFT JOIN sensor_events_by_keys(");
@@ -141,32 +125,3 @@ impl QueryFragment<Pg> for FindInOrder {
         Ok(())
     }
 }
-
-/// The columns of an event, in the order of the model.
-pub(super) fn push_event_columns<'b>(out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-    for (position, column) in EVENT_COLUMNS.iter().enumerate() {
-        if position > 0 {
-            out.push_sql(", ");
-        }
-        out.push_identifier("sensor_events")?;
-        out.push_sql(".");
-        out.push_identifier(column)?;
-    }
-    Ok(())
-}
-
-const EVENT_COLUMNS: [&str; 13] = [
-    sensor_events::id::NAME,
-    sensor_events::timestamp::NAME,
-    sensor_events::room_id::NAME,
-    sensor_events::sensor_id::NAME,
-    sensor_events::sensor_type::NAME,
-    sensor_events::state::NAME,
-    sensor_events::numeric_value::NAME,
-    sensor_events::previous_state::NAME,
-    sensor_events::attributes::NAME,
-    sensor_events::is_human_triggered::NAME,
-    sensor_events::confidence_score::NAME,
-    sensor_events::created_at::NAME,
-    sensor_events::processed_at::NAME,
-];

@@ -65,14 +65,16 @@ impl Query for LatestForSensors {
 
 impl QueryFragment<Pg> for LatestForSensors {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT id, timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes, is_human_triggered, confidence_score, created_at, processed_at FROM latest_sensor_events(");
+        out.push_sql("SELECT ");
+        sensor_events::all_columns.walk_ast(out.reborrow())?;
+        out.push_sql(" FROM latest_sensor_events(");
         out.push_bind_param::<Array<Text>, _>(&self.sensors)?;
         out.push_sql(", coalesce(");
         out.push_bind_param::<Nullable<Timestamptz>, _>(&self.until)?;
         // Some sensors' clocks run ahead.
         out.push_sql(", now() + INTERVAL '1 day'), coalesce(");
         out.push_bind_param::<Nullable<Timestamptz>, _>(&self.since)?;
-        out.push_sql(", '-infinity'))");
+        out.push_sql(r#", '-infinity')) AS "sensor_events""#);
         Ok(())
     }
 }

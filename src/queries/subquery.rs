@@ -2,4 +2,4 @@
 
 pub use diesel_timescale::subquery::Subquery;
 pub(crate) use diesel_timescale::subquery::{Part, subquery};
-pub(crate) use diesel_timescale::{subquery_columns, usable_in_subquery};
+pub(crate) use diesel_timescale::subquery_columns;
