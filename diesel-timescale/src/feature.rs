@@ -91,6 +91,8 @@ features! {
     DirectCompressOfTable = "direct compress as a setting of the table", Community 2, 29, "an error";
     /// Jobs in the background, and with them the policies.
     Jobs = "jobs and policies", Community 2, 17, "an error; a scheduler of your own can run the calls";
+    /// Retention that goes by when chunks were created. Earlier releases add the policy, and every run of it fails.
+    RetentionByCreation = "retention by creation", Community 2, 27, "an error";
     /// Chunks of the columnstore that a query leaves out by the values of a column that is not the time.
     ChunkSkipping = "chunk skipping", Community 2, 17, "an error; an index does what there is to do";
     /// Chunks that move to another tablespace, or into the order of an index.

@@ -1,11 +1,11 @@
 //! When a job runs, and what happens when a run fails: the same for every policy and job.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
 use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Bool, Integer, Interval, Nullable, Text, Timestamptz};
-use diesel::QueryResult;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -250,9 +250,7 @@ pub trait AddJob: Call<Output = i32, Error = Error> + Declare + Clone {
 
 /// A statement that adds a job.
 #[doc(hidden)]
-pub trait AddsJob:
-    Statement<SqlType = (Integer,), Row = (i32,), Output = i32, Error = Error> + Clone
-{
+pub trait AddsJob: Statement<SqlType = (Integer,), Row = (i32,), Output = i32, Error = Error> + Clone {
     /// Declares the job with its schedule.
     fn declare_with(self, setup: &mut Setup, schedule: Option<Schedule>);
 }

@@ -124,6 +124,7 @@ BEGIN ATOMIC
         ('DirectCompress', 'direct compress', 'Community', ARRAY[2, 23]),
         ('DirectCompressOfTable', 'direct compress as a setting of the table', 'Community', ARRAY[2, 29]),
         ('Jobs', 'jobs and policies', 'Community', ARRAY[2, 17]),
+        ('RetentionByCreation', 'retention by creation', 'Community', ARRAY[2, 27]),
         ('ChunkSkipping', 'chunk skipping', 'Community', ARRAY[2, 17]),
         ('MoveChunks', 'moving and reordering of chunks', 'Community', ARRAY[2, 17]),
         ('MergeChunks', 'merging of chunks', 'Community', ARRAY[2, 18]),

@@ -14,7 +14,7 @@ DROP FUNCTION diesel_timescale.detach_tablespaces(REGCLASS);
 DROP FUNCTION diesel_timescale.detach_tablespace(REGCLASS, NAME);
 DROP FUNCTION diesel_timescale.attach_tablespace(REGCLASS, NAME);
 DROP FUNCTION diesel_timescale.attached_tablespaces(REGCLASS);
-DROP FUNCTION diesel_timescale.chunk_skipping_columns(REGCLASS);
 DROP FUNCTION diesel_timescale.uses_chunk_skipping();
 DROP FUNCTION diesel_timescale.use_chunk_skipping(BOOLEAN);
 DROP FUNCTION diesel_timescale.change_chunk_skipping(REGCLASS, NAME, BOOLEAN);
+DROP FUNCTION diesel_timescale.chunk_skipping_columns(REGCLASS);

@@ -2,25 +2,47 @@
 -- dropping and converting by the time that they were created; and the policy that reorders them.
 
 -- Chunk skipping. TimescaleDB looks at its setting when the range of a column is kept, and when a query is planned.
+CREATE OR REPLACE FUNCTION diesel_timescale.chunk_skipping_columns(relation REGCLASS) RETURNS NAME[]
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF NOT has_timescaledb() THEN
+        RETURN '{}';
+    END IF;
+    RETURN ARRAY(
+        SELECT s.column_name
+        FROM _timescaledb_catalog.chunk_column_stats AS s
+        JOIN _timescaledb_catalog.hypertable AS h ON h.id = s.hypertable_id
+        JOIN pg_namespace ON nspname = h.schema_name
+        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = h.table_name
+        -- The row of the hypertable itself names no chunk.
+        WHERE pg_class.oid = relation AND coalesce(s.chunk_id, 0) = 0
+        ORDER BY s.column_name
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.chunk_skipping_columns(REGCLASS) IS 'The columns of a hypertable that chunk skipping is enabled for.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.change_chunk_skipping(relation REGCLASS, column_name NAME, enabled BOOLEAN) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
--- The server says what the result says as well.
-SET client_min_messages TO warning
 AS $$
 DECLARE
     before CONSTANT TEXT := current_setting('timescaledb.enable_chunk_skipping', true);
-    was_changed BOOLEAN;
 BEGIN
     PERFORM require_feature('ChunkSkipping');
     PERFORM time_type_of(relation);
+    IF enabled = (column_name = ANY (chunk_skipping_columns(relation))) THEN
+        RETURN false;
+    END IF;
     PERFORM set_config('timescaledb.enable_chunk_skipping', 'on', true);
     EXECUTE format(
-        CASE WHEN enabled THEN 'SELECT s.enabled FROM %I.enable_chunk_skipping($1, $2, true) AS s' ELSE 'SELECT s.disabled FROM %I.disable_chunk_skipping($1, $2, true) AS s' END,
+        CASE WHEN enabled THEN 'SELECT FROM %I.enable_chunk_skipping($1, $2)' ELSE 'SELECT FROM %I.disable_chunk_skipping($1, $2)' END,
         timescaledb_schema()
-    ) INTO was_changed USING relation, column_name;
+    ) USING relation, column_name;
     PERFORM set_config('timescaledb.enable_chunk_skipping', before, true);
-    RETURN coalesce(was_changed, false);
+    RETURN true;
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.change_chunk_skipping(REGCLASS, NAME, BOOLEAN) IS 'Keeps the smallest and largest value of a column for each chunk of the columnstore, or no longer. False if that is so already.';
@@ -51,28 +73,6 @@ RETURN EXISTS (
     WHERE datname = current_database() AND setrole = 0 AND 'timescaledb.enable_chunk_skipping=on' = ANY (setconfig)
 );
 COMMENT ON FUNCTION diesel_timescale.uses_chunk_skipping() IS 'Whether the sessions of this database leave out chunks by the values that chunk skipping keeps.';
-
-CREATE OR REPLACE FUNCTION diesel_timescale.chunk_skipping_columns(relation REGCLASS) RETURNS NAME[]
-LANGUAGE plpgsql STABLE
-SET search_path TO pg_catalog, diesel_timescale, pg_temp
-AS $$
-BEGIN
-    IF NOT has_timescaledb() THEN
-        RETURN '{}';
-    END IF;
-    RETURN ARRAY(
-        SELECT s.column_name
-        FROM _timescaledb_catalog.chunk_column_stats AS s
-        JOIN _timescaledb_catalog.hypertable AS h ON h.id = s.hypertable_id
-        JOIN pg_namespace ON nspname = h.schema_name
-        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = h.table_name
-        -- The row of the hypertable itself names no chunk.
-        WHERE pg_class.oid = relation AND coalesce(s.chunk_id, 0) = 0
-        ORDER BY s.column_name
-    );
-END
-$$;
-COMMENT ON FUNCTION diesel_timescale.chunk_skipping_columns(REGCLASS) IS 'The columns of a hypertable that chunk skipping is enabled for.';
 
 -- Tablespaces.
 CREATE OR REPLACE FUNCTION diesel_timescale.attached_tablespaces(relation REGCLASS) RETURNS NAME[]
@@ -259,6 +259,7 @@ AS $$
 DECLARE
     job INT;
 BEGIN
+    PERFORM require_feature('RetentionByCreation');
     PERFORM time_type_of(relation);
     PERFORM refuse_retention_of_nothing(drop_created_before);
     PERFORM refuse_loss_of_referenced_rows(relation, 'a retention policy');

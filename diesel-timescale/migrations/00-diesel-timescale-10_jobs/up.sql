@@ -92,7 +92,8 @@ BEGIN
             s.last_run_status, coalesce(s.total_runs, 0), coalesce(s.total_successes, 0), coalesce(s.total_failures, 0), failed.err_message,
             CASE
                 WHEN NOT j.scheduled OR j.next_start = 'infinity' THEN 'paused'
-                WHEN s.job_status = 'Running' THEN 'running'
+                -- Some releases tell the process only once it has done something.
+                WHEN s.job_status = 'Running' OR (j.next_start = '-infinity' AND isfinite(s.last_run_started_at)) THEN 'running'
                 WHEN s.last_run_status = 'Failed' AND failed.err_message LIKE '%cannot drop portal%' THEN 'reported_failed'
                 WHEN s.last_run_status = 'Failed' THEN 'failing'
                 WHEN isfinite(j.next_start) AND j.next_start < now() - INTERVAL '1 minute' THEN 'late'

@@ -74,10 +74,9 @@ function_call! {
 /// created, and gives the job. Takes the place of a retention policy that is there;
 /// [`remove_retention_policy`](crate::remove_retention_policy) removes it.
 ///
-/// The server cannot alter this job before 2.27, so [`scheduled`](AddJob::scheduled) fails there.
-///
 /// # Errors
-/// As [`add_retention_policy`](crate::add_retention_policy).
+/// [`Error::Unsupported`] before 2.27, where every run of the job would fail; otherwise as
+/// [`add_retention_policy`](crate::add_retention_policy).
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
@@ -85,7 +84,7 @@ function_call! {
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
-/// # if !server.has(Feature::Jobs) { return Ok(()); }
+/// # if !server.has(Feature::RetentionByCreation) { return Ok(()); }
 /// let _job = add_retention_policy_by_creation(readings::table, TimeDelta::days(730)).call(conn)?;
 /// assert!(remove_retention_policy(readings::table).call(conn)?);
 /// # Ok(()) }) }
@@ -102,7 +101,7 @@ function_call! {
     AddCreationRetentionPolicy { relation: Relation = Relation, created_before: PgInterval = Interval },
     "SELECT diesel_timescale.add_creation_retention_policy(", ")",
     (Integer,) => (i32,) => i32, value,
-    requires Jobs,
+    requires RetentionByCreation,
 }
 
 impl AddsJob for AddCreationRetentionPolicy {

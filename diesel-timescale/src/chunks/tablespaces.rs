@@ -61,10 +61,7 @@ impl Declare for AttachTablespace {
 ///
 /// # Errors
 /// As [`attach_tablespace`], which has an example.
-pub fn detach_tablespace<T>(
-    table: T,
-    tablespace: impl Into<String>,
-) -> impl Call<Output = bool, Error = Error> + Clone
+pub fn detach_tablespace<T>(table: T, tablespace: impl Into<String>) -> impl Call<Output = bool, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -178,10 +175,7 @@ function_call! {
 ///
 /// # Errors
 /// As [`move_chunk`], which has an example.
-pub fn reorder_chunk<V>(
-    chunk: &Chunk<V>,
-    index: impl Into<String>,
-) -> impl Call<Output = (), Error = Error> + Clone {
+pub fn reorder_chunk<V>(chunk: &Chunk<V>, index: impl Into<String>) -> impl Call<Output = (), Error = Error> + Clone {
     ReorderChunk { chunk: Ok(chunk.name.clone()), index: Ok(index.into()) }
 }
 

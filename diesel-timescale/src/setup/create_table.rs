@@ -42,14 +42,14 @@ impl Setup {
             return Err(wrong("no hypertable of this name is declared".to_owned()));
         };
         if let Some(Unit(nanoseconds)) = integer_now {
-            let message = format!("no option tells the present in units of {nanoseconds} nanoseconds: set_integer_now()");
+            let message =
+                format!("no option tells the present in units of {nanoseconds} nanoseconds: set_integer_now()");
             return Err(wrong(message));
         }
         if !table.dimensions.is_empty() {
             return Err(wrong("no option makes a dimension of space".to_owned()));
         }
-        let mut options =
-            vec!["tsdb.hypertable".to_owned(), format!("tsdb.partition_column = {}", literal(time))];
+        let mut options = vec!["tsdb.hypertable".to_owned(), format!("tsdb.partition_column = {}", literal(time))];
         if let Some(interval) = chunk_interval.or(table.chunk_interval) {
             let interval = match interval {
                 Length::Interval { .. } => literal(&interval.to_string()),

@@ -47,8 +47,7 @@ impl Setup {
         drop_created_before: Length,
         schedule: Option<Schedule>,
     ) {
-        let policy =
-            RetentionPolicy { drop_after: None, drop_created_before: Some(drop_created_before), schedule };
+        let policy = RetentionPolicy { drop_after: None, drop_created_before: Some(drop_created_before), schedule };
         self.table(relation).retention_policy = Some(Wanted::Present(policy));
     }
 

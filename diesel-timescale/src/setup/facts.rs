@@ -259,9 +259,7 @@ impl Statement for QueryFacts {
                  ) FROM ROWS FROM (jsonb_to_recordset(",
         );
         out.push_bind_param::<Jsonb, _>(&self.procedures)?;
-        out.push_sql(
-            ") AS (name name, schema name)) WITH ORDINALITY AS p (name, place, n)), '[]')",
-        );
+        out.push_sql(") AS (name name, schema name)) WITH ORDINALITY AS p (name, place, n)), '[]')");
         Ok(())
     }
 

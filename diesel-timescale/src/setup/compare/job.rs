@@ -96,7 +96,8 @@ impl<'a> Comparison<'a> {
                     (difference, sql)
                 }
             };
-            let is_foreign = matches!((wanted, present), (Wanted::Present(_), Some(present)) if present.config.is_none());
+            let is_foreign =
+                matches!((wanted, present), (Wanted::Present(_), Some(present)) if present.config.is_none());
             let step = self.step(name, StepClass::Safe, difference);
             step.sql = Some(sql);
             if is_foreign {

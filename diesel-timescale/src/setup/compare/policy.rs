@@ -27,6 +27,13 @@ pub(super) struct Policy<'a> {
     pub lock: Option<&'a str>,
 }
 
+impl Policy<'_> {
+    /// Whether the call that adds it does not take its other settings.
+    fn adds_options_later(&self) -> bool {
+        !self.options.is_empty() && !self.settings.is_empty()
+    }
+}
+
 /// What a retention policy is for: a hypertable or a continuous aggregate.
 pub(super) struct Retained<'a> {
     /// With its schema, quoted.
@@ -117,7 +124,8 @@ impl Comparison<'_> {
 
     pub(super) fn retention_policy(&mut self, name: &str, declared: &RetentionPolicy, retained: Retained<'_>) {
         let Retained { qualified, lock, job, is_empty, is_target, after } = retained;
-        if self.lacks(name, "a retention policy", Feature::Jobs) {
+        let feature = if declared.drop_after.is_some() { Feature::Jobs } else { Feature::RetentionByCreation };
+        if self.lacks(name, "a retention policy", feature) {
             return;
         }
         if is_target {
@@ -186,7 +194,7 @@ impl Comparison<'_> {
             None => {
                 let schedule = policy.schedule.map(|schedule| arguments(&schedule.settings)).unwrap_or_default();
                 let mut sql = set_sql(&policy.add, &schedule);
-                if !policy.options.is_empty() {
+                if policy.adds_options_later() {
                     // The call comes first, as the settings need its job.
                     let added = set_sql(&policy.add, &schedule);
                     sql = format!(
@@ -194,7 +202,9 @@ impl Comparison<'_> {
                         literal(&Value::Object(options(&policy)).to_string())
                     );
                 }
-                (vec![format!("has no {} with {}", policy.kind, settings_text(&policy))], sql)
+                let with = settings_text(&policy);
+                let with = if with.is_empty() { String::new() } else { format!(" with {with}") };
+                (vec![format!("has no {}{with}", policy.kind)], sql)
             }
             Some(job) => alteration(&policy, job),
         };
