@@ -8,6 +8,8 @@ pub mod asynchronous;
 #[doc = include_str!("beyond_one_machine.md")]
 pub mod beyond_one_machine {}
 pub mod bulk;
+#[doc = include_str!("extending.md")]
+pub mod extending {}
 pub mod legacy_import;
 pub mod migrations;
 pub mod prelude;
@@ -19,6 +21,8 @@ pub mod rollups;
 #[allow(missing_docs, reason = "the comments in the database are its documentation")]
 pub mod schema;
 
+#[doc = include_str!("tenants.md")]
+pub mod tenants {}
 #[cfg(all(feature = "testing", any(feature = "sync", feature = "async")))]
 pub mod testing;
 

@@ -176,7 +176,7 @@ fn with_known_issues(
             }
         }
         ViolationKind::JobsReportedFailed => {
-            let issue = issues.into_iter().find(|issue| issue.subject == IssueSubject::Jobs)?;
+            let issue = issues.into_iter().find(|issue| issue.id == "jobs_reported_failed")?;
             violation.detail = format!("Known issue {}: {issue}.", issue.id);
             violation.remedy = match issue.fixed_after(timescaledb?) {
                 Some(fixed) => format!("install TimescaleDB {fixed} or later, then ALTER EXTENSION timescaledb UPDATE"),

@@ -6,10 +6,10 @@ mod support;
 use chrono::{TimeDelta, Utc};
 use diesel::prelude::*;
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::timescale::{Feature, Server, chunks};
+use occupancy_models::timescale::{Feature, Server, bucketed, chunks};
 use occupancy_models::{
-    Call, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType, drop_sensor_events_before,
-    revert_migrations, rollups, run_migrations, verify,
+    Call, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType, bulk,
+    drop_sensor_events_before, revert_migrations, rollups, run_migrations, verify,
 };
 use support::{TestDb, sql, value, values};
 
@@ -118,5 +118,71 @@ fn each_tenant_has_tables_references_and_retention_of_its_own_on_one_installatio
     insert(conn, "office", 2);
     assert_eq!(references(conn), 3);
     assert!(occupancy_models::timescale::drop_continuous_aggregate("hourly_activity").call(conn).unwrap());
+    tenants.drop(conn);
+}
+
+/// Events of a room, in a batch that is large enough to be looked up and written in several steps.
+fn batch(room: &'static str, state: &'static str) -> impl Iterator<Item = NewSensorEvent<'static>> {
+    let start = occupancy_models::testing::start();
+    (0..700).map(move |n| NewSensorEvent::new(start + TimeDelta::minutes(n), room, "door", SensorType::MOTION, state))
+}
+
+#[test]
+fn prepared_statements_follow_the_tenant() {
+    let (db, mut conn) = TestDb::new();
+    let conn = &mut conn;
+    let tenants = Tenants::new(&db, conn);
+    // Each statement is prepared for the first tenant, and runs again for the other one.
+    for (round, state) in ["on", "off", "off"].into_iter().enumerate() {
+        for (tenant, room) in ["kitchen", "office"].into_iter().enumerate() {
+            tenants.switch_to(tenant, conn);
+            let report = bulk::upsert_sensor_events(batch(room, state)).call(conn).unwrap();
+            let expected = [(700, 0, 0), (0, 700, 0), (0, 0, 700)][round];
+            assert_eq!((report.inserted, report.updated, report.unchanged), expected, "{room}, {state}");
+            insert(conn, room, round as i64);
+            assert_eq!(references(conn), round as i64 + 1, "references of {room}");
+            let rooms: Vec<String> = sensor_events::table.select(sensor_events::room_id).distinct().load(conn).unwrap();
+            assert_eq!(rooms, [room]);
+        }
+    }
+    if Server::query().call(conn).unwrap().has(Feature::Hypertables) {
+        sql(conn, &format!("SET search_path TO {}, public", tenants.names[0]));
+        let hourly = bucketed(TimeDelta::hours(1), sensor_events::timestamp);
+        let hours: Vec<(chrono::DateTime<Utc>, i64)> = sensor_events::table
+            .filter(sensor_events::timestamp.lt(Utc::now() - TimeDelta::days(20)))
+            .group_by(hourly.clone())
+            .select(hourly.clone().row(diesel::dsl::count_star()))
+            .order(hourly.start())
+            .load(conn)
+            .unwrap();
+        assert_eq!((hours.len(), hours[0].1), (12, 60));
+    }
+    tenants.drop(conn);
+}
+
+#[test]
+fn a_switch_within_a_transaction_can_end_with_it() {
+    let (db, mut conn) = TestDb::new();
+    let conn = &mut conn;
+    let tenants = Tenants::new(&db, conn);
+    for (tenant, room) in ["kitchen", "office"].into_iter().enumerate() {
+        tenants.switch_to(tenant, conn);
+        insert(conn, room, 1);
+    }
+    let local = format!("SET LOCAL search_path TO {}", tenants.names[0]);
+    conn.transaction(|conn| {
+        sql(conn, &local);
+        bulk::upsert_sensor_events(batch("kitchen", "on")).call(conn).unwrap();
+        QueryResult::Ok(())
+    })
+    .unwrap();
+    assert_eq!(rooms(conn), ["office"], "SET LOCAL ends with the transaction");
+    let switched = conn.transaction(|conn| {
+        tenants.switch_to(0, conn);
+        assert_eq!(rooms(conn).len(), 701);
+        QueryResult::<()>::Err(diesel::result::Error::RollbackTransaction)
+    });
+    switched.unwrap_err();
+    assert_eq!(rooms(conn), ["office"], "a rollback takes the switch back");
     tenants.drop(conn);
 }

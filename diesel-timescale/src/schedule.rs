@@ -32,7 +32,7 @@ use crate::timestamp::TimestampOrInfinity;
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
 /// let nightly = Schedule::every(TimeDelta::days(1))
-///     .starting_at("2026-01-01T02:00:00Z".parse()?)
+///     .starting_at("2026-01-01T02:00:00Z".parse().unwrap())
 ///     .time_zone("Europe/Berlin")
 ///     .max_retries(3)
 ///     .retry_period(TimeDelta::minutes(10));

@@ -259,8 +259,10 @@ fn what_is_no_hypertable_is_refused() {
     let conn = &mut conn;
     sql(conn, "CREATE TABLE readings (sensor TEXT, time TIMESTAMPTZ, number BIGINT, room TEXT)");
     let refused = |result: Result<(), Error>| {
-        let is_right =
-            matches!(&result, Err(Error::Hypertable(HypertableError::NotAHypertable { .. }) | Error::Unsupported(_)));
+        let is_right = matches!(
+            &result,
+            Err(Error::Hypertable(HypertableError::NotAHypertable { .. }) | Error::Unsupported { .. })
+        );
         assert!(is_right, "{result:?}");
     };
     refused(attach_tablespace(readings::table, "pg_default").call(conn).map(drop));
@@ -287,7 +289,7 @@ fn what_the_server_lacks_is_an_error_that_names_it() {
             return;
         }
         match result(conn) {
-            Err(Error::Unsupported(unsupported)) => assert_eq!(unsupported.feature, feature),
+            Err(Error::Unsupported { feature: lacking, .. }) => assert_eq!(lacking, feature),
             Err(Error::Hypertable(HypertableError::ExtensionUnavailable { .. })) if server.available.is_none() => {}
             other => panic!("{feature}: {other:?}"),
         }

@@ -181,8 +181,7 @@ fn what_the_edition_lacks_is_left_out() {
     assert!(applied.is_empty(), "{applied}");
     let left_out = applied.left_out.join("\n");
     if server.has(Feature::Hypertables) {
-        for what in ["a reorder policy", "chunk skipping", "a retention policy", "a columnstore policy", "purge: a job"]
-        {
+        for what in ["a reorder policy", "chunk skipping", "a retention policy", "a columnstore", "purge: a job"] {
             assert!(left_out.contains(what), "{what}: {left_out}");
         }
     }

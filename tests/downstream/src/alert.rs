@@ -20,7 +20,7 @@ pub struct Alert {
     pub raised_at: DateTime<Utc>,
     /// What is the matter.
     pub message: String,
-    /// The sensor event that says so; `None` once that event is gone.
+    /// The sensor event that says so. The alert goes when that event goes.
     pub sensor_event_id: Option<i64>,
 }
 

@@ -4,9 +4,8 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, bb8, deadpool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -20,46 +19,40 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use occupancy_models::asynchronous::{self, Call};
 use occupancy_models::bulk;
+use occupancy_models::timescale::testing::TestDatabase;
 use occupancy_models::{NewSensorEvent, SensorEvent, SensorState, SensorType, verify};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use support::{Needs, TestDb, has};
+use support::{needs, start};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 type Pool = bb8::Pool<AsyncPgConnection>;
 
-fn start() -> DateTime<Utc> {
-    "2026-01-05T00:00:00Z".parse().unwrap()
+fn manager(db: &TestDatabase) -> AsyncDieselConnectionManager<AsyncPgConnection> {
+    AsyncDieselConnectionManager::new(db.url())
 }
 
-fn manager(db: &TestDb) -> AsyncDieselConnectionManager<AsyncPgConnection> {
-    AsyncDieselConnectionManager::new(db.url_for_child())
-}
-
-/// How many connections a pool may have on this server.
-fn connections() -> u32 {
-    if has(Needs::TwoConnections) { 4 } else { 1 }
-}
-
-/// The service, with a database of its own. To be stopped, so that the database can go.
+/// The service, with a database of its own.
 struct Served {
     pool: Pool,
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
-    db: TestDb,
+    _db: TestDatabase,
 }
 
 impl Served {
     async fn start() -> Self {
-        let (db, conn) = TestDb::new();
-        drop(conn);
-        // Where tests take turns at one connection, the last one waits for all the others.
-        let pool = bb8::Pool::builder().max_size(connections()).connection_timeout(Duration::from_secs(120));
-        let pool = pool.build(manager(&db)).await.unwrap();
-        setup::run(&pool).await.unwrap();
+        let db = TestDatabase::create_async(async |url| {
+            let pool = bb8::Pool::builder().build(AsyncDieselConnectionManager::new(url)).await?;
+            setup::run(&pool).await?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let pool = bb8::Pool::builder().max_size(4).build(manager(&db)).await.unwrap();
         // A service that starts again finds everything done.
         setup::run(&pool).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -70,7 +63,7 @@ impl Served {
             let stopped = async { stopped.await.unwrap_or(()) };
             axum::serve(listener, router).with_graceful_shutdown(stopped).await.unwrap();
         });
-        Self { pool, address, stop, server, db }
+        Self { pool, address, stop, server, _db: db }
     }
 
     async fn stop(self) {
@@ -78,9 +71,6 @@ impl Served {
         self.server.await.unwrap();
         let mut conn = self.pool.get().await.unwrap();
         assert_eq!(verify().allow_plain_table().call(&mut conn).await.unwrap(), []);
-        drop(conn);
-        drop(self.pool);
-        tokio::task::spawn_blocking(|| drop(self.db)).await.unwrap();
     }
 
     async fn request(&self, request: Request<Full<Bytes>>) -> (StatusCode, Value) {
@@ -132,6 +122,7 @@ const DAY: &str = "from=2026-01-05T00:00:00Z&to=2026-01-06T00:00:00Z";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_timeline_comes_in_pages_to_many_at_once() {
+    needs!(TwoConnections);
     let served = Served::start().await;
     let stored = events();
     bulk::upsert_sensor_events(&stored).call(&mut served.pool.get().await.unwrap()).await.unwrap();
@@ -184,6 +175,7 @@ async fn a_timeline_comes_in_pages_to_many_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_requests_are_told_what_is_wrong() {
+    needs!(TwoConnections);
     let served = Served::start().await;
     let above = MAX_LIMIT + 1;
     for (query, named) in [
@@ -221,6 +213,7 @@ async fn bad_requests_are_told_what_is_wrong() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn energy_is_recorded_once_and_alerts_show_their_events() {
+    needs!(TwoConnections);
     let served = Served::start().await;
     let now = Utc::now();
     let readings: Vec<_> = (0..3)
@@ -263,18 +256,37 @@ async fn energy_is_recorded_once_and_alerts_show_their_events() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn samples_of_devices_are_recorded_once() {
+    needs!(TwoConnections);
+    let served = Served::start().await;
+    let sample = |watts: f64| serde_json::json!({ "device_id": "heater", "measured_ms": 1, "watts": watts });
+    // The last of a repeat counts.
+    for (body, inserted, updated, unchanged) in [
+        (serde_json::json!([sample(1.0), sample(2.0)]), 1, 0, 0),
+        (serde_json::json!([sample(2.0)]), 0, 0, 1),
+        (serde_json::json!([sample(3.0)]), 0, 1, 0),
+        (serde_json::json!([]), 0, 0, 0),
+    ] {
+        let (status, body) = served.post("/power", &body).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        let recorded: Recorded = serde_json::from_value(body).unwrap();
+        assert_eq!(recorded, Recorded { inserted, updated, unchanged });
+    }
+    let nameless = serde_json::json!([{ "device_id": "a\u{0}b", "measured_ms": 1, "watts": 1.0 }]);
+    let (status, body) = served.post("/power", &nameless).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadpool_does_as_well() {
-    let (db, conn) = TestDb::new();
-    drop(conn);
-    let pool: deadpool::Pool<AsyncPgConnection> =
-        deadpool::Pool::builder(manager(&db)).max_size(connections() as usize).build().unwrap();
+    needs!(TwoConnections);
+    let db = TestDatabase::create_async(async |_| Ok(())).await.unwrap();
+    let pool: deadpool::Pool<AsyncPgConnection> = deadpool::Pool::builder(manager(&db)).max_size(4).build().unwrap();
     assert!(!asynchronous::run_migrations(pool.get().await.unwrap()).await.unwrap().is_empty());
     let mut conn = pool.get().await.unwrap();
     SensorEvent::hypertable().allow_plain_table().call(&mut conn).await.unwrap();
     let stored = events();
     let report = bulk::upsert_sensor_events(&stored).call(&mut conn).await.unwrap();
     assert_eq!(report.inserted, 40);
-    drop(conn);
-    pool.close();
-    tokio::task::spawn_blocking(|| drop(db)).await.unwrap();
 }

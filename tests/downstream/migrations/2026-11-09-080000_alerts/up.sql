@@ -6,7 +6,7 @@ CREATE TABLE alerts (
     sensor_event_id BIGINT
 );
 COMMENT ON TABLE alerts IS 'What somebody should look at, and the sensor event that says so.';
-COMMENT ON COLUMN alerts.sensor_event_id IS 'The id of the sensor event; null once that event is gone.';
+COMMENT ON COLUMN alerts.sensor_event_id IS 'The id of the sensor event; null for an alert that a person raised.';
 
--- The foreign key, its index and its trigger; occupancy-models has installed the function.
-SELECT add_sensor_event_reference('alerts', 'sensor_event_id');
+-- The foreign key, its index and its trigger. An alert is of no use without its event, and goes with it.
+SELECT diesel_timescale.add_reference('alerts', ARRAY['sensor_event_id'], 'sensor_events', 'CASCADE');

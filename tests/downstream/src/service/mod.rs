@@ -5,6 +5,7 @@
 //! | `GET /rooms/{room}/timeline` | the room's sensor events, page by page |
 //! | `GET /rooms/{room}/alerts` | the room's alerts of the last days, with their sensor events |
 //! | `POST /energy` | stores readings of meters, each once however often it is sent |
+//! | `POST /power` | stores samples of devices, each once however often it is sent |
 
 mod error;
 mod timeline;
@@ -25,7 +26,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::{self, Alert};
 use crate::energy::EnergyReading;
-use crate::schema::{alerts, energy_readings};
+use crate::power::PowerSample;
+use crate::schema::{alerts, energy_readings, power_samples};
 
 pub use error::Error;
 pub use timeline::{MAX_LIMIT, Timeline};
@@ -36,6 +38,7 @@ pub fn router(pool: Pool<AsyncPgConnection>) -> axum::Router {
         .route("/rooms/{room}/timeline", get(timeline::timeline))
         .route("/rooms/{room}/alerts", get(room_alerts))
         .route("/energy", post(record_energy))
+        .route("/power", post(record_power))
         .with_state(pool)
 }
 
@@ -62,12 +65,12 @@ async fn room_alerts(
     Ok(Json(rows.into_iter().map(|(alert, event)| AlertWithEvent { alert, event }).collect()))
 }
 
-/// What became of the readings.
+/// What became of the rows.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
     /// How many were new.
     pub inserted: u64,
-    /// How many replaced another value of the same meter and instant.
+    /// How many replaced another value of the same meter or device and moment.
     pub updated: u64,
     /// How many were there already.
     pub unchanged: u64,
@@ -89,5 +92,18 @@ async fn record_energy(
             Ok::<_, occupancy_models::Error>(bulk::upsert_sensor_events(&events).call(conn).await?)
         })
         .await?;
+    Ok(Json(Recorded { inserted: report.inserted, updated: report.updated, unchanged: report.unchanged }))
+}
+
+async fn record_power(
+    State(pool): State<Pool<AsyncPgConnection>>,
+    samples: Result<Json<Vec<PowerSample>>, JsonRejection>,
+) -> Result<Json<Recorded>, Error> {
+    let Json(samples) = samples.map_err(|rejection| Error::BadRequest(rejection.body_text()))?;
+    let report = timescale::bulk::upsert(&samples)
+        .on_conflict((power_samples::device_id, power_samples::measured_ms))
+        .call(&mut pool.get().await?)
+        .await
+        .map_err(occupancy_models::Error::from)?;
     Ok(Json(Recorded { inserted: report.inserted, updated: report.updated, unchanged: report.unchanged }))
 }
