@@ -1,0 +1,161 @@
+//! Everything that writes, at once, against an oracle: eight connections, every isolation level, savepoints, sessions that
+//! are ended in the middle. Nothing dangles, is lost, is doubled or comes back.
+//!
+//!     dev/db cargo test --test oracle -- --nocapture
+//!     ORACLE_SECONDS=60 dev/db cargo test --test oracle nothing -- --nocapture
+//!     ORACLE_PARTS='tombstone id_lock' dev/db cargo test --test oracle each_part -- --nocapture
+//!
+//! `ORACLE_SECONDS` (default 4) is how long each test goes on. A seed is printed; `ORACLE_SEED=n` draws the same again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod model;
+mod others;
+mod worker;
+mod world;
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use occupancy_models::{Call, legacy_import, verify};
+use support::{Needs, has_quietly, needs, sql, value};
+use worker::Worker;
+use world::{World, wrong};
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().expect(name))
+}
+
+/// Chaos for that long, or until there is a fault; gives what is wrong.
+fn chaos(world: &World, conn: &mut PgConnection, duration: Duration) -> Vec<String> {
+    let seed = number("ORACLE_SEED").unwrap_or_else(rand::random);
+    println!("ORACLE_SEED={seed}");
+    let end = Instant::now() + duration;
+    let has_columnstore = has_quietly(Needs::Community);
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            scope.spawn(move || Worker::new(world, seed, number).run());
+        }
+        let mut importers = Vec::new();
+        if !world.truncates {
+            // Several: they take turns.
+            importers.extend((0..3).map(|_| scope.spawn(|| others::import(world))));
+        }
+        scope.spawn(move || others::wipe(world, seed ^ 1));
+        scope.spawn(move || others::terminate(world, seed ^ 2));
+        if has_columnstore {
+            scope.spawn(move || others::convert(world, seed ^ 3));
+        }
+        while Instant::now() < end && world.faults.lock().unwrap().is_empty() {
+            std::thread::sleep(Duration::from_millis(50));
+            // A later retention clears what dangles now.
+            if !has_columnstore {
+                world.tell(wrong(conn));
+            }
+        }
+        world.is_over.store(true, Relaxed);
+    });
+    world.tell(world.check(conn));
+    println!("oracle: {}", world.counts);
+    std::mem::take(&mut world.faults.lock().unwrap())
+}
+
+fn seconds(default: u64) -> Duration {
+    Duration::from_secs(number("ORACLE_SECONDS").unwrap_or(default))
+}
+
+#[track_caller]
+fn assert_had_its_chance(world: &World, what: &[&str]) {
+    for what in ["upserts", "deletes", "references", "fights for ids", "let go", "retentions", "lost connections"]
+        .iter()
+        .chain(what)
+    {
+        assert!(world.counts.of(what) > 0, "no {what}: {}", world.counts);
+    }
+}
+
+#[test]
+fn nothing_dangles_is_lost_doubled_or_comes_back() {
+    needs!(TwoConnections);
+    let (world, mut conn) = World::new(true);
+    assert_eq!(chaos(&world, &mut conn, seconds(4)), [""; 0]);
+    assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
+    assert_had_its_chance(&world, &["truncated"]);
+    assert!(world.counts.of("conversions") > 0 || !has_quietly(Needs::Community));
+}
+
+#[test]
+fn nothing_of_a_legacy_import_is_lost_or_doubled_meanwhile() {
+    needs!(TwoConnections);
+    let (world, mut conn) = World::new(false);
+    assert_eq!(chaos(&world, &mut conn, seconds(4)), [""; 0]);
+    assert_eq!(legacy_import::verify("legacy").call(&mut conn).unwrap(), []);
+    assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
+    assert_had_its_chance(&world, &["imported batches"]);
+}
+
+/// A lock, or what works like one: the function that it is in, and what to write instead of what to be without it.
+struct Part {
+    name: &'static str,
+    function: &'static str,
+    without: (&'static str, &'static str),
+    truncates: bool,
+}
+
+const PARTS: [Part; 4] = [
+    // Whoever stores ids of the same range takes turns.
+    Part {
+        name: "id_lock",
+        function: "lock_sensor_event_ids(bigint[])",
+        without: ("ORDER BY slot FOR UPDATE", "ORDER BY slot"),
+        truncates: true,
+    },
+    // A removal and a registration of one event wait for each other.
+    Part {
+        name: "tombstone",
+        function: "release_sensor_events()",
+        without: ("VALUES (OLD.id, OLD.\"timestamp\")", "SELECT OLD.id, OLD.\"timestamp\" WHERE false"),
+        truncates: true,
+    },
+    Part {
+        name: "truncate",
+        function: "release_all_sensor_events()",
+        without: ("DELETE FROM public.referenced_events;", ""),
+        truncates: true,
+    },
+    // Imports at once take turns.
+    Part {
+        name: "import_lock",
+        function: "copy_legacy_batch(name,bigint)",
+        without: ("SELECT * FROM %s FOR UPDATE", "SELECT * FROM %s"),
+        truncates: false,
+    },
+];
+
+/// Controls: each part taken out is noticed. `ORACLE_PARTS` names those to try (default: all but `tombstone`, which may
+/// take a minute; tests/concurrency.rs and diesel-timescale/tests/reference_chaos.rs have all parts of references).
+#[test]
+fn each_part_that_is_missing_is_noticed() {
+    needs!(TwoConnections);
+    let parts = std::env::var("ORACLE_PARTS").unwrap_or_else(|_| "id_lock truncate import_lock".into());
+    for Part { name, function, without: (text, instead), truncates } in &PARTS {
+        if !parts.split(' ').any(|part| part == *name) {
+            continue;
+        }
+        let (world, mut conn) = World::new(*truncates);
+        let definition = value(&mut conn, &format!("SELECT pg_get_functiondef('{function}'::regprocedure)"));
+        assert!(definition.contains(text), "{function} no longer has {text:?}:\n{definition}");
+        sql(&mut conn, &definition.replace(text, instead));
+        let started = Instant::now();
+        let mut found = chaos(&world, &mut conn, seconds(60));
+        if !truncates {
+            let verified = legacy_import::verify("legacy").call(&mut conn).unwrap();
+            found.extend(verified.iter().map(|violation| format!("{violation:?}")));
+        }
+        println!("without {name}: {} faults after {:?}: {:?}", found.len(), started.elapsed(), found.first());
+        assert_ne!(found, [""; 0], "nobody has noticed that {name} is missing");
+    }
+}
