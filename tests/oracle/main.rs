@@ -102,36 +102,25 @@ struct Part {
     name: &'static str,
     function: &'static str,
     without: (&'static str, &'static str),
-    truncates: bool,
 }
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 3] = [
     // Whoever stores ids of the same range takes turns.
     Part {
         name: "id_lock",
         function: "lock_sensor_event_ids(bigint[])",
         without: ("ORDER BY slot FOR UPDATE", "ORDER BY slot"),
-        truncates: true,
     },
     // A removal and a registration of one event wait for each other.
     Part {
         name: "tombstone",
         function: "release_sensor_events()",
         without: ("VALUES (OLD.id, OLD.\"timestamp\")", "SELECT OLD.id, OLD.\"timestamp\" WHERE false"),
-        truncates: true,
     },
     Part {
         name: "truncate",
         function: "release_all_sensor_events()",
         without: ("DELETE FROM public.referenced_events;", ""),
-        truncates: true,
-    },
-    // Imports at once take turns.
-    Part {
-        name: "import_lock",
-        function: "copy_legacy_batch(name,bigint)",
-        without: ("SELECT * FROM %s FOR UPDATE", "SELECT * FROM %s"),
-        truncates: false,
     },
 ];
 
@@ -140,21 +129,17 @@ const PARTS: [Part; 4] = [
 #[test]
 fn each_part_that_is_missing_is_noticed() {
     needs!(TwoConnections);
-    let parts = std::env::var("ORACLE_PARTS").unwrap_or_else(|_| "id_lock truncate import_lock".into());
-    for Part { name, function, without: (text, instead), truncates } in &PARTS {
+    let parts = std::env::var("ORACLE_PARTS").unwrap_or_else(|_| "id_lock truncate".into());
+    for Part { name, function, without: (text, instead) } in &PARTS {
         if !parts.split(' ').any(|part| part == *name) {
             continue;
         }
-        let (world, mut conn) = World::new(*truncates);
+        let (world, mut conn) = World::new(true);
         let definition = value(&mut conn, &format!("SELECT pg_get_functiondef('{function}'::regprocedure)"));
         assert!(definition.contains(text), "{function} no longer has {text:?}:\n{definition}");
         sql(&mut conn, &definition.replace(text, instead));
         let started = Instant::now();
-        let mut found = chaos(&world, &mut conn, seconds(60));
-        if !truncates {
-            let verified = legacy_import::verify("legacy").call(&mut conn).unwrap();
-            found.extend(verified.iter().map(|violation| format!("{violation:?}")));
-        }
+        let found = chaos(&world, &mut conn, seconds(60));
         println!("without {name}: {} faults after {:?}: {:?}", found.len(), started.elapsed(), found.first());
         assert_ne!(found, [""; 0], "nobody has noticed that {name} is missing");
     }
