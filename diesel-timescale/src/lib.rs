@@ -7,6 +7,8 @@ pub mod asynchronous;
 pub mod bulk;
 pub mod call;
 pub mod catalog;
+#[cfg(feature = "arrow")]
+pub mod export;
 pub mod microseconds;
 pub mod migrations;
 pub mod prelude;
