@@ -65,7 +65,7 @@ fn rows_before_one_that_is_refused_are_stored_and_the_rest_after_a_correction() 
     let invalid = [row(0, "office", "1"), row(1, "", "NaN"), row(2, "office", "3")];
     let error = import(&mut conn, &invalid).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, FileError::Store(Error::Bulk(BulkError::Batch(_)))), "{error:?}");
+    assert!(matches!(error, FileError::Store(Error::Bulk(BulkError::Batch { .. }))), "{error:?}");
     assert!(text.contains("room_id") && text.contains("numeric_value"), "{text}");
     let report = import(&mut conn, &[row(0, "office", "1"), row(1, "office", "2"), row(2, "office", "3")]).unwrap();
     assert_eq!((report.inserted, report.unchanged, count(&mut conn)), (2, 1, 3));
