@@ -56,6 +56,8 @@ pub mod time_value;
 mod timestamp;
 pub mod toolkit;
 mod uuid_functions;
+#[doc(hidden)]
+pub mod verify;
 
 pub use aggregate_column::add_aggregate_column;
 pub use aggregate_query::{AggregateQuery, continuous_aggregate_of};
@@ -97,3 +99,4 @@ pub use size::{ChunkSize, Size, approximate_row_count, approximate_size, chunk_s
 pub use time_column::{IntegerTimeType, TimeColumn, TimeType};
 pub use timestamp::TimestampOrInfinity;
 pub use uuid_functions::*;
+pub use verify::{Violation, ViolationKind, verify};
