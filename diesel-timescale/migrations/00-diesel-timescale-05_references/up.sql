@@ -1322,6 +1322,7 @@ DECLARE
     released BIGINT;
     dropped BIGINT;
 BEGIN
+    PERFORM set_config('search_path', concat('pg_catalog, diesel_timescale, ', operator_path(target)), true);
     chunks_dropped := 0;
     rows_released := 0;
     PERFORM set_config('lock_timeout', format('%s ms', ceil(extract(epoch FROM patience) * 1000)), true);
@@ -1397,6 +1398,7 @@ BEGIN
     END IF;
     PERFORM refuse_old_snapshot(target, 'retention');
     PERFORM refuse_row_security(target, t.registry, 'retention');
+    PERFORM set_config('search_path', concat('pg_catalog, diesel_timescale, ', operator_path(target)), true);
     rows_deleted := 0;
     LOOP
         BEGIN
