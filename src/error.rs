@@ -183,12 +183,6 @@ impl From<BulkError> for Error {
     }
 }
 
-impl From<diesel_timescale::Unsupported> for Error {
-    fn from(error: diesel_timescale::Unsupported) -> Self {
-        Self::Timescale(error.into())
-    }
-}
-
 impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self {

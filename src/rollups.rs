@@ -4,9 +4,11 @@
 //! |---|---|---|
 //! | [`hourly_activity`](mod@hourly_activity) | hour, room and type of sensor | [`hourly_activity()`](fn@hourly_activity) |
 //! | [`hourly_statistics`](mod@hourly_statistics) | hour and sensor with numbers | [`hourly_statistics()`](fn@hourly_statistics) |
+//! | [`daily_statistics`](mod@daily_statistics) | day and sensor with numbers | [`daily_statistics()`](fn@daily_statistics) |
+//! | [`daily_states`](mod@daily_states) | day of a time zone and sensor | [`daily_states()`](fn@daily_states) |
 //! | [`daily_prediction_accuracy`] | day, room and kind of model | none: a plain view that the migrations make |
 //!
-//! The first two are continuous aggregates where the server has them, and plain views of the same columns where it has
+//! All but the last are continuous aggregates where the server has them, and plain views of the same columns where it has
 //! not.
 //!
 //! ```
@@ -26,6 +28,8 @@
 //! # occupancy_models::timescale::drop_continuous_aggregate("hourly_activity").call(conn)?;
 //! # Ok(()) }) }
 //! ```
+
+mod daily;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::{avg, count, count_star, max, min};
@@ -115,6 +119,8 @@ mod functions {
     }
 }
 use functions::stddev_samp;
+
+pub use self::daily::{daily_states, daily_statistics};
 
 /// The activity in an hour, by room and type of sensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, HasQuery)]

@@ -155,7 +155,7 @@ fn a_plain_view_is_made_only_where_it_is_allowed() {
     ];
     for refused in refused {
         match refused {
-            Err(Error::Unsupported(error)) => assert_eq!(error.feature, Feature::ContinuousAggregates),
+            Err(Error::Unsupported { feature, .. }) => assert_eq!(feature, Feature::ContinuousAggregates),
             Err(Error::Hypertable(HypertableError::ExtensionUnavailable { .. })) if server.timescaledb.is_none() => {}
             other => panic!("{other:?}"),
         }

@@ -7,6 +7,7 @@
 //! each. `ROWS` (2000000), `CHUNKS` (730, one a day), `PREDICTIONS` (20000) and `ROUNDS` (15) choose less.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
+mod daily;
 mod data;
 #[path = "../measure/mod.rs"]
 mod measure;
@@ -31,10 +32,6 @@ use occupancy_models::{Prediction, SensorEvent, SensorEventKey, queries};
 use support::{sql, value};
 
 fn main() {
-    // Three databases at once.
-    if !support::has(support::Needs::TwoConnections) {
-        return;
-    }
     let events = Events { rows: size("ROWS", 2_000_000), days: size("CHUNKS", 730) };
     let count = size("PREDICTIONS", 20_000);
     let rounds = size("ROUNDS", 15);
@@ -44,6 +41,11 @@ fn main() {
         events.rows,
         events.days
     );
+    if !support::has(support::Needs::TwoConnections) {
+        // One connection at a time: no comparison of databases.
+        daily::reads(&mut Home::ours(&events, count), events.days, rounds);
+        return;
+    }
     let start = Instant::now();
     let mut home = Home::ours(&events, count);
     let ids: i64 = SensorEvent::within(..end() - TimeDelta::days(1)).count().get_result(&mut home.conn).unwrap();
@@ -54,6 +56,7 @@ fn main() {
     last_day(&mut home, &mut day, rounds);
     recipe::reads(&mut home, &mut recipe, rounds);
     states::reads(&mut home, rounds);
+    daily::reads(&mut home, events.days, rounds);
 }
 
 /// How often something quick is repeated, so that one hiccup is not the measurement.

@@ -116,7 +116,7 @@ impl Retry {
                 if !matches!(&result, Err(error) if self.is_worth_another(error, is_nested, attempt)) {
                     return result;
                 }
-                tokio::time::sleep(self.pause_after(attempt)).await;
+                tokio::time::sleep(self.told_pause_after(attempt)).await;
                 attempt += 1;
             }
         }
@@ -150,7 +150,7 @@ impl Retry {
                 if !matches!(&result, Err(error) if self.is_worth_another(error, is_nested, attempt)) {
                     return result;
                 }
-                tokio::time::sleep(self.pause_after(attempt)).await;
+                tokio::time::sleep(self.told_pause_after(attempt)).await;
                 attempt += 1;
             }
         }

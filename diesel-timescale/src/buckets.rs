@@ -71,9 +71,9 @@ use crate::time_value::TimeValue;
 /// let _ = readings::table.group_by(hourly.clone()).select(hourly.start());
 /// # }
 /// ```
-pub fn bucketed<C: TimeColumn>(width: IntervalOf<C>, time: C) -> Bucketed<C> {
+pub fn bucketed<C: TimeColumn>(width: IntervalOf<C>, time: C) -> Bucketed<C, ()> {
     let width = C::SqlType::interval(width);
-    Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None } }
+    Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None }, columns: () }
 }
 
 /// [Buckets](bucketed()) of that many calendar months, where the column counts no units; 12 make a year.
@@ -97,7 +97,7 @@ where
     C: TimeColumn<SqlType: TimeType<Interval = TimeDelta>>,
 {
     let width = TimeValue::Interval(PgInterval::from_months(i32::from(months)));
-    Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None } }
+    Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None }, columns: () }
 }
 
 /// Where buckets start, if not at midnight UTC.
@@ -116,11 +116,12 @@ struct Bucket<C> {
     anchor: Option<Anchor>,
 }
 
-/// What [`bucketed()`] makes.
+/// What [`bucketed()`] makes: buckets of the time column `C`. `G` is `()`, or `(columns,)` of [`by`](Self::by).
 #[derive(Debug, Clone)]
 #[must_use = "does nothing until a query groups by it"]
-pub struct Bucketed<C> {
+pub struct Bucketed<C, G = ()> {
     bucket: Bucket<C>,
+    columns: G,
 }
 
 impl<C: TimeColumn> Bucketed<C> {
@@ -180,44 +181,24 @@ impl<C: TimeColumn> Bucketed<C> {
     }
 
     /// Groups by these columns as well: one column, or a tuple of several.
-    pub fn by<G: Expression>(self, columns: G) -> BucketedBy<C, G> {
-        BucketedBy { bucket: self.bucket, columns }
+    pub fn by<G: Expression>(self, columns: G) -> Bucketed<C, (G,)> {
+        Bucketed { bucket: self.bucket, columns: (columns,) }
     }
+}
 
+impl<C: TimeColumn, G> Bucketed<C, G> {
     /// The start of the bucket, to order by.
     pub fn start(&self) -> BucketStart<C> {
         BucketStart { time: PhantomData }
     }
 
-    /// What to select: the start of the bucket, and one aggregate or a tuple of several.
-    pub fn row<A>(self, aggregates: A) -> BucketRow<C, A>
+    /// What to select: the start of the bucket, the columns of [`by`](Self::by) if there are any, and one aggregate or a
+    /// tuple of several.
+    pub fn row<A>(self, aggregates: A) -> BucketRow<C, G, A>
     where
         A: Expression + ValidGrouping<(), IsAggregate = is_aggregate::Yes>,
     {
-        BucketRow { bucket: self.bucket, aggregates }
-    }
-}
-
-/// What [`Bucketed::by`] makes.
-#[derive(Debug, Clone)]
-#[must_use = "does nothing until a query groups by it"]
-pub struct BucketedBy<C, G> {
-    bucket: Bucket<C>,
-    columns: G,
-}
-
-impl<C: TimeColumn, G: Expression> BucketedBy<C, G> {
-    /// The start of the bucket, to order by.
-    pub fn start(&self) -> BucketStart<C> {
-        BucketStart { time: PhantomData }
-    }
-
-    /// What to select: the start of the bucket, the columns, and one aggregate or a tuple of several.
-    pub fn row<A>(self, aggregates: A) -> BucketRowBy<C, G, A>
-    where
-        A: Expression + ValidGrouping<(), IsAggregate = is_aggregate::Yes>,
-    {
-        BucketRowBy { bucket: self.bucket, columns: self.columns, aggregates }
+        BucketRow { buckets: self, aggregates }
     }
 }
 
@@ -236,15 +217,7 @@ impl<C> QueryFragment<Pg> for BucketStart<C> {
 
 /// What [`Bucketed::row`] makes.
 #[derive(Debug, Clone)]
-pub struct BucketRow<C, A> {
-    bucket: Bucket<C>,
-    aggregates: A,
-}
-
-/// What [`BucketedBy::row`] makes.
-#[derive(Debug, Clone)]
-pub struct BucketRowBy<C, G, A> {
-    bucket: Bucket<C>,
-    columns: G,
+pub struct BucketRow<C, G, A> {
+    buckets: Bucketed<C, G>,
     aggregates: A,
 }

@@ -3,6 +3,8 @@
 //! Reads are Diesel queries, and take Diesel's verbs. A call is no query of Diesel's: it may consist of several
 //! statements, or refuse to run inside a transaction.
 
+use std::any::type_name;
+
 use diesel::QueryResult;
 use diesel::connection::{LoadConnection, TransactionManager};
 use diesel::deserialize::FromSqlRow;
@@ -15,6 +17,7 @@ use diesel::sql_types::{Bool, Text};
 
 use crate::error::Error;
 use crate::feature::Feature;
+use crate::trace::Run;
 
 /// What writes or administers, and has not run yet.
 ///
@@ -128,7 +131,10 @@ where
         if let Some(feature) = S::REQUIRES {
             let _: Vec<(bool,)> = Sql(RequireFeature { feature }).load(conn)?;
         }
-        S::output(Sql(self).load(conn)?)
+        let run = Run::call(type_name::<S>());
+        let rows = run.scope(|| Sql(self).load(conn));
+        run.end(&rows);
+        S::output(rows?)
     }
 
     #[cfg(feature = "async")]
@@ -146,7 +152,10 @@ where
         if let Some(feature) = S::REQUIRES {
             let _: Vec<(bool,)> = diesel_async::RunQueryDsl::load(Sql(RequireFeature { feature }), conn).await?;
         }
-        S::output(diesel_async::RunQueryDsl::load(Sql(self), conn).await?)
+        let run = Run::call(type_name::<S>());
+        let rows = run.of(diesel_async::RunQueryDsl::load(Sql(self), conn)).await;
+        run.end(&rows);
+        S::output(rows?)
     }
 }
 

@@ -3,7 +3,7 @@
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
 
 use crate::bulk::BulkError;
-use crate::feature::{Feature, Unsupported};
+use crate::feature::Feature;
 use crate::hypertable_error::HypertableError;
 use crate::references::ReferenceError;
 use crate::refusal::Refusal;
@@ -22,9 +22,16 @@ pub enum Error {
     /// A hypertable could not be set up.
     #[error(transparent)]
     Hypertable(#[from] HypertableError),
-    /// The server does not have the feature. Nothing was sent.
-    #[error(transparent)]
-    Unsupported(#[from] Unsupported),
+    /// The server does not have the feature. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    Unsupported {
+        /// The feature.
+        feature: Feature,
+        /// Names the feature, what was found and what is needed.
+        message: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A view of that name is there already, and defined otherwise. Nothing has changed.
     #[error("{message}. {remedy}")]
     OtherAggregate {
@@ -187,7 +194,7 @@ impl Error {
         }
         let Refusal { message, remedy, table, column, .. } = refusal;
         Some(match code {
-            "unsupported" => Unsupported { feature: Feature::from_sql_name(&column)?, message, remedy }.into(),
+            "unsupported" => Error::Unsupported { feature: Feature::from_sql_name(&column)?, message, remedy },
             "retention_within_refresh" => Error::RetentionWithinRefresh { message, relation: table, remedy },
             "direct_compress" => Error::DirectCompress { message, table, obstacle: column, remedy },
             "refresh_batches" => Error::RefreshBatches { message, remedy },

@@ -126,31 +126,6 @@ impl fmt::Display for Feature {
     }
 }
 
-/// A feature that the server does not have. Nothing has changed.
-///
-/// ```
-/// # include!("doctest_setup.rs");
-/// use diesel_timescale::{Feature, Server};
-///
-/// # fn main() { run(|conn| {
-/// let server = Server::query().call(conn)?;
-/// if let Err(unsupported) = server.require(Feature::Columnstore) {
-///     println!("{unsupported}");
-/// }
-/// # Ok(()) }) }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}. {remedy}")]
-#[non_exhaustive]
-pub struct Unsupported {
-    /// The feature.
-    pub feature: Feature,
-    /// Names the feature, what was found and what is needed.
-    pub message: String,
-    /// What to do.
-    pub remedy: String,
-}
-
 impl Server {
     /// Whether the server has a feature.
     pub fn has(&self, feature: Feature) -> bool {
@@ -165,21 +140,5 @@ impl Server {
     /// Every feature that the server has.
     pub fn capabilities(&self) -> impl Iterator<Item = Feature> + '_ {
         Feature::ALL.iter().copied().filter(|feature| self.has(*feature))
-    }
-
-    /// Makes sure that the server has a feature.
-    ///
-    /// # Errors
-    /// [`Unsupported`], which names the feature, what was found and what is needed.
-    pub fn require(&self, feature: Feature) -> Result<(), Unsupported> {
-        if self.has(feature) {
-            Ok(())
-        } else {
-            Err(Unsupported {
-                feature,
-                message: format!("the server has no {feature}: found {self}, needed {}", feature.needs()),
-                remedy: "Run a server that has it.".to_owned(),
-            })
-        }
     }
 }

@@ -1,6 +1,9 @@
 //! `locf` and `interpolate`: values for buckets without rows.
 
-use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, TypedExpressionType, ValidGrouping};
+use diesel::dsl::sql;
+use diesel::expression::{
+    AppearsOnTable, Expression, SelectableExpression, SqlLiteral, TypedExpressionType, ValidGrouping,
+};
 use diesel::pg::Pg;
 use diesel::pg::sql_types::Record;
 use diesel::prelude::*;
@@ -47,7 +50,7 @@ use crate::time_column::TimeType;
 /// # Ok(()) }) }
 /// ```
 pub fn locf<V: Expression>(value: V) -> Locf<V, NoLookup> {
-    Locf { value, prev: NoLookup, treat_null_as_missing: false }
+    Locf { value, prev: no_lookup(), treat_null_as_missing: false }
 }
 
 /// What [`locf`] makes.
@@ -143,12 +146,13 @@ where
 /// # assert!(hours.len() >= 6);
 /// # Ok(()) }) }
 /// ```
+#[allow(private_bounds, reason = "the types that the server interpolates")]
 pub fn interpolate<V>(value: V) -> Interpolate<V, NoLookup, NoLookup>
 where
     V: Expression,
     V::SqlType: IntoNullable<Nullable: InterpolatedType>,
 {
-    Interpolate { value, prev: NoLookup, next: NoLookup }
+    Interpolate { value, prev: no_lookup(), next: no_lookup() }
 }
 
 /// A type that [`interpolate`] takes: the nullable one of `SmallInt`, `Integer`, `BigInt`, `Float` or `Double`.
@@ -156,7 +160,7 @@ where
     message = "`interpolate` does not take values of type `{Self}`",
     note = "cast them to `Double`"
 )]
-pub trait InterpolatedType: SqlType + 'static {}
+pub(crate) trait InterpolatedType: SqlType + 'static {}
 
 impl InterpolatedType for Nullable<SmallInt> {}
 impl InterpolatedType for Nullable<Integer> {}
@@ -176,6 +180,7 @@ pub struct Interpolate<V, P, N> {
     next: N,
 }
 
+#[allow(private_bounds, reason = "the types that the server interpolates")]
 impl<V, P, N> Interpolate<V, P, N>
 where
     V: Expression,
@@ -220,25 +225,12 @@ where
     type SqlType = <V::SqlType as IntoNullable>::Nullable;
 }
 
-/// Nothing to look up outside of the buckets.
-#[derive(Debug, Clone, Copy, QueryId, ValidGrouping)]
-pub struct NoLookup;
+/// Nothing to look up outside of the buckets: a null without a type. Diesel wants one, and nothing reads it.
+type NoLookup = SqlLiteral<Nullable<Bool>>;
 
-impl QueryFragment<Pg> for NoLookup {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("NULL");
-        Ok(())
-    }
+fn no_lookup() -> NoLookup {
+    sql("NULL")
 }
-
-// A null without a type; Diesel wants one, and nothing reads it.
-impl Expression for NoLookup {
-    type SqlType = Nullable<Bool>;
-}
-
-impl<QS> AppearsOnTable<QS> for NoLookup {}
-
-impl<QS> SelectableExpression<QS> for NoLookup {}
 
 /// Implements what Diesel asks of an expression whose parts decide where it may appear.
 macro_rules! made_of {

@@ -46,22 +46,23 @@ mod refresh;
 mod refresh_all;
 mod refresh_batches;
 mod refusal;
+mod require_feature;
 mod server;
 mod several_policies;
 mod size;
 mod sql_text;
 mod time_column;
-#[doc(hidden)]
-pub mod time_value;
+mod time_value;
 mod timestamp;
 pub mod toolkit;
+mod trace;
 mod uuid_functions;
 #[doc(hidden)]
 pub mod verify;
 
 pub use aggregate_column::add_aggregate_column;
 pub use aggregate_query::{AggregateQuery, continuous_aggregate_of};
-pub use buckets::{Bucketed, BucketedBy, bucketed, bucketed_months};
+pub use buckets::{Bucketed, bucketed, bucketed_months};
 pub use call::Call;
 #[doc(hidden)]
 pub use chunks::interval;
@@ -75,7 +76,7 @@ pub use continuous_aggregate::{AggregateOutcome, ContinuousAggregate, continuous
 pub use direct_compress::{compress_directly, set_direct_compress};
 pub use error::{Error, Result};
 pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_extension};
-pub use feature::{Feature, Unsupported};
+pub use feature::Feature;
 pub use functions::*;
 pub use gapfill::{Interpolate, Locf, interpolate, locf};
 pub use hypertable::{
@@ -95,7 +96,7 @@ pub use refresh_all::{refresh_by_force, refresh_in_batches};
 pub use refresh_batches::{RefreshBatches, refresh_batches};
 pub use server::{Edition, Server, TimescaleVersion};
 pub use several_policies::add_another_refresh_policy;
-pub use size::{ChunkSize, Size, approximate_row_count, approximate_size, chunk_sizes, index_size, size};
+pub use size::{Size, approximate_row_count, approximate_size, chunk_sizes, index_size, size};
 pub use time_column::{IntegerTimeType, TimeColumn, TimeType};
 pub use timestamp::TimestampOrInfinity;
 pub use uuid_functions::*;

@@ -57,23 +57,8 @@ function_call! {
     requires Hypertables,
 }
 
-/// How large a chunk is.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
-#[non_exhaustive]
-pub struct ChunkSize {
-    /// Its schema and name, quoted where need be, as [`Chunk::name`](super::Chunk::name).
-    pub chunk: String,
-    /// Of the rows.
-    pub table_bytes: i64,
-    /// Of the indexes.
-    pub index_bytes: i64,
-    /// Of large values that are kept apart.
-    pub toast_bytes: i64,
-    /// Of all of it.
-    pub total_bytes: i64,
-}
-
-/// How large each chunk of a hypertable is.
+/// How large each chunk of a hypertable is: its schema and name, quoted where need be, as
+/// [`Chunk::name`](super::Chunk::name) has them, and its size.
 ///
 /// # Errors
 /// [`Error::Unsupported`] without TimescaleDB.
@@ -87,10 +72,10 @@ pub struct ChunkSize {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Hypertables) { return Ok(()); }
 /// let sizes = chunk_sizes(readings::table).call(conn)?;
-/// assert!(sizes.iter().all(|chunk| chunk.total_bytes > 0));
+/// assert!(sizes.iter().all(|(_chunk, size)| size.total_bytes > 0));
 /// # Ok(()) }) }
 /// ```
-pub fn chunk_sizes<T>(table: T) -> impl Call<Output = Vec<ChunkSize>, Error = Error> + Clone
+pub fn chunk_sizes<T>(table: T) -> impl Call<Output = Vec<(String, Size)>, Error = Error> + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -102,7 +87,7 @@ function_call! {
     ChunkSizes { relation: Relation = Relation },
     "SELECT format('%I.%I', chunk_schema, chunk_name), coalesce(table_bytes, 0), coalesce(index_bytes, 0), \
      coalesce(toast_bytes, 0), coalesce(total_bytes, 0) FROM chunks_detailed_size(", ") ORDER BY 1",
-    (Text, BigInt, BigInt, BigInt, BigInt) => ChunkSize => Vec<ChunkSize>, Ok,
+    (Text, (BigInt, BigInt, BigInt, BigInt)) => (String, Size) => Vec<(String, Size)>, Ok,
     requires Hypertables,
 }
 

@@ -1,12 +1,13 @@
 //! Queries over the rows of another query. They take further clauses, as a table does.
 
+use chrono::{DateTime, Utc};
 use diesel::expression::ValidGrouping;
 use diesel::internal::table_macro::{FromClause, SelectStatement};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AsQuery, AstPass, QueryFragment, QueryId};
 use diesel::query_source::QuerySource;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Text, Timestamptz};
 
 /// A query over the rows of another query, in the `FROM` clause. Takes `filter`, `order`, `limit`, `select` and the like,
 /// as a table does, and runs with Diesel's verbs.
@@ -29,6 +30,8 @@ pub enum Part {
     BigInt(i64),
     /// A bind.
     Text(String),
+    /// A bind.
+    Timestamptz(DateTime<Utc>),
 }
 
 /// The query of these parts over these rows. `table` names the columns that it gives.
@@ -56,6 +59,7 @@ where
                 Part::Rows => self.rows.walk_ast(out.reborrow())?,
                 Part::BigInt(number) => out.push_bind_param::<BigInt, _>(number)?,
                 Part::Text(text) => out.push_bind_param::<Text, _>(text)?,
+                Part::Timestamptz(instant) => out.push_bind_param::<Timestamptz, _>(instant)?,
             }
         }
         out.push_sql(") AS ");

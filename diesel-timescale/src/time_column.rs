@@ -1,4 +1,5 @@
 //! The columns that a hypertable can be partitioned on, and what their types mean in Rust.
+#![allow(private_bounds, private_interfaces, reason = "only this crate implements and calls what is private here")]
 
 use std::fmt::Debug;
 
@@ -20,7 +21,7 @@ use crate::timestamp::TimestampOrInfinity;
     message = "`{Self}` is no column that a hypertable can be partitioned on",
     label = "the time column of a table is wanted here, such as `readings::time`"
 )]
-pub trait TimeColumn: Column<SqlType: TimeType> + sealed::Column {}
+pub trait TimeColumn: Column<SqlType: TimeType> {}
 
 impl<C: Column<SqlType: TimeType>> TimeColumn for C {}
 
@@ -45,7 +46,7 @@ pub(crate) type IntervalOf<C> = <<C as Expression>::SqlType as TimeType>::Interv
     note = "declare the column `Timestamptz`, `Timestamp`, `Date`, `SmallInt`, `Integer`, `BigInt` or `Uuid`, and not \
             nullable"
 )]
-pub trait TimeType: SqlType + SingleValue + QueryId + sealed::Type {
+pub trait TimeType: SqlType + SingleValue + QueryId + Sealed {
     /// A moment, in Rust.
     type Value: Clone + Debug + PartialEq + PartialOrd + Send + Sync + 'static;
     /// How far two moments are apart, in Rust.
@@ -80,6 +81,9 @@ pub trait TimeType: SqlType + SingleValue + QueryId + sealed::Type {
     fn plain_bucket(width: &str, column: &str) -> String;
 }
 
+/// Keeps other crates from having types of time of their own.
+trait Sealed {}
+
 /// The type of a time column that counts units, of which the server cannot know how long they are.
 #[diagnostic::on_unimplemented(
     message = "the server knows the present in a column of the type `{Self}`",
@@ -94,7 +98,7 @@ macro_rules! calendar_types {
     ($($sql_type:ident = $name:literal, $value:ty, $bucket:ident, $variant:ident, $to_value:expr, $from_utc:expr,
         ($before:literal, $after:literal, $origin:literal, $cast:literal);)+) => {
         $(
-            impl sealed::Type for $sql_type {}
+            impl Sealed for $sql_type {}
 
             impl TimeType for $sql_type {
                 type Value = $value;
@@ -148,7 +152,7 @@ calendar_types! {
 macro_rules! integer_types {
     ($($sql_type:ident = $name:literal, $value:ty;)+) => {
         $(
-            impl sealed::Type for $sql_type {}
+            impl Sealed for $sql_type {}
 
             impl IntegerTimeType for $sql_type {}
 
@@ -194,11 +198,4 @@ integer_types! {
 /// Midnight UTC.
 pub(crate) fn midnight(date: NaiveDate) -> DateTime<Utc> {
     date.and_time(NaiveTime::MIN).and_utc()
-}
-
-mod sealed {
-    pub trait Column {}
-    impl<C: diesel::Column<SqlType: super::TimeType>> Column for C {}
-
-    pub trait Type {}
 }

@@ -16,9 +16,8 @@ use crate::time_column::{TimeType, midnight};
 use crate::timestamp::TimestampOrInfinity;
 
 /// A moment or a length of time, as the type of the column has it.
-#[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum TimeValue {
+pub(crate) enum TimeValue {
     Interval(PgInterval),
     Timestamptz(DateTime<Utc>),
     Timestamp(NaiveDateTime),
@@ -104,9 +103,8 @@ impl From<i64> for TimeValue {
 }
 
 /// A moment as two arguments of a function.
-#[doc(hidden)]
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Moment {
+pub(crate) struct Moment {
     at: Option<DateTime<Utc>>,
     integer: Option<i64>,
 }
@@ -125,8 +123,7 @@ impl Moment {
     }
 
     /// Pushes both arguments.
-    #[doc(hidden)]
-    pub fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    pub(crate) fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_bind_param::<Nullable<Timestamptz>, _>(&self.at)?;
         out.push_sql(", ");
         out.push_bind_param::<Nullable<BigInt>, _>(&self.integer)
@@ -134,9 +131,8 @@ impl Moment {
 }
 
 /// A length of time as two arguments of a function.
-#[doc(hidden)]
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Length {
+pub(crate) struct Length {
     pub(crate) interval: Option<PgInterval>,
     pub(crate) integer: Option<i64>,
 }
@@ -155,8 +151,7 @@ impl Length {
     }
 
     /// Pushes both arguments.
-    #[doc(hidden)]
-    pub fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    pub(crate) fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_bind_param::<Nullable<Interval>, _>(&self.interval)?;
         out.push_sql(", ");
         out.push_bind_param::<Nullable<BigInt>, _>(&self.integer)
@@ -164,17 +159,15 @@ impl Length {
 }
 
 /// A moment that comes back, in one of two columns.
-#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-pub struct Instant {
+pub(crate) struct Instant {
     pub(crate) at: Option<TimestampOrInfinity>,
     pub(crate) integer: Option<i64>,
 }
 
 /// A length of time that comes back, in one of two columns.
-#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-pub struct Span {
+pub(crate) struct Span {
     pub(crate) interval: Option<TimeDelta>,
     pub(crate) integer: Option<i64>,
 }

@@ -17,6 +17,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use crate::bulk::BulkError;
 use crate::error::Error;
 use crate::references::ReferenceError;
+use crate::trace;
 
 /// An error that can tell whether running the same transaction again may help.
 pub trait Transient {
@@ -55,7 +56,7 @@ impl Transient for BulkError {
     fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => error.is_transient(),
-            Self::Batch(error) => error.source.is_transient(),
+            Self::Batch { source, .. } => source.is_transient(),
             _ => false,
         }
     }
@@ -132,7 +133,7 @@ impl Retry {
         loop {
             match work(conn) {
                 Err(error) if self.is_worth_another(&error, is_nested, attempt) => {
-                    std::thread::sleep(self.pause_after(attempt));
+                    std::thread::sleep(self.told_pause_after(attempt));
                     attempt += 1;
                 }
                 result => return result,
@@ -145,8 +146,15 @@ impl Retry {
         error.is_transient() && !is_nested && attempt < self.attempts
     }
 
+    /// How long to wait before the next attempt; said to those who listen.
+    pub(crate) fn told_pause_after(self, attempt: u32) -> Duration {
+        let pause = self.pause_after(attempt);
+        trace::again(attempt, self.attempts, pause);
+        pause
+    }
+
     /// A random part of a span that doubles with every attempt, so that two who collided do not meet again.
-    pub(crate) fn pause_after(self, attempt: u32) -> Duration {
+    fn pause_after(self, attempt: u32) -> Duration {
         let span = self.pause.saturating_mul(1 << (attempt - 1).min(10));
         let random = RandomState::new().build_hasher().finish();
         span.mul_f64(random as f64 / u64::MAX as f64)

@@ -77,8 +77,8 @@ macro_rules! time_type {
                 let setup = hypertable(samples::at).chunk_interval($day);
                 if !has_type() {
                     let refused = setup.call(conn).unwrap_err();
-                    let Error::Unsupported(refused) = refused else { panic!("{refused:?}") };
-                    assert_eq!(refused.feature, Feature::UuidTime);
+                    let Error::Unsupported { feature, .. } = refused else { panic!("{refused:?}") };
+                    assert_eq!(feature, Feature::UuidTime);
                     return;
                 }
                 let report = setup.clone().call(conn).unwrap();

@@ -143,8 +143,8 @@ fn rooms(options: &Options) -> Result<Vec<Room>> {
 fn thresholds(options: &Options) -> Result<Thresholds> {
     let Some(path) = &options.fit else { return Ok(Thresholds::default()) };
     let room = room(path, None)?;
-    Thresholds::fit(&room.readings)
-        .ok_or_else(|| format!("{}: light does not tell occupancy there", path.display()).into())
+    let pairs: Vec<_> = room.readings.iter().map(|reading| (reading.light, reading.is_occupied)).collect();
+    Thresholds::fit(&pairs).ok_or_else(|| format!("{}: light does not tell occupancy there", path.display()).into())
 }
 
 /// The room that a file tells of; what is malformed is reported and left out.

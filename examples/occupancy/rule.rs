@@ -17,8 +17,6 @@ use chrono::{DateTime, Utc};
 use occupancy_models::analysis::best_threshold;
 use occupancy_models::{ModelType, TransitionType};
 
-use crate::reading::Reading;
-
 pub const MODEL_TYPE: ModelType<'static> = ModelType::from_static("threshold");
 pub const MODEL_VERSION: &str = "1";
 
@@ -39,9 +37,8 @@ impl Default for Thresholds {
 
 impl Thresholds {
     /// The one light with the fewest wrong readings, by the record; `None` if it is best to take the room for vacant always.
-    pub fn fit(readings: &[Reading]) -> Option<Self> {
-        let pairs: Vec<(f64, bool)> = readings.iter().map(|reading| (reading.light, reading.is_occupied)).collect();
-        let at = best_threshold(&pairs, 1.0, 1.0).at?;
+    pub fn fit(light_and_occupied: &[(f64, bool)]) -> Option<Self> {
+        let at = best_threshold(light_and_occupied, 1.0, 1.0).at?;
         Some(Self { occupied_from: at, vacant_below: at })
     }
 }
@@ -66,6 +63,38 @@ pub struct Transition {
     pub confidence: f64,
 }
 
+/// The rule at work on the light of one room, reading by reading in the order of time.
+#[derive(Debug, Clone, Default)]
+pub struct Rule {
+    /// Whether it takes the room for occupied; not known before the first reading.
+    is_occupied: Option<bool>,
+    contrary: Vec<Light>,
+}
+
+impl Rule {
+    /// The rule after a transition.
+    #[allow(dead_code, reason = "examples/mqtt goes on after the last one that is stored")]
+    pub fn after(transition_type: TransitionType) -> Self {
+        Self { is_occupied: Some(transition_type == TransitionType::VacantToOccupied), contrary: Vec::new() }
+    }
+
+    /// Takes the next reading, and gives the transition that it completes.
+    pub fn take(&mut self, reading: Light, thresholds: Thresholds) -> Option<Transition> {
+        let is_occupied = *self.is_occupied.get_or_insert(reading.lux >= thresholds.occupied_from);
+        if !is_contrary(is_occupied, reading.lux, thresholds) {
+            self.contrary.clear();
+            return None;
+        }
+        self.contrary.push(reading);
+        if self.contrary.len() < READINGS_IN_A_ROW {
+            return None;
+        }
+        let first = std::mem::take(&mut self.contrary)[0];
+        self.is_occupied = Some(!is_occupied);
+        Some(transition(!is_occupied, first.at, reading, thresholds))
+    }
+}
+
 /// What the rule makes of a room's light.
 #[derive(Debug, Default)]
 pub struct Inference {
@@ -76,21 +105,10 @@ pub struct Inference {
 
 /// Infers the transitions of one room from its light, given in the order of time.
 pub fn infer(light: &[Light], thresholds: Thresholds) -> Inference {
-    let mut inference = Inference::default();
-    let mut is_occupied = light.first().is_some_and(|first| first.lux >= thresholds.occupied_from);
-    let mut contrary: Vec<Light> = Vec::new();
+    let (mut inference, mut rule) = (Inference::default(), Rule::default());
     for &reading in light {
-        if is_contrary(is_occupied, reading.lux, thresholds) {
-            contrary.push(reading);
-        } else {
-            contrary.clear();
-        }
-        if contrary.len() == READINGS_IN_A_ROW {
-            is_occupied = !is_occupied;
-            inference.transitions.push(transition(is_occupied, contrary[0].at, reading, thresholds));
-            contrary.clear();
-        }
-        inference.states.push((reading.at, is_occupied));
+        inference.transitions.extend(rule.take(reading, thresholds));
+        inference.states.extend(rule.is_occupied.map(|is_occupied| (reading.at, is_occupied)));
     }
     inference
 }

@@ -23,9 +23,9 @@ mod validate;
 
 #[doc(no_inline)]
 pub use diesel_timescale::bulk::*;
-pub use outcomes::{OutcomeReport, RecordOutcomes, record_outcomes};
+pub use outcomes::{OutcomeReport, record_outcomes};
 pub use predictions::{KeyedPrediction, insert_predictions, upsert_predictions};
-pub use reserve::{ReserveKeys, ReservePredictionIds, reserve_keys, reserve_prediction_ids};
+pub use reserve::{reserve_keys, reserve_prediction_ids};
 #[cfg(feature = "async")]
 pub use sensor_events::upsert_sensor_events_stream;
 pub use sensor_events::{KeyedSensorEvent, insert_sensor_events, upsert_sensor_events, upsert_sensor_events_by_key};

@@ -5,9 +5,10 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz};
+use diesel_timescale::Call;
 
 use crate::call::{Statement, single};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::microseconds;
 
 /// Records what came of predictions: for each id when the transition took place, or `None` if it never came.
@@ -29,7 +30,10 @@ use crate::microseconds;
 /// assert_eq!(report.unknown_ids, [missed.id + 1]);
 /// # Ok(()) }) }
 /// ```
-pub fn record_outcomes(outcomes: &[(i64, Option<DateTime<Utc>>)], tolerance: TimeDelta) -> RecordOutcomes {
+pub fn record_outcomes(
+    outcomes: &[(i64, Option<DateTime<Utc>>)],
+    tolerance: TimeDelta,
+) -> impl Call<Output = OutcomeReport, Error = Error> + Clone + use<> {
     RecordOutcomes {
         ids: outcomes.iter().map(|(id, _)| *id).collect(),
         actual_times: outcomes.iter().map(|(_, actual)| actual.map(microseconds::truncate)).collect(),
@@ -53,8 +57,7 @@ pub struct OutcomeReport {
 
 /// The call that [`record_outcomes`] makes.
 #[derive(Debug, Clone, QueryId)]
-#[must_use = "a call does nothing until it runs"]
-pub struct RecordOutcomes {
+struct RecordOutcomes {
     ids: Vec<i64>,
     actual_times: Vec<Option<DateTime<Utc>>>,
     tolerance_microseconds: i64,
@@ -64,7 +67,7 @@ impl Statement for RecordOutcomes {
     type SqlType = (BigInt, BigInt, BigInt, Array<BigInt>);
     type Row = OutcomeReport;
     type Output = OutcomeReport;
-    type Error = crate::error::Error;
+    type Error = Error;
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT recorded, accurate, missed, unknown_ids FROM record_prediction_outcomes(");

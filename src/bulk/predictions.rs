@@ -1,7 +1,7 @@
 //! Ready calls for predictions.
 
 use diesel::prelude::*;
-use diesel_timescale::bulk::{self, Insert, Iter, Row, Upsert, Validate, Violations};
+use diesel_timescale::bulk::{self, Insert, Row, Upsert, Validate, Violations};
 
 use crate::models::NewPrediction;
 use crate::schema::predictions;
@@ -15,7 +15,7 @@ type KeyedColumns = <KeyedPrediction<'static> as Row<predictions::table>>::Colum
 /// [`returning`](Insert::returning) gives their ids in the order of the input, which need not ascend.
 ///
 /// # Errors
-/// [`InvalidRows`](bulk::InvalidRows), before anything is sent. When it runs: a foreign key violation if an event does
+/// [`BulkError::InvalidRows`](bulk::BulkError::InvalidRows), before anything is sent. When it runs: a foreign key violation if an event does
 /// not exist; then nothing is stored.
 ///
 /// ```
@@ -31,7 +31,7 @@ type KeyedColumns = <KeyedPrediction<'static> as Row<predictions::table>>::Colum
 /// assert_eq!(predictions::table.filter(predictions::id.eq_any(ids)).count().get_result::<i64>(conn)?, 2);
 /// # Ok(()) }) }
 /// ```
-pub fn insert_predictions<I>(rows: I) -> Insert<Iter<I::IntoIter>, predictions::table>
+pub fn insert_predictions<I>(rows: I) -> Insert<I::IntoIter, predictions::table>
 where
     I: IntoIterator<Item: Row<predictions::table, Columns = PredictionColumns> + Validate>,
 {
@@ -79,9 +79,9 @@ impl Validate for KeyedPrediction<'_> {
 /// deadlock.
 ///
 /// # Errors
-/// [`InvalidRows`](bulk::InvalidRows), before anything is sent. When it runs, a refusal that
+/// [`BulkError::InvalidRows`](bulk::BulkError::InvalidRows), before anything is sent. When it runs, a refusal that
 /// [`KeyError::NotHandedOut`](crate::KeyError::NotHandedOut) is made of, or a foreign key violation.
-pub fn upsert_predictions<I>(rows: I) -> Upsert<Iter<I::IntoIter>, predictions::table>
+pub fn upsert_predictions<I>(rows: I) -> Upsert<I::IntoIter, predictions::table>
 where
     I: IntoIterator<Item: Row<predictions::table, Columns = KeyedColumns> + Validate>,
 {

@@ -5,9 +5,10 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::{Array, BigInt, Timestamptz};
+use diesel_timescale::Call;
 
 use crate::call::Statement;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::microseconds;
 use crate::models::SensorEventKey;
 
@@ -31,14 +32,15 @@ use crate::models::SensorEventKey;
 /// assert_eq!(sensor_events::table.select(SensorEventKey::as_select()).load(conn)?, keys);
 /// # Ok(()) }) }
 /// ```
-pub fn reserve_keys(timestamps: impl IntoIterator<Item = DateTime<Utc>>) -> ReserveKeys {
+pub fn reserve_keys(
+    timestamps: impl IntoIterator<Item = DateTime<Utc>>,
+) -> impl Call<Output = Vec<SensorEventKey>, Error = Error> + Clone {
     ReserveKeys { timestamps: timestamps.into_iter().map(microseconds::truncate).collect() }
 }
 
 /// The call that [`reserve_keys`] makes.
 #[derive(Debug, Clone, QueryId)]
-#[must_use = "a call does nothing until it runs"]
-pub struct ReserveKeys {
+struct ReserveKeys {
     timestamps: Vec<DateTime<Utc>>,
 }
 
@@ -46,7 +48,7 @@ impl Statement for ReserveKeys {
     type SqlType = (BigInt, Timestamptz);
     type Row = SensorEventKey;
     type Output = Vec<SensorEventKey>;
-    type Error = crate::error::Error;
+    type Error = Error;
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT id, timestamp FROM ROWS FROM (reserve_sensor_event_ids(cardinality(");
@@ -71,14 +73,13 @@ impl Statement for ReserveKeys {
 /// assert_eq!(ids.len(), 3);
 /// # Ok(()) }) }
 /// ```
-pub fn reserve_prediction_ids(how_many: u32) -> ReservePredictionIds {
+pub fn reserve_prediction_ids(how_many: u32) -> impl Call<Output = Vec<i64>, Error = Error> + Clone {
     ReservePredictionIds { how_many: how_many.into() }
 }
 
 /// The call that [`reserve_prediction_ids`] makes.
 #[derive(Debug, Clone, Copy, QueryId)]
-#[must_use = "a call does nothing until it runs"]
-pub struct ReservePredictionIds {
+struct ReservePredictionIds {
     how_many: i64,
 }
 
@@ -86,7 +87,7 @@ impl Statement for ReservePredictionIds {
     type SqlType = (BigInt,);
     type Row = (i64,);
     type Output = Vec<i64>;
-    type Error = crate::error::Error;
+    type Error = Error;
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT id FROM reserve_prediction_ids(");

@@ -1,7 +1,7 @@
 //! Ready calls for sensor events.
 
 use diesel::prelude::*;
-use diesel_timescale::bulk::{self, Insert, Iter, Row, Upsert, Validate, Violations};
+use diesel_timescale::bulk::{self, Insert, Row, Upsert, Validate, Violations};
 
 use crate::models::{NewSensorEvent, SensorEventKey};
 use crate::schema::sensor_events;
@@ -20,7 +20,7 @@ type KeyedColumns = <KeyedSensorEvent<'static> as Row<sensor_events::table>>::Co
 /// calls, so they can; see [`Retry`](crate::transaction::Retry).
 ///
 /// # Errors
-/// [`InvalidRows`](bulk::InvalidRows), before anything is sent; and what [`bulk::upsert`] fails with.
+/// [`BulkError::InvalidRows`](bulk::BulkError::InvalidRows), before anything is sent; and what [`bulk::upsert`] fails with.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
@@ -39,7 +39,7 @@ type KeyedColumns = <KeyedSensorEvent<'static> as Row<sensor_events::table>>::Co
 /// assert_eq!((report.unchanged, keys.len()), (1, 1));
 /// # Ok(()) }) }
 /// ```
-pub fn upsert_sensor_events<I>(rows: I) -> Upsert<Iter<I::IntoIter>, sensor_events::table>
+pub fn upsert_sensor_events<I>(rows: I) -> Upsert<I::IntoIter, sensor_events::table>
 where
     I: IntoIterator<Item: Row<sensor_events::table, Columns = EventColumns> + Validate>,
 {
@@ -85,7 +85,7 @@ where
 /// those see [`upsert_sensor_events`].
 ///
 /// # Errors
-/// [`InvalidRows`](bulk::InvalidRows), before anything is sent; a unique violation.
+/// [`BulkError::InvalidRows`](bulk::BulkError::InvalidRows), before anything is sent; a unique violation.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
@@ -97,7 +97,7 @@ where
 /// assert_eq!(bulk::insert_sensor_events(events).call(conn)?.inserted, 1000);
 /// # Ok(()) }) }
 /// ```
-pub fn insert_sensor_events<I>(rows: I) -> Insert<Iter<I::IntoIter>, sensor_events::table>
+pub fn insert_sensor_events<I>(rows: I) -> Insert<I::IntoIter, sensor_events::table>
 where
     I: IntoIterator<Item: Row<sensor_events::table, Columns = EventColumns> + Validate>,
 {
@@ -149,9 +149,9 @@ impl Validate for KeyedSensorEvent<'_> {
 /// deadlock, unless one gives an event another sensor.
 ///
 /// # Errors
-/// [`InvalidRows`](bulk::InvalidRows), before anything is sent. When it runs, a refusal that
+/// [`BulkError::InvalidRows`](bulk::BulkError::InvalidRows), before anything is sent. When it runs, a refusal that
 /// [`KeyError`](crate::KeyError) is made of, or a unique violation if another event has the sensor and instant.
-pub fn upsert_sensor_events_by_key<I>(rows: I) -> Upsert<Iter<I::IntoIter>, sensor_events::table>
+pub fn upsert_sensor_events_by_key<I>(rows: I) -> Upsert<I::IntoIter, sensor_events::table>
 where
     I: IntoIterator<Item: Row<sensor_events::table, Columns = KeyedColumns> + Validate>,
 {

@@ -206,6 +206,11 @@ impl<'a> NewSensorEvent<'a> {
         &self.sensor_id
     }
 
+    /// What the sensor measures.
+    pub fn sensor_type(&self) -> &SensorType<'a> {
+        &self.sensor_type
+    }
+
     /// The state as the sensor reported it.
     pub fn state(&self) -> &SensorState<'a> {
         &self.state

@@ -4,6 +4,7 @@
 mod agreement;
 #[cfg(feature = "async")]
 mod asynchronous;
+mod daily;
 mod intervals;
 mod matrix;
 mod priors;

@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use diesel::prelude::*;
 use occupancy_models::analysis::{
-    Binning, PredictionErrors, best_threshold, drift, forecast_score, prediction_errors, prediction_errors_columns,
+    Binning, CalibrationBin, PredictionErrors, PredictionScore, best_threshold, calibration, drift, forecast_score,
+    prediction_errors, prediction_errors_columns, prediction_scores,
 };
 use occupancy_models::schema::predictions;
 use occupancy_models::timescale::states::Calendar;
@@ -155,6 +156,29 @@ fn assert_near_option(found: Option<f64>, expected: Option<f64>) {
     }
 }
 
+/// A score in SQL against the one of the pairs.
+fn check_score(found: &PredictionScore, mut curve: Vec<&CalibrationBin>, own: &[&Prediction]) {
+    let pairs: Vec<_> = own.iter().map(|p| (p.confidence_score, p.is_accurate.unwrap())).collect();
+    let expected = forecast_score(&pairs, Binning::EqualWidth(7)).unwrap();
+    assert_eq!(found.count, expected.count as i64);
+    assert_near(found.base_rate, expected.base_rate);
+    assert_near(found.brier, expected.brier);
+    assert_near(found.reliability, expected.reliability);
+    assert_near(found.resolution, expected.resolution);
+    assert_near(found.uncertainty, expected.uncertainty);
+    assert_near(found.within_bins, expected.within_bins);
+    assert_near(found.log_loss, expected.log_loss);
+    assert_near(found.expected_calibration_error, expected.expected_calibration_error);
+    curve.sort_by_key(|bin| bin.bin);
+    assert_eq!(curve.len(), expected.reliability_curve.len());
+    for (found, expected) in curve.into_iter().zip(expected.reliability_curve) {
+        assert_near(found.mean_forecast, expected.mean_forecast);
+        assert_near(found.observed_share, expected.observed_share);
+        assert_eq!(found.count, expected.count as i64);
+        assert_eq!(found.bin, (found.mean_forecast * 7.0).min(6.0) as i32);
+    }
+}
+
 #[test]
 fn prediction_errors_are_those_of_every_prediction() {
     let (_db, mut conn) = TestDb::ready();
@@ -165,7 +189,7 @@ fn prediction_errors_are_those_of_every_prediction() {
         let made = start + TimeDelta::minutes(random.random_range(0..20 * 1_440));
         let predicted = made + TimeDelta::seconds(random.random_range(60..7_200));
         let room = ["office", "kitchen"][n % 2];
-        let confidence = random.random_range(0.0..1.0);
+        let confidence = [0.0, 1.0, random.random_range(0.0..1.0)][(n % 20).min(2)];
         let version = ["1", "2"][n % 3 / 2];
         let transition = TransitionType::VacantToOccupied;
         let mut new = NewPrediction::new(room, predicted, transition, confidence, ModelType::HMM, version);
@@ -199,6 +223,19 @@ fn prediction_errors_are_those_of_every_prediction() {
             let part = part_of(unit, zone, prediction.prediction_time);
             let key = (prediction.room_id.clone(), prediction.model_version.clone(), part);
             expected.entry(key).or_default().push(prediction);
+        }
+        let scores: Vec<PredictionScore> =
+            prediction_scores(Prediction::within(..), buckets.clone(), 7).load(&mut conn).unwrap();
+        let bins: Vec<CalibrationBin> =
+            calibration(Prediction::within(..), buckets.clone(), 7).load(&mut conn).unwrap();
+        assert_eq!(scores.len(), expected.len());
+        for score in &scores {
+            let part = part_of(unit, zone, score.bucket);
+            let own = &expected[&(score.room_id.clone(), score.model_version.clone(), part)];
+            let curve = bins.iter().filter(|bin| {
+                (&bin.room_id, &bin.model_version, bin.bucket) == (&score.room_id, &score.model_version, score.bucket)
+            });
+            check_score(score, curve.collect(), own);
         }
         let rows: Vec<PredictionErrors> = prediction_errors(Prediction::within(..), buckets)
             .filter(prediction_errors_columns::validated.gt(0))

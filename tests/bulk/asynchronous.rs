@@ -15,9 +15,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::stream;
 use occupancy_models::asynchronous::Call;
-use occupancy_models::bulk::{
-    self, BatchError, BulkError, KeyedPrediction, KeyedSensorEvent, OnDuplicate, Report, Violation,
-};
+use occupancy_models::bulk::{self, BulkError, KeyedPrediction, KeyedSensorEvent, OnDuplicate, Report, Violation};
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::{
     Error, KeyError, ModelType, NewPrediction, NewSensorEvent, SensorEventKey, SensorType, TransitionType,
@@ -176,9 +174,9 @@ async fn a_failed_batch_of_a_stream_leaves_nothing_and_those_before_it_stay() {
     let mut conn = db.connect_async().await;
     // Refused by the server.
     let error = bulk::upsert_sensor_events_stream(stream::iter(events(30))).in_batches(10).call(&mut conn).await;
-    let error = batch_error(error.unwrap_err());
-    assert_eq!((error.first_row, counts(&error.done)), (10, [10, 0, 0, 0]));
-    assert!(matches!(*error.source, BulkError::Database(_)), "{error}");
+    let (done, first_row, source) = batch_error(error.unwrap_err());
+    assert_eq!((first_row, counts(&done)), (10, [10, 0, 0, 0]));
+    assert!(matches!(source, BulkError::Database(_)), "{source}");
     assert_eq!(states(&mut conn).await, expected_states(10));
     // Found before it is sent.
     let mut rows = events(15);
@@ -188,10 +186,9 @@ async fn a_failed_batch_of_a_stream_leaves_nothing_and_those_before_it_stay() {
         .in_batches(10)
         .call(&mut conn)
         .await;
-    let error = batch_error(error.unwrap_err());
-    let BatchError { done, first_row: 10, source, .. } = error else { panic!("{error}") };
-    assert_eq!(counts(&done), [0, 0, 10, 0]);
-    let invalid = &invalid_rows(*source)[0];
+    let (done, first_row, source) = batch_error(error.unwrap_err());
+    assert_eq!((first_row, counts(&done)), (10, [0, 0, 10, 0]));
+    let invalid = &invalid_rows(source)[0];
     assert_eq!((invalid.row, &invalid.violation), (14, &Violation::Repeats(12)));
     assert_eq!(states(&mut conn).await, expected_states(10));
 }

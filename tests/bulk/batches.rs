@@ -78,14 +78,14 @@ fn a_failed_batch_leaves_nothing_and_those_before_it_stay() {
             .with_progress(|done| progress.push(done.rows()))
             .call(&mut conn)
             .unwrap_err();
-        let error = batch_error(error);
         assert_eq!(progress, [n(size)]);
-        assert_eq!((error.first_row, error.done.inserted), (size, n(size)));
         assert_eq!(
             error.to_string(),
             format!("the batch from row {size} on: row {wrong}, confidence_score: 2 is not a number from 0 to 1")
         );
-        assert_eq!(invalid_rows(*error.source)[0].row, wrong);
+        let (done, first_row, source) = batch_error(error);
+        assert_eq!((first_row, done.inserted), (size, n(size)));
+        assert_eq!(invalid_rows(source)[0].row, wrong);
         assert_eq!(stored(&mut conn, &sensor), good[..size]);
 
         // Refused by the server.
@@ -93,9 +93,9 @@ fn a_failed_batch_leaves_nothing_and_those_before_it_stay() {
         let mut rows = good.clone();
         rows[wrong] = NewSensorEvent::new(at, "room", sensor.clone(), SensorType::TEMPERATURE, "bad");
         let error = bulk::upsert_sensor_events(rows).in_batches(size).call(&mut conn).unwrap_err();
-        let error = batch_error(error);
-        assert_eq!((error.first_row, counts(&error.done)), (size, [0, 0, n(size), 0]));
-        assert!(matches!(kind(*error.source), Some(DatabaseErrorKind::CheckViolation)));
+        let (done, first_row, source) = batch_error(error);
+        assert_eq!((first_row, counts(&done)), (size, [0, 0, n(size), 0]));
+        assert!(matches!(kind(source), Some(DatabaseErrorKind::CheckViolation)));
         assert_eq!(stored(&mut conn, &sensor), good[..size]);
 
         // Repeats: both rows by their index in all.
@@ -106,8 +106,8 @@ fn a_failed_batch_leaves_nothing_and_those_before_it_stay() {
             .in_batches(size)
             .call(&mut conn)
             .unwrap_err();
-        let BatchError { first_row, source, .. } = batch_error(error);
-        let invalid = &invalid_rows(*source)[0];
+        let (_, first_row, source) = batch_error(error);
+        let invalid = &invalid_rows(source)[0];
         assert_eq!((invalid.row, &invalid.violation), (wrong + 1, &Violation::Repeats(wrong)));
 
         // The rest can be sent from there.
@@ -128,10 +128,10 @@ fn a_failed_batch_of_an_insert_leaves_nothing_and_those_before_it_stay() {
         .with_progress(|done| progress.push(done.rows()))
         .call(&mut conn)
         .unwrap_err();
-    let error = batch_error(error);
+    let (done, first_row, source) = batch_error(error);
     assert_eq!(progress, [10]);
-    assert_eq!((error.first_row, counts(&error.done)), (10, [10, 0, 0, 0]));
-    assert!(matches!(kind(*error.source), Some(DatabaseErrorKind::UniqueViolation)));
+    assert_eq!((first_row, counts(&done)), (10, [10, 0, 0, 0]));
+    assert!(matches!(kind(source), Some(DatabaseErrorKind::UniqueViolation)));
     assert_eq!(count(&mut conn), 11);
 
     sql(&mut conn, "TRUNCATE sensor_events");
@@ -141,7 +141,7 @@ fn a_failed_batch_of_an_insert_leaves_nothing_and_those_before_it_stay() {
     let mut rows = events("another", 25);
     rows[24] = rows[24].clone().with_numeric_value(f64::NAN);
     let error = bulk::insert_sensor_events(rows).in_batches(10).call(&mut conn).unwrap_err();
-    assert_eq!(invalid_rows(*batch_error(error).source)[0].row, 24);
+    assert_eq!(invalid_rows(batch_error(error).2)[0].row, 24);
     assert_eq!(count(&mut conn), 45);
 }
 
@@ -153,6 +153,6 @@ fn batches_inside_a_transaction_are_all_or_nothing() {
     let error = conn
         .transaction(|conn| Ok::<_, Error>(bulk::upsert_sensor_events(rows).in_batches(10).call(conn)?))
         .unwrap_err();
-    assert!(matches!(error, Error::Bulk(BulkError::Batch(_))), "{error}");
+    assert!(matches!(error, Error::Bulk(BulkError::Batch { .. })), "{error}");
     assert_eq!(count(&mut conn), 0);
 }

@@ -219,9 +219,9 @@ fn nothing_is_sent_of_a_batch_with_a_violation() {
     for (column, text, wrong) in wrong_events() {
         let rows = [event(0), event(1), wrong];
         let error = bulk::upsert_sensor_events(&rows).in_batches(10).call(&mut conn).unwrap_err();
-        assert_invalid::<()>(Err(*batch_error(error).source), column, &text);
+        assert_invalid::<()>(Err(batch_error(error).2), column, &text);
         let error = bulk::insert_sensor_events(&rows).in_batches(10).call(&mut conn).unwrap_err();
-        assert_invalid::<()>(Err(*batch_error(error).source), column, &text);
+        assert_invalid::<()>(Err(batch_error(error).2), column, &text);
     }
     let twice = [event(0), event(10), event(0)];
     let call = bulk::upsert_sensor_events(&twice).on_duplicate(OnDuplicate::Fail).call(&mut conn);

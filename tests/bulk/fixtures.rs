@@ -3,7 +3,7 @@
 pub(crate) use chrono::{DateTime, TimeDelta, Utc};
 pub(crate) use diesel::prelude::*;
 pub(crate) use occupancy_models::bulk::{
-    self, BatchError, BulkError, InvalidRow, KeyedPrediction, KeyedSensorEvent, OnDuplicate, Report, Violation,
+    self, BulkError, InvalidRow, KeyedPrediction, KeyedSensorEvent, OnDuplicate, Report, Violation,
 };
 pub(crate) use occupancy_models::schema::{predictions, referenced_events, sensor_events};
 pub(crate) use occupancy_models::{
@@ -133,10 +133,10 @@ pub(crate) fn insert_predictions(conn: &mut PgConnection, rows: &[NewPrediction<
     Ok(ids)
 }
 
-/// What went wrong in a batch of many.
-pub(crate) fn batch_error(error: BulkError) -> BatchError {
+/// What the batches before did, the first row of the batch that failed, and what went wrong.
+pub(crate) fn batch_error(error: BulkError) -> (Report, usize, BulkError) {
     match error {
-        BulkError::Batch(error) => error,
+        BulkError::Batch { done, first_row, source } => (done, first_row, *source),
         error => panic!("{error}"),
     }
 }
@@ -144,7 +144,7 @@ pub(crate) fn batch_error(error: BulkError) -> BatchError {
 /// The rows that were refused.
 pub(crate) fn invalid_rows(error: BulkError) -> Vec<InvalidRow> {
     match error {
-        BulkError::InvalidRows(invalid) => invalid.rows,
+        BulkError::InvalidRows(rows) => rows,
         error => panic!("{error}"),
     }
 }

@@ -136,8 +136,8 @@ fn a_batch_whose_connection_was_cut_is_stored_exactly_once_when_sent_again() {
             bulk::upsert_sensor_events(rows.iter().cloned()).in_batches(size).call(conn)
         })
         .unwrap_err();
-        let cut = batch_error(cut);
-        assert_eq!((cut.first_row, cut.done.inserted), (size, total));
+        let (done, first_row, _) = batch_error(cut);
+        assert_eq!((first_row, done.inserted), (size, total));
         assert_eq!(stored(&mut conn, "in batches"), rows[..size]);
         let report = bulk::upsert_sensor_events(rows.iter().cloned()).in_batches(size).call(&mut db.connect()).unwrap();
         assert_eq!(counts(&report), [2 * total, 0, total, 0]);

@@ -1,6 +1,7 @@
 //! Servers of a test's own, see `dev/server`.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,10 @@ pub struct OwnServer {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/dev/server"));
+    // Of the workspace: examples include this file as well.
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let program = folders.map(|folder| folder.join("dev/server")).find(|program| program.exists());
+    let mut command = Command::new(program.expect("dev/server of the repository"));
     command.args(arguments);
     command
 }

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::Text;
 
-use super::{Anchor, Bucket, BucketRow, BucketRowBy, BucketStart, Bucketed, BucketedBy};
+use super::{Anchor, Bucket, BucketRow, BucketStart, Bucketed};
 
 impl<C: TimeColumn + QueryFragment<Pg>> QueryFragment<Pg> for Bucket<C> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -43,31 +43,31 @@ impl<C> QueryFragment<Pg> for Bucketed<C> {
     }
 }
 
-impl<C, G: QueryFragment<Pg>> QueryFragment<Pg> for BucketedBy<C, G> {
+impl<C, G: QueryFragment<Pg>> QueryFragment<Pg> for Bucketed<C, (G,)> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("1, ");
-        self.columns.walk_ast(out)
+        self.columns.0.walk_ast(out)
     }
 }
 
-impl<C: TimeColumn + QueryFragment<Pg>, A: QueryFragment<Pg>> QueryFragment<Pg> for BucketRow<C, A> {
+impl<C: TimeColumn + QueryFragment<Pg>, A: QueryFragment<Pg>> QueryFragment<Pg> for BucketRow<C, (), A> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.bucket.walk_ast(out.reborrow())?;
+        self.buckets.bucket.walk_ast(out.reborrow())?;
         out.push_sql(", ");
         self.aggregates.walk_ast(out)
     }
 }
 
-impl<C, G, A> QueryFragment<Pg> for BucketRowBy<C, G, A>
+impl<C, G, A> QueryFragment<Pg> for BucketRow<C, (G,), A>
 where
     C: TimeColumn + QueryFragment<Pg>,
     G: QueryFragment<Pg>,
     A: QueryFragment<Pg>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.bucket.walk_ast(out.reborrow())?;
+        self.buckets.bucket.walk_ast(out.reborrow())?;
         out.push_sql(", ");
-        self.columns.walk_ast(out.reborrow())?;
+        self.buckets.columns.0.walk_ast(out.reborrow())?;
         out.push_sql(", ");
         self.aggregates.walk_ast(out)
     }
@@ -75,15 +75,15 @@ where
 
 /// Implements what Diesel asks of an expression: its type, where it may appear, and that its SQL depends on its value.
 macro_rules! expression {
-    ($name:ident<C $(, $part:ident)*>, $sql_type:ty, group by $($grouping:tt)+) => {
-        impl<C: TimeColumn $(, $part: Expression)*> Expression for $name<C $(, $part)*>
+    ([C $(, $part:ident)*] $name:ty, $sql_type:ty, group by $grouping:ty) => {
+        impl<C: TimeColumn $(, $part: Expression)*> Expression for $name
         where
             $sql_type: diesel::expression::TypedExpressionType,
         {
             type SqlType = $sql_type;
         }
 
-        impl<QS, C $(, $part)*> AppearsOnTable<QS> for $name<C $(, $part)*>
+        impl<QS, C $(, $part)*> AppearsOnTable<QS> for $name
         where
             C: AppearsOnTable<QS>,
             $($part: AppearsOnTable<QS>,)*
@@ -91,15 +91,8 @@ macro_rules! expression {
         {
         }
 
-        impl<C $(, $part)*> ValidGrouping<$($grouping)+> for $name<C $(, $part)*> {
+        impl<C $(, $part)*> ValidGrouping<$grouping> for $name {
             type IsAggregate = is_aggregate::Yes;
-        }
-
-        // The anchor and gap filling change the SQL.
-        impl<C $(, $part)*> QueryId for $name<C $(, $part)*> {
-            type QueryId = ();
-
-            const HAS_STATIC_QUERY_ID: bool = false;
         }
     };
 }
@@ -107,33 +100,49 @@ macro_rules! expression {
 /// The type of the start of a bucket.
 type Start<C> = <<C as Expression>::SqlType as TimeType>::Bucket;
 
-expression!(BucketStart<C>, Start<C>, group by Bucketed<C>);
-expression!(Bucketed<C>, Start<C>, group by Bucketed<C>);
-expression!(BucketedBy<C, G>, (Start<C>, G::SqlType), group by BucketedBy<C, G>);
-expression!(BucketRow<C, A>, (Start<C>, A::SqlType), group by Bucketed<C>);
-expression!(BucketRowBy<C, G, A>, (Start<C>, G::SqlType, A::SqlType), group by BucketedBy<C, G>);
+expression!([C] BucketStart<C>, Start<C>, group by Bucketed<C>);
+expression!([C] Bucketed<C>, Start<C>, group by Bucketed<C>);
+expression!([C, G] Bucketed<C, (G,)>, (Start<C>, G::SqlType), group by Bucketed<C, (G,)>);
+expression!([C, A] BucketRow<C, (), A>, (Start<C>, A::SqlType), group by Bucketed<C>);
+expression!([C, G, A] BucketRow<C, (G,), A>, (Start<C>, G::SqlType, A::SqlType), group by Bucketed<C, (G,)>);
 
-/// What may be selected: the rows, and nothing that only names a place in them.
-macro_rules! selectable {
-    ($name:ident<$($part:ident),+>) => {
-        impl<QS, $($part),+> SelectableExpression<QS> for $name<$($part),+>
-        where
-            $($part: SelectableExpression<QS>,)+
-            Self: AppearsOnTable<QS>,
-        {
-        }
-    };
-}
-
-selectable!(BucketRow<C, A>);
-selectable!(BucketRowBy<C, G, A>);
-
-impl<C, G> ValidGrouping<BucketedBy<C, G>> for BucketStart<C> {
+impl<C, G> ValidGrouping<Bucketed<C, (G,)>> for BucketStart<C> {
     type IsAggregate = is_aggregate::Yes;
 }
 
+/// The anchor and gap filling change the SQL.
+macro_rules! uncached {
+    ($($name:ident<$($part:ident),+>),+) => {$(
+        impl<$($part),+> QueryId for $name<$($part),+> {
+            type QueryId = ();
+
+            const HAS_STATIC_QUERY_ID: bool = false;
+        }
+    )+};
+}
+
+uncached!(BucketStart<C>, Bucketed<C, G>, BucketRow<C, G, A>);
+
+// What may be selected: the rows, and nothing that only names a place in them.
+impl<QS, C, A> SelectableExpression<QS> for BucketRow<C, (), A>
+where
+    C: SelectableExpression<QS>,
+    A: SelectableExpression<QS>,
+    Self: AppearsOnTable<QS>,
+{
+}
+
+impl<QS, C, G, A> SelectableExpression<QS> for BucketRow<C, (G,), A>
+where
+    C: SelectableExpression<QS>,
+    G: SelectableExpression<QS>,
+    A: SelectableExpression<QS>,
+    Self: AppearsOnTable<QS>,
+{
+}
+
 // What is grouped by as well may be ordered by.
-impl<C, G, Col> IsContainedInGroupBy<Col> for BucketedBy<C, G>
+impl<C, G, Col> IsContainedInGroupBy<Col> for Bucketed<C, (G,)>
 where
     G: IsContainedInGroupBy<Col>,
 {

@@ -8,15 +8,14 @@ use diesel::sql_types::{Array, HasSqlType};
 
 /// The name of a type that is looked up when the statement runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TypeName {
+pub(super) struct TypeName {
     pub(super) name: String,
     pub(super) schema: Option<String>,
 }
 
 /// How a column is bound.
-#[doc(hidden)]
 #[derive(Debug)]
-pub enum Binding<'b> {
+pub(super) enum Binding<'b> {
     /// As an array of its type.
     Array(&'b ArrayBody),
     /// Its type is an array: the elements of all of its values.
@@ -26,9 +25,8 @@ pub enum Binding<'b> {
 }
 
 /// An array without its header, which has the OID of the element type.
-#[doc(hidden)]
 #[derive(Debug, Clone, Default)]
-pub struct ArrayBody {
+pub(super) struct ArrayBody {
     len: i32,
     body: Vec<u8>,
 }
@@ -96,9 +94,8 @@ where
 }
 
 /// The elements of all arrays of a column, as one array of the column's type.
-#[doc(hidden)]
 #[derive(Debug, Clone, Default)]
-pub struct Elements {
+pub(super) struct Elements {
     pub(super) oid: u32,
     pub(super) custom: Option<TypeName>,
     pub(super) array: ArrayBody,
@@ -115,9 +112,8 @@ impl<ST> ToSql<ST, Pg> for Elements {
 }
 
 /// One value.
-#[doc(hidden)]
 #[derive(Debug, Clone, Default)]
-pub struct Single(pub(super) Option<Vec<u8>>);
+pub(super) struct Single(pub(super) Option<Vec<u8>>);
 
 impl<ST> ToSql<ST, Pg> for Single {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> Result {

@@ -6,7 +6,7 @@ use super::bytes::ColumnBytes;
 use super::check;
 use super::error::BulkError;
 use super::oid;
-use super::validation::{InvalidRows, Violation, Violations};
+use super::validation::{Violation, Violations};
 use super::values::{ColumnInfo, ColumnValues, RowValues, Values};
 
 /// A column of a batch.
@@ -238,7 +238,7 @@ impl Batch {
     }
 
     /// Refuses all rows without a value in a column.
-    pub(super) fn refuse_nulls(&self, column: usize) -> Result<(), InvalidRows> {
+    pub(super) fn refuse_nulls(&self, column: usize) -> Result<(), BulkError> {
         let mut violations = Violations::default();
         let Column { info, bytes, defaults, .. } = &self.columns[column];
         let is_default = |row: usize| defaults.get(row).copied().unwrap_or(false);

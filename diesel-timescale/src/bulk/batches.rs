@@ -9,11 +9,11 @@ use diesel::query_source::Table;
 use diesel::sql_types::SqlType;
 
 use super::driver::Driver;
-use super::error::{BatchError, BulkError};
+use super::error::BulkError;
 use super::report::Report;
 use super::source::Source;
 use super::values::Values;
-use super::work::Work;
+use super::work::{self, Work};
 
 /// Writes rows in batches.
 #[must_use = "does nothing until it is called"]
@@ -59,14 +59,13 @@ where
         let count = rows.len();
         if count > 0 {
             let result = match work.batch(rows.into_iter()) {
-                Ok(mut writing) => writing.write(&mut driver).await,
+                Ok(writing) => work::write_on(&mut driver, writing).await,
                 Err(error) => Err(error),
             };
             match result {
                 Ok(report) => done += report,
                 Err(error) => {
-                    let source = Box::new(error.shifted(first_row));
-                    return Err(BatchError { done, first_row, source }.into());
+                    return Err(BulkError::Batch { done, first_row, source: Box::new(error.shifted(first_row)) });
                 }
             }
             first_row += count;

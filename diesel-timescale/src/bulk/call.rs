@@ -16,7 +16,6 @@ use super::error::BulkError;
 use super::insert::Insert;
 use super::report::Report;
 use super::returning::{self, Returning};
-use super::source::Iter;
 #[cfg(feature = "async")]
 use super::source::Streamed;
 use super::upsert::Upsert;
@@ -62,7 +61,7 @@ macro_rules! call {
 }
 
 call! {
-    [I, Tab] Upsert<Iter<I>, Tab> => Report
+    [I, Tab] Upsert<I, Tab> => Report
     where [I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,]
     |this, driver| {
         let writing = this.0.batch_of_all();
@@ -71,7 +70,7 @@ call! {
 }
 
 call! {
-    [I, Tab] Insert<Iter<I>, Tab> => Report
+    [I, Tab] Insert<I, Tab> => Report
     where [I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,]
     |this, driver| {
         let writing = this.0.batch_of_all();
@@ -80,7 +79,7 @@ call! {
 }
 
 call! {
-    [I, Tab, S, Out] Returning<Iter<I>, Tab, S, Out> => (Report, Vec<Out>)
+    [I, Tab, S, Out] Returning<I, Tab, S, Out> => (Report, Vec<Out>)
     where [
         I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,
         S: Expression<SqlType: CompatibleType<Out, Pg, SqlType: 'static> + 'static>,
@@ -96,7 +95,7 @@ call! {
 }
 
 call! {
-    ['p, I, Tab] Batches<'p, Iter<I>, Tab> => Report
+    ['p, I, Tab] Batches<'p, I, Tab> => Report
     where [I: Iterator<Item: Insertable<Tab, Values: Values<Tab>> + Send> + Send,]
     |this, driver| batches::write(driver, this.work, this.size, this.progress)
 }

@@ -1,53 +1,37 @@
 //! Columns as a list of types, in which the compiler finds the columns of a conflict target.
-
-use std::marker::PhantomData;
+//!
+//! A list is `()`, or a column and the rest of the list, `(Head, Tail)`. The place of a column in a list is a type as
+//! well, which the compiler infers: `()` for the first one, `(Index,)` for the place `Index` in the rest.
 
 use diesel::query_source::{Column, Table};
 
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Nil;
-
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Cons<Head, Tail>(PhantomData<(Head, Tail)>);
-
-#[doc(hidden)]
-pub trait Concat<List> {
+/// Two lists, one after the other.
+pub(crate) trait Concat<List> {
     type Output: 'static;
 }
 
-impl<List: 'static> Concat<List> for Nil {
+impl<List: 'static> Concat<List> for () {
     type Output = List;
 }
 
-impl<Head: 'static, Tail: Concat<List>, List> Concat<List> for Cons<Head, Tail> {
-    type Output = Cons<Head, Tail::Output>;
+impl<Head: 'static, Tail: Concat<List>, List> Concat<List> for (Head, Tail) {
+    type Output = (Head, Tail::Output);
 }
 
-/// The column is the first of the list.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Here;
-
-/// The column is in the rest of the list.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct There<Index>(PhantomData<Index>);
-
 /// A list that contains the column.
-#[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "the rows have no field for the column `{C}`",
     label = "not a column that the rows write",
     note = "a conflict target, and the columns that an update writes, are fields of the `#[derive(Insertable)]` struct"
 )]
-pub trait Has<C, Index> {}
+pub(crate) trait Has<C, Index> {}
 
-impl<C, Tail> Has<C, Here> for Cons<C, Tail> {}
-impl<C, Head, Tail: Has<C, Index>, Index> Has<C, There<Index>> for Cons<Head, Tail> {}
+impl<C, Tail> Has<C, ()> for (C, Tail) {}
+impl<C, Head, Tail: Has<C, Index>, Index> Has<C, (Index,)> for (Head, Tail) {}
 
 /// A column, or a tuple of up to 16 columns, of one table: what `on_conflict`, `update` and `keep_if_null` take.
+///
+/// The compiler infers `Kind`: `()` for a column, `((),)` for a tuple.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a column, nor a tuple of up to 16 columns of one table",
     label = "expected a column, or a tuple of columns of one table"
@@ -61,29 +45,14 @@ pub trait Columns<Kind> {
 }
 
 /// Columns that are among those that the rows write.
-#[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "the rows have no field for one of the columns `{Self}`",
     label = "one of these is not a column that the rows write",
     note = "a conflict target, and the columns that an update writes, are fields of the `#[derive(Insertable)]` struct"
 )]
-pub trait Among<List, Index> {}
+pub(crate) trait Among<List, Index> {}
 
-/// One column, not in a tuple.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct One;
-
-/// A tuple of columns.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Many;
-
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct At<Index>(PhantomData<Index>);
-
-impl<C: Column + 'static> Columns<One> for C {
+impl<C: Column + 'static> Columns<()> for C {
     type Table = C::Table;
 
     fn names() -> Vec<&'static str> {
@@ -91,11 +60,11 @@ impl<C: Column + 'static> Columns<One> for C {
     }
 }
 
-impl<C: Column, List: Has<C, Index>, Index> Among<List, At<Index>> for C {}
+impl<C: Column, List: Has<C, Index>, Index> Among<List, [Index; 1]> for C {}
 
 macro_rules! tuple_of_columns {
     ($First:ident $first:ident $(, $C:ident $index:ident)*) => {
-        impl<$First: Column + 'static, $($C: Column<Table = $First::Table> + 'static),*> Columns<Many>
+        impl<$First: Column + 'static, $($C: Column<Table = $First::Table> + 'static),*> Columns<((),)>
             for ($First, $($C,)*)
         {
             type Table = $First::Table;

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::batch::Batch;
 use super::bytes::ColumnBytes;
-use super::validation::{InvalidRows, Violation, Violations};
+use super::error::BulkError;
+use super::validation::{Violation, Violations};
 
 /// What to do with rows of one batch that have the same key. (PostgreSQL refuses to write a row twice in one statement.)
 ///
@@ -45,7 +46,7 @@ pub(super) fn resolve(
     order: &[usize],
     nulls_distinct: bool,
     policy: OnDuplicate,
-) -> Result<(), InvalidRows> {
+) -> Result<(), BulkError> {
     let columns: Vec<&ColumnBytes> = order.iter().map(|index| &batch.columns[*index].bytes).collect();
     let mut order = std::mem::take(&mut batch.order);
     let kept = match codes(&columns, batch.rows) {
@@ -76,7 +77,7 @@ pub(super) fn resolve_by_rank(
     nulls_distinct: bool,
     ranks: &[i64],
     policy: OnDuplicate,
-) -> Result<(), InvalidRows> {
+) -> Result<(), BulkError> {
     let rank = |row: u32| ranks.get(row as usize).copied().unwrap_or_default();
     let mut order = std::mem::take(&mut batch.order);
     order.sort_by_key(|row| rank(*row));
@@ -102,7 +103,7 @@ fn keep(
     is_same: impl Fn(u32, u32) -> bool,
     policy: OnDuplicate,
     names: impl Fn() -> String,
-) -> Result<Vec<u32>, InvalidRows> {
+) -> Result<Vec<u32>, BulkError> {
     let mut kept: Vec<u32> = Vec::with_capacity(order.len());
     let mut violations = Violations::default();
     for row in order {

@@ -1,22 +1,32 @@
 //! What can go wrong in bulk writes.
 
-use std::fmt;
-
 use diesel::result::Error as DieselError;
 
 use super::report::Report;
-use super::validation::InvalidRows;
+use super::validation::{self, InvalidRow};
 
 /// Why a bulk write was refused, or what the database said.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BulkError {
-    /// Rows that [`Validate`](super::Validate) or the database would refuse, all of them. Nothing was written.
-    #[error(transparent)]
-    InvalidRows(#[from] InvalidRows),
-    /// The conflict target has no unique index. Nothing was written.
-    #[error(transparent)]
-    NoUniqueIndex(#[from] NoUniqueIndex),
+    /// Rows that [`Validate`](super::Validate) or the database would refuse, all of them: the violations by row, where a
+    /// row with several violations is there several times. Nothing was written.
+    #[error("{}", validation::text(.0))]
+    InvalidRows(Vec<InvalidRow>),
+    /// The conflict target has no unique index that `ON CONFLICT` could use. Nothing was written.
+    #[error(
+        "{table} has no unique index on ({0}), which on_conflict needs. {1}. Fix: name the columns of one of them, or \
+         CREATE UNIQUE INDEX ON {table} ({0})",
+        target.join(", "), indexes(unique_indexes)
+    )]
+    NoUniqueIndex {
+        /// The table.
+        table: String,
+        /// The columns of the conflict target.
+        target: Vec<String>,
+        /// The unique indexes that the table has, as `name (columns)`, with what makes one unfit for `ON CONFLICT`.
+        unique_indexes: Vec<String>,
+    },
     /// The relation cannot be written in bulk. Nothing was written.
     #[error("{table} is {kind}: write into the table itself")]
     NotATable {
@@ -94,60 +104,34 @@ pub enum BulkError {
     /// A writer could not start what writes: a thread, or a task outside of a runtime of tokio. Nothing was taken.
     #[error("the writer cannot be started: {0}")]
     Start(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A batch of many failed. It has left nothing, and those before it stay.
-    #[error(transparent)]
-    Batch(#[from] BatchError),
+    /// A batch of many failed. It has left nothing, and the batches before it stay: the rows from `first_row` on are what
+    /// there is left to do.
+    #[error("the batch from row {first_row} on: {source}")]
+    Batch {
+        /// What the batches before did.
+        done: Report,
+        /// The index of the first row of the batch in all that was given, from 0.
+        first_row: usize,
+        /// What went wrong. A row that it names is an index in all that was given, too.
+        source: Box<BulkError>,
+    },
     /// The database, or the way to it.
     #[error(transparent)]
     Database(#[from] DieselError),
 }
 
-/// The conflict target has no unique index that `ON CONFLICT` could use. Nothing was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NoUniqueIndex {
-    /// The table.
-    pub table: String,
-    /// The columns of the conflict target.
-    pub target: Vec<String>,
-    /// The unique indexes that the table has, as `name (columns)`, with what makes one unfit for `ON CONFLICT`.
-    pub unique_indexes: Vec<String>,
-}
-
-impl fmt::Display for NoUniqueIndex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let target = self.target.join(", ");
-        write!(f, "{} has no unique index on ({target}), which on_conflict needs. ", self.table)?;
-        match self.unique_indexes.as_slice() {
-            [] => write!(f, "It has no unique index at all")?,
-            indexes => write!(f, "It has {}", indexes.join("; "))?,
-        }
-        write!(f, ". Fix: name the columns of one of them, or CREATE UNIQUE INDEX ON {} ({target})", self.table)
+fn indexes(unique_indexes: &[String]) -> String {
+    match unique_indexes {
+        [] => "It has no unique index at all".to_owned(),
+        indexes => format!("It has {}", indexes.join("; ")),
     }
-}
-
-impl std::error::Error for NoUniqueIndex {}
-
-/// A batch that failed. It has left nothing, and the batches before it stay.
-///
-/// The rows from `first_row` on are what there is left to do.
-#[derive(Debug, thiserror::Error)]
-#[error("the batch from row {first_row} on: {source}")]
-#[non_exhaustive]
-pub struct BatchError {
-    /// What the batches before did.
-    pub done: Report,
-    /// The index of the first row of the batch in all that was given, from 0.
-    pub first_row: usize,
-    /// What went wrong. A row that it names is an index in all that was given, too.
-    pub source: Box<BulkError>,
 }
 
 impl BulkError {
     /// The error of a batch, with its rows counted from the first row of all.
     pub(super) fn shifted(self, first_row: usize) -> Self {
         match self {
-            Self::InvalidRows(rows) => Self::InvalidRows(rows.shifted(first_row)),
+            Self::InvalidRows(rows) => Self::InvalidRows(validation::shifted(rows, first_row)),
             Self::NotFound { row } => Self::NotFound { row: row + first_row },
             Self::NullKey { row } => Self::NullKey { row: row + first_row },
             error => error,

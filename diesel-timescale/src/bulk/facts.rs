@@ -4,7 +4,7 @@ use diesel::sql_types::{Array, Bool, Nullable, Oid, Text};
 
 use super::batch::Batch;
 use super::driver::Driver;
-use super::error::{BulkError, NoUniqueIndex};
+use super::error::BulkError;
 use super::oid;
 use super::settings::Settings;
 use super::statement::{Bind, Statement};
@@ -74,7 +74,7 @@ pub(super) async fn read<D: Driver>(
     let (unique_indexes, has_target, nulls_distinct) = indexes;
     if !key.is_empty() && !has_target {
         let target = key_names.iter().map(|&name| name.to_owned()).collect();
-        return Err(NoUniqueIndex { table: table.to_owned(), target, unique_indexes }.into());
+        return Err(BulkError::NoUniqueIndex { table: table.to_owned(), target, unique_indexes });
     }
     let is_exact = |((index, base), exact): ((&usize, u32), bool)| {
         let bound = batch.columns[*index].info.oid;

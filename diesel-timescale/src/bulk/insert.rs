@@ -1,22 +1,15 @@
 //! Inserts.
 
-use std::marker::PhantomData;
-
 use diesel::Insertable;
 use diesel::query_source::Table;
 
 use super::batches::Batches;
 use super::columns::{Among, Columns};
 use super::settings::Settings;
-use super::source::{Iter, Source};
+use super::source::Source;
 use super::validation::Validate;
 use super::values::{ListOf, Values, ValuesOf};
 use super::work::Work;
-
-/// A table to insert rows into.
-#[derive(Debug, Clone, Copy)]
-#[must_use = "does nothing until it is called"]
-pub struct InsertInto<Tab>(PhantomData<fn() -> Tab>);
 
 /// Inserts rows that are known to be new: through binary COPY, where the connection is libpq's.
 ///
@@ -29,18 +22,28 @@ pub struct InsertInto<Tab>(PhantomData<fn() -> Tab>);
 /// assert_eq!(bulk::insert_into(readings::table).values(&rows).call(conn)?.inserted, 2);
 /// # Ok(()) }) }
 /// ```
-pub fn insert_into<Tab: Table>(_: Tab) -> InsertInto<Tab> {
-    InsertInto(PhantomData)
+pub fn insert_into<Tab: Table>(_: Tab) -> Insert<NoRows, Tab> {
+    Insert(Work::new(std::iter::empty(), Settings::default()))
 }
 
-impl<Tab> InsertInto<Tab> {
+/// Inserts rows that are known to be new; a row that is stored already fails the batch.
+///
+/// [`values`](Self::values) comes first: it says which rows.
+#[derive(Debug)]
+#[must_use = "does nothing until it is called"]
+pub struct Insert<Src: Source, Tab>(pub(super) Work<Src, Tab>);
+
+/// The rows of an insert that was given none: there can be no such row.
+type NoRows = std::iter::Empty<std::convert::Infallible>;
+
+impl<Tab> Insert<NoRows, Tab> {
     /// The rows: `&[T]`, `&Vec<T>`, `Vec<T>` or an iterator of `T` or `&T`, where `T` derives
     /// [`Insertable`](diesel::Insertable).
-    pub fn values<I>(self, rows: I) -> Insert<Iter<I::IntoIter>, Tab>
+    pub fn values<I>(self, rows: I) -> Insert<I::IntoIter, Tab>
     where
         I: IntoIterator<Item: Insertable<Tab, Values: Values<Tab>>>,
     {
-        Insert(Work::new(Iter(rows.into_iter()), Settings::default()))
+        Insert(Work::new(rows.into_iter(), Settings::default()))
     }
 
     /// The rows of a stream, on an asynchronous connection.
@@ -52,11 +55,6 @@ impl<Tab> InsertInto<Tab> {
         Insert(Work::new(super::source::Streamed(Box::pin(rows)), Settings::default()))
     }
 }
-
-/// Inserts rows that are known to be new; a row that is stored already fails the batch.
-#[derive(Debug)]
-#[must_use = "does nothing until it is called"]
-pub struct Insert<Src: Source, Tab>(pub(super) Work<Src, Tab>);
 
 impl<Src, Tab> Insert<Src, Tab>
 where

@@ -36,7 +36,7 @@
 //!
 //! # What is the same, and what has changed
 //! The conflict target is the columns of a unique index: checked at compile time to be fields of the rows, and checked
-//! against the database before anything is written ([`NoUniqueIndex`] names the indexes that there are). Which keys are the
+//! against the database before anything is written ([`BulkError::NoUniqueIndex`] names the indexes that there are). Which keys are the
 //! same is what that index says, also for types and collations that call values equal which are not identical, and for
 //! `NULLS NOT DISTINCT`. Values have changed if any of their bits have: `1.0` and `1.00`, `0.0` and `-0.0` are two.
 //!
@@ -59,6 +59,9 @@
 //! This module reads the types that `#[derive(Insertable)]` produces, so that no second derive is needed. Diesel opens
 //! them under its feature `i-implement-a-third-party-backend-and-opt-into-breaking-changes`, and may change them with each
 //! minor release: this crate requires `diesel = "~2.3"`, as diesel-async does.
+
+// The lists of columns, and what is read of a row, are bounds of public functions that nobody has to name.
+#![allow(private_bounds, reason = "only this crate implements these traits")]
 
 mod alike;
 mod array;
@@ -100,20 +103,17 @@ mod writer;
 pub use batches::Batches;
 pub use columns::Columns;
 pub use duplicates::OnDuplicate;
-pub use error::{BatchError, BulkError, NoUniqueIndex};
-pub use insert::{Insert, InsertInto, insert_into};
+pub use error::BulkError;
+pub use insert::{Insert, insert_into};
 pub use report::Report;
-pub use returning::Returning;
 pub use row::Row;
-#[doc(hidden)]
-pub use source::Iter;
 #[cfg(feature = "async")]
 #[doc(hidden)]
 pub use source::Streamed;
 #[cfg(feature = "async")]
 pub use upsert::upsert_stream;
-pub use upsert::{Rows, Upsert, upsert};
-pub use validation::{InvalidRow, InvalidRows, Validate, Violation, Violations};
+pub use upsert::{Upsert, upsert};
+pub use validation::{InvalidRow, Validate, Violation, Violations};
 #[cfg(feature = "async")]
 #[doc(hidden)]
 pub use writer::AsyncWriter;

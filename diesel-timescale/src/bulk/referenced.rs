@@ -9,7 +9,6 @@ use diesel::query_source::Column;
 use diesel::serialize::ToSql;
 use diesel::sql_types::HasSqlType;
 
-use super::columns::{Cons, Nil};
 use super::values::{ColumnInfo, ColumnValues, RowValues};
 use crate::references::ReferencedIdExpression;
 
@@ -21,7 +20,7 @@ where
     Id: TypedExpressionType + 'static,
     T: ToSql<ST, Pg>,
 {
-    type List = Cons<C, Nil>;
+    type List = (C, ());
 
     fn columns(out: &mut Vec<ColumnInfo>) {
         out.push(ColumnInfo { time: Some(Box::new(ColumnInfo::of::<C, ST>())), ..ColumnInfo::of::<C, Id>() });

@@ -8,7 +8,8 @@ use diesel::expression::{Expression, NonAggregate, QueryMetadata, SelectableExpr
 use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
 use diesel::query_dsl::CompatibleType;
-use diesel::sql_types::Integer;
+use diesel::query_source::Table;
+use diesel::sql_types::{Integer, SqlType};
 use diesel::{Insertable, QueryResult};
 
 use super::driver::{self, Driver};
@@ -17,23 +18,25 @@ use super::facts::Facts;
 use super::insert::Insert;
 use super::report::Report;
 use super::run::Writing;
-use super::source::Source;
 use super::statement::Statement;
 use super::upsert::Upsert;
 use super::values::Values;
-use super::work::Work;
+use super::work::{self, Work};
+use crate::call::Call;
+use crate::trace::Run;
 
 /// An upsert or insert that gives columns of the stored rows.
-#[must_use = "does nothing until it is called"]
-pub struct Returning<Src: Source, Tab, S, Out> {
-    pub(super) work: Work<Src, Tab>,
+pub(super) struct Returning<I: Iterator, Tab, S, Out> {
+    pub(super) work: Work<I, Tab>,
     pub(super) selection: S,
     row: PhantomData<fn() -> Out>,
 }
 
-impl<Src, Tab> Upsert<Src, Tab>
+impl<I, Tab> Upsert<I, Tab>
 where
-    Src: Source<Row: Insertable<Tab, Values: Values<Tab>>>,
+    I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,
+    Tab: Table<SqlType: SqlType> + Default,
+    Tab::FromClause: QueryFragment<Pg>,
 {
     /// Gives the report, and columns of the stored rows: one row for each that was given, in the order of the input,
     /// also for rows that were stored as they are, and for repeats.
@@ -53,18 +56,22 @@ where
     /// assert_eq!(devices, ["cellar", "attic", "attic"]);
     /// # Ok(()) }) }
     /// ```
-    pub fn returning<S, Out>(self, selection: S) -> Returning<Src, Tab, S, Out>
+    pub fn returning<S, Out>(self, selection: S) -> impl Call<Output = (Report, Vec<Out>), Error = BulkError>
     where
-        S: SelectableExpression<Tab> + NonAggregate,
-        S::SqlType: CompatibleType<Out, Pg>,
+        S: SelectableExpression<Tab, SqlType: CompatibleType<Out, Pg, SqlType: 'static> + 'static>,
+        S: NonAggregate + QueryFragment<Pg> + Clone + Send + 'static,
+        Out: FromSqlRow<<S::SqlType as CompatibleType<Out, Pg>>::SqlType, Pg> + Send + 'static,
+        Pg: QueryMetadata<S::SqlType>,
     {
         Returning { work: self.0, selection, row: PhantomData }
     }
 }
 
-impl<Src, Tab> Insert<Src, Tab>
+impl<I, Tab> Insert<I, Tab>
 where
-    Src: Source<Row: Insertable<Tab, Values: Values<Tab>>>,
+    I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,
+    Tab: Table<SqlType: SqlType> + Default,
+    Tab::FromClause: QueryFragment<Pg>,
 {
     /// Gives the report, and columns of the rows as they were inserted: one for each that was given, in the order of the
     /// input. Goes by `INSERT … RETURNING`, as COPY returns nothing.
@@ -82,10 +89,12 @@ where
     /// assert_eq!((report.inserted, devices), (2, vec!["cellar".to_owned(), "attic".to_owned()]));
     /// # Ok(()) }) }
     /// ```
-    pub fn returning<S, Out>(self, selection: S) -> Returning<Src, Tab, S, Out>
+    pub fn returning<S, Out>(self, selection: S) -> impl Call<Output = (Report, Vec<Out>), Error = BulkError>
     where
-        S: SelectableExpression<Tab> + NonAggregate,
-        S::SqlType: CompatibleType<Out, Pg>,
+        S: SelectableExpression<Tab, SqlType: CompatibleType<Out, Pg, SqlType: 'static> + 'static>,
+        S: NonAggregate + QueryFragment<Pg> + Clone + Send + 'static,
+        Out: FromSqlRow<<S::SqlType as CompatibleType<Out, Pg>>::SqlType, Pg> + Send + 'static,
+        Pg: QueryMetadata<S::SqlType>,
     {
         Returning { work: self.0, selection, row: PhantomData }
     }
@@ -108,15 +117,33 @@ where
     Pg: QueryMetadata<S::SqlType>,
 {
     let mut writing = writing?;
+    let run = Run::bulk(&writing.target.table, writing.batch.rows);
+    let result = run.of(write_on(&mut driver, &mut writing, selection)).await;
+    work::end(&run, &result, |(report, _)| report.rows());
+    result
+}
+
+async fn write_on<D, S, Out>(
+    driver: &mut D,
+    writing: &mut Writing,
+    selection: S,
+) -> Result<(Report, Vec<Out>), BulkError>
+where
+    D: Driver,
+    S: Expression<SqlType: CompatibleType<Out, Pg, SqlType: 'static> + 'static>,
+    S: QueryFragment<Pg> + Clone + Send + 'static,
+    Out: FromSqlRow<<S::SqlType as CompatibleType<Out, Pg>>::SqlType, Pg> + Send + 'static,
+    Pg: QueryMetadata<S::SqlType>,
+{
     if writing.batch.rows == 0 {
         return Ok((Report::default(), Vec::new()));
     }
     if writing.key.is_empty() {
         driver.begin().await?;
-        let inserted = inserted(&mut driver, &mut writing, selection).await;
-        return driver::finish(&mut driver, inserted).await;
+        let inserted = inserted(driver, writing, selection).await;
+        return driver::finish(driver, inserted).await;
     }
-    let facts = writing.facts(&mut driver).await?;
+    let facts = writing.facts(driver).await?;
     if facts.key.nulls_distinct {
         let mut rows = 0..u32::try_from(writing.batch.rows).unwrap_or(u32::MAX);
         if let Some(row) = rows.find(|row| writing.batch.is_null_in(&writing.key, *row)) {
@@ -124,8 +151,8 @@ where
         }
     }
     driver.begin().await?;
-    let returned = attempts(&mut driver, &mut writing, &facts, selection).await;
-    driver::finish(&mut driver, returned).await
+    let returned = attempts(driver, writing, &facts, selection).await;
+    driver::finish(driver, returned).await
 }
 
 /// Inserts one batch, and gives what was inserted in the order of the input.
@@ -196,7 +223,7 @@ async fn places<D: Driver>(driver: &mut D, statement: Statement<(Integer,)>) -> 
     Ok(places.into_iter().map(|(place,)| place).collect())
 }
 
-impl<Src: Source, Tab, S, Out> fmt::Debug for Returning<Src, Tab, S, Out> {
+impl<I: Iterator, Tab, S, Out> fmt::Debug for Returning<I, Tab, S, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Returning").field("of", &self.work).finish_non_exhaustive()
     }

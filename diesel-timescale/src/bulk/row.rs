@@ -10,9 +10,9 @@ use super::values::{ColumnValues, Values, ValuesOf};
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use diesel_timescale::bulk::{self, Iter, Row, Upsert};
+/// use diesel_timescale::bulk::{self, Row, Upsert};
 ///
-/// fn upsert_readings<I>(rows: I) -> Upsert<Iter<I::IntoIter>, readings::table>
+/// fn upsert_readings<I>(rows: I) -> Upsert<I::IntoIter, readings::table>
 /// where
 ///     I: IntoIterator<Item: Row<readings::table, Columns = <Reading as Row<readings::table>>::Columns>>,
 /// {
@@ -31,10 +31,10 @@ pub trait Row<Tab>:
     type Columns;
 }
 
-impl<R, Tab> Row<Tab> for R
+impl<R, Tab, List> Row<Tab> for R
 where
     R: Insertable<Tab>,
-    ValuesOf<R, Tab>: Values<Tab>,
+    ValuesOf<R, Tab>: Values<Tab, Columns: ColumnValues<Tab, List = List>>,
 {
-    type Columns = <<ValuesOf<R, Tab> as Values<Tab>>::Columns as ColumnValues<Tab>>::List;
+    type Columns = List;
 }

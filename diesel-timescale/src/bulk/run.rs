@@ -16,7 +16,6 @@ use super::plan::Plan;
 use super::report::Report;
 use super::settings::Settings;
 use super::sql::Sql;
-use super::validation::InvalidRows;
 
 /// Batches of fewer rows go through one statement.
 const FEW: usize = 500;
@@ -102,7 +101,7 @@ impl Writing {
     }
 
     /// Puts rows in order, and leaves each key once.
-    fn resolve(&mut self, nulls_distinct: bool) -> Result<(), InvalidRows> {
+    fn resolve(&mut self, nulls_distinct: bool) -> Result<(), BulkError> {
         let Self { batch, key, order, .. } = self;
         let policy = self.settings.on_duplicate;
         if order.len() == key.len() && order.iter().all(|index| key.contains(index)) {

@@ -1,27 +1,22 @@
 //! Where rows come from.
 
 /// An iterator or a stream of rows.
-#[doc(hidden)]
-pub trait Source {
+pub(crate) trait Source {
     type Row;
 
     /// The next rows: as many as asked for, or fewer at the end.
     fn next_rows(&mut self, size: usize) -> impl Future<Output = Vec<Self::Row>>;
 }
 
-/// Rows of an iterator.
-#[derive(Debug, Clone)]
-pub struct Iter<I>(pub(super) I);
-
-impl<I: Iterator> Source for Iter<I> {
+impl<I: Iterator> Source for I {
     type Row = I::Item;
 
     async fn next_rows(&mut self, size: usize) -> Vec<I::Item> {
-        self.0.by_ref().take(size).collect()
+        self.by_ref().take(size).collect()
     }
 }
 
-/// Rows of a stream.
+/// Rows of a stream: what `upsert_stream` and `values_stream` make of it.
 #[cfg(feature = "async")]
 #[derive(Debug)]
 pub struct Streamed<S>(pub(super) std::pin::Pin<Box<S>>);

@@ -6,15 +6,10 @@ use super::batches::Batches;
 use super::columns::{Among, Columns};
 use super::duplicates::OnDuplicate;
 use super::settings::{Check, Settings, Updated};
-use super::source::{Iter, Source};
+use super::source::Source;
 use super::validation::Validate;
 use super::values::{ListOf, Values, ValuesOf};
 use super::work::Work;
-
-/// Rows to upsert; [`on_conflict`](Self::on_conflict) says what makes two of them the same.
-#[derive(Debug, Clone)]
-#[must_use = "does nothing until it is called"]
-pub struct Rows<Src>(Src);
 
 /// Inserts rows, and updates those that are stored already.
 ///
@@ -31,8 +26,8 @@ pub struct Rows<Src>(Src);
 /// assert_eq!(report.inserted, 2);
 /// # Ok(()) }) }
 /// ```
-pub fn upsert<I: IntoIterator>(rows: I) -> Rows<Iter<I::IntoIter>> {
-    Rows(Iter(rows.into_iter()))
+pub fn upsert<I: IntoIterator>(rows: I) -> Upsert<I::IntoIter, ()> {
+    Upsert(Work::new(rows.into_iter(), Settings::default()))
 }
 
 /// As [`upsert`], for the rows of a stream, on an asynchronous connection.
@@ -56,17 +51,19 @@ pub fn upsert<I: IntoIterator>(rows: I) -> Rows<Iter<I::IntoIter>> {
 /// # }
 /// ```
 #[cfg(feature = "async")]
-pub fn upsert_stream<S: futures_core::Stream>(rows: S) -> Rows<super::source::Streamed<S>> {
-    Rows(super::source::Streamed(Box::pin(rows)))
+pub fn upsert_stream<S: futures_core::Stream>(rows: S) -> Upsert<super::source::Streamed<S>, ()> {
+    Upsert(Work::new(super::source::Streamed(Box::pin(rows)), Settings::default()))
 }
 
-impl<Src> Rows<Src> {
-    pub(super) fn new(source: Src) -> Self {
-        Self(source)
-    }
-}
+/// Inserts rows, and updates those that are stored already.
+///
+/// [`on_conflict`](Self::on_conflict) comes first: it says into which table `Tab` the rows go, and what makes two of
+/// them the same.
+#[derive(Debug)]
+#[must_use = "does nothing until it is called"]
+pub struct Upsert<Src: Source, Tab>(pub(super) Work<Src, Tab>);
 
-impl<Src: Source> Rows<Src> {
+impl<Src: Source> Upsert<Src, ()> {
     /// The columns that make two rows the same: those of a unique index of the table, which are fields of the rows too.
     pub fn on_conflict<C, Kind, Index>(self, _: C) -> Upsert<Src, C::Table>
     where
@@ -75,14 +72,9 @@ impl<Src: Source> Rows<Src> {
         ValuesOf<Src::Row, C::Table>: Values<C::Table>,
         C: Among<ListOf<ValuesOf<Src::Row, C::Table>, C::Table>, Index>,
     {
-        Upsert(Work::new(self.0, Settings { key: C::names(), ..Settings::default() }))
+        Upsert(Work::new(self.0.source, Settings { key: C::names(), ..Settings::default() }))
     }
 }
-
-/// Inserts rows, and updates those that are stored already.
-#[derive(Debug)]
-#[must_use = "does nothing until it is called"]
-pub struct Upsert<Src: Source, Tab>(pub(super) Work<Src, Tab>);
 
 impl<Src, Tab> Upsert<Src, Tab>
 where
@@ -255,7 +247,7 @@ where
     /// Writes the rows in batches of this many, at least one: no more than one batch is in memory. About 5,000 do well.
     ///
     /// Each batch is atomic by itself. If one fails, it leaves nothing, those before it stay, and the
-    /// [error](super::BatchError) says how far it went. For all or nothing, put the call into a transaction. A repeat
+    /// [error](super::BulkError::Batch) says how far it went. For all or nothing, put the call into a transaction. A repeat
     /// in a later batch is an update of what the earlier one stored.
     ///
     /// ```

@@ -1,7 +1,8 @@
 //! Invalid rows: all of a batch at once, told by row, column and value.
 
 use serde::Serialize;
-use std::fmt;
+
+use super::error::BulkError;
 
 /// Checks of a row type, for what its SQL types allow and its meaning does not.
 ///
@@ -63,52 +64,37 @@ impl Violations {
         self.found.push(InvalidRow { row, column: column.into(), violation });
     }
 
-    pub(super) fn finish(mut self) -> Result<(), InvalidRows> {
+    pub(super) fn finish(mut self) -> Result<(), BulkError> {
         if self.found.is_empty() {
             return Ok(());
         }
         self.found.sort_by_key(|found| found.row);
-        Err(InvalidRows { rows: self.found })
+        Err(BulkError::InvalidRows(self.found))
     }
 }
 
-/// Rows that were refused, every one of them. Nothing was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct InvalidRows {
-    /// The violations, by row; a row with several violations is there several times.
-    pub rows: Vec<InvalidRow>,
-}
-
-impl InvalidRows {
-    /// Counts the rows from the first row of all, not of the batch.
-    pub(super) fn shifted(mut self, first_row: usize) -> Self {
-        for row in &mut self.rows {
-            row.row += first_row;
-            if let Violation::Repeats(other) = &mut row.violation {
-                *other += first_row;
-            }
+/// Counts the rows from the first row of all, not of the batch.
+pub(super) fn shifted(mut rows: Vec<InvalidRow>, first_row: usize) -> Vec<InvalidRow> {
+    for row in &mut rows {
+        row.row += first_row;
+        if let Violation::Repeats(other) = &mut row.violation {
+            *other += first_row;
         }
-        self
     }
+    rows
 }
 
 /// How many violations the text of the error has; the value has all.
 const SHOWN: usize = 10;
 
-impl fmt::Display for InvalidRows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, row) in self.rows.iter().take(SHOWN).enumerate() {
-            write!(f, "{}{row}", if at > 0 { "; " } else { "" })?;
-        }
-        match self.rows.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => write!(f, "; and {more} more"),
-        }
+/// The text of the error.
+pub(super) fn text(rows: &[InvalidRow]) -> String {
+    let shown: Vec<_> = rows.iter().take(SHOWN).map(InvalidRow::to_string).collect();
+    match rows.len().saturating_sub(SHOWN) {
+        0 => shown.join("; "),
+        more => format!("{}; and {more} more", shown.join("; ")),
     }
 }
-
-impl std::error::Error for InvalidRows {}
 
 /// What is wrong with a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]

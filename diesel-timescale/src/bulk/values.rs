@@ -15,15 +15,14 @@ use diesel::serialize::ToSql;
 use diesel::sql_types::{Array, HasSqlType};
 
 use super::array::{Binding, TypeName};
-use super::columns::{Concat, Cons, Nil};
+use super::columns::Concat;
 
 /// OIDs that no type has, for types that are looked up when the statement runs.
 const UNRESOLVED: (u32, u32) = (u32::MAX - 1, u32::MAX - 2);
 
 /// Stands in for the connection while rows are taken apart, and remembers the type that was asked for.
-#[doc(hidden)]
 #[derive(Debug, Default)]
-pub struct Unresolved {
+pub(super) struct Unresolved {
     pub(super) calls: usize,
     name: Option<TypeName>,
 }
@@ -37,9 +36,8 @@ impl PgMetadataLookup for Unresolved {
 }
 
 /// A column of the rows.
-#[doc(hidden)]
 #[derive(Debug, Clone)]
-pub struct ColumnInfo {
+pub(crate) struct ColumnInfo {
     pub(super) name: &'static str,
     pub(super) oid: u32,
     pub(super) array_oid: u32,
@@ -91,9 +89,8 @@ where
 }
 
 /// Receives the values of one row.
-#[doc(hidden)]
 #[derive(Debug)]
-pub struct RowValues {
+pub(crate) struct RowValues {
     pub(super) collector: RawBytesBindCollector<Pg>,
     pub(super) lookup: Unresolved,
     /// The columns that the row leaves to the database.
@@ -122,15 +119,14 @@ impl RowValues {
 }
 
 /// Values of one or several columns of a row.
-#[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a plain value of a column",
     label = "the rows have something else than plain values",
     note = "bulk writes send the values of a column as an array: SQL expressions have no place there"
 )]
-pub trait ColumnValues<Tab> {
+pub(crate) trait ColumnValues<Tab> {
     /// The columns, as a list of types.
-    type List: Concat<Nil> + 'static;
+    type List: Concat<()> + 'static;
 
     fn columns(out: &mut Vec<ColumnInfo>);
 
@@ -145,7 +141,7 @@ where
     ST: 'static,
     U: ToSql<ST, Pg>,
 {
-    type List = Cons<C, Nil>;
+    type List = (C, ());
 
     fn columns(out: &mut Vec<ColumnInfo>) {
         out.push(ColumnInfo::of::<C, ST>());
@@ -164,7 +160,7 @@ where
     ST: 'static,
     U: ToSql<ST, Pg>,
 {
-    type List = Cons<C, Nil>;
+    type List = (C, ());
 
     fn columns(out: &mut Vec<ColumnInfo>) {
         out.push(ColumnInfo::of::<C, ST>());
@@ -200,8 +196,7 @@ where
 }
 
 /// The lists of the parts of a row put together.
-#[doc(hidden)]
-pub trait Joined<Tab> {
+pub(crate) trait Joined<Tab> {
     type List: 'static;
 }
 
@@ -227,7 +222,7 @@ macro_rules! tuple_of_values {
         impl<Tab, $($T: ColumnValues<Tab>),+> ColumnValues<Tab> for ($($T,)+)
         where
             ($($T,)+): Joined<Tab>,
-            <($($T,)+) as Joined<Tab>>::List: Concat<Nil>,
+            <($($T,)+) as Joined<Tab>>::List: Concat<()>,
         {
             type List = <($($T,)+) as Joined<Tab>>::List;
 
@@ -265,8 +260,7 @@ tuples_of_values!((A0 0, A1 1, A2 2, A3 3, A4 4, A5 5, A6 6, A7 7, A8 8, A9 9, A
     A56 56, A57 57, A58 58, A59 59, A60 60, A61 61, A62 62, A63 63);
 
 /// What `Insertable::values` gives of one row.
-#[doc(hidden)]
-pub trait Values<Tab> {
+pub(crate) trait Values<Tab> {
     type Columns: ColumnValues<Tab>;
 
     fn columns(&self) -> &Self::Columns;
@@ -281,9 +275,7 @@ impl<V: ColumnValues<Tab>, Tab> Values<Tab> for ValuesClause<V, Tab> {
 }
 
 /// What `Insertable` makes of a row.
-#[doc(hidden)]
-pub type ValuesOf<R, Tab> = <R as diesel::Insertable<Tab>>::Values;
+pub(crate) type ValuesOf<R, Tab> = <R as diesel::Insertable<Tab>>::Values;
 
 /// The columns that rows write, as a list of types.
-#[doc(hidden)]
-pub type ListOf<V, Tab> = <<V as Values<Tab>>::Columns as ColumnValues<Tab>>::List;
+pub(crate) type ListOf<V, Tab> = <<V as Values<Tab>>::Columns as ColumnValues<Tab>>::List;

@@ -15,11 +15,13 @@ use super::error::BulkError;
 use super::report::Report;
 use super::run::{Target, Writing};
 use super::settings::Settings;
-use super::source::{Iter, Source};
+use super::source::Source;
 use super::sql;
 use super::values::Values;
 #[cfg(feature = "sync")]
 use super::values::ValuesOf;
+use super::writer::condition;
+use crate::trace::Run;
 
 /// Rows for a table, with what the caller has chosen.
 pub(super) struct Work<Src: Source, Tab> {
@@ -56,7 +58,7 @@ where
     }
 }
 
-impl<I, Tab> Work<Iter<I>, Tab>
+impl<I, Tab> Work<I, Tab>
 where
     I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,
     Tab: Table<SqlType: SqlType> + Default,
@@ -64,14 +66,30 @@ where
 {
     /// Takes all rows apart, so that nothing of theirs is kept.
     pub(super) fn batch_of_all(self) -> Result<Writing, BulkError> {
-        let batch = Batch::collect::<_, Tab>(self.source.0, self.validate)?;
+        let batch = Batch::collect::<_, Tab>(self.source, self.validate)?;
         Ok(Writing::new(Self::target()?, self.settings, batch))
+    }
+}
+
+/// Says how a bulk write has ended.
+pub(super) fn end<T>(run: &Run, result: &Result<T, BulkError>, rows: impl FnOnce(&T) -> u64) {
+    match result {
+        Ok(output) => run.done(usize::try_from(rows(output)).unwrap_or(usize::MAX)),
+        Err(error) => run.failed(&condition(error)),
     }
 }
 
 /// Writes one batch.
 pub(super) async fn write<D: Driver>(mut driver: D, writing: Result<Writing, BulkError>) -> Result<Report, BulkError> {
-    writing?.write(&mut driver).await
+    write_on(&mut driver, writing?).await
+}
+
+/// Writes one batch, of several.
+pub(super) async fn write_on<D: Driver>(driver: &mut D, mut writing: Writing) -> Result<Report, BulkError> {
+    let run = Run::bulk(&writing.target.table, writing.batch.rows);
+    let result = run.of(writing.write(driver)).await;
+    end(&run, &result, Report::rows);
+    result
 }
 
 impl<Src: Source, Tab> fmt::Debug for Work<Src, Tab> {

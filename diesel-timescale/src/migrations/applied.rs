@@ -12,6 +12,7 @@ use diesel_migrations::MigrationHarness;
 
 use super::History;
 use crate::error::{Error, Result};
+use crate::trace::Run;
 
 pub(super) fn quoted(identifier: &str) -> QueryResult<String> {
     let mut builder = PgQueryBuilder::default();
@@ -128,10 +129,15 @@ where
 {
     fn run_migration(&mut self, migration: &dyn Migration<Pg>) -> migration::Result<MigrationVersion<'static>> {
         let version = migration.name().version().as_owned();
-        migration.run(self.conn)?;
+        let run = Run::migration(&self.table, &version.to_string());
+        if let Err(error) = run.scope(|| migration.run(self.conn)) {
+            run.failed("it failed");
+            return Err(error);
+        }
         diesel::sql_query(format!("INSERT INTO {} (version) VALUES ($1)", self.table))
             .bind::<Text, _>(version.to_string())
             .execute(self.conn)?;
+        run.migrated();
         Ok(version)
     }
 

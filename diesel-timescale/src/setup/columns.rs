@@ -29,6 +29,7 @@ impl Setup {
     /// Setup::new().with_columns_of(readings::table).with_index((readings::room, readings::time)).plan().call(conn)?;
     /// # Ok(()) }) }
     /// ```
+    #[allow(private_bounds, reason = "every table of Diesel has columns")]
     pub fn with_columns_of<T>(mut self, table: T) -> Self
     where
         T: Table<AllColumns: ColumnTypes> + QueryFragment<Pg>,
@@ -67,16 +68,13 @@ impl Setup {
 }
 
 /// The columns of a table, with their types.
-#[doc(hidden)]
-pub trait ColumnTypes {
+pub(super) trait ColumnTypes {
     /// The name and the type of each.
-    #[allow(private_interfaces, reason = "only this crate calls it")]
     fn types() -> Vec<(&'static str, ColumnType)>;
 }
 
 /// Whether a type can be null, as Diesel has it.
-#[doc(hidden)]
-pub trait IsNull {
+pub(super) trait IsNull {
     const IS_NULLABLE: bool;
 }
 
@@ -146,8 +144,7 @@ macro_rules! tuple_of_columns {
         where
             $($C: Column<SqlType: SqlType<IsNull: IsNull>>, Pg: HasSqlType<$C::SqlType>,)+
         {
-            #[allow(private_interfaces, reason = "only this crate calls it")]
-            fn types() -> Vec<(&'static str, ColumnType)> {
+                    fn types() -> Vec<(&'static str, ColumnType)> {
                 vec![$(($C::NAME, column_type::<$C>())),+]
             }
         }

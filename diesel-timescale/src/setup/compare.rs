@@ -15,6 +15,7 @@ use super::Setup;
 use super::declaration::Table;
 use super::facts::{Facts, Relation};
 use super::plan::{Plan, Step, StepClass};
+use crate::error::Error;
 use crate::feature::Feature;
 
 pub(super) struct Comparison<'a> {
@@ -91,14 +92,12 @@ impl Comparison<'_> {
             // What the server has shows when the extension is there.
             return false;
         }
-        let Err(unsupported) = self.facts.server.require(feature) else { return false };
+        let Err(Error::Unsupported { message, remedy, .. }) = self.facts.server.require(feature) else { return false };
         if self.setup.allow_unsupported {
-            self.plan.left_out.push(format!("{object}: {what}: {}", unsupported.message));
+            self.plan.left_out.push(format!("{object}: {what}: {message}"));
         } else {
-            self.step(object, StepClass::Safe, format!("{what} is declared")).obstacle = Some(format!(
-                "{}. {} Or allow it to be left out (allow_unsupported).",
-                unsupported.message, unsupported.remedy
-            ));
+            self.step(object, StepClass::Safe, format!("{what} is declared")).obstacle =
+                Some(format!("{message}. {remedy} Or allow it to be left out (allow_unsupported)."));
         }
         true
     }

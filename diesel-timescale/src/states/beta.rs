@@ -2,7 +2,7 @@
 
 /// The bounds between which a probability lies with the credibility `level`, after `hits` of `trials`, by Jeffreys' prior
 /// (equal tails; 0 or 1 where there are no hits or nothing but hits).
-pub fn credible_interval(hits: f64, trials: f64, level: f64) -> (f64, f64) {
+pub(super) fn credible_interval(hits: f64, trials: f64, level: f64) -> (f64, f64) {
     let (a, b) = (hits + 0.5, trials - hits + 0.5);
     let tail = (1.0 - level.clamp(0.0, 1.0)) / 2.0;
     let lower = if hits <= 0.0 { 0.0 } else { quantile(a, b, tail) };

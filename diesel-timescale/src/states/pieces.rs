@@ -15,14 +15,14 @@ use crate::call::{Relation, relation_name};
 use crate::microseconds;
 
 /// At most a hundred years, so that PostgreSQL can add it to any instant.
-pub fn limited(span: TimeDelta) -> TimeDelta {
+pub(super) fn limited(span: TimeDelta) -> TimeDelta {
     span.min(TimeDelta::days(36_525))
 }
 
 /// The pieces in a range of time: rows of `group_id`, `series`, `began`, `ended`, `state` (null where nothing is known), `is_known` and
 /// `is_change`. None is empty, and those of a series follow one another without a gap.
 #[derive(Debug, Clone)]
-pub struct Pieces<S, T, V, F, G> {
+pub(super) struct Pieces<S, T, V, F, G> {
     group: G,
     states: States<S, T, V, F>,
     table: Relation,
@@ -34,7 +34,7 @@ pub struct Pieces<S, T, V, F, G> {
 
 impl<S, T, V, F, G> Pieces<S, T, V, F, G> {
     /// `group` is the column that tells what the series belongs to.
-    pub fn new(states: States<S, T, V, F>, group: G, range: Range<DateTime<Utc>>) -> Self
+    pub(super) fn new(states: States<S, T, V, F>, group: G, range: Range<DateTime<Utc>>) -> Self
     where
         S: Column,
         S::Table: Default + QueryFragment<Pg>,
@@ -53,11 +53,11 @@ impl<S, T, V, F, G> Pieces<S, T, V, F, G> {
         }
     }
 
-    pub fn from(&self) -> &DateTime<Utc> {
+    pub(super) fn from(&self) -> &DateTime<Utc> {
         &self.from
     }
 
-    pub fn to(&self) -> &DateTime<Utc> {
+    pub(super) fn to(&self) -> &DateTime<Utc> {
         &self.to
     }
 }

@@ -31,6 +31,10 @@ where
     T: Column<SqlType = Timestamptz, Table = S::Table>,
     V: Column<SqlType = Text, Table = S::Table>,
 {
+    states_of(series, time, state)
+}
+
+pub(super) fn states_of<S, T, V>(series: S, time: T, state: V) -> States<S, T, V, ()> {
     States {
         series,
         time,
@@ -118,8 +122,7 @@ impl<S, T, V, F> States<S, T, V, F> {
 
 /// Further conditions of a `WHERE`, each after `AND`.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no condition of `States::filter`")]
-pub trait Conditions: Clone {
-    #[doc(hidden)]
+pub(super) trait Conditions: Clone {
     fn push<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()>;
 }
 

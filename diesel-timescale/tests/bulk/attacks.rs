@@ -292,8 +292,8 @@ fn indexes_that_on_conflict_cannot_use_are_told() {
         let (_db, mut conn) = TestDb::with(&format!("CREATE TABLE people (name text NOT NULL, note text); {index}"));
         for is_large in [false, true] {
             let error = upsert(&mut conn, &with_others(vec![person("a", "b")], is_large)).unwrap_err();
-            let BulkError::NoUniqueIndex(error) = error else { panic!("{error}") };
-            assert_eq!(error.unique_indexes, [told]);
+            let BulkError::NoUniqueIndex { unique_indexes, .. } = error else { panic!("{error}") };
+            assert_eq!(unique_indexes, [told]);
             assert_eq!(value(&mut conn, "SELECT count(*) FROM people"), "0");
         }
     }

@@ -44,10 +44,10 @@ fn a_batch_that_fails_says_how_far_it_went() {
     batch[2300].device_id = String::new();
     let call = bulk::upsert(&batch).on_conflict((readings::device_id, readings::measured_at));
     let error = call.validate().in_batches(1000).call(&mut conn).unwrap_err();
-    let BulkError::Batch(error) = error else { panic!("{error}") };
-    assert_eq!((error.first_row, error.done.inserted), (2000, 2000));
-    let BulkError::InvalidRows(invalid) = &*error.source else { panic!("{error}") };
-    let told: Vec<_> = invalid.rows.iter().map(|row| (row.row, row.column.as_str())).collect();
+    let BulkError::Batch { done, first_row, source } = error else { panic!("{error}") };
+    assert_eq!((first_row, done.inserted), (2000, 2000));
+    let BulkError::InvalidRows(invalid) = &*source else { panic!("{source}") };
+    let told: Vec<_> = invalid.iter().map(|row| (row.row, row.column.as_str())).collect();
     assert_eq!(told, [(2100, "humidity"), (2300, "device_id")]);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM readings"), "2000");
     // Without the checks the database has no objection.
@@ -66,10 +66,10 @@ fn every_repeat_is_told_where_repeats_fail() {
         let error = call.on_duplicate(OnDuplicate::Fail).call(&mut conn).unwrap_err();
         let BulkError::InvalidRows(invalid) = &error else { panic!("{error}") };
         let count = usize::try_from(count).unwrap();
-        let told: Vec<_> = invalid.rows.iter().map(|row| (row.row, row.violation.clone())).collect();
+        let told: Vec<_> = invalid.iter().map(|row| (row.row, row.violation.clone())).collect();
         let expected = [(count, 3), (count + 1, 7), (count + 2, 3)].map(|(row, of)| (row, Violation::Repeats(of)));
         assert_eq!(told, expected);
-        assert_eq!(invalid.rows[0].column, "device_id, measured_at");
+        assert_eq!(invalid[0].column, "device_id, measured_at");
         assert_eq!(value(&mut conn, "SELECT count(*) FROM readings"), "0");
     }
 }
@@ -94,7 +94,7 @@ fn inserts_write_all_or_fail() {
         );
     }
     let report = bulk::insert_into(readings::table).values(rows(2, 1000)).in_batches(300).call(&mut conn);
-    assert!(matches!(report, Err(BulkError::Batch(_))));
+    assert!(matches!(report, Err(BulkError::Batch { .. })));
     assert_eq!(stored(&mut conn).first(), Some(&Reading::new(0, 0)));
 }
 

@@ -353,9 +353,9 @@ fn every_row_with_a_nul_is_told() {
     rows[4].at = DateTime::<Utc>::MIN_UTC;
     let error = bulk::upsert(&rows).on_conflict((things::id, things::at)).call(&mut conn).unwrap_err();
     let BulkError::InvalidRows(invalid) = &error else { panic!("{error}") };
-    let told: Vec<_> = invalid.rows.iter().map(|row| (row.row, row.column.as_str())).collect();
+    let told: Vec<_> = invalid.iter().map(|row| (row.row, row.column.as_str())).collect();
     assert_eq!(told, [(1, "name"), (2, "extra"), (4, "at"), (4, "tags")]);
-    assert_eq!(invalid.rows[0].violation, Violation::Nul("a\0b".to_owned()));
+    assert_eq!(invalid[0].violation, Violation::Nul("a\0b".to_owned()));
     assert!(error.to_string().starts_with(r#"row 1, name: "a\0b" has a NUL character"#), "{error}");
     // JSON that is no jsonb may have the escape.
     let mut rows = all_things(2);
@@ -370,8 +370,8 @@ fn every_row_without_a_value_is_told() {
     for count in [4, 600] {
         let error = bulk::upsert(all_things(count)).on_conflict((things::id, things::at)).call(&mut conn).unwrap_err();
         let BulkError::InvalidRows(invalid) = &error else { panic!("{error}") };
-        assert_eq!(invalid.rows.len(), usize::try_from(count).unwrap());
-        assert_eq!((invalid.rows[3].row, invalid.rows[3].column.as_str()), (3, "lon"));
-        assert_eq!(invalid.rows[3].violation, Violation::Null);
+        assert_eq!(invalid.len(), usize::try_from(count).unwrap());
+        assert_eq!((invalid[3].row, invalid[3].column.as_str()), (3, "lon"));
+        assert_eq!(invalid[3].violation, Violation::Null);
     }
 }

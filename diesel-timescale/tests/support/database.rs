@@ -88,7 +88,8 @@ pub fn has(need: Needs) -> bool {
 pub fn has_feature(feature: Feature) -> bool {
     let required = server().require(feature);
     if let Err(unsupported) = &required {
-        let needed = unsupported.message.rsplit_once("needed ").map_or("", |(_, needed)| needed);
+        let unsupported = unsupported.to_string();
+        let needed = unsupported.rsplit_once("needed ").map_or("", |(_, needed)| needed);
         leave_out(&format!("{feature:?} ({needed})"));
     }
     required.is_ok()

@@ -136,7 +136,7 @@ pub fn save(conn: &mut PgConnection, mut events: Vec<Event>, cursor: &Cursor) ->
             // What the crate refuses beyond the checks here costs the row, not the import.
             Err(Error::Bulk(BulkError::InvalidRows(invalid))) => {
                 // From the last row on, so that the others keep their places.
-                for violations in invalid.rows.chunk_by(|a, b| a.row == b.row).rev() {
+                for violations in invalid.chunk_by(|a, b| a.row == b.row).rev() {
                     let texts: Vec<_> = violations.iter().map(|v| format!("{} {}", v.column, v.violation)).collect();
                     saved.refused.push((events.remove(violations[0].row).state_id, texts.join("; ")));
                 }

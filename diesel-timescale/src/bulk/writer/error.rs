@@ -71,11 +71,24 @@ const PASSING: &[(&str, Remedy)] = &[
     ("prepared statement", Remedy::Reconnect),
 ];
 
+/// The condition that passes, if it is one that is told by its text.
+#[cfg(feature = "tracing")]
+pub(super) fn passing(error: &DieselError) -> Option<&'static str> {
+    match error {
+        DieselError::DatabaseError(_, information) => recognized(information.message()).map(|(start, _)| *start),
+        _ => None,
+    }
+}
+
+fn recognized(message: &str) -> Option<&'static (&'static str, Remedy)> {
+    PASSING.iter().find(|(start, _)| message.starts_with(start))
+}
+
 impl Remedy {
     pub(super) fn of(error: &BulkError) -> Self {
         match error {
             BulkError::Database(error) => Self::of_database(error),
-            BulkError::Batch(error) => Self::of(&error.source),
+            BulkError::Batch { source, .. } => Self::of(source),
             BulkError::InvalidRows(_) | BulkError::NotFound { .. } | BulkError::NullKey { .. } => Self::Halve,
             _ => Self::Reject,
         }
@@ -93,8 +106,7 @@ impl Remedy {
                 Kind::UnableToSendCommand => Self::Reconnect,
                 _ => {
                     let message = information.message();
-                    let passing = PASSING.iter().find(|(start, _)| message.starts_with(start));
-                    match passing {
+                    match recognized(message) {
                         Some((_, remedy)) => *remedy,
                         None if message.contains("No space left on device") => Self::Again,
                         None if message.starts_with("permission denied for") => Self::Reject,

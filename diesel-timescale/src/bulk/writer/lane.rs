@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::confirmation::Confirm;
 use super::kind::Kind;
 use crate::bulk::batch::Batch;
+use crate::bulk::error::BulkError;
 use crate::bulk::run::Writing;
-use crate::bulk::validation::{InvalidRows, Violations};
+use crate::bulk::validation::{InvalidRow, Violations};
 use crate::bulk::values::RowValues;
 
 /// A row that was taken.
@@ -163,9 +164,9 @@ impl<R> Part<R> {
     }
 
     /// The rows that are named, each with what is wrong with it; and the others, if there are any.
-    pub(super) fn without(mut self, invalid: InvalidRows) -> (Vec<(Taken<R>, InvalidRows)>, Option<Self>) {
+    pub(super) fn without(mut self, invalid: Vec<InvalidRow>) -> (Vec<(Taken<R>, BulkError)>, Option<Self>) {
         let mut violations: Vec<Vec<_>> = (0..self.rows.len()).map(|_| Vec::new()).collect();
-        for mut found in invalid.rows {
+        for mut found in invalid {
             if let Some(of_row) = violations.get_mut(found.row) {
                 found.row = 0;
                 of_row.push(found);
@@ -177,7 +178,7 @@ impl<R> Part<R> {
                 kept.push(at);
                 rest.push(taken);
             } else {
-                refused.push((taken, InvalidRows { rows }));
+                refused.push((taken, BulkError::InvalidRows(rows)));
             }
         }
         let rest = if rest.is_empty() { None } else { Some(self.with(&kept, rest)) };

@@ -16,6 +16,7 @@ mod suspects;
 #[cfg(feature = "async")]
 mod tasks;
 mod threads;
+mod trace;
 mod wait;
 mod work;
 
@@ -29,7 +30,11 @@ pub use status::WriterStatus;
 pub use tasks::Writer as AsyncWriter;
 pub use threads::Writer;
 
-use super::upsert::Rows;
+pub(super) use trace::condition;
+
+use super::settings::Settings;
+use super::upsert::Upsert;
+use super::work::Work;
 
 /// How long `finish_within` waits for what has to come back after its time.
 const GRACE: Duration = Duration::from_secs(1);
@@ -81,6 +86,6 @@ const GRACE: Duration = Duration::from_secs(1);
 ///
 /// All other errors mean that a row cannot be stored. Diesel does not tell the SQLSTATE, so most conditions are recognised
 /// by PostgreSQL's English messages: the role needs `lc_messages` of `C` or English.
-pub fn writer<R>() -> Rows<Sent<R>> {
-    Rows::new(Sent { options: options::Options::default() })
+pub fn writer<R>() -> Upsert<Sent<R>, ()> {
+    Upsert(Work::new(Sent { options: options::Options::default() }, Settings::default()))
 }

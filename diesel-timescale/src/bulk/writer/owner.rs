@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::shared::Shared;
+use super::trace;
 
 /// Ends the writer when it is dropped.
 pub(super) struct Owner<R>(pub(super) Arc<Shared<R>>);
@@ -11,6 +12,7 @@ pub(super) struct Owner<R>(pub(super) Arc<Shared<R>>);
 impl<R> Drop for Owner<R> {
     fn drop(&mut self) {
         let waiting = self.0.close();
+        trace::ended(&self.0.kind.target.table, waiting, &self.0.status());
         if cfg!(debug_assertions) && waiting > 0 {
             eprintln!("diesel-timescale: a Writer was dropped while {waiting} rows waited: call finish() before");
         }

@@ -14,6 +14,7 @@ use super::kind::Kind;
 use super::lane::{KindRef, Taken};
 use super::options::{OnRejected, Options};
 use super::status::WriterStatus;
+use super::trace;
 use crate::bulk::error::BulkError;
 use crate::bulk::values::RowValues;
 
@@ -135,6 +136,9 @@ impl<R> Shared<R> {
                 }
                 Poll::Ready(Ok(()))
             });
+            if !dropped.is_empty() {
+                trace::dropped(&self.kind.target.table, dropped.len(), &self.status());
+            }
             for confirm in dropped.into_iter().filter_map(|taken| taken.confirm) {
                 confirm.resolve(Err(WriterError::Dropped));
             }
@@ -153,6 +157,7 @@ impl<R> Shared<R> {
 
     /// Gives a row back that is not stored.
     pub(super) fn give_back(&self, taken: Taken<R>, error: Arc<BulkError>) {
+        trace::rejected(&self.kind.target.table, &error);
         let Taken { row, confirm, .. } = taken;
         if let Some(on_rejected) = &self.on_rejected {
             // A panic has been told by its hook, and is not the fault of the rows that follow.

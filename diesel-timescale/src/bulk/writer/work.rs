@@ -10,8 +10,10 @@ use super::lane::{Part, Taken};
 use super::shared::Shared;
 use super::site::Site;
 use super::suspects;
+use super::trace::{self, Then};
 use crate::bulk::error::BulkError;
 use crate::bulk::report::Report;
+use crate::trace::Run;
 
 /// Batches that are too large or too slow are halved after so many tries.
 const TRIES: u32 = 3;
@@ -29,6 +31,17 @@ enum Failure {
     /// An answer of the server, or none.
     Error(BulkError),
     Stopped,
+}
+
+impl Failure {
+    /// What it is, without values.
+    fn condition(&self) -> String {
+        match self {
+            Self::Passing(reason) => reason.clone(),
+            Self::Error(error) => trace::condition(error),
+            Self::Stopped => String::new(),
+        }
+    }
 }
 
 impl From<BulkError> for Failure {
@@ -76,13 +89,16 @@ impl<S: Site, R: Send + 'static> Worker<S, R> {
     /// Writes a part, or takes it apart.
     async fn write(&self, mut part: Part<R>, rest: &mut Vec<Part<R>>) {
         loop {
-            let failure = if self.shared.is_stopped() {
-                Failure::Stopped
-            } else {
-                match self.attempt(&mut part).await {
-                    Ok(report) => return self.stored(part, report, rest),
-                    Err(failure) => failure,
+            if self.shared.is_stopped() {
+                return self.give_up(part, rest);
+            }
+            let run = Run::batch(&part.writing.target.table, self.lane, part.rows.len(), part.tries.saturating_add(1));
+            let failure = match run.of(self.attempt(&mut part)).await {
+                Ok(report) => {
+                    self.stored(part, report, rest);
+                    return trace::stored(&run, &report, || self.shared.status());
                 }
+                Err(failure) => failure,
             };
             let remedy = match &failure {
                 Failure::Stopped => return self.give_up(part, rest),
@@ -95,32 +111,43 @@ impl<S: Site, R: Send + 'static> Worker<S, R> {
                     Remedy::of(error)
                 }
             };
-            match (remedy, failure) {
-                (Remedy::Halve, Failure::Error(BulkError::InvalidRows(invalid))) => {
+            let is_alone = part.rows.len() == 1;
+            let then = match remedy {
+                Remedy::Reject => Then::Rejected,
+                Remedy::Halve if is_alone => Then::Rejected,
+                Remedy::Halve => Then::Halves,
+                Remedy::Smaller if part.tries >= TRIES && !is_alone => Then::Halves,
+                _ => self.pause_of(&mut part),
+            };
+            trace::not_stored(&run, || failure.condition(), then, || self.shared.status());
+            match (then, failure) {
+                (Then::Halves | Then::Rejected, Failure::Error(BulkError::InvalidRows(invalid))) => {
                     let (refused, others) = part.without(invalid);
                     rest.extend(others);
-                    let refused = refused.into_iter().map(|(taken, rows)| (taken, Arc::new(rows.into())));
+                    let refused = refused.into_iter().map(|(taken, error)| (taken, Arc::new(error)));
                     return self.reject(refused.collect(), rest);
                 }
-                (Remedy::Halve | Remedy::Reject, Failure::Error(error))
-                    if remedy == Remedy::Reject || part.rows.len() == 1 =>
-                {
-                    return self.reject_all(part, error, rest);
+                (Then::Rejected, Failure::Error(error)) => return self.reject_all(part, error, rest),
+                (Then::Halves | Then::Rejected, _) => return self.halve(part, rest),
+                (Then::GivenUp, _) => return self.give_up(part, rest),
+                (Then::Again { pause, .. }, _) => {
+                    self.shared.with(|buffer| buffer.status.retried += 1);
+                    let until = self.shared.clock.now() + pause;
+                    self.site.until(Some(until), self.shared.stopped()).await;
                 }
-                (Remedy::Halve, _) => return self.halve(part, rest),
-                (Remedy::Smaller, _) if part.tries >= TRIES && part.rows.len() > 1 => return self.halve(part, rest),
-                _ => {}
             }
-            let now = self.shared.clock.now();
-            let since = *part.failing_since.get_or_insert(now);
-            if self.shared.give_up_after.is_some_and(|limit| now.saturating_sub(since) >= limit) {
-                return self.give_up(part, rest);
-            }
-            self.shared.with(|buffer| buffer.status.retried += 1);
-            part.tries = part.tries.saturating_add(1);
-            let pause = now + backoff::pause(part.tries);
-            self.site.until(Some(pause), self.shared.stopped()).await;
         }
+    }
+
+    /// Whether a part is worth another try, and after which pause.
+    fn pause_of(&self, part: &mut Part<R>) -> Then {
+        let now = self.shared.clock.now();
+        let since = *part.failing_since.get_or_insert(now);
+        if self.shared.give_up_after.is_some_and(|limit| now.saturating_sub(since) >= limit) {
+            return Then::GivenUp;
+        }
+        part.tries = part.tries.saturating_add(1);
+        Then::Again { attempt: part.tries, pause: backoff::pause(part.tries) }
     }
 
     /// Tries once, on a connection of its own.
