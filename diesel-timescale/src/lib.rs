@@ -7,6 +7,8 @@ pub mod asynchronous;
 pub mod bulk;
 pub mod call;
 pub mod catalog;
+#[cfg(feature = "arrow")]
+pub mod export;
 pub mod microseconds;
 pub mod migrations;
 pub mod prelude;
@@ -63,6 +65,8 @@ mod timestamp;
 pub mod toolkit;
 mod trace;
 mod uuid_functions;
+#[doc(hidden)]
+pub mod verify;
 
 pub use aggregate_column::add_aggregate_column;
 pub use aggregate_query::{AggregateQuery, continuous_aggregate_of};
@@ -115,3 +119,4 @@ pub use size::{Size, approximate_row_count, approximate_size, chunk_sizes, index
 pub use time_column::{IntegerTimeType, TimeColumn, TimeType};
 pub use timestamp::TimestampOrInfinity;
 pub use uuid_functions::*;
+pub use verify::{Violation, ViolationKind, verify};
