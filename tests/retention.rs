@@ -221,7 +221,7 @@ fn what_a_plain_drop_chunks_leaves_is_found_and_mended() {
         violations.iter().map(|violation| (violation.kind, violation.object.as_str())).collect::<Vec<_>>(),
         [(ViolationKind::DanglingReference, "referenced_events")]
     );
-    assert!(violations[0].detail.starts_with("48 events"), "{}", violations[0]);
+    assert!(violations[0].detail.starts_with("48 rows"), "{}", violations[0]);
 
     assert_eq!(references::clear_dangling().call(&mut conn).unwrap(), 48);
     assert_eq!(counts(&mut conn), (240, 192));

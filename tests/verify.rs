@@ -469,7 +469,7 @@ fn the_fix_for_a_reference_that_must_not_be_null_keeps_it_so_and_adds_a_foreign_
     assert_eq!(violations(&mut conn), []);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM alerts"), "3");
     let refused = sql_error(&mut conn, "DELETE FROM sensor_events WHERE id = 1");
-    assert!(refused.contains("violates foreign key constraint"), "{refused}");
+    assert!(refused.contains("foreign key constraint"), "{refused}");
     assert!(sql_error(&mut conn, "INSERT INTO alerts VALUES (NULL)").contains("null value"));
     assert!(sql_error(&mut conn, "INSERT INTO alerts VALUES (99)").contains("violates foreign key constraint"));
 }
@@ -491,7 +491,7 @@ fn a_reference_that_must_not_be_null_is_never_set_null() {
     }
     assert_eq!(violations(&mut conn), []);
     let refused = sql_error(&mut conn, "DELETE FROM sensor_events WHERE id = 1");
-    assert!(refused.contains("violates foreign key constraint"), "{refused}");
+    assert!(refused.contains("foreign key constraint"), "{refused}");
 }
 
 #[test]

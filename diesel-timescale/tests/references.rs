@@ -10,7 +10,10 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_timescale::references::{self, OnDelete};
 use diesel_timescale::transaction::Transient;
-use diesel_timescale::{Call, Error, ReferenceError, columnstore, hypertable, to_columnstore};
+use diesel_timescale::{
+    Call, Error, HypertableError, ReferenceError, ViolationKind, columnstore, hypertable, jobs, run_job,
+    set_integer_now, to_columnstore,
+};
 use support::{TestDb, needs, sql};
 
 diesel::table! {
@@ -474,6 +477,7 @@ fn names_that_need_quotes_and_long_ones_work() {
     let long = "a table with a name that is nearly as long as names can be in";
     for (table, column) in [
         ("Bad 'name", "the \"id\""),
+        (r"back\slash '{mark}'", r"back\\slashes"),
         (long, "a column with a name that is nearly as long as names can be i"),
         ("$body$ {time}", "{{e}}"),
     ] {
@@ -498,6 +502,161 @@ fn names_that_need_quotes_and_long_ones_work() {
             "0/1"
         );
     }
+    // It looks at the whole database.
+    if !support::has(support::Needs::TwoConnections) {
+        return;
+    }
+    let found = diesel_timescale::verify().call(&mut conn).unwrap();
+    assert!(found.iter().all(|violation| violation.kind == ViolationKind::JobsReportedFailed), "{found:#?}");
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM diesel_timescale.reference_targets()"), "4");
+    // What a remedy names is found again.
+    sql(
+        &mut conn,
+        "DO $$ DECLARE t RECORD; BEGIN FOR t IN SELECT * FROM pg_trigger WHERE NOT tgisinternal AND tgparentid = 0 AND tgrelid::regclass::text NOT LIKE '%epoch%' LOOP EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass); END LOOP; END $$",
+    );
+    for violation in diesel_timescale::verify().call(&mut conn).unwrap() {
+        diesel::sql_query(&violation.remedy)
+            .execute(&mut conn)
+            .unwrap_or_else(|error| panic!("{error}\nin: {violation}"));
+    }
+    assert_eq!(diesel_timescale::verify().call(&mut conn).unwrap(), []);
+}
+
+/// Whether the error is the refusal that rows are still referenced, as a statement of the application's gets it.
+#[track_caller]
+fn assert_still_referenced(error: impl Into<Error>) {
+    let error = error.into();
+    let Error::Reference(ReferenceError::StillReferenced { message, remedy, table }) = &error else {
+        panic!("{error:?}")
+    };
+    assert!(message.contains("foreign key constraint") && table.ends_with("readings"), "{error}");
+    assert!(!remedy.is_empty());
+}
+
+#[test]
+fn what_restrict_refuses_is_typed() {
+    for action in ["RESTRICT", "NO ACTION"] {
+        let (_db, mut conn) = ready();
+        let conn = &mut conn;
+        sql(
+            conn,
+            &format!(
+                "ALTER TABLE orders ADD FOREIGN KEY (sensor, time) REFERENCES referenced_readings (sensor, time) ON DELETE {action};
+                 SELECT diesel_timescale.add_reference('orders', '{{sensor,time}}', 'readings', 'RESTRICT')"
+            ),
+        );
+        order_all(conn);
+        sql(conn, "INSERT INTO readings VALUES ('unreferenced', '2026-01-05 00:00Z', 0)");
+        for isolation in ["READ COMMITTED", "REPEATABLE READ"] {
+            let transaction = conn.build_transaction();
+            let mut transaction =
+                if isolation == "READ COMMITTED" { transaction } else { transaction.repeatable_read() };
+            let error = transaction
+                .run(|conn| {
+                    diesel::delete(
+                        readings::table.filter(readings::time.eq(start()).and(readings::sensor.eq("sensor 0"))),
+                    )
+                    .execute(conn)
+                })
+                .unwrap_err();
+            assert_still_referenced(error);
+        }
+        let error = conn.transaction::<_, diesel::result::Error, _>(|conn| conn.batch_execute("TRUNCATE readings"));
+        assert_still_referenced(error.unwrap_err());
+        let report = diesel::delete(readings::table.filter(readings::sensor.eq("unreferenced"))).execute(conn);
+        assert_eq!(report, Ok(1));
+
+        // Without their rows.
+        sql(
+            conn,
+            "SET session_replication_role TO replica; DELETE FROM readings WHERE time < '2026-01-06 00:00Z'; SET session_replication_role TO origin",
+        );
+        assert_still_referenced(references::clear_dangling(readings::table).call(conn).unwrap_err());
+        assert_eq!(counts(conn), (240, 240));
+    }
+}
+
+#[test]
+fn an_action_that_is_not_made_is_refused() {
+    let (_db, mut conn) = ready();
+    for action in [OnDelete::NoAction, OnDelete::SetDefault] {
+        let call = references::add((orders::sensor, orders::time), readings::table).on_delete(action);
+        let error = call.call(&mut conn).unwrap_err();
+        assert!(matches!(error, Error::Reference(ReferenceError::OnDelete { .. })), "{error:?}");
+    }
+}
+
+#[test]
+fn retention_without_a_finite_cutoff_is_refused() {
+    let (_db, mut conn) = ready();
+    for cutoff in ["NULL", "'infinity'", "'-infinity'"] {
+        let call = format!("SELECT FROM diesel_timescale.drop_referenced_rows_before('readings', {cutoff})");
+        let error = Error::from(diesel::sql_query(call).execute(&mut conn).unwrap_err());
+        assert!(matches!(error, Error::Reference(ReferenceError::RetentionInterval { .. })), "{cutoff}: {error:?}");
+    }
+    assert_eq!(readings::table.count().get_result::<i64>(&mut conn).unwrap(), 240);
+}
+
+#[test]
+fn retention_runs_as_a_job_that_refuses_or_keeps_what_restrict_references() {
+    needs!(Community);
+    let (_db, mut conn) = ready();
+    let conn = &mut conn;
+    attach_orders(conn, OnDelete::Restrict);
+    sql(conn, "INSERT INTO orders (sensor, time) SELECT sensor, time FROM readings WHERE time = '2026-01-06 06:00Z'");
+    let error = references::add_retention(readings::time, TimeDelta::zero()).call(conn).unwrap_err();
+    assert!(matches!(error, Error::Reference(ReferenceError::RetentionInterval { .. })), "{error}");
+
+    let age = Utc::now() - start() - TimeDelta::days(3);
+    let strict = references::add_retention(readings::time, age).call(conn).unwrap();
+    let error = run_job(strict).call(conn).unwrap_err();
+    assert_still_referenced(error);
+    let lenient = references::add_retention(readings::time, age)
+        .keep_referenced(true)
+        .schedule(TimeDelta::hours(3))
+        .call(conn)
+        .unwrap();
+    assert_ne!(strict, lenient);
+    let ours: Vec<_> =
+        jobs().call(conn).unwrap().into_iter().filter(|job| job.procedure == "reference_retention").collect();
+    assert_eq!((ours.len(), ours[0].id, ours[0].schedule_interval), (1, lenient, TimeDelta::hours(3)));
+    run_job(lenient).call(conn).unwrap();
+    let left: i64 =
+        readings::table.filter(readings::time.lt(start() + TimeDelta::days(3))).count().get_result(conn).unwrap();
+    assert_eq!((left, counts(conn)), (24, (1, 1)));
+    assert_eq!(dangling(conn), "0");
+    assert!(references::remove_retention(readings::table).call(conn).unwrap());
+    assert!(!references::remove_retention(readings::table).call(conn).unwrap());
+}
+
+#[test]
+fn retention_as_a_job_counts_the_units_of_the_column() {
+    needs!(Community);
+    let (_db, mut conn) = TestDb::installed();
+    let conn = &mut conn;
+    sql(
+        conn,
+        "CREATE TABLE events (id BIGINT GENERATED ALWAYS AS IDENTITY, ms BIGINT, PRIMARY KEY (id, ms)); CREATE TABLE alerts (id BIGINT, event_id BIGINT)",
+    );
+    hypertable(events::ms).chunk_interval(86_400_000).call(conn).unwrap();
+    references::create_target(events::ms).by_id(events::id).call(conn).unwrap();
+    sql(conn, "SELECT diesel_timescale.add_reference('alerts', '{event_id}', 'events')");
+    let error = references::add_retention(events::ms, 86_400_000).call(conn).unwrap_err();
+    assert!(matches!(error, Error::Hypertable(HypertableError::NoIntegerNow { .. })), "{error:?}");
+    set_integer_now(events::ms, TimeDelta::milliseconds(1)).call(conn).unwrap();
+    let now = Utc::now().timestamp_millis();
+    sql(
+        conn,
+        &format!(
+            "INSERT INTO events (ms) VALUES ({}), ({now}); INSERT INTO alerts SELECT 1, id FROM events",
+            now - 40 * 86_400_000
+        ),
+    );
+    let job = references::add_retention(events::ms, 30 * 86_400_000).call(conn).unwrap();
+    run_job(job).call(conn).unwrap();
+    assert_eq!(events::table.select(events::ms).load::<i64>(conn), Ok(vec![now]));
+    assert_eq!(value(conn, "SELECT count(event_id) || '/' || count(*) FROM alerts"), "1/2");
+    assert!(references::remove_retention(events::table).call(conn).unwrap());
 }
 
 #[test]
@@ -514,4 +673,43 @@ fn attaching_a_table_with_many_rows_is_quick() {
     eprintln!("20,000 references attached in {:?}", started.elapsed());
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     assert_eq!(value(&mut conn, "SELECT count(*) FROM referenced_readings"), "20000");
+}
+
+/// Keys that their type calls equal, whatever their bits.
+#[test]
+fn keys_that_are_equal_and_not_identical_reference_each_other() {
+    let (_db, mut conn) = TestDb::installed();
+    let conn = &mut conn;
+    if value(conn, "SELECT count(*) FROM pg_available_extensions WHERE name = 'citext'") == "0" {
+        eprintln!("left out: keys_that_are_equal_and_not_identical_reference_each_other: needs the extension citext");
+        return;
+    }
+    sql(
+        conn,
+        "CREATE SCHEMA types; CREATE EXTENSION citext SCHEMA types;
+         CREATE TABLE readings (sensor types.CITEXT, time TIMESTAMPTZ, value FLOAT8, PRIMARY KEY (sensor, time));
+         CREATE TABLE orders (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sensor types.CITEXT, time TIMESTAMPTZ)",
+    );
+    hypertable(readings::time).chunk_interval(TimeDelta::days(1)).allow_plain_table().call(conn).unwrap();
+    references::create_target(readings::time).call(conn).unwrap();
+    attach_orders(conn, OnDelete::Restrict);
+    sql(
+        conn,
+        "INSERT INTO readings VALUES ('Attic', '2026-01-05 00:00Z', 1), ('Cellar', '2026-01-05 00:00Z', 1);
+         INSERT INTO orders (sensor, time) VALUES ('ATTIC', '2026-01-05 00:00Z'), ('attic', '2026-01-05 00:00Z')",
+    );
+    assert_eq!(references::verify(readings::table).call(conn).unwrap(), []);
+    let error = references::clear_dangling(readings::table).call(conn);
+    assert_eq!(error.unwrap(), 0);
+    let cutoff = start() + TimeDelta::days(1);
+    assert_still_referenced(references::drop_before(readings::time, cutoff).call(conn).unwrap_err());
+    let report = references::drop_before(readings::time, cutoff)
+        .keep_referenced(true)
+        .lock_timeout(TimeDelta::seconds(1))
+        .call(conn)
+        .unwrap();
+    assert_eq!((report.chunks_dropped, report.rows_released), (0, 0));
+    assert_eq!(value(conn, "SELECT count(*) FROM readings WHERE sensor OPERATOR(types.=) 'attic'"), "1");
+    sql(conn, "DELETE FROM orders; DELETE FROM readings WHERE value = 1");
+    assert_eq!(value(conn, "SELECT count(*) FROM referenced_readings"), "0");
 }

@@ -1,3 +1,8 @@
+DROP FUNCTION diesel_timescale.remove_reference_retention(REGCLASS);
+DROP FUNCTION diesel_timescale.add_reference_retention(REGCLASS, INTERVAL, BIGINT, INTERVAL, BOOLEAN);
+DROP FUNCTION diesel_timescale.reference_retention_job(REGCLASS);
+DROP PROCEDURE diesel_timescale.reference_retention(INT, JSONB);
+DROP FUNCTION diesel_timescale.retention_cutoff(REGCLASS, TEXT);
 DROP FUNCTION diesel_timescale.drop_referenced_rows_before(REGCLASS, TIMESTAMPTZ, BIGINT, INTERVAL, BOOLEAN);
 DROP FUNCTION diesel_timescale.drop_referenced_chunks(REGCLASS, TIMESTAMPTZ, BIGINT, INTERVAL, BOOLEAN);
 DROP FUNCTION diesel_timescale.within_bounds(NAME, NAME, REGTYPE);
@@ -14,7 +19,9 @@ DROP FUNCTION diesel_timescale.register_referenced_ids(REGCLASS, NAME, BIGINT[],
 DROP FUNCTION diesel_timescale.time_hint(REGCLASS, NAME[]);
 DROP FUNCTION diesel_timescale.referenced_id(BIGINT, ANYELEMENT);
 DROP FUNCTION diesel_timescale.reference_triggers(REGCLASS, NAME[], REGCLASS);
+DROP FUNCTION diesel_timescale.broken_parts(REGCLASS, NAME, OID);
 DROP FUNCTION diesel_timescale.drop_reference_target(REGCLASS);
+DROP FUNCTION diesel_timescale.target_functions();
 DROP FUNCTION diesel_timescale.create_reference_target(REGCLASS, NAME, NAME, NAME);
 DROP FUNCTION diesel_timescale.check_reference_target(REGCLASS, NAME, NAME);
 DROP FUNCTION diesel_timescale.create_release_triggers(REGCLASS, JSONB, REGCLASS, NAME);
@@ -23,6 +30,7 @@ DROP FUNCTION diesel_timescale.create_bulk_register_function(REGCLASS, JSONB, RE
 DROP FUNCTION diesel_timescale.create_register_functions(REGCLASS, JSONB, BOOLEAN, BOOLEAN);
 DROP FUNCTION diesel_timescale.create_register_function(REGCLASS, JSONB, TEXT, TEXT, BOOLEAN, TEXT);
 DROP FUNCTION diesel_timescale.create_target_function(REGCLASS, JSONB, TEXT, TEXT, TEXT, TEXT, TEXT);
+DROP FUNCTION diesel_timescale.operator_path(REGCLASS);
 DROP FUNCTION diesel_timescale.chunk_width(REGCLASS);
 DROP FUNCTION diesel_timescale.template_names(REGCLASS, REGCLASS, NAME[], NAME);
 DROP FUNCTION diesel_timescale.edge_of(REGCLASS, NAME, NAME, TEXT);
@@ -32,6 +40,8 @@ DROP FUNCTION diesel_timescale.trigger_argument(BYTEA);
 DROP FUNCTION diesel_timescale.primary_key_columns(REGCLASS);
 DROP FUNCTION diesel_timescale.column_types(REGCLASS, NAME[]);
 DROP FUNCTION diesel_timescale.each_column(NAME[], TEXT, TEXT);
+DROP FUNCTION diesel_timescale.refuse_still_referenced(REGCLASS, TEXT, TEXT);
+DROP FUNCTION diesel_timescale.has_restricting_key(REGCLASS);
 DROP FUNCTION diesel_timescale.refuse_key_change();
 DROP FUNCTION diesel_timescale.is_in_columnstore(REGCLASS, REGCLASS);
 DROP FUNCTION diesel_timescale.removal_stripe();

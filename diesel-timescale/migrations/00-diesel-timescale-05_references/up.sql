@@ -115,6 +115,31 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_key_change() IS 'Trigger: refuses to change the key of a row that something may reference. Its arguments are the table and the columns of the key. It runs with the rights of whoever changes the row.';
 
+-- What a foreign key with RESTRICT, or without an action, says.
+CREATE OR REPLACE FUNCTION diesel_timescale.has_restricting_key(registry REGCLASS) RETURNS BOOLEAN
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, pg_temp
+RETURN EXISTS (
+    SELECT FROM pg_trigger
+    WHERE tgrelid = registry AND tgisinternal AND tgfoid IN ('"RI_FKey_restrict_del"'::REGPROC, '"RI_FKey_noaction_del"'::REGPROC)
+);
+COMMENT ON FUNCTION diesel_timescale.has_restricting_key(REGCLASS) IS 'Whether a foreign key may refuse that a row of the registry goes.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_still_referenced(target REGCLASS, operation TEXT, obstacle TEXT) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM refuse(
+        'diesel_timescale:still_referenced', 'foreign_key_violation',
+        format('%s of %s would remove rows that are still referenced: %s', operation, target, obstacle),
+        'Remove those references first, or, in retention, keep what is referenced (keep_referenced).',
+        relation => target
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.refuse_still_referenced(REGCLASS, TEXT, TEXT) IS 'Raises the error that a foreign key does not let rows go, with what PostgreSQL says of it.';
+
 -- Names and lists for generated functions.
 CREATE OR REPLACE FUNCTION diesel_timescale.each_column(columns NAME[], pattern TEXT, separator TEXT DEFAULT ', ') RETURNS TEXT
 LANGUAGE sql STABLE
@@ -299,6 +324,24 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.template_names(REGCLASS, REGCLASS, NAME[], NAME) IS 'The names and lists that templates of a target use.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.operator_path(target REGCLASS) RETURNS TEXT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN (
+    SELECT string_agg(quote_ident(nspname), ', ' ORDER BY nspname <> 'pg_catalog', nspname) || ', pg_temp'
+    FROM (
+        SELECT 'pg_catalog'::NAME AS nspname
+        UNION
+        SELECT nspname
+        FROM pg_index
+        JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+        JOIN pg_type ON pg_type.oid = atttypid
+        JOIN pg_namespace ON pg_namespace.oid = typnamespace
+        WHERE indrelid = target AND indisprimary
+    ) AS schemas
+);
+COMMENT ON FUNCTION diesel_timescale.operator_path(REGCLASS) IS 'The search_path with the operators of the types of the key of a target. What has it qualifies everything else.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.create_target_function(
     target REGCLASS, names JSONB, signature TEXT, returns TEXT, options TEXT, template TEXT, description TEXT
 ) RETURNS VOID
@@ -307,24 +350,10 @@ SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     qualified CONSTANT TEXT := fill_template(signature, names);
-    -- Where the operators of its key types are; everything else is qualified.
-    path CONSTANT TEXT := (
-        SELECT string_agg(quote_ident(nspname), ', ' ORDER BY nspname <> 'pg_catalog', nspname)
-        FROM (
-            SELECT 'pg_catalog'::NAME AS nspname
-            UNION
-            SELECT nspname
-            FROM pg_index
-            JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
-            JOIN pg_type ON pg_type.oid = atttypid
-            JOIN pg_namespace ON pg_namespace.oid = typnamespace
-            WHERE indrelid = target AND indisprimary
-        ) AS schemas
-    );
 BEGIN
     EXECUTE format(
-        'CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE plpgsql %s SET search_path TO %s, pg_temp AS %L',
-        qualified, returns, options, path, fill_template(template, names)
+        'CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE plpgsql %s SET search_path TO %s AS %L',
+        qualified, returns, options, operator_path(target), fill_template(template, names)
     );
     -- It runs with the rights of its owner, so no other role may execute it or attach it to a table.
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', qualified);
@@ -611,12 +640,17 @@ AS $$
 DECLARE
     table_name CONSTANT NAME := (SELECT relname FROM pg_class WHERE oid = target);
     columns CONSTANT NAME[] := ARRAY(SELECT attname FROM pg_attribute WHERE attrelid = registry AND attnum > 0 AND NOT attisdropped ORDER BY attnum);
-    mark CONSTANT TEXT := $t$-- Waits for whoever registers it now, and gets 40001 if it cannot see that; whoever registers it later waits for
+    mark CONSTANT TEXT := format('%I.%I', (SELECT relname FROM pg_class WHERE oid = registry), time_column);
+    tombstone CONSTANT TEXT := $t$-- Waits for whoever registers it now, and gets 40001 if it cannot see that; whoever registers it later waits for
     -- this. Not DO UPDATE: a foreign key that locks a row which is updated and then deleted can miss that.
-    INSERT INTO {registry} ({columns}) VALUES ({old}) ON CONFLICT DO NOTHING;$t$;
+    INSERT INTO {registry} ({columns}) VALUES ({old}) ON CONFLICT DO NOTHING;
+    is_registered := NOT FOUND;$t$;
 BEGIN
-    PERFORM create_target_function(target, names, '{release}()', 'TRIGGER', 'SECURITY DEFINER', replace($t$
+    PERFORM create_target_function(target, names || jsonb_build_object('mark', mark), '{release}()', 'TRIGGER', 'SECURITY DEFINER', replace($t$
 DECLARE
+    -- What declared_target() reads.
+    dt_target CONSTANT TEXT := {{{mark}}};
+    is_registered BOOLEAN;
     in_columnstore CONSTANT BOOLEAN := diesel_timescale.is_in_columnstore(TG_RELID, {target_literal}::REGCLASS);
 BEGIN
     IF in_columnstore THEN
@@ -632,21 +666,36 @@ BEGIN
             );
         END IF;
     END IF;
-    {mark}
-    DELETE FROM {registry} AS r WHERE {r_is_old};
+    {tombstone}
+    -- A block that can fail costs a subtransaction.
+    IF is_registered AND diesel_timescale.has_restricting_key({{{registry}}}::REGCLASS) THEN
+        BEGIN
+            DELETE FROM {registry} AS r WHERE {r_is_old};
+        EXCEPTION WHEN foreign_key_violation OR restrict_violation THEN
+            PERFORM diesel_timescale.refuse_still_referenced({target_literal}::REGCLASS, 'DELETE', SQLERRM);
+        END;
+    ELSE
+        DELETE FROM {registry} AS r WHERE {r_is_old};
+    END IF;
     RETURN NULL;
 END
 $t$,
         -- Where references go by the key, the lock on the row is enough under READ COMMITTED.
-        '{mark}', CASE WHEN time_column = ANY (primary_key_columns(registry))
-            THEN 'IF in_columnstore OR diesel_timescale.snapshot_may_be_old() THEN ' || mark || ' END IF;'
-            ELSE mark
+        '{tombstone}', CASE WHEN time_column = ANY (primary_key_columns(registry))
+            THEN 'IF in_columnstore OR diesel_timescale.snapshot_may_be_old() THEN ' || tombstone || '
+    ELSE
+        is_registered := EXISTS (SELECT FROM {registry} AS r WHERE {r_is_old});
+    END IF;'
+            ELSE tombstone
         END), 'Trigger: a deleted row of {target} takes its registration along, and with it every reference.');
     PERFORM create_target_function(target, names, '{release_all}()', 'TRIGGER', 'SECURITY DEFINER', $t$
 BEGIN
     PERFORM diesel_timescale.refuse_old_snapshot({target_literal}::REGCLASS, 'TRUNCATE');
     -- TRUNCATE has the table locked already, which every registration has read.
     DELETE FROM {registry};
+    RETURN NULL;
+EXCEPTION WHEN foreign_key_violation OR restrict_violation THEN
+    PERFORM diesel_timescale.refuse_still_referenced({target_literal}::REGCLASS, 'TRUNCATE', SQLERRM);
     RETURN NULL;
 END
 $t$, 'Trigger: TRUNCATE of {target} clears every registration.');
@@ -655,8 +704,7 @@ $t$, 'Trigger: TRUNCATE of {target} clears every registration.');
     -- reference_target() reads.
     EXECUTE format(
         'CREATE TRIGGER %I AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION %s(%L)',
-        short_name(table_name, '_release_references'), qualified_name(target), names ->> 'release',
-        format('%I.%I', (SELECT relname FROM pg_class WHERE oid = registry), time_column)
+        short_name(table_name, '_release_references'), qualified_name(target), names ->> 'release', mark
     );
     EXECUTE format(
         'CREATE TRIGGER %I BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
@@ -779,6 +827,15 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.create_reference_target(REGCLASS, NAME, NAME, NAME) IS 'Makes a table the target of references that hold through retention: by its primary key, or by a bigint that the database assigns. Returns its registry, the table that foreign keys go to. Repeatable.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.target_functions() RETURNS TEXT[]
+LANGUAGE sql IMMUTABLE
+SET search_path TO pg_catalog, pg_temp
+RETURN ARRAY[
+    '{register}({key_types})', '{register_by_key}({types})', '{register}({arrays})', '{rowstore}(REGCLASS, {arrays})', '{columnstore}({arrays})',
+    '{settle}(REGCLASS, {types})', '{release}()', '{release_all}()'
+];
+COMMENT ON FUNCTION diesel_timescale.target_functions() IS 'The signatures of the functions of a target, as templates.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.drop_reference_target(target REGCLASS) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -797,10 +854,7 @@ BEGIN
     FOREACH suffix IN ARRAY ARRAY['_release_references', '_release_all_references', '_key_is_fixed'] LOOP
         EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', short_name(table_name, suffix), qualified_name(target));
     END LOOP;
-    FOREACH signature IN ARRAY ARRAY[
-        '{register}({key_types})', '{register_by_key}({types})', '{register}({arrays})', '{rowstore}(REGCLASS, {arrays})', '{columnstore}({arrays})',
-        '{settle}(REGCLASS, {types})', '{release}()', '{release_all}()'
-    ] LOOP
+    FOREACH signature IN ARRAY target_functions() LOOP
         EXECUTE format('DROP FUNCTION IF EXISTS %s', fill_template(signature, names));
     END LOOP;
 END
@@ -808,6 +862,26 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.drop_reference_target(REGCLASS) IS 'Takes back create_reference_target. Refused while a foreign key goes to the registry: remove_reference() first.';
 
 -- Columns that reference a target.
+CREATE OR REPLACE FUNCTION diesel_timescale.broken_parts(relation REGCLASS, trigger_name NAME, function OID) RETURNS BIGINT
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+    WITH RECURSIVE part (oid, has_parts) AS (
+        SELECT oid, relkind = 'p' OR hypertable_of(relation) IS NOT NULL FROM pg_class WHERE oid = relation
+        UNION ALL
+        SELECT c.oid, c.relkind = 'p'
+        FROM part
+        JOIN pg_inherits ON inhparent = part.oid AND has_parts
+        JOIN pg_class AS c ON c.oid = inhrelid AND c.relkind IN ('r', 'p')
+    )
+    SELECT count(*)
+    FROM part
+    WHERE part.oid <> relation AND NOT EXISTS (
+        SELECT FROM pg_trigger WHERE tgrelid = part.oid AND tgname = trigger_name AND tgfoid = function AND tgenabled IN ('O', 'A')
+    )
+$$;
+COMMENT ON FUNCTION diesel_timescale.broken_parts(REGCLASS, NAME, OID) IS 'How many partitions or chunks of a table do not have this trigger of the table, or have it disabled.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.reference_triggers(referencing REGCLASS, columns NAME[], target REGCLASS)
 RETURNS TABLE (trigger_name NAME, function REGPROCEDURE, is_right BOOLEAN)
 LANGUAGE sql STABLE
@@ -820,6 +894,7 @@ AS $$
             AND tgenabled IN ('O', 'A')
             AND proname = short_name(format('reference_%I.%s', relname, each_column(columns, '%1$I', '_')))
             AND pronamespace = relnamespace
+            AND broken_parts(referencing, tgname, tgfoid) = 0
     FROM pg_class
     JOIN pg_trigger ON tgrelid = pg_class.oid
     JOIN pg_proc ON pg_proc.oid = tgfoid
@@ -1168,20 +1243,25 @@ DECLARE
         each_column(t.key, 'r.%1$I'), qualified_name(t.registry), qualified_name(target),
         each_column(columns, 'e.%1$I = r.%1$I', ' AND '), t.time_column
     );
+    delete_missing CONSTANT TEXT := format(
+        'DELETE FROM %s AS d USING (%s) AS m WHERE %s',
+        qualified_name(t.registry), missing, each_column(t.key, 'd.%1$I = m.%1$I', ' AND ')
+    );
     released BIGINT;
 BEGIN
     PERFORM refuse_old_snapshot(target, 'clear_dangling_references()');
     PERFORM refuse_row_security(target, t.registry, 'clear_dangling_references()');
+    PERFORM set_config('search_path', operator_path(target), true);
     -- The first look locks every chunk: one that was converted to the columnstore meanwhile may have looked empty.
     EXECUTE format('SELECT count(*) FROM (%s) AS m', missing) INTO released;
     IF released > 0 THEN
-        EXECUTE format(
-            'DELETE FROM %s AS d USING (%s) AS m WHERE %s',
-            qualified_name(t.registry), missing, each_column(t.key, 'd.%1$I = m.%1$I', ' AND ')
-        );
+        EXECUTE delete_missing;
         GET DIAGNOSTICS released = ROW_COUNT;
     END IF;
     RETURN released;
+EXCEPTION WHEN foreign_key_violation OR restrict_violation THEN
+    PERFORM diesel_timescale.refuse_still_referenced(target, 'clear_dangling_references()', SQLERRM);
+    RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.clear_dangling_references(REGCLASS) IS 'Clears the references to rows of a target that are gone, and returns how many rows that were. The remedy after a plain drop_chunks.';
@@ -1243,6 +1323,7 @@ DECLARE
     released BIGINT;
     dropped BIGINT;
 BEGIN
+    PERFORM set_config('search_path', concat('pg_catalog, diesel_timescale, ', operator_path(target)), true);
     chunks_dropped := 0;
     rows_released := 0;
     PERFORM set_config('lock_timeout', format('%s ms', ceil(extract(epoch FROM patience) * 1000)), true);
@@ -1308,8 +1389,17 @@ DECLARE
     patience INTERVAL := INTERVAL '100 milliseconds';
     obstacle TEXT;
 BEGIN
+    IF cutoff IS NULL AND cutoff_integer IS NULL OR NOT isfinite(cutoff) THEN
+        PERFORM refuse(
+            'diesel_timescale:retention_interval', 'invalid_parameter_value',
+            format('retention of %s cannot go by the cutoff %s', target, coalesce(cutoff::TEXT, 'null')),
+            'Give a moment: rows before that go.',
+            relation => target
+        );
+    END IF;
     PERFORM refuse_old_snapshot(target, 'retention');
     PERFORM refuse_row_security(target, t.registry, 'retention');
+    PERFORM set_config('search_path', concat('pg_catalog, diesel_timescale, ', operator_path(target)), true);
     rows_deleted := 0;
     LOOP
         BEGIN
@@ -1348,12 +1438,7 @@ BEGIN
             -- The next attempt keeps a row that was registered meanwhile.
             IF NOT keep_referenced OR clock_timestamp() >= give_up_at THEN
                 GET STACKED DIAGNOSTICS obstacle = MESSAGE_TEXT;
-                PERFORM refuse(
-                    'diesel_timescale:still_referenced', 'foreign_key_violation',
-                    format('rows of %s that retention would drop are still referenced: %s', target, obstacle),
-                    'Remove those references first, or let retention keep what is referenced.',
-                    relation => target
-                );
+                PERFORM refuse_still_referenced(target, 'retention', obstacle);
             END IF;
         END;
         -- Transactions that waited for the attempt run first.
@@ -1363,3 +1448,96 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.drop_referenced_rows_before(REGCLASS, TIMESTAMPTZ, BIGINT, INTERVAL, BOOLEAN) IS 'Retention of a target of references: drops the chunks that end by the cutoff and clears every reference to their rows, in one transaction. On a plain table it deletes the rows before the cutoff. Rows that a RESTRICT key references: an error, or with keep_referenced their chunks stay. Tries again until lock_timeout has passed if others have these rows locked.';
+
+-- The same as a job.
+CREATE OR REPLACE FUNCTION diesel_timescale.retention_cutoff(target REGCLASS, drop_after TEXT, OUT cutoff TIMESTAMPTZ, OUT cutoff_integer BIGINT)
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF time_type_of(target) NOT IN ('smallint'::REGTYPE, 'integer'::REGTYPE, 'bigint'::REGTYPE) THEN
+        cutoff := now() - drop_after::INTERVAL;
+        RETURN;
+    END IF;
+    PERFORM require_integer_now(target);
+    EXECUTE format('SELECT %s()::BIGINT - $1', (hypertable_report(target)).integer_now) INTO cutoff_integer USING drop_after::BIGINT;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.retention_cutoff(REGCLASS, TEXT) IS 'The moment that is so long ago in the time column of a hypertable.';
+
+CREATE OR REPLACE PROCEDURE diesel_timescale.reference_retention(job_id INT, config JSONB)
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    target CONSTANT REGCLASS := config ->> 'retention_of';
+    c CONSTANT RECORD := retention_cutoff(target, config ->> 'drop_after');
+BEGIN
+    PERFORM drop_referenced_rows_before(
+        target, c.cutoff, c.cutoff_integer, keep_referenced => coalesce((config ->> 'keep_referenced')::BOOLEAN, false)
+    );
+END
+$$;
+COMMENT ON PROCEDURE diesel_timescale.reference_retention(INT, JSONB) IS 'Job: drops the rows of the target retention_of that are older than drop_after, and clears the references to them.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.reference_retention_job(target REGCLASS) RETURNS INT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT job_id
+        FROM timescaledb_information.jobs
+        WHERE proc_schema = 'diesel_timescale' AND proc_name = 'reference_retention' AND config ->> 'retention_of' = qualified_name(target)
+            -- Any role can add a job of its own, which is refused what it does.
+            AND EXISTS (
+                SELECT FROM pg_roles
+                WHERE owner::TEXT IN (rolname, quote_ident(rolname)) AND (rolsuper OR oid = (SELECT relowner FROM pg_class WHERE oid = target))
+            )
+        ORDER BY job_id
+        LIMIT 1
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.reference_retention_job(REGCLASS) IS 'The job that retention of a target runs as, or null.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.add_reference_retention(
+    target REGCLASS, drop_after INTERVAL DEFAULT NULL, integer_after BIGINT DEFAULT NULL,
+    schedule_interval INTERVAL DEFAULT INTERVAL '1 day', keep_referenced BOOLEAN DEFAULT false
+) RETURNS INT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    age CONSTANT TEXT := coalesce(drop_after::TEXT, integer_after::TEXT);
+    job INT;
+BEGIN
+    PERFORM refuse_retention_of_nothing(drop_after, integer_after);
+    -- Says now what the job would fail by.
+    PERFORM reference_target(target), retention_cutoff(target, age);
+    PERFORM refuse_retention_within_refresh(target, age);
+    PERFORM remove_reference_retention(target);
+    EXECUTE format('SELECT %I.add_job($1, $2, config => $3)', timescaledb_schema())
+        INTO job
+        USING
+            'diesel_timescale.reference_retention(int, jsonb)'::REGPROCEDURE::REGPROC, schedule_interval,
+            jsonb_build_object('drop_after', age, 'keep_referenced', keep_referenced, 'retention_of', qualified_name(target));
+    RETURN job;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.add_reference_retention(REGCLASS, INTERVAL, BIGINT, INTERVAL, BOOLEAN) IS 'Drops rows of a target in the background once they are this old (a number where the time column counts units), clearing the references to them, and returns the job. Replaces an existing one.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.remove_reference_retention(target REGCLASS) RETURNS BOOLEAN
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present CONSTANT INT := reference_retention_job(target);
+BEGIN
+    IF present IS NOT NULL THEN
+        EXECUTE format('SELECT %I.delete_job($1)', timescaledb_schema()) USING present;
+    END IF;
+    RETURN present IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.remove_reference_retention(REGCLASS) IS 'Removes the retention job of a target. False if there is none.';

@@ -112,7 +112,7 @@ function_call! {
 
 impl AddReference {
     /// What happens to a referencing row when the row that it references is removed: `SetNull`, `Cascade` or `Restrict`.
-    /// Default: `SetNull`.
+    /// Default: `SetNull`. Another one is refused: [`ReferenceError::OnDelete`](crate::ReferenceError::OnDelete).
     pub fn on_delete(mut self, action: OnDelete) -> Self {
         self.on_delete = action.sql().to_owned();
         self

@@ -40,10 +40,10 @@ pub enum ReferenceError {
         /// What to do.
         remedy: String,
     },
-    /// Retention would keep nothing.
+    /// Retention would keep nothing, or has no cutoff.
     #[error("{message}. {remedy}")]
     RetentionInterval {
-        /// Names the interval.
+        /// Names the interval, or the cutoff.
         message: String,
         /// What to do.
         remedy: String,
@@ -56,12 +56,13 @@ pub enum ReferenceError {
         /// What to do.
         remedy: String,
     },
-    /// A foreign key with `RESTRICT` references rows that retention would drop.
+    /// A foreign key with `RESTRICT`, or without an action, references rows that retention, `DELETE`, `TRUNCATE` or
+    /// [`clear_dangling`](crate::references::clear_dangling) would remove.
     #[error("{message}. {remedy}")]
     StillReferenced {
         /// Names the foreign key.
         message: String,
-        /// The table whose rows would be dropped.
+        /// The table whose rows would be removed.
         table: String,
         /// What to do.
         remedy: String,
@@ -84,6 +85,14 @@ pub enum ReferenceError {
         /// The table.
         table: String,
         /// The statement that makes it one.
+        remedy: String,
+    },
+    /// An action that [`add`](crate::references::add) does not make.
+    #[error("{message}. {remedy}")]
+    OnDelete {
+        /// Names the action.
+        message: String,
+        /// What to do.
         remedy: String,
     },
     /// The column cannot refer to rows of that table: it is no column of its type in a table, or is `NOT NULL`.
@@ -114,6 +123,7 @@ impl ReferenceError {
             "still_referenced" => Self::StillReferenced { message, table, remedy },
             "reference_target" => Self::Target { message, table, remedy },
             "not_a_target" => Self::NotATarget { message, table, remedy },
+            "on_delete" => Self::OnDelete { message, remedy },
             "reference_column" => Self::Column { message, table, column, remedy },
             _ => return None,
         })

@@ -136,6 +136,7 @@ impl Declare for DropTarget {
 /// # Errors
 /// [`ReferenceError::IsolationTooHigh`](crate::ReferenceError::IsolationTooHigh) above READ COMMITTED;
 /// [`RowSecurity`](crate::ReferenceError::RowSecurity) where a policy hides rows from the caller;
+/// [`StillReferenced`](crate::ReferenceError::StillReferenced) if a foreign key with `RESTRICT` references such a row;
 /// [`NotATarget`](crate::ReferenceError::NotATarget).
 ///
 /// ```
