@@ -4,7 +4,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::Bool;
-use diesel_timescale::verify::{Row, SqlType, push_violations, violations};
+use diesel_timescale::verify::{push_violations, violations};
 pub use diesel_timescale::{Violation, ViolationKind};
 
 use crate::call::Statement;
@@ -63,8 +63,8 @@ impl Verify {
 }
 
 impl Statement for Verify {
-    type SqlType = SqlType;
-    type Row = Row;
+    type SqlType = ((Text, Text, Text, Text), Nullable<Text>, Integer);
+    type Row = (Violation, Option<TimescaleVersion>, i32);
     type Output = Vec<Violation>;
     type Error = crate::error::Error;
 
