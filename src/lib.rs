@@ -10,6 +10,8 @@ pub mod beyond_one_machine {}
 pub mod bulk;
 #[doc = include_str!("extending.md")]
 pub mod extending {}
+#[cfg(any(feature = "arrow", feature = "csv"))]
+pub mod export;
 pub mod legacy_import;
 pub mod migrations;
 pub mod prelude;

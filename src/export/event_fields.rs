@@ -1,0 +1,111 @@
+//! The fields of an event in a file.
+
+use chrono::{DateTime, Utc};
+
+use super::error::FileError;
+use crate::models::NewSensorEvent;
+
+/// The names of the fields, in the order of the columns of `sensor_events`.
+pub(super) const NAMES: [&str; 13] = [
+    "id",
+    "timestamp",
+    "room_id",
+    "sensor_id",
+    "sensor_type",
+    "state",
+    "numeric_value",
+    "previous_state",
+    "attributes",
+    "is_human_triggered",
+    "confidence_score",
+    "created_at",
+    "processed_at",
+];
+
+/// Those that every event has.
+pub(super) const REQUIRED: [&str; 5] = ["timestamp", "room_id", "sensor_id", "sensor_type", "state"];
+
+/// Where the fields are in a file, in the order of [`NAMES`].
+pub(super) struct Places([Option<usize>; NAMES.len()]);
+
+impl Places {
+    pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, FileError> {
+        let mut places = [None; NAMES.len()];
+        let mut found = Vec::new();
+        for (place, name) in names.into_iter().enumerate() {
+            match NAMES.iter().position(|known| *known == name).and_then(|known| places.get_mut(known)) {
+                Some(field) => *field = Some(place),
+                None => return Err(FileError::UnknownField { field: name.to_owned(), known: NAMES.join(", ") }),
+            }
+            found.push(name);
+        }
+        let places = Self(places);
+        match REQUIRED.into_iter().find(|field| places.of(field).is_none()) {
+            Some(field) => Err(FileError::NoField { field, found: found.join(", ") }),
+            None => Ok(places),
+        }
+    }
+
+    pub(super) fn of(&self, field: &str) -> Option<usize> {
+        let known = NAMES.iter().position(|known| *known == field)?;
+        self.0.get(known).copied().flatten()
+    }
+}
+
+/// The fields of an event as they are in the file; `None` where there is no value.
+#[derive(Default)]
+pub(super) struct EventFields<'a> {
+    pub row: u64,
+    pub timestamp: Option<DateTime<Utc>>,
+    pub room_id: Option<&'a str>,
+    pub sensor_id: Option<&'a str>,
+    pub sensor_type: Option<&'a str>,
+    pub state: Option<&'a str>,
+    /// The inner one is none where the file has the field, without a value.
+    pub numeric_value: Option<Option<f64>>,
+    pub previous_state: Option<&'a str>,
+    pub attributes: Option<&'a str>,
+    pub is_human_triggered: Option<bool>,
+    pub confidence_score: Option<f64>,
+    pub processed_at: Option<DateTime<Utc>>,
+}
+
+impl EventFields<'_> {
+    pub(super) fn event(self) -> Result<NewSensorEvent<'static>, FileError> {
+        let row = self.row;
+        let name = |field: &'static str, value: Option<&str>| {
+            value.map(str::to_owned).ok_or(FileError::Missing { row, field })
+        };
+        let mut event = NewSensorEvent::new(
+            self.timestamp.ok_or(FileError::Missing { row, field: "timestamp" })?,
+            name("room_id", self.room_id)?,
+            name("sensor_id", self.sensor_id)?,
+            name("sensor_type", self.sensor_type)?,
+            name("state", self.state)?,
+        );
+        if let Some(value) = self.numeric_value {
+            event = event.with_numeric_value(value);
+        }
+        if let Some(state) = self.previous_state {
+            event = event.with_previous_state(state.to_owned());
+        }
+        if let Some(attributes) = self.attributes {
+            event = event.with_attributes(serde_json::from_str(attributes).map_err(|_| FileError::Value {
+                row,
+                field: "attributes",
+                value: attributes.to_owned(),
+                expected: "JSON",
+            })?);
+        }
+        if let Some(is_human_triggered) = self.is_human_triggered {
+            event = event.with_human_triggered(is_human_triggered);
+        }
+        if let Some(score) = self.confidence_score {
+            event = event.with_confidence_score(score);
+        }
+        if let Some(at) = self.processed_at {
+            event = event.with_processed_at(at);
+        }
+        Ok(event)
+    }
+}
