@@ -3,7 +3,8 @@
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Integer, Nullable, Text};
+use diesel_timescale::TimescaleVersion;
 use diesel_timescale::verify::{push_violations, violations};
 pub use diesel_timescale::{Violation, ViolationKind};
 

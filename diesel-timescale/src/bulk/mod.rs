@@ -37,8 +37,8 @@
 //! # What is the same, and what has changed
 //! The conflict target is the columns of a unique index: checked at compile time to be fields of the rows, and checked
 //! against the database before anything is written ([`BulkError::NoUniqueIndex`] names the indexes that there are). Which keys are the
-//! same is what that index says, also for types and collations that call values equal which are not identical, and for
-//! `NULLS NOT DISTINCT`. Values have changed if any of their bits have: `1.0` and `1.00`, `0.0` and `-0.0` are two.
+//! same is what that index says, also for types, collations and operator classes that call values equal which are not
+//! identical, and for `NULLS NOT DISTINCT`. Values have changed if any of their bits have: `1.0` and `1.00`, `0.0` and `-0.0` are two.
 //!
 //! The role needs the rights to INSERT, UPDATE and SELECT.
 //!
@@ -48,8 +48,11 @@
 //! inserted plainly (through COPY where the connection is libpq's), in a savepoint if there is a transaction, and by
 //! `ON CONFLICT` if another writer has inserted one of them meanwhile; rows that are stored already without a
 //! difference are only read; the others go through `ON CONFLICT`. Only one of these steps writes, so each batch is
-//! atomic without a transaction. Each statement is prepared once, for any number of rows, and uses no state of the
-//! session, so it runs through PgBouncer in transaction mode.
+//! atomic without a transaction.
+//! On diesel-async there is no COPY, and new rows go through `INSERT … SELECT`: `AsyncPgConnection` (0.9) takes its
+//! `tokio_postgres::Client` by value and gives it to nobody, so COPY would need a connection, and a transaction, of its own.
+//! Each statement is prepared once, for any number of rows, and uses no state of the session, so it runs through
+//! PgBouncer in transaction mode.
 //!
 //! # Returning
 //! [`Upsert::returning`] reads the stored rows by their keys, in one transaction with the write. A row that a trigger has
@@ -79,6 +82,7 @@ mod facts;
 mod insert;
 mod look_sql;
 mod oid;
+mod operators;
 mod plan;
 mod referenced;
 mod report;
