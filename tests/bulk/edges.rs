@@ -17,11 +17,11 @@ fn too_early() -> DateTime<Utc> {
     earliest() - TimeDelta::microseconds(1)
 }
 
-fn event(n: i64) -> NewSensorEvent<'static> {
+pub(crate) fn event(n: i64) -> NewSensorEvent<'static> {
     NewSensorEvent::new(start() + TimeDelta::seconds(n), "room", "sensor", SensorType::TEMPERATURE, "on")
 }
 
-fn prediction() -> NewPrediction<'static> {
+pub(crate) fn prediction() -> NewPrediction<'static> {
     NewPrediction::new("room", start(), TransitionType::StateChange, 0.5, ModelType::HMM, "1")
 }
 

@@ -7,6 +7,7 @@ mod asynchronous;
 mod batches;
 mod by_key;
 mod counts;
+mod deep;
 mod duplicates;
 mod edges;
 mod fixtures;

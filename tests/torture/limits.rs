@@ -17,6 +17,18 @@ fn database_error(error: BulkError) -> String {
     }
 }
 
+/// Fills the default tablespace with a table `filler`.
+pub fn fill_disk(conn: &mut PgConnection) {
+    sql(conn, "CREATE TABLE filler (t TEXT); ALTER TABLE filler ALTER t SET STORAGE PLAIN");
+    let full = sql_error(conn, "INSERT INTO filler SELECT repeat('x', 7000) FROM generate_series(1, 100000)");
+    assert!(full.contains("No space left on device"), "{full}");
+    // That was rolled back, and the file kept: fill what is left by ever smaller steps.
+    for rows in [4_000, 400, 40, 1, 1] {
+        let insert = format!("INSERT INTO filler SELECT repeat('x', 7000) FROM generate_series(1, {rows})");
+        while conn.transaction(|conn| diesel::sql_query(&insert).execute(conn)).is_ok() {}
+    }
+}
+
 #[test]
 fn a_full_disk_is_an_error_and_writes_go_on_when_there_is_room() {
     let Some(server) = OwnServer::start("disk", &[], Some("32M")) else { return };
@@ -25,21 +37,7 @@ fn a_full_disk_is_an_error_and_writes_go_on_when_there_is_room() {
     sql(&mut conn, "SET default_tablespace TO small");
     readings::create(&mut conn);
     assert_eq!(store(&batch(0, 700), &mut conn).unwrap().inserted, 700);
-    sql(&mut conn, "CREATE TABLE filler (t TEXT); ALTER TABLE filler ALTER t SET STORAGE PLAIN");
-    let full = sql_error(&mut conn, "INSERT INTO filler SELECT repeat('x', 7000) FROM generate_series(1, 100000)");
-    assert!(full.contains("No space left on device"), "{full}");
-    // That was rolled back, and the file kept: fill what is left by ever smaller steps.
-    for rows in [4_000, 400, 40, 1, 1] {
-        while conn
-            .transaction(|conn| {
-                diesel::sql_query(format!(
-                    "INSERT INTO filler SELECT repeat('x', 7000) FROM generate_series(1, {rows})"
-                ))
-                .execute(conn)
-            })
-            .is_ok()
-        {}
-    }
+    fill_disk(&mut conn);
     let mut number = 1;
     let error = loop {
         match store(&batch(number, [700, 40][number as usize % 2]), &mut conn) {

@@ -17,6 +17,7 @@ mod network;
 mod proxy;
 mod readings;
 mod server;
+mod writer;
 
 use std::time::{Duration, Instant};
 

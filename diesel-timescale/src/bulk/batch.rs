@@ -91,6 +91,10 @@ impl Layout {
         R: Insertable<Tab, Values: Values<Tab>>,
     {
         values.clear();
+        if violations.is_refused() {
+            values.collector.binds.resize(self.infos.len(), None);
+            return Ok(());
+        }
         if let Err(error) = row.values().columns().collect(values) {
             let column = self.infos.get(values.collector.binds.len()).map_or("", |info| info.name);
             violations.push(violations.row, column, Violation::Serialize(error.to_string()));

@@ -43,22 +43,30 @@ fn text(value: &[u8]) -> Option<Violation> {
     value.contains(&0).then(|| Violation::Nul(String::from_utf8_lossy(value).into_owned()))
 }
 
-/// The first byte is the version of the format.
+/// The first byte is the version of the format. What is no JSON is for the server to refuse.
 fn jsonb(value: &[u8]) -> Option<Violation> {
     let json = value.get(1..).unwrap_or_default();
-    let mut bytes = json.iter().enumerate();
-    while let Some((at, byte)) = bytes.next() {
-        match byte {
-            0 => return Some(Violation::JsonNul(String::from_utf8_lossy(json).into_owned())),
-            b'\\' if json[at..].starts_with(b"\\u0000") => {
-                return Some(Violation::JsonNul(String::from_utf8_lossy(json).into_owned()));
-            }
+    let told = || String::from_utf8_lossy(json).into_owned();
+    let mut at = 0;
+    while let Some(found) = json[at..].iter().position(|byte| matches!(byte, 0 | b'\\')) {
+        at += found;
+        let escape = &json[at..];
+        at += match (escape, code_unit(escape)) {
+            ([0, ..], _) | (_, Some(0)) => return Some(Violation::JsonNul(told())),
+            (_, Some(0xd800..0xdc00)) if matches!(code_unit(&escape[6..]), Some(0xdc00..0xe000)) => 12,
+            (_, Some(0xd800..0xe000)) => return Some(Violation::JsonSurrogate(told())),
+            (_, Some(_)) => 6,
             // What is escaped, such as a second backslash, starts nothing.
-            b'\\' => _ = bytes.next(),
-            _ => {}
-        }
+            _ => 2.min(escape.len()),
+        };
     }
     None
+}
+
+/// The code unit of an escape such as `\u00e4` at the start of a text.
+fn code_unit(text: &[u8]) -> Option<u16> {
+    let digits = text.strip_prefix(b"\\u")?.get(..4)?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?))
 }
 
 /// Arrays of one dimension at most; texts in them without NUL.

@@ -52,12 +52,26 @@ impl<T: Validate + ?Sized> Validate for &T {
 pub struct Violations {
     pub(super) row: usize,
     found: Vec<InvalidRow>,
+    /// The last row that must not be serialized.
+    refused: Option<usize>,
 }
 
 impl Violations {
     /// Adds a violation of the row that is being checked: its column, and a text that names the value and the remedy.
     pub fn add(&mut self, column: impl Into<String>, text: impl Into<String>) {
         self.push(self.row, column, Violation::Invalid(text.into()));
+    }
+
+    /// Adds a violation of a row that must not even be serialized, such as of JSON that is nested deeper than the stack is.
+    /// Nothing else of the row is looked at.
+    pub fn refuse(&mut self, column: impl Into<String>, text: impl Into<String>) {
+        self.add(column, text);
+        self.refused = Some(self.row);
+    }
+
+    /// Whether the row that is being checked must not be serialized.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused == Some(self.row)
     }
 
     pub(super) fn push(&mut self, row: usize, column: impl Into<String>, violation: Violation) {
@@ -123,6 +137,11 @@ pub enum Violation {
     /// `\u0000` in a text of a `jsonb` value, which PostgreSQL refuses.
     #[error("the JSON has \\u0000 in a text, which PostgreSQL cannot store: remove it from {0}")]
     JsonNul(String),
+    /// Half of a surrogate pair as an escape in a text of a `jsonb` value, which PostgreSQL refuses.
+    #[error(
+        "the JSON has half of a surrogate pair (\\ud800 to \\udfff) in a text, which PostgreSQL cannot store: remove it from {0}"
+    )]
+    JsonSurrogate(String),
     /// A date or timestamp that PostgreSQL has no place for: before 4714-11-24 BC or after 294276 (dates: 5874897).
     #[error("is before or after what PostgreSQL can store as a date or timestamp")]
     OutOfRange,

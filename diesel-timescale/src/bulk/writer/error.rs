@@ -32,6 +32,9 @@ pub(super) enum Remedy {
     Smaller,
     /// One of the rows cannot be stored: halves tell which.
     Halve,
+    /// It may be either: the server says what it is in another language than English. Again, in halves, and for a row
+    /// alone in the end that it cannot be stored.
+    Unclear,
     /// No row of it can be stored.
     Reject,
 }
@@ -85,6 +88,12 @@ fn recognized(message: &str) -> Option<&'static (&'static str, Remedy)> {
 }
 
 impl Remedy {
+    /// Whether only the text of the server could tell that this passes.
+    pub(super) fn is_by_text(error: &BulkError) -> bool {
+        let BulkError::Database(database) = error else { return false };
+        matches!(database, DieselError::DatabaseError(DatabaseErrorKind::Unknown, _)) && Self::of(error) == Self::Halve
+    }
+
     pub(super) fn of(error: &BulkError) -> Self {
         match error {
             BulkError::Database(error) => Self::of_database(error),

@@ -63,7 +63,9 @@ impl<R> Kind<R> {
             validate(row, &mut violations);
         }
         let mut values = RowValues::new();
-        (self.read)(&self.layout, row.clone(), &mut values, &mut violations)?;
+        if !violations.is_refused() {
+            (self.read)(&self.layout, row.clone(), &mut values, &mut violations)?;
+        }
         violations.finish()?;
         Ok(values)
     }

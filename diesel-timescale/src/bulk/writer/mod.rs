@@ -85,7 +85,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// [`WriterStatus::last_error`] shows it.
 ///
 /// All other errors mean that a row cannot be stored. Diesel does not tell the SQLSTATE, so most conditions are recognised
-/// by PostgreSQL's English messages: the role needs `lc_messages` of `C` or English.
+/// by PostgreSQL's English messages: the role needs `lc_messages` of `C` or English. Where they are in another language,
+/// what is not recognised is tried again for a minute, in halves, before a row is rejected.
 pub fn writer<R>() -> Upsert<Sent<R>, ()> {
     Upsert(Work::new(Sent { options: options::Options::default() }, Settings::default()))
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::sql_types::Text;
+
 use super::backoff;
 use super::buffer::Turn;
 use super::error::Remedy;
@@ -11,12 +13,16 @@ use super::shared::Shared;
 use super::site::Site;
 use super::suspects;
 use super::trace::{self, Then};
+use crate::bulk::driver::Driver;
 use crate::bulk::error::BulkError;
 use crate::bulk::report::Report;
+use crate::bulk::statement::Statement;
 use crate::trace::Run;
 
 /// Batches that are too large or too slow are halved after so many tries.
 const TRIES: u32 = 3;
+/// For how long a row is tried that a server refuses in another language than English.
+const UNCLEAR: Duration = Duration::from_secs(60);
 
 pub(super) struct Worker<S, R> {
     pub(super) site: Arc<S>,
@@ -30,6 +36,8 @@ enum Failure {
     Passing(String),
     /// An answer of the server, or none.
     Error(BulkError),
+    /// An answer in another language than English.
+    Unclear(BulkError),
     Stopped,
 }
 
@@ -38,7 +46,7 @@ impl Failure {
     fn condition(&self) -> String {
         match self {
             Self::Passing(reason) => reason.clone(),
-            Self::Error(error) => trace::condition(error),
+            Self::Error(error) | Self::Unclear(error) => trace::condition(error),
             Self::Stopped => String::new(),
         }
     }
@@ -110,13 +118,20 @@ impl<S: Site, R: Send + 'static> Worker<S, R> {
                     self.failed(error.to_string());
                     Remedy::of(error)
                 }
+                Failure::Unclear(error) => {
+                    self.failed(format!("{error} (the role needs lc_messages of C or English)"));
+                    Remedy::Unclear
+                }
             };
             let is_alone = part.rows.len() == 1;
+            let failing_for =
+                part.failing_since.map_or(Duration::ZERO, |since| self.shared.clock.now().saturating_sub(since));
             let then = match remedy {
                 Remedy::Reject => Then::Rejected,
                 Remedy::Halve if is_alone => Then::Rejected,
                 Remedy::Halve => Then::Halves,
-                Remedy::Smaller if part.tries >= TRIES && !is_alone => Then::Halves,
+                Remedy::Unclear if is_alone && failing_for >= UNCLEAR => Then::Rejected,
+                Remedy::Smaller | Remedy::Unclear if part.tries >= TRIES && !is_alone => Then::Halves,
                 _ => self.pause_of(&mut part),
             };
             trace::not_stored(&run, || failure.condition(), then, || self.shared.status());
@@ -127,7 +142,9 @@ impl<S: Site, R: Send + 'static> Worker<S, R> {
                     let refused = refused.into_iter().map(|(taken, error)| (taken, Arc::new(error)));
                     return self.reject(refused.collect(), rest);
                 }
-                (Then::Rejected, Failure::Error(error)) => return self.reject_all(part, error, rest),
+                (Then::Rejected, Failure::Error(error) | Failure::Unclear(error)) => {
+                    return self.reject_all(part, error, rest);
+                }
                 (Then::Halves | Then::Rejected, _) => return self.halve(part, rest),
                 (Then::GivenUp, _) => return self.give_up(part, rest),
                 (Then::Again { pause, .. }, _) => {
@@ -192,7 +209,10 @@ impl<S: Site, R: Send + 'static> Worker<S, R> {
         }
         let result = part.writing.write(&mut driver).await;
         part.is_lost = matches!(&result, Err(error) if Remedy::of(error) == Remedy::Reconnect);
-        Ok(result?)
+        match result {
+            Err(error) if Remedy::is_by_text(&error) && !is_english(&mut driver).await => Err(Failure::Unclear(error)),
+            result => Ok(result?),
+        }
     }
 
     fn failed(&self, error: String) {
@@ -240,6 +260,16 @@ impl<S: Site, R: Send + 'static> Worker<S, R> {
             });
         }
     }
+}
+
+/// Whether the server's messages are in English; if it does not say, they are taken to be.
+async fn is_english<D: Driver>(driver: &mut D) -> bool {
+    let statement = vec!["SELECT pg_catalog.current_setting('lc_messages')".to_owned()];
+    let language: Vec<(String,)> =
+        driver.load(Statement::<(Text,)>::new(statement, Vec::new())).await.unwrap_or_default();
+    language.iter().all(|(language,)| {
+        ["C", "POSIX", ""].contains(&language.as_str()) || ["C.", "en"].iter().any(|start| language.starts_with(start))
+    })
 }
 
 fn size<R>(rows: &[Taken<R>]) -> (usize, usize) {
