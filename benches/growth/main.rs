@@ -3,10 +3,10 @@
 //!     dev/db cargo bench --bench growth
 //!     DB=community ROWS=20000 dev/db cargo bench --bench growth     # with the columnstore
 //!
-//! `ROWS` (1000000) are the events of the first size, in 50 days of one chunk each; the last one has 20 times as many in
-//! 1,000 chunks. `ROUNDS` (7) choose less, `ONLY` (`rowstore`, `columnstore`) one of the two. Ratios of rates (`ingest`)
-//! are the last by the first, at best 1; those of times as well: 1 is as fast as before, 2 takes twice as long. Needs
-//! about 10 GB on disk for the default.
+//! `ROWS` (1000000) are the events of the first size; the last one has 20 times as many in `CHUNKS` (1000) daily
+//! chunks. `ROUNDS` (7) choose less, `ONLY` (`rowstore`, `columnstore`) one of the two. Ratios of rates (`ingest`) are
+//! the last by the first, and those of times as well: 1 is as fast as before, 2 takes twice as long. The default needs
+//! about 10 GB on disk.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
 #[path = "../measure/mod.rs"]
@@ -26,19 +26,19 @@ use occupancy_models::{Call, NewSensorEvent, SensorEvent, SensorEventKey, Sensor
 use support::{TestDb, server, sql, value};
 
 const SIZES: [usize; 3] = [1, 5, 20];
-const DAYS: usize = 50;
 const SENSORS: usize = 50;
 /// So many days stay in the rowstore.
 const RECENT: i64 = 7;
 
 fn main() {
     let (rows, rounds) = (size("ROWS", 1_000_000), size("ROUNDS", 7));
+    let days = (size("CHUNKS", 1_000) / SIZES[2]).max(1);
     println!("{}, {rows} events and 5 and 20 times as many, {rounds} rounds", server());
     if wanted("rowstore") {
-        grow("rowstore", rows, rounds, false);
+        grow("rowstore", rows, days, rounds, false);
     }
     if wanted("columnstore") && server().has(Feature::Columnstore) {
-        grow("columnstore", rows, rounds, true);
+        grow("columnstore", rows, days, rounds, true);
     }
 }
 
@@ -52,12 +52,20 @@ struct Home {
     _db: TestDb,
     per_day: usize,
     rows: usize,
+    /// So many days before the last one is the day that is asked for.
+    back: i64,
 }
 
 impl Home {
     /// The midnight after the last event.
     fn end(&self) -> DateTime<Utc> {
         start() + TimeDelta::days(self.rows.div_ceil(self.per_day) as i64)
+    }
+
+    /// The day that is asked for: in the columnstore, if there is one.
+    fn day(&self) -> std::ops::Range<DateTime<Utc>> {
+        let midnight = self.end() - TimeDelta::days(self.back);
+        midnight - TimeDelta::days(1)..midnight
     }
 
     /// Events up to so many: on the server, in portions.
@@ -105,10 +113,9 @@ impl Home {
         diesel::delete(sensor_events::table.filter(sensor_events::timestamp.ge(end))).execute(&mut self.conn).unwrap();
     }
 
-    /// Each question once. They are about a day that is in the columnstore, if there is one.
+    /// Each question once.
     fn read(&mut self, keys: &[SensorEventKey], measured: &mut Measurements) {
-        let day = self.end() - TimeDelta::days(20)..self.end() - TimeDelta::days(19);
-        let end = self.end();
+        let (day, end) = (self.day(), self.end());
         let conn = &mut self.conn;
         measured.time("day", 1, || {
             let events: Vec<SensorEvent> = SensorEvent::timeline("room_3", day.clone()).load(conn).unwrap();
@@ -136,9 +143,9 @@ impl Home {
     }
 }
 
-fn grow(name: &str, rows: usize, rounds: usize, columnstore: bool) {
+fn grow(name: &str, rows: usize, days: usize, rounds: usize, columnstore: bool) {
     let (db, conn) = TestDb::ready();
-    let mut home = Home { conn, _db: db, per_day: (rows / DAYS).max(1), rows: 0 };
+    let mut home = Home { conn, _db: db, per_day: rows.div_ceil(days), rows: 0, back: days as i64 * 2 / 5 };
     if columnstore {
         SensorEvent::columnstore().enable().call(&mut home.conn).unwrap();
     }
@@ -156,8 +163,7 @@ fn grow(name: &str, rows: usize, rounds: usize, columnstore: bool) {
             value(&mut home.conn, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'sensor_events'::regclass"),
             began.elapsed().as_secs_f64()
         );
-        let day = home.end() - TimeDelta::days(20)..home.end() - TimeDelta::days(19);
-        let keys: Vec<SensorEventKey> = SensorEvent::within(day)
+        let keys: Vec<SensorEventKey> = SensorEvent::within(home.day())
             .order(sensor_events::id)
             .limit(100)
             .select(SensorEventKey::as_select())
