@@ -12,11 +12,12 @@ use diesel::prelude::*;
 use occupancy_models::rollups::{self, hourly_activity};
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{
-    self, Error, Feature, HypertableError, KNOWN_ISSUES, ReferenceError, Server, TimescaleVersion, TimestampOrInfinity,
-    add_columnstore_policy, add_hash_dimension, add_refresh_policy, add_retention_policy, alter_job,
-    approximate_row_count, chunk_sizes, chunks, columnstore_stats, delete_job, disable_columnstore, drop_chunks,
-    hypertable, jobs, known_issues, refresh, remove_columnstore_policy, remove_refresh_policy, remove_retention_policy,
-    run_job, set_chunk_interval, set_materialized_only, size, to_columnstore, to_rowstore,
+    self, Error, Feature, HypertableError, KNOWN_ISSUES, ReferenceError, Schedule, Server, TimescaleVersion,
+    TimestampOrInfinity, add_columnstore_policy, add_hash_dimension, add_refresh_policy, add_retention_policy,
+    alter_job, approximate_row_count, chunk_sizes, chunks, columnstore_stats, delete_job, disable_columnstore,
+    drop_chunks, hypertable, jobs, known_issues, refresh, remove_columnstore_policy, remove_refresh_policy,
+    remove_retention_policy, run_job, set_chunk_interval, set_job_config, set_materialized_only, size, to_columnstore,
+    to_rowstore,
 };
 use occupancy_models::{
     Call, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType, ViolationKind,
@@ -104,7 +105,8 @@ fn community_calls() -> Vec<(&'static str, Feature, Run)> {
         Jobs "remove a retention policy": remove_retention_policy(meters::table);
         Jobs "list jobs": jobs();
         Jobs "run a job": run_job(1);
-        Jobs "alter a job": alter_job(1);
+        Jobs "alter a job": alter_job(1, Schedule::new());
+        Jobs "set the config of a job": set_job_config(1, json!({}));
         Jobs "delete a job": delete_job(1);
         ContinuousAggregates "create a continuous aggregate": rollups::hourly_activity().create();
         ContinuousAggregates "refresh": refresh(hourly_activity::bucket, ..);
@@ -499,19 +501,14 @@ fn a_job_is_altered_run_and_deleted() {
     let conn = &mut conn;
     let id = add_sensor_events_retention(TimeDelta::days(30), TimeDelta::days(1)).call(conn).unwrap();
     let due: DateTime<Utc> = "2030-01-01T00:00:00Z".parse().unwrap();
-    alter_job(id)
-        .with_schedule_interval(TimeDelta::hours(3))
-        .with_scheduled(false)
-        .with_config(json!({ "drop_after": "60 days" }))
-        .with_next_start(due)
-        .call(conn)
-        .unwrap();
+    alter_job(id, Schedule::every(TimeDelta::hours(3)).enabled(false).next_start(due)).call(conn).unwrap();
+    set_job_config(id, json!({ "drop_after": "60 days" })).call(conn).unwrap();
     let find = |conn: &mut PgConnection| jobs().call(conn).unwrap().into_iter().find(|job| job.id == id);
     let job = find(conn).unwrap();
     assert_eq!((job.schedule_interval, job.is_scheduled), (TimeDelta::hours(3), false));
     assert_eq!(job.config, Some(json!({ "drop_after": "60 days" })));
     // What is not named stays.
-    alter_job(id).with_scheduled(true).call(conn).unwrap();
+    alter_job(id, Schedule::new().enabled(true)).call(conn).unwrap();
     let job = find(conn).unwrap();
     assert_eq!((job.schedule_interval, job.is_scheduled), (TimeDelta::hours(3), true));
 
@@ -526,7 +523,7 @@ fn a_job_is_altered_run_and_deleted() {
     run_job(id).call(conn).unwrap();
 
     // Paused, as the server's documentation has it.
-    alter_job(id).with_next_start(TimestampOrInfinity::Infinity).call(conn).unwrap();
+    alter_job(id, Schedule::new().next_start(TimestampOrInfinity::Infinity)).call(conn).unwrap();
     assert_eq!(find(conn).unwrap().next_start, Some(TimestampOrInfinity::Infinity));
 
     delete_job(id).call(conn).unwrap();

@@ -67,6 +67,7 @@ macro_rules! for_every_view {
         $do!(jobs, Job);
         $do!(job_stats, JobStats);
         $do!(job_errors, JobError);
+        $do!(job_history, JobHistory);
         $do!(continuous_aggregates, ContinuousAggregate);
         $do!(hypertable_compression_settings, HypertableColumnstoreSettings);
         $do!(chunk_compression_settings, ChunkColumnstoreSettings);

@@ -217,6 +217,33 @@ views! {
         err_message: Option<String> => Nullable<Text>,
     }
 
+    /// A run of a job. The server keeps those that failed, and the others where `timescaledb.enable_job_execution_logging`
+    /// is on. Who may not see the job does not see this.
+    JobHistory, job_history (id) {
+        /// The number of the run.
+        id: i64 => BigInt,
+        /// The job.
+        job_id: i32 => Integer,
+        /// Whether it succeeded; `None` while it runs, in some releases.
+        succeeded: Option<bool> => Nullable<Bool>,
+        /// The schema of the procedure.
+        proc_schema: Option<String> => Nullable<Text>,
+        /// The procedure.
+        proc_name: Option<String> => Nullable<Text>,
+        /// The server's process.
+        pid: Option<i32> => Nullable<Integer>,
+        /// When the run began.
+        start_time: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
+        /// When it ended.
+        finish_time: Option<TimestampOrInfinity> => Nullable<Timestamptz>,
+        /// What the procedure was given.
+        config: Option<Value> => Nullable<Jsonb>,
+        /// The code of PostgreSQL's error, such as `55000`.
+        sqlerrcode: Option<String> => Nullable<Text>,
+        /// The message.
+        err_message: Option<String> => Nullable<Text>,
+    }
+
     /// A continuous aggregate.
     ContinuousAggregate, continuous_aggregates (view_schema, view_name) {
         /// The schema of the hypertable, or of the aggregate, that it reads.

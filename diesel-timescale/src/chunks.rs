@@ -1,5 +1,10 @@
 //! Chunks: their interval, hash dimensions, listing and dropping them.
 
+mod created;
+mod rearrange;
+mod skipping;
+mod tablespaces;
+
 use std::ops::{Bound, RangeBounds};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,6 +15,12 @@ use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Text, Timestamptz};
 use serde::Serialize;
 
+pub use self::created::{add_columnstore_policy_by_creation, add_retention_policy_by_creation, drop_chunks_created};
+pub use self::rearrange::{attach_chunk, detach_chunk, merge_chunks, split_chunk};
+pub use self::skipping::{chunk_skipping_columns, disable_chunk_skipping, enable_chunk_skipping, use_chunk_skipping};
+pub use self::tablespaces::{
+    attach_tablespace, detach_tablespace, detach_tablespaces, move_chunk, reorder_chunk, tablespaces,
+};
 use crate::call::{Call, Relation, relation_name, single, value};
 use crate::error::Error;
 use crate::function_call;

@@ -137,6 +137,32 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
+    /// The config of a job has not the fields or the types of its [procedure](crate::job_procedure). Nothing has changed.
+    #[error("{message}. {remedy}")]
+    JobConfig {
+        /// Names the procedure or the job, and the field.
+        message: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Something else than [`job_procedure`](crate::job_procedure) has made a procedure of this name. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    OtherProcedure {
+        /// Names the procedure.
+        message: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A range without a bound, where that would be everything. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    NoBound {
+        /// Names the table.
+        message: String,
+        /// The table.
+        table: String,
+        /// What to do.
+        remedy: String,
+    },
     /// What a [set-up](crate::setup) declares has no meaning. Nothing was sent.
     #[error("the declared set-up is wrong: {message}")]
     Declaration {
@@ -198,6 +224,9 @@ impl Error {
             "retention_within_refresh" => Error::RetentionWithinRefresh { message, relation: table, remedy },
             "direct_compress" => Error::DirectCompress { message, table, obstacle: column, remedy },
             "refresh_batches" => Error::RefreshBatches { message, remedy },
+            "job_config" => Error::JobConfig { message, remedy },
+            "other_procedure" => Error::OtherProcedure { message, remedy },
+            "no_bound" => Error::NoBound { message, table, remedy },
             "other_aggregate" => Error::OtherAggregate { message, view: table, remedy },
             _ => return None,
         })

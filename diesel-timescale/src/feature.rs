@@ -91,6 +91,20 @@ features! {
     DirectCompressOfTable = "direct compress as a setting of the table", Community 2, 29, "an error";
     /// Jobs in the background, and with them the policies.
     Jobs = "jobs and policies", Community 2, 17, "an error; a scheduler of your own can run the calls";
+    /// Retention that goes by when chunks were created. Earlier releases add the policy, and every run of it fails.
+    RetentionByCreation = "retention by creation", Community 2, 27, "an error";
+    /// Chunks of the columnstore that a query leaves out by the values of a column that is not the time.
+    ChunkSkipping = "chunk skipping", Community 2, 17, "an error; an index does what there is to do";
+    /// Chunks that move to another tablespace, or into the order of an index.
+    MoveChunks = "moving and reordering of chunks", Community 2, 17, "an error; `ALTER TABLE … SET TABLESPACE`, `CLUSTER`";
+    /// One chunk made of several.
+    MergeChunks = "merging of chunks", Community 2, 18, "an error";
+    /// Two chunks made of one.
+    SplitChunks = "splitting of chunks", Community 2, 20, "an error";
+    /// Chunks that become tables of their own, and tables that become chunks.
+    AttachChunks = "attaching and detaching of chunks", Community 2, 21, "an error";
+    /// Hypertables that `CREATE TABLE … WITH (tsdb.hypertable, …)` makes.
+    CreateTableWith = "hypertables made by CREATE TABLE", Apache 2, 21, "an error of the server";
     /// Views that keep their aggregates up to date.
     ContinuousAggregates = "continuous aggregates", Community 2, 17,
         "a plain view of the same columns where `allow_plain_view` is set";
@@ -109,6 +123,8 @@ features! {
     SeveralRefreshPolicies = "several refresh policies", Community 2, 21, "nothing to refresh";
     /// A refresh by hand that works in batches of buckets.
     RefreshInBatches = "refresh in batches", Community 2, 28, "nothing to refresh";
+    /// Aggregates that refresh only the values of a column, devices say, of which rows have changed.
+    GranularRefresh = "granular refresh", Community 2, 30, "nothing to refresh";
     /// `time_bucket_gapfill`, `locf` and `interpolate`.
     Gapfill = "gap filling", Community 2, 17, "an error of the server";
     /// `generate_uuidv7`, `to_uuidv7`, `uuid_timestamp` and their like.

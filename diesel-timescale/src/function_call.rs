@@ -1,7 +1,8 @@
 //! The macro that declares the call of one SQL function.
 
 /// Pushes one argument of a function, by the name of its type; `Relation` is one named by [`relation_name`], and a
-/// `Moment` or a `Length` is two arguments, of which one is null.
+/// `Moment` or a `Length` is two arguments, of which one is null; `Arguments` are those of a schedule, and a `Document` is a
+/// config.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! push_argument {
@@ -13,6 +14,12 @@ macro_rules! push_argument {
     };
     ($out:ident, $value:expr, Length) => {
         $value.push(&mut $out)?
+    };
+    ($out:ident, $value:expr, Arguments) => {
+        $value.push(&mut $out)?
+    };
+    ($out:ident, $value:expr, Document) => {
+        $crate::job_procedure::push_document($value, &mut $out)?
     };
     ($out:ident, $value:expr, $sql_type:ident) => {
         $out.push_bind_param::<$sql_type, _>($value)?

@@ -1,21 +1,19 @@
 //! Background jobs: listing, running, altering and deleting them.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::pg::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Interval, Jsonb, Nullable, Text, Timestamptz};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::timestamp::TimestampOrInfinity;
-
 use crate::call::{Call, done, value};
-use crate::chunks::interval;
 use crate::error::Error;
 use crate::function_call;
-use crate::microseconds;
+use crate::job_health::JobHealth;
+use crate::job_procedure::SetJobConfig;
+use crate::schedule::{Arguments, Schedule};
+use crate::timestamp::TimestampOrInfinity;
 
-type NullableBool = Nullable<Bool>;
 type NullableInterval = Nullable<Interval>;
 type NullableJsonb = Nullable<Jsonb>;
 type NullableText = Nullable<Text>;
@@ -37,6 +35,18 @@ pub struct Job {
     pub hypertable: Option<String>,
     /// How often it runs. Months count as 30 days.
     pub schedule_interval: TimeDelta,
+    /// Whether it starts at fixed times, and not some time after the last run has ended.
+    pub is_fixed: bool,
+    /// When it runs first, if that was set.
+    pub initial_start: Option<TimestampOrInfinity>,
+    /// The time zone of fixed times; `None` is UTC.
+    pub time_zone: Option<String>,
+    /// How long a run may take; zero is without end.
+    pub max_runtime: TimeDelta,
+    /// How often a run that failed is repeated; -1 is without end.
+    pub max_retries: i32,
+    /// How long to wait before that.
+    pub retry_period: TimeDelta,
     /// Whether it runs by itself.
     pub is_scheduled: bool,
     /// The configuration that its procedure receives.
@@ -47,17 +57,24 @@ pub struct Job {
     pub last_run_started_at: Option<DateTime<Utc>>,
     /// When the last run without an error ended; `None` if there was none.
     pub last_successful_finish: Option<DateTime<Utc>>,
+    /// How long the last run took, once it has ended.
+    pub last_run_duration: Option<TimeDelta>,
     /// How its last run ended: `Success` or `Failed`.
     pub last_run_status: Option<String>,
     /// How often it ran.
     pub total_runs: i64,
+    /// How often it succeeded.
+    pub total_successes: i64,
     /// How often it failed.
     pub total_failures: i64,
     /// The last error that the server has kept: what its owner may see.
     pub last_error: Option<String>,
+    /// How it does.
+    pub health: JobHealth,
 }
 
-/// The jobs of this database, by id, each with its last run.
+/// The jobs of this database, by id, each with its last run and how it does. The runs before that are in
+/// [`catalog::JobHistory`](crate::catalog::JobHistory), those that failed in [`catalog::JobError`](crate::catalog::JobError).
 ///
 /// # Errors
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
@@ -73,6 +90,9 @@ pub struct Job {
 /// let jobs = jobs().call(conn)?;
 /// let job = jobs.iter().find(|job| job.id == id).unwrap();
 /// assert_eq!((&*job.procedure, job.hypertable.as_deref()), ("policy_retention", Some("readings")));
+/// for job in jobs.iter().filter(|job| job.health.is_problem()) {
+///     eprintln!("{} ({}) is {}: {:?}", job.id, job.procedure, job.health, job.last_error);
+/// }
 /// # Ok(()) }) }
 /// ```
 pub fn jobs() -> impl Call<Output = Vec<Job>, Error = Error> + Clone {
@@ -82,20 +102,14 @@ pub fn jobs() -> impl Call<Output = Vec<Job>, Error = Error> + Clone {
 function_call! {
     /// The query that [`jobs`] makes.
     Jobs {},
-    // What has not happened yet did so at -infinity.
-    "SELECT job_id, proc_schema::text, proc_name::text, j.hypertable_schema::text, j.hypertable_name::text, \
-     schedule_interval, scheduled, config, j.next_start, \
-     nullif(last_run_started_at, '-infinity'), nullif(last_successful_finish, '-infinity'), last_run_status, \
-     coalesce(total_runs, 0), coalesce(total_failures, 0), err_message \
-     FROM timescaledb_information.jobs AS j \
-     LEFT JOIN timescaledb_information.job_stats AS s USING (job_id) \
-     LEFT JOIN LATERAL (\
-         SELECT e.err_message FROM timescaledb_information.job_errors AS e \
-         WHERE e.job_id = j.job_id ORDER BY e.start_time DESC LIMIT 1\
-     ) AS failed ON true ORDER BY job_id", "",
+    "SELECT job_id, procedure_schema, procedure, hypertable_schema, hypertable, schedule_interval, is_fixed, \
+     initial_start, time_zone, max_runtime, max_retries, retry_period, is_scheduled, config, next_start, \
+     last_run_started_at, last_successful_finish, last_run_duration, last_run_status, total_runs, total_successes, \
+     total_failures, last_error, health FROM diesel_timescale.job_report()", "",
     (
-        Integer, Text, Text, NullableText, NullableText, Interval, Bool, NullableJsonb, NullableTimestamptz,
-        NullableTimestamptz, NullableTimestamptz, NullableText, BigInt, BigInt, NullableText,
+        Integer, Text, Text, NullableText, NullableText, Interval, Bool, NullableTimestamptz, NullableText, Interval,
+        Integer, Interval, Bool, NullableJsonb, NullableTimestamptz, NullableTimestamptz, NullableTimestamptz,
+        NullableInterval, NullableText, BigInt, BigInt, BigInt, NullableText, Text,
     ) => Job => Vec<Job>, Ok,
     requires Jobs,
 }
@@ -118,7 +132,7 @@ function_call! {
     requires Jobs, non_transactional "run_job",
 }
 
-/// Alters a job: what is not set stays unchanged. Returns its id.
+/// Gives a job that is there another schedule: what is not set stays as it is. Gives its id.
 ///
 /// # Errors
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs, the server's error if there is no such
@@ -126,64 +140,52 @@ function_call! {
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use diesel_timescale::{Feature, Server, add_retention_policy, alter_job};
+/// use diesel_timescale::{Feature, Schedule, Server, add_retention_policy, alter_job};
 ///
 /// # fn main() { run(|conn| {
 /// let server = Server::query().call(conn)?;
 /// # if !server.has(Feature::Jobs) { return Ok(()); }
 /// let job = add_retention_policy(readings::time, TimeDelta::days(730)).call(conn)?;
-/// alter_job(job).with_schedule_interval(TimeDelta::hours(6)).with_scheduled(false).call(conn)?;
+/// alter_job(job, Schedule::every(TimeDelta::hours(6)).enabled(false)).call(conn)?;
 /// # diesel_timescale::delete_job(job).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn alter_job(id: i32) -> AlterJob {
-    AlterJob { id, schedule_interval: None, is_scheduled: None, config: None, next_start: None }
+pub fn alter_job(id: i32, schedule: Schedule) -> impl Call<Output = i32, Error = Error> + Clone {
+    AlterJob { id, schedule: schedule.arguments() }
 }
 
 function_call! {
     /// The call that [`alter_job`] makes.
-    pub AlterJob {
-        id: i32 = Integer,
-        schedule_interval: Option<PgInterval> = NullableInterval,
-        is_scheduled: Option<bool> = NullableBool,
-        config: Option<Value> = NullableJsonb,
-        next_start: Option<TimestampOrInfinity> = NullableTimestamptz,
-    },
-    "SELECT changed.job_id FROM (SELECT ",
-    ") AS asked (id, schedule, scheduled, config, due) CROSS JOIN LATERAL alter_job(asked.id, \
-     schedule_interval => asked.schedule, scheduled => asked.scheduled, config => asked.config, \
-     next_start => asked.due) AS changed",
+    AlterJob { id: i32 = Integer, schedule: Arguments = Arguments },
+    "SELECT diesel_timescale.set_job_schedule(", ")",
     (Integer,) => (i32,) => i32, value,
     requires Jobs,
 }
 
-impl AlterJob {
-    /// How often it runs.
-    pub fn with_schedule_interval(mut self, schedule: TimeDelta) -> Self {
-        self.schedule_interval = Some(interval(schedule));
-        self
-    }
-
-    /// Whether it runs by itself.
-    pub fn with_scheduled(mut self, is_scheduled: bool) -> Self {
-        self.is_scheduled = Some(is_scheduled);
-        self
-    }
-
-    /// The configuration that its procedure receives.
-    pub fn with_config(mut self, config: Value) -> Self {
-        self.config = Some(config);
-        self
-    }
-
-    /// When it is due next. [`Infinity`](TimestampOrInfinity::Infinity) pauses it until it is given an instant again.
-    pub fn with_next_start(mut self, next_start: impl Into<TimestampOrInfinity>) -> Self {
-        self.next_start = Some(match next_start.into() {
-            TimestampOrInfinity::Finite(at) => TimestampOrInfinity::Finite(microseconds::truncate(at)),
-            infinite => infinite,
-        });
-        self
-    }
+/// Gives a job the configuration that its procedure receives, and gives its id. Of a job of one's own better through its
+/// [`JobProcedure`](crate::JobProcedure), which knows the type.
+///
+/// # Errors
+/// [`Error::Unsupported`] in the Apache edition and without TimescaleDB. When it runs, what the function says that checks
+/// it, and the server's error if there is no such job.
+///
+/// ```
+/// # include!("doctest_setup.rs");
+/// use diesel_timescale::{Feature, Server, add_retention_policy, jobs, set_job_config};
+///
+/// # fn main() { run(|conn| {
+/// let server = Server::query().call(conn)?;
+/// # if !server.has(Feature::Jobs) { return Ok(()); }
+/// let id = add_retention_policy(readings::time, TimeDelta::days(730)).call(conn)?;
+/// let job = jobs().call(conn)?.into_iter().find(|job| job.id == id).unwrap();
+/// let mut config = job.config.unwrap();
+/// config["drop_after"] = "3 years".into();
+/// set_job_config(id, config).call(conn)?;
+/// # diesel_timescale::delete_job(id).call(conn)?;
+/// # Ok(()) }) }
+/// ```
+pub fn set_job_config(id: i32, config: Value) -> impl Call<Output = i32, Error = Error> + Clone {
+    SetJobConfig::new(id, config)
 }
 
 /// Deletes a job.

@@ -37,8 +37,12 @@ mod feature;
 mod function_call;
 mod functions;
 mod gapfill;
+mod granular_refresh;
 mod hypertable;
 mod hypertable_error;
+mod job_health;
+#[doc(hidden)]
+pub mod job_procedure;
 mod jobs;
 mod known_issues;
 mod mapped;
@@ -48,7 +52,9 @@ mod refresh;
 mod refresh_all;
 mod refresh_batches;
 mod refusal;
+mod reorder;
 mod require_feature;
+mod schedule;
 mod server;
 mod several_policies;
 mod size;
@@ -68,7 +74,12 @@ pub use buckets::{Bucketed, bucketed, bucketed_months};
 pub use call::Call;
 #[doc(hidden)]
 pub use chunks::interval;
-pub use chunks::{Chunk, add_hash_dimension, chunks, drop_chunks, set_chunk_interval};
+pub use chunks::{
+    Chunk, add_columnstore_policy_by_creation, add_hash_dimension, add_retention_policy_by_creation, attach_chunk,
+    attach_tablespace, chunk_skipping_columns, chunks, detach_chunk, detach_tablespace, detach_tablespaces,
+    disable_chunk_skipping, drop_chunks, drop_chunks_created, enable_chunk_skipping, merge_chunks, move_chunk,
+    reorder_chunk, set_chunk_interval, split_chunk, tablespaces, use_chunk_skipping,
+};
 pub use columnstore::{
     Columnstore, ColumnstoreStats, add_columnstore_policy, columnstore, columnstore_stats, disable_columnstore,
     remove_columnstore_policy, to_columnstore, to_rowstore,
@@ -81,11 +92,15 @@ pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_e
 pub use feature::Feature;
 pub use functions::*;
 pub use gapfill::{Interpolate, Locf, interpolate, locf};
+pub use granular_refresh::{enable_granular_refresh, set_granular_refresh};
 pub use hypertable::{
     HypertableOutcome, HypertableReport, HypertableSetup, hypertable, set_integer_now, set_integer_now_func,
 };
 pub use hypertable_error::HypertableError;
-pub use jobs::{AlterJob, Job, alter_job, delete_job, jobs, run_job};
+pub use job_health::JobHealth;
+#[doc(inline)]
+pub use job_procedure::{JobProcedure, job_procedure};
+pub use jobs::{Job, alter_job, delete_job, jobs, run_job, set_job_config};
 pub use known_issues::{IssueSubject, KNOWN_ISSUES, KnownIssue, issues_of, known_issues};
 pub use migrations::MIGRATIONS;
 pub use parse_error::ParseError;
@@ -96,6 +111,8 @@ pub use refresh::{
 };
 pub use refresh_all::{refresh_by_force, refresh_in_batches};
 pub use refresh_batches::{RefreshBatches, refresh_batches};
+pub use reorder::{add_reorder_policy, remove_reorder_policy};
+pub use schedule::{AddJob, Schedule};
 pub use server::{Edition, Server, TimescaleVersion};
 pub use several_policies::add_another_refresh_policy;
 pub use size::{Size, approximate_row_count, approximate_size, chunk_sizes, index_size, size};

@@ -8,6 +8,7 @@ use diesel::sql_types::{Bool, Integer};
 use crate::call::{Call, Relation, relation_name, value};
 use crate::error::Error;
 use crate::function_call;
+use crate::schedule::{AddJob, AddsJob, Schedule};
 use crate::setup::{Declare, Setup};
 use crate::time_column::{IntervalOf, TimeColumn};
 use crate::time_value::Length;
@@ -38,10 +39,7 @@ use crate::time_value::Length;
 /// run_job(job).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn add_retention_policy<C>(
-    time_column: C,
-    drop_after: IntervalOf<C>,
-) -> impl Call<Output = i32, Error = Error> + Declare + Clone
+pub fn add_retention_policy<C>(time_column: C, drop_after: IntervalOf<C>) -> impl AddJob
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -59,9 +57,9 @@ function_call! {
     requires Jobs,
 }
 
-impl Declare for AddRetentionPolicy {
-    fn declare(self, setup: &mut Setup) {
-        setup.declare_retention_policy(&self.relation, self.drop_after.declared());
+impl AddsJob for AddRetentionPolicy {
+    fn declare_with(self, setup: &mut Setup, schedule: Option<Schedule>) {
+        setup.declare_retention_policy(&self.relation, self.drop_after.declared(), schedule);
     }
 }
 
@@ -97,6 +95,6 @@ function_call! {
 
 impl Declare for RemoveRetentionPolicy {
     fn declare(self, setup: &mut Setup) {
-        setup.declare_retention_policy(&self.relation, None);
+        setup.declare_retention_policy(&self.relation, None, None);
     }
 }

@@ -14,5 +14,6 @@
 pub use crate::call::Call;
 pub use crate::feature::Feature;
 pub use crate::hypertable::hypertable;
+pub use crate::schedule::{AddJob, Schedule};
 pub use crate::server::Server;
 pub use crate::transaction::{Retry, Transient};

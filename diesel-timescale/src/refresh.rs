@@ -14,6 +14,7 @@ use crate::chunks::interval;
 use crate::error::Error;
 use crate::feature::Feature;
 use crate::function_call;
+use crate::schedule::{AddJob, AddsJob, Schedule};
 use crate::setup::{Declare, RefreshPolicyDeclaration, Setup};
 use crate::time_column::{IntervalOf, TimeColumn, TimeType, ValueOf};
 use crate::time_value::{Length, TimeValue};
@@ -114,7 +115,7 @@ pub fn add_refresh_policy<C>(
     start_offset: Option<IntervalOf<C>>,
     end_offset: IntervalOf<C>,
     schedule: TimeDelta,
-) -> impl Call<Output = i32, Error = Error> + Declare + Clone
+) -> impl AddJob
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -141,13 +142,13 @@ function_call! {
     requires ContinuousAggregates,
 }
 
-impl Declare for AddRefreshPolicy {
-    fn declare(self, setup: &mut Setup) {
-        let policy = self.end_offset.declared().map(|end_offset| RefreshPolicyDeclaration {
-            start_offset: self.start_offset.declared(),
-            end_offset,
-            schedule: self.schedule.into(),
-        });
+impl AddsJob for AddRefreshPolicy {
+    fn declare_with(self, setup: &mut Setup, schedule: Option<Schedule>) {
+        let schedule = schedule.unwrap_or_default().or_every(self.schedule.into());
+        let policy = self
+            .end_offset
+            .declared()
+            .map(|end_offset| RefreshPolicyDeclaration::new(self.start_offset.declared(), end_offset, schedule));
         setup.declare_refresh_policy(&self.relation, policy);
     }
 }

@@ -30,23 +30,26 @@
 mod apply;
 mod columns;
 mod compare;
+mod create_table;
 mod declaration;
 mod declare;
+mod declare_jobs;
 mod driver;
 mod facts;
 mod length;
 mod names;
 mod plan;
 mod sql;
+mod validate;
 mod wanted;
 
 pub(crate) use length::Length;
 
 use serde::{Deserialize, Serialize};
 
-use self::declaration::{Aggregate, Extension, Job, Relations, Table};
+use self::declaration::{Aggregate, Extension, Job, Procedure, Relations, Table};
 pub(crate) use self::declaration::{
-    Columnstore as ColumnstoreDeclaration, Hypertable as HypertableDeclaration,
+    Columnstore as ColumnstoreDeclaration, Hypertable as HypertableDeclaration, Procedure as ProcedureDeclaration,
     RefreshPolicy as RefreshPolicyDeclaration, Target as TargetDeclaration, Unit,
 };
 pub(crate) use self::declare::AggregateQueries;
@@ -67,6 +70,9 @@ pub struct Setup {
     tables: Relations<Table>,
     #[serde(skip_serializing_if = "Relations::is_empty")]
     aggregates: Relations<Wanted<Aggregate>>,
+    /// By their names, as SQL.
+    #[serde(skip_serializing_if = "Relations::is_empty")]
+    procedures: Relations<Wanted<Procedure>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     jobs: Vec<Job>,
     /// A name that is no name.

@@ -6,10 +6,11 @@ use diesel::pg::data_types::PgInterval;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Integer, Interval};
 
-use crate::call::{Call, Relation, relation_name, value};
+use crate::call::{Relation, relation_name, value};
 use crate::chunks::interval;
-use crate::error::Error;
 use crate::function_call;
+use crate::schedule::{AddJob, AddsJob, Schedule};
+use crate::setup::{RefreshPolicyDeclaration, Setup};
 use crate::time_column::{IntervalOf, TimeColumn};
 use crate::time_value::Length;
 
@@ -18,7 +19,7 @@ use crate::time_value::Length;
 /// the job, which [`delete_job`](crate::delete_job) removes.
 ///
 /// # Errors
-/// [`Error::Unsupported`] before 2.21, in the Apache edition and without TimescaleDB; [`Error::RetentionWithinRefresh`]
+/// [`Error::Unsupported`](crate::Error::Unsupported) before 2.21, in the Apache edition and without TimescaleDB; [`Error::RetentionWithinRefresh`](crate::Error::RetentionWithinRefresh)
 /// as for [`add_refresh_policy`](crate::add_refresh_policy); the server's error if the windows overlap.
 ///
 /// ```
@@ -45,7 +46,7 @@ pub fn add_another_refresh_policy<C>(
     start_offset: Option<IntervalOf<C>>,
     end_offset: IntervalOf<C>,
     schedule: TimeDelta,
-) -> impl Call<Output = i32, Error = Error> + Clone
+) -> impl AddJob
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -70,4 +71,14 @@ function_call! {
     "SELECT diesel_timescale.add_another_refresh_policy(", ")",
     (Integer,) => (i32,) => i32, value,
     requires SeveralRefreshPolicies,
+}
+
+impl AddsJob for AddAnotherRefreshPolicy {
+    fn declare_with(self, setup: &mut Setup, schedule: Option<Schedule>) {
+        let schedule = schedule.unwrap_or_default().or_every(self.schedule.into());
+        if let Some(end_offset) = self.end_offset.declared() {
+            let policy = RefreshPolicyDeclaration::new(self.start_offset.declared(), end_offset, schedule);
+            setup.declare_another_refresh_policy(&self.relation, policy);
+        }
+    }
 }

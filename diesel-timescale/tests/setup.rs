@@ -39,7 +39,7 @@ fn setup() -> Setup {
                 "columns": {
                     "id": "bigint",
                     "name": { "type": "varchar(80)", "nullable": false },
-                    "floor": "int",
+                    "floor": { "type": "int", "nullable": true },
                 },
                 "indexes": [{ "columns": ["name"], "unique": true }, { "name": "rooms_by_floor", "columns": ["floor"] }],
             },
@@ -127,7 +127,7 @@ const DRIFTS: &[Drift] = &[
     beyond("ALTER TABLE rooms ALTER COLUMN id TYPE INT", "rooms", "the column id is of the type integer, not bigint", Rewrites),
     beyond("ALTER TABLE rooms ALTER COLUMN name TYPE VARCHAR(90)", "rooms", "the column name is of the type character varying(90), not varchar(80)", Rewrites),
     beyond("ALTER TABLE rooms ALTER COLUMN name DROP NOT NULL", "rooms", "the column name is not NOT NULL", Rewrites),
-    beyond("ALTER TABLE readings ALTER COLUMN value SET NOT NULL", "readings", "the column value is NOT NULL", Rewrites),
+    beyond("ALTER TABLE rooms ALTER COLUMN floor SET NOT NULL", "rooms", "the column floor is NOT NULL", Rewrites),
     drift("DROP INDEX rooms_by_floor", "rooms", "the index on (\"floor\") is missing", Locks),
     drift("DROP INDEX rooms_by_floor; CREATE INDEX rooms_by_name ON rooms (floor)", "rooms", "the index on (\"floor\") is missing", Locks),
     drift("DROP INDEX rooms_name_idx", "rooms", "the unique index on (\"name\") is missing", Locks),

@@ -420,9 +420,9 @@ COMMENT ON FUNCTION diesel_timescale.create_aggregate_of_query(NAME, NAME[], TEX
 
 CREATE OR REPLACE FUNCTION diesel_timescale.add_another_refresh_policy(
     view REGCLASS,
-    start_offset INTERVAL, start_offset_integer BIGINT,
-    end_offset INTERVAL, end_offset_integer BIGINT,
-    schedule_interval INTERVAL
+    start_offset INTERVAL DEFAULT NULL, start_offset_integer BIGINT DEFAULT NULL,
+    end_offset INTERVAL DEFAULT NULL, end_offset_integer BIGINT DEFAULT NULL,
+    schedule_interval INTERVAL DEFAULT NULL
 ) RETURNS INT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp

@@ -43,11 +43,18 @@ BEGIN
             'schema', hypertable_schema,
             'relation', hypertable_name,
             'schedule', length_facts(schedule_interval),
+            'fixed', fixed_schedule,
+            'start', CASE WHEN isfinite(initial_start) THEN initial_start END,
+            'time_zone', time_zone,
+            'max_runtime', length_facts(max_runtime),
+            'max_retries', max_retries,
+            'retry_period', length_facts(retry_period),
             'scheduled', scheduled,
             'config', config,
             'lengths', CASE WHEN proc_name LIKE 'policy\_%' THEN config_facts(config) ELSE '{}' END
         ) ORDER BY job_id), '[]')
         FROM timescaledb_information.jobs
+        JOIN job_time_zones() USING (job_id)
         -- The ids of what users have added begin at 1000.
         WHERE job_id >= 1000
     );
@@ -123,11 +130,15 @@ BEGIN
         SELECT jsonb_build_object(
             'chunks', num_chunks,
             'columnstore', compression_enabled,
+            'chunk_skipping', chunk_skipping_columns(relation),
+            'uses_chunk_skipping', uses_chunk_skipping(),
+            'tablespaces', coalesce(tablespaces, '{}'),
             'dimensions', (
                 SELECT jsonb_agg(jsonb_build_object(
                     'column', column_name,
                     'interval', coalesce(length_facts(time_interval), to_jsonb(integer_interval)),
                     'partitions', num_partitions,
+                    'integer_now_func', nullif(integer_now_func, ''),
                     'integer_now', obj_description(to_regprocedure(quote_ident(place.nspname) || '.' || quote_ident(integer_now_func) || '()'), 'pg_proc')
                 ) ORDER BY dimension_number)
                 FROM timescaledb_information.dimensions AS d

@@ -8,6 +8,7 @@ use diesel::sql_types::{Bool, Integer};
 use crate::call::{Call, Relation, relation_name, value};
 use crate::error::Error;
 use crate::function_call;
+use crate::schedule::{AddJob, AddsJob, Schedule};
 use crate::setup::{Declare, Setup};
 use crate::time_column::{IntervalOf, TimeColumn};
 use crate::time_value::Length;
@@ -32,10 +33,7 @@ use crate::time_value::Length;
 /// assert!(remove_columnstore_policy(readings::table).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn add_columnstore_policy<C>(
-    time_column: C,
-    after: IntervalOf<C>,
-) -> impl Call<Output = i32, Error = Error> + Declare + Clone
+pub fn add_columnstore_policy<C>(time_column: C, after: IntervalOf<C>) -> impl AddJob
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -53,9 +51,9 @@ function_call! {
     requires Columnstore,
 }
 
-impl Declare for AddColumnstorePolicy {
-    fn declare(self, setup: &mut Setup) {
-        setup.declare_columnstore_policy(&self.relation, self.after.declared());
+impl AddsJob for AddColumnstorePolicy {
+    fn declare_with(self, setup: &mut Setup, schedule: Option<Schedule>) {
+        setup.declare_columnstore_policy(&self.relation, self.after.declared(), schedule);
     }
 }
 
@@ -80,6 +78,6 @@ function_call! {
 
 impl Declare for RemoveColumnstorePolicy {
     fn declare(self, setup: &mut Setup) {
-        setup.declare_columnstore_policy(&self.relation, None);
+        setup.declare_columnstore_policy(&self.relation, None, None);
     }
 }

@@ -8,6 +8,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use crate::call::{Call, Relation, done, relation_name};
 use crate::error::Error;
 use crate::function_call;
+use crate::setup::{Declare, Setup, Unit};
 use crate::time_column::{IntegerTimeType, TimeColumn};
 
 type NullableBigInt = Nullable<BigInt>;
@@ -40,7 +41,7 @@ type NullableText = Nullable<Text>;
 /// set_integer_now(device_readings::measured_ms, TimeDelta::milliseconds(1)).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn set_integer_now<C>(time_column: C, unit: TimeDelta) -> impl Call<Output = (), Error = Error> + Clone
+pub fn set_integer_now<C>(time_column: C, unit: TimeDelta) -> impl Call<Output = (), Error = Error> + Declare + Clone
 where
     C: TimeColumn<SqlType: IntegerTimeType>,
     C::Table: Default + QueryFragment<Pg>,
@@ -58,7 +59,7 @@ where
 pub fn set_integer_now_func<C>(
     time_column: C,
     function: impl Into<String>,
-) -> impl Call<Output = (), Error = Error> + Clone
+) -> impl Call<Output = (), Error = Error> + Declare + Clone
 where
     C: TimeColumn<SqlType: IntegerTimeType>,
     C::Table: Default + QueryFragment<Pg>,
@@ -77,6 +78,12 @@ function_call! {
     "SELECT diesel_timescale.set_integer_now(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
     requires Hypertables,
+}
+
+impl Declare for SetIntegerNow {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_integer_now(&self.relation, self.unit.map(Unit), self.function);
+    }
 }
 
 /// A unit as the function takes it. What is too long is the longest, and refused.

@@ -8,7 +8,8 @@ use super::declaration::Table;
 #[cfg(feature = "async")]
 use super::driver::Asynchronous;
 use super::driver::{Blocking, Driver, run};
-use super::facts::{QueryFacts, ReferenceRequest, RelationRequest};
+use super::facts::{ProcedureRequest, QueryFacts, ReferenceRequest, RelationRequest};
+use super::names::name_parts;
 use super::plan::{Plan, Step, StepClass};
 use super::wanted::Wanted;
 use super::{Setup, compare};
@@ -200,28 +201,15 @@ impl Setup {
                 target: &reference.to,
             })
         });
+        let procedures = self.procedures.keys().map(|name| {
+            let (schema, name) = name_parts(name);
+            ProcedureRequest { name, schema }
+        });
         let unwritable = |error: serde_json::Error| DieselError::SerializationError(error.into());
         Ok(QueryFacts {
             relations: serde_json::to_value(tables.chain(views).collect::<Vec<_>>()).map_err(unwritable)?,
             references: serde_json::to_value(references.collect::<Vec<_>>()).map_err(unwritable)?,
+            procedures: serde_json::to_value(procedures.collect::<Vec<_>>()).map_err(unwritable)?,
         })
-    }
-
-    fn validate(&self) -> Result<()> {
-        if let Some(message) = &self.error {
-            return Err(DieselError::QueryBuilderError(message.clone().into()).into());
-        }
-        for (name, table) in &self.tables {
-            if table.columnstore == Some(Wanted::Absent) && matches!(table.columnstore_policy, Some(Wanted::Present(_)))
-            {
-                let message = format!("{name}: a columnstore policy, and no columnstore");
-                return Err(Error::Declaration { message });
-            }
-        }
-        if let Some(extension) = &self.extension {
-            let release = extension.release();
-            release.map_err(|error| Error::Declaration { message: format!("extension: version: {error}") })?;
-        }
-        Ok(())
     }
 }

@@ -1,12 +1,14 @@
 //! The comparison of what is declared with what is there.
 
 mod aggregate;
+mod chunks;
 mod columnstore;
 mod extension;
 mod hypertable;
 mod job;
 mod policy;
 mod reference;
+mod schedule;
 mod table;
 
 use std::collections::BTreeMap;
@@ -28,19 +30,22 @@ pub(super) struct Comparison<'a> {
     bases: BTreeMap<String, Option<usize>>,
     /// The steps that make targets of references.
     targets: BTreeMap<String, usize>,
+    /// The steps that make or change procedures.
+    procedures: BTreeMap<String, usize>,
 }
 
 /// The steps from what is there to what is declared. The facts are those of the declared relations, in their order.
 pub(super) fn compare(setup: &Setup, facts: &Facts) -> Plan {
     let plan = Plan { server: facts.server.clone(), done: Vec::new(), steps: Vec::new(), left_out: Vec::new() };
-    let (bases, targets) = Default::default();
-    let mut comparison = Comparison { setup, facts, plan, extension: None, bases, targets };
+    let (bases, targets, procedures) = Default::default();
+    let mut comparison = Comparison { setup, facts, plan, extension: None, bases, targets, procedures };
     comparison.compare_extension();
     for ((name, table), relation) in setup.tables.iter().zip(&facts.relations) {
         comparison.compare_table(name, table, relation.as_ref());
     }
     comparison.compare_all_references();
     comparison.compare_aggregates();
+    comparison.compare_procedures();
     comparison.compare_jobs();
     comparison.plan
 }
@@ -63,7 +68,10 @@ impl Comparison<'_> {
         self.compare_dimensions(name, table, relation, base);
         let columnstore = self.compare_columnstore(name, table, relation, base);
         self.compare_columnstore_policy(name, table, relation, columnstore);
+        self.compare_chunk_skipping(name, table, relation, columnstore);
         self.compare_retention_policy(name, table, relation, base);
+        self.compare_reorder_policy(name, table, relation, base);
+        self.compare_tablespaces(name, table, relation, base);
     }
 
     fn step(&mut self, object: &str, class: StepClass, difference: impl Into<String>) -> &mut Step {

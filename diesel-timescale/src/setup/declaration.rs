@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::length::Length;
 use super::wanted::Wanted;
 use crate::parse_error::ParseError;
+use crate::schedule::Schedule;
 use crate::server::TimescaleVersion;
 
 /// Names of relations are SQL: quoted where need be, with a schema where the `search_path` does not find them.
@@ -52,6 +53,16 @@ pub(crate) struct Table {
     pub columnstore: Option<Wanted<Columnstore>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columnstore_policy: Option<Wanted<ColumnstorePolicy>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reorder_policy: Option<Wanted<ReorderPolicy>>,
+    /// Columns, and whether chunks are left out by them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub chunk_skipping: BTreeMap<String, bool>,
+    /// All of them; none: that there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tablespaces: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integer_now: Option<IntegerNow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_policy: Option<Wanted<RetentionPolicy>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,20 +188,47 @@ pub(crate) struct Columnstore {
     pub minmax: Vec<String>,
 }
 
+/// One of both.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ColumnstorePolicy {
-    pub after: Length,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schedule: Option<Length>,
+    pub after: Option<Length>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_before: Option<Length>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+}
+
+/// One of both.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetentionPolicy {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop_after: Option<Length>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop_created_before: Option<Length>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RetentionPolicy {
-    pub drop_after: Length,
+pub(crate) struct ReorderPolicy {
+    pub index: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schedule: Option<Length>,
+    pub schedule: Option<Schedule>,
+}
+
+/// What tells the present of a hypertable that is set up elsewhere: one of both.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IntegerNow {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+    /// A function, as SQL names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
 }
 
 /// What makes a table the target of references.
@@ -259,6 +297,9 @@ pub(crate) struct Aggregate {
     pub materialized_only: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_policy: Option<Wanted<RefreshPolicy>>,
+    /// Beside that one, over other windows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further_refresh_policies: Vec<RefreshPolicy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_policy: Option<Wanted<RetentionPolicy>>,
 }
@@ -270,7 +311,28 @@ pub(crate) struct RefreshPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_offset: Option<Length>,
     pub end_offset: Length,
-    pub schedule: Length,
+    pub schedule: Schedule,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buckets_per_batch: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_batches_per_execution: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_first: Option<bool>,
+}
+
+impl RefreshPolicy {
+    pub(crate) fn new(start_offset: Option<Length>, end_offset: Length, schedule: Schedule) -> Self {
+        let (buckets_per_batch, max_batches_per_execution, newest_first) = Default::default();
+        Self { start_offset, end_offset, schedule, buckets_per_batch, max_batches_per_execution, newest_first }
+    }
+}
+
+/// A procedure that jobs run, with an example of its config.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Procedure {
+    pub body: String,
+    pub config: serde_json::Value,
 }
 
 /// A job of one's own.
@@ -278,7 +340,7 @@ pub(crate) struct RefreshPolicy {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Job {
     pub procedure: String,
-    pub schedule: Length,
+    pub schedule: Schedule,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<serde_json::Value>,
 }

@@ -2,8 +2,7 @@
 
 use super::Setup;
 use super::declaration::{
-    Action, Aggregate, Columnstore, ColumnstorePolicy, Dimension, Extension, Hypertable, Reference, RefreshPolicy,
-    RetentionPolicy, Table, Target,
+    Action, Aggregate, Columnstore, Dimension, Extension, Hypertable, IntegerNow, Reference, Table, Target, Unit,
 };
 use super::length::Length;
 use super::names::plain_name;
@@ -82,25 +81,6 @@ impl Setup {
         self.aggregate(name, |aggregate| aggregate.materialized_only = Some(materialized_only));
     }
 
-    /// `None`: that there is none.
-    pub(crate) fn declare_refresh_policy(&mut self, relation: &Relation, policy: Option<RefreshPolicy>) {
-        let name = self.name(relation);
-        let policy = policy.map_or(Wanted::Absent, Wanted::Present);
-        self.aggregate(name, |aggregate| aggregate.refresh_policy = Some(policy));
-    }
-
-    /// `None`: that there is none. Whether of a hypertable or of an aggregate shows when all is declared.
-    pub(crate) fn declare_retention_policy(&mut self, relation: &Relation, drop_after: Option<Length>) {
-        let policy = drop_after.map(|drop_after| RetentionPolicy { drop_after, schedule: None });
-        self.table(relation).retention_policy = Some(policy.map_or(Wanted::Absent, Wanted::Present));
-    }
-
-    /// `None`: that there is none.
-    pub(crate) fn declare_columnstore_policy(&mut self, relation: &Relation, after: Option<Length>) {
-        let policy = after.map(|after| ColumnstorePolicy { after, schedule: None });
-        self.table(relation).columnstore_policy = Some(policy.map_or(Wanted::Absent, Wanted::Present));
-    }
-
     pub(crate) fn declare_no_columnstore(&mut self, relation: &Relation) {
         self.table(relation).columnstore = Some(Wanted::Absent);
     }
@@ -115,8 +95,27 @@ impl Setup {
         dimensions.push(Dimension { column: column.to_owned(), partitions });
     }
 
+    pub(crate) fn declare_chunk_skipping(&mut self, relation: &Relation, column: &str, enabled: bool) {
+        self.table(relation).chunk_skipping.insert(column.to_owned(), enabled);
+    }
+
+    pub(crate) fn declare_tablespace(&mut self, relation: &Relation, tablespace: String) {
+        let tablespaces = self.table(relation).tablespaces.get_or_insert_with(Vec::new);
+        if !tablespaces.contains(&tablespace) {
+            tablespaces.push(tablespace);
+        }
+    }
+
+    pub(crate) fn declare_no_tablespaces(&mut self, relation: &Relation) {
+        self.table(relation).tablespaces = Some(Vec::new());
+    }
+
+    pub(crate) fn declare_integer_now(&mut self, relation: &Relation, unit: Option<Unit>, function: Option<String>) {
+        self.table(relation).integer_now = Some(IntegerNow { unit, function });
+    }
+
     /// Changes what is declared of an aggregate.
-    fn aggregate(&mut self, name: String, change: impl FnOnce(&mut Aggregate)) {
+    pub(super) fn aggregate(&mut self, name: String, change: impl FnOnce(&mut Aggregate)) {
         let mut aggregate = match self.aggregates.remove(&name) {
             Some(Wanted::Present(aggregate)) => aggregate,
             Some(Wanted::Absent) | None => Aggregate::default(),
@@ -129,12 +128,12 @@ impl Setup {
         self.aggregates.insert(plain_name(&identifier(name)), Wanted::Absent);
     }
 
-    fn name(&mut self, relation: &Relation) -> String {
+    pub(super) fn name(&mut self, relation: &Relation) -> String {
         plain_name(&self.sql(relation.clone()))
     }
 
     /// The text; what is none is told by the calls.
-    fn sql(&mut self, text: Result<String, String>) -> String {
+    pub(super) fn sql(&mut self, text: Result<String, String>) -> String {
         text.unwrap_or_else(|message| {
             self.error.get_or_insert(message);
             String::new()

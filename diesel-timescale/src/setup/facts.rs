@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
@@ -25,6 +26,15 @@ pub(super) struct Facts {
     pub relations: Vec<Option<Relation>>,
     /// In the order that they were asked for; `None` where the target is none.
     pub references: Vec<Option<Reference>>,
+    /// In the order that they were asked for; `None` where there is none.
+    pub procedures: Vec<Option<Procedure>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Procedure {
+    pub body: String,
+    /// The example; `None` where something else has made the procedure.
+    pub config: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,6 +56,12 @@ pub(super) struct Job {
     pub schema: Option<String>,
     pub relation: Option<String>,
     pub schedule: LengthFact,
+    pub fixed: bool,
+    pub start: Option<DateTime<Utc>>,
+    pub time_zone: Option<String>,
+    pub max_runtime: LengthFact,
+    pub max_retries: i32,
+    pub retry_period: LengthFact,
     pub scheduled: bool,
     pub config: Option<Value>,
     pub lengths: BTreeMap<String, Option<LengthFact>>,
@@ -74,6 +90,10 @@ pub(super) struct Relation {
 pub(super) struct Hypertable {
     pub chunks: i64,
     pub columnstore: bool,
+    pub chunk_skipping: Vec<String>,
+    /// Whether the sessions of the database leave out chunks by it.
+    pub uses_chunk_skipping: bool,
+    pub tablespaces: Vec<String>,
     pub segment_by: Option<String>,
     pub order_by: Option<String>,
     pub sparse_indexes: Option<Vec<SparseIndex>>,
@@ -96,6 +116,8 @@ pub(super) struct Dimension {
     pub partitions: Option<i32>,
     /// The comment of the function that tells the present.
     pub integer_now: Option<String>,
+    /// That function.
+    pub integer_now_func: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -181,6 +203,8 @@ pub(super) struct QueryFacts {
     pub relations: Value,
     /// A [`ReferenceRequest`] each.
     pub references: Value,
+    /// A [`ProcedureRequest`] each.
+    pub procedures: Value,
 }
 
 /// A relation, with what is declared of it and changes what is asked.
@@ -198,9 +222,15 @@ pub(super) struct ReferenceRequest<'a> {
     pub target: &'a str,
 }
 
+#[derive(Debug, Serialize)]
+pub(super) struct ProcedureRequest {
+    pub name: String,
+    pub schema: Option<String>,
+}
+
 impl Statement for QueryFacts {
-    type SqlType = (Jsonb, Jsonb, Jsonb, Jsonb);
-    type Row = (Value, Value, Value, Value);
+    type SqlType = (Jsonb, Jsonb, Jsonb, Jsonb, Jsonb);
+    type Row = (Value, Value, Value, Value, Value);
     type Output = Facts;
     type Error = Error;
 
@@ -222,13 +252,19 @@ impl Statement for QueryFacts {
         );
         out.push_bind_param::<Jsonb, _>(&self.references)?;
         out.push_sql(
-            ") AS (name text, columns name[], target text)) WITH ORDINALITY AS f (name, columns, target, n)), '[]')",
+            ") AS (name text, columns name[], target text)) WITH ORDINALITY AS f (name, columns, target, n)\
+             ), '[]'), coalesce((\
+                 SELECT jsonb_agg(\
+                     diesel_timescale.job_procedure_facts(p.name, coalesce(p.place, current_schema())) ORDER BY n\
+                 ) FROM ROWS FROM (jsonb_to_recordset(",
         );
+        out.push_bind_param::<Jsonb, _>(&self.procedures)?;
+        out.push_sql(") AS (name name, schema name)) WITH ORDINALITY AS p (name, place, n)), '[]')");
         Ok(())
     }
 
     fn output(rows: Vec<Self::Row>) -> Result<Facts> {
-        let (server, jobs, relations, references) = single::<_, Error>(rows)?;
+        let (server, jobs, relations, references, procedures) = single::<_, Error>(rows)?;
         let server: ServerFacts = document(server)?;
         let release = |text: Option<String>| text.map(|text| text.parse()).transpose().map_err(unreadable);
         Ok(Facts {
@@ -248,6 +284,7 @@ impl Statement for QueryFacts {
             jobs: document(jobs)?,
             relations: document(relations)?,
             references: document(references)?,
+            procedures: document(procedures)?,
         })
     }
 }

@@ -59,7 +59,7 @@ impl Length {
         self != other && microseconds(self, 28) < microseconds(other, 31)
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let expected =
             || format!("{text:?} is no length of time: write it as \"7 days\", \"1 hour 30 minutes\" or \"00:15:00\"");
         let (mut months, mut microseconds) = (0_i32, 0_i64);

@@ -23,6 +23,8 @@ pub enum Needs {
     /// Hypertables on UUIDs of version 7.
     UuidTime,
     TwoConnections,
+    /// Jobs that run in the background.
+    Workers,
     /// COPY FROM STDIN.
     Copy,
     PlainPostgres,
@@ -49,15 +51,20 @@ pub(crate) use needs_feature;
 struct Facts {
     server: Server,
     is_single: bool,
+    has_workers: bool,
 }
 
 fn facts() -> &'static Facts {
     static FACTS: OnceLock<Facts> = OnceLock::new();
     FACTS.get_or_init(|| {
         let mut conn = establish(&base_url());
-        let is_single =
+        let is_single: bool =
             diesel::select(diesel::dsl::sql::<Bool>("version() ~* 'emscripten|wasm'")).get_result(&mut conn).unwrap();
-        Facts { server: Server::query().call(&mut conn).unwrap(), is_single }
+        let has_workers = diesel::select(diesel::dsl::sql::<Bool>(
+            "coalesce(current_setting('timescaledb.max_background_workers', true)::int, 0) > 0",
+        ));
+        let has_workers = !is_single && has_workers.get_result(&mut conn).unwrap();
+        Facts { server: Server::query().call(&mut conn).unwrap(), is_single, has_workers }
     })
 }
 
@@ -73,6 +80,7 @@ pub fn has_quietly(need: Needs) -> bool {
         Needs::PlainPostgres => facts.server.available.is_none(),
         Needs::UuidTime => facts.server.available >= Some(diesel_timescale::TimescaleVersion::new(2, 25, 0)),
         Needs::Community => facts.server.edition == Some(Edition::Community),
+        Needs::Workers => facts.has_workers && facts.server.edition == Some(Edition::Community),
         Needs::TwoConnections | Needs::Copy => !facts.is_single,
     }
 }

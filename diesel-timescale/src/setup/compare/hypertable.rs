@@ -3,6 +3,7 @@
 use super::super::declaration::{self, Table, Unit};
 use super::super::facts::{self, Relation};
 use super::super::length::Length;
+use super::super::names::name_parts;
 use super::super::plan::StepClass;
 use super::super::sql::{identifier, literal};
 use super::Comparison;
@@ -36,7 +37,7 @@ impl Comparison<'_> {
         if self.lacks(name, &format!("a hypertable on {}", declared.time), Feature::Hypertables) {
             return None;
         }
-        self.create_hypertable(name, declared, interval, relation)
+        self.create_hypertable(name, table, declared, interval, relation)
     }
 
     /// What is declared of a hypertable that something else sets up.
@@ -45,7 +46,11 @@ impl Comparison<'_> {
             || !table.dimensions.is_empty()
             || table.columnstore.is_some()
             || table.columnstore_policy.is_some()
-            || table.retention_policy.is_some();
+            || table.retention_policy.is_some()
+            || table.reorder_policy.is_some()
+            || table.tablespaces.is_some()
+            || table.integer_now.is_some()
+            || !table.chunk_skipping.is_empty();
         if needs_one && !self.lacks(name, "what only a hypertable has", Feature::Hypertables) {
             self.step(name, StepClass::Locks, "is a plain table, not a hypertable").obstacle =
                 Some("Declare the hypertable, or set it up first.".to_owned());
@@ -97,9 +102,10 @@ impl Comparison<'_> {
     }
 
     fn compare_integer_now(&mut self, name: &str, table: &Table, relation: &Relation, present: &facts::Hypertable) {
-        let Some(Unit(nanoseconds)) = table.hypertable.as_ref().and_then(|declared| declared.integer_now) else {
-            return;
-        };
+        if let Some(function) = table.integer_now.as_ref().and_then(|declared| declared.function.as_ref()) {
+            return self.compare_integer_now_function(name, function, relation, present);
+        }
+        let Some(Unit(nanoseconds)) = integer_now(table) else { return };
         let comment = present.dimensions.first().and_then(|dimension| dimension.integer_now.as_deref());
         // As create_integer_now() marks its function.
         if comment.is_some_and(|comment| comment.contains(&format!(" units of {nanoseconds} ns since "))) {
@@ -114,9 +120,31 @@ impl Comparison<'_> {
         ));
     }
 
+    fn compare_integer_now_function(
+        &mut self,
+        name: &str,
+        function: &str,
+        relation: &Relation,
+        present: &facts::Hypertable,
+    ) {
+        let current = present.dimensions.first().and_then(|dimension| dimension.integer_now_func.as_deref());
+        // The server does not tell the schema.
+        if current == Some(name_parts(function).1.as_str()) {
+            return;
+        }
+        let step = self.step(name, StepClass::Safe, format!("the function {function} does not tell the present"));
+        step.lock = Some(relation.qualified.clone());
+        step.sql = Some(format!(
+            "SELECT diesel_timescale.set_integer_now({}, NULL, {})",
+            literal(&relation.qualified),
+            literal(function)
+        ));
+    }
+
     fn create_hypertable(
         &mut self,
         name: &str,
+        table: &Table,
         declared: &declaration::Hypertable,
         interval: Option<Length>,
         relation: &Relation,
@@ -141,8 +169,7 @@ impl Comparison<'_> {
             interval
                 .map(|interval| format!(", {}", interval.argument("chunk_interval", "integer_interval")))
                 .unwrap_or_default(),
-            declared
-                .integer_now
+            integer_now(table)
                 .map(|Unit(nanoseconds)| format!(", integer_now_unit => {nanoseconds}"))
                 .unwrap_or_default(),
             declared.migrate_data,
@@ -201,4 +228,10 @@ impl Comparison<'_> {
     pub(super) fn extension_schema(&self) -> String {
         self.facts.extension_schema.clone().unwrap_or_else(|| identifier("public"))
     }
+}
+
+/// The unit that the time column counts, wherever it is declared.
+fn integer_now(table: &Table) -> Option<Unit> {
+    let of_hypertable = table.hypertable.as_ref().and_then(|declared| declared.integer_now);
+    table.integer_now.as_ref().and_then(|declared| declared.unit).or(of_hypertable)
 }

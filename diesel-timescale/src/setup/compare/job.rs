@@ -6,8 +6,11 @@ use super::super::length::Length;
 use super::super::names::name_parts;
 use super::super::plan::StepClass;
 use super::super::sql::literal;
+use super::super::wanted::Wanted;
 use super::Comparison;
+use super::schedule::{arguments, schedule_changes, set_sql};
 use crate::feature::Feature;
+use crate::schedule::Settings;
 
 impl<'a> Comparison<'a> {
     /// A job is told by its procedure; among several of the same one, by what the procedure is told.
@@ -31,34 +34,77 @@ impl<'a> Comparison<'a> {
     }
 
     fn compare_job(&mut self, declared: &Job, present: Option<&facts::Job>) {
-        let schema = self.extension_schema();
         let config = declared.config.as_ref().map(|config| literal(&config.to_string()));
         let procedure = &declared.procedure;
+        let settings = &declared.schedule.settings;
         let Some(present) = present else {
-            let config = config.map(|config| format!(", config => {config}")).unwrap_or_default();
-            let difference = format!("no job runs it every {}", declared.schedule);
-            let step = self.step(procedure, StepClass::Safe, difference);
-            step.sql =
-                Some(format!("SELECT {schema}.add_job({}, {}{config})", literal(procedure), declared.schedule.sql()));
+            let every = settings.every.map_or_else(|| "INTERVAL '1 day'".to_owned(), Length::sql);
+            let (schema, name) = name_parts(procedure);
+            let add = format!(
+                "diesel_timescale.add_procedure_job({}, {every}, {}{})",
+                literal(&name),
+                config.unwrap_or_else(|| "NULL".to_owned()),
+                schema.map(|schema| format!(", {}", literal(&schema))).unwrap_or_default()
+            );
+            let rest = Settings { every: None, ..settings.clone() };
+            let after = self.procedures.get(procedure).copied();
+            let every = settings.every.map(|every| format!(" every {every}")).unwrap_or_default();
+            let step = self.step(procedure, StepClass::Safe, format!("no job runs it{every}"));
+            step.sql = Some(set_sql(&add, &arguments(&rest)));
+            step.after = after;
             return;
         };
-        let (mut differences, mut arguments) = (Vec::new(), String::new());
-        let current = Length::from(present.schedule);
-        if current != declared.schedule {
-            differences.push(format!("the job runs every {current}, not every {}", declared.schedule));
-            arguments += &format!(", schedule_interval => {}", declared.schedule.sql());
-        }
+        let (mut differences, mut changes) = schedule_changes("job", Some(&declared.schedule), present);
         if let Some(config) = config.filter(|_| present.config != declared.config) {
             differences.push("the job has another config".to_owned());
-            arguments += &format!(", config => {config}");
-        }
-        if !present.scheduled {
-            differences.push("the job is disabled".to_owned());
-            arguments += ", scheduled => true";
+            changes.push(format!("config => {config}"));
         }
         if !differences.is_empty() {
             self.step(procedure, StepClass::Safe, differences.join("; ")).sql =
-                Some(format!("SELECT job_id FROM {schema}.alter_job({}{arguments})", present.id));
+                Some(set_sql(&present.id.to_string(), &changes));
+        }
+    }
+
+    /// The procedures that jobs run.
+    pub(super) fn compare_procedures(&mut self) {
+        let facts: &'a Facts = self.facts;
+        for ((name, wanted), present) in self.setup.procedures.iter().zip(&facts.procedures) {
+            let (schema, plain) = name_parts(name);
+            let place = schema.map(|schema| format!(", {}", literal(&schema))).unwrap_or_default();
+            let (difference, sql) = match (wanted, present) {
+                (Wanted::Absent, None) => continue,
+                (Wanted::Absent, Some(_)) => (
+                    "is there, and is not wanted",
+                    format!("SELECT diesel_timescale.drop_job_procedure({}{place})", literal(&plain)),
+                ),
+                (Wanted::Present(declared), present) => {
+                    let difference = match present {
+                        None => "the procedure is missing",
+                        Some(present) if present.config.is_none() => "another procedure of this name is there",
+                        Some(present) if present.body != declared.body => "the procedure has another body",
+                        Some(present) if present.config.as_ref() != Some(&declared.config) => {
+                            "the procedure has another example of its config"
+                        }
+                        Some(_) => continue,
+                    };
+                    let sql = format!(
+                        "SELECT diesel_timescale.create_job_procedure({}, {}, {}{place})",
+                        literal(&plain),
+                        literal(&declared.body),
+                        literal(&declared.config.to_string())
+                    );
+                    (difference, sql)
+                }
+            };
+            let is_foreign =
+                matches!((wanted, present), (Wanted::Present(_), Some(present)) if present.config.is_none());
+            let step = self.step(name, StepClass::Safe, difference);
+            step.sql = Some(sql);
+            if is_foreign {
+                step.obstacle = Some("Drop it, or take another name.".to_owned());
+            }
+            let position = self.last();
+            self.procedures.insert(name.clone(), position);
         }
     }
 }

@@ -10,19 +10,28 @@ use super::super::sql::literal;
 use super::super::wanted::Wanted;
 use super::Comparison;
 use super::hypertable::Base;
+use super::schedule::{arguments, schedule_changes, set_sql};
 use crate::feature::Feature;
+use crate::schedule::Schedule;
 
 /// A policy that is wanted, whatever its kind.
 pub(super) struct Policy<'a> {
     pub kind: &'static str,
     /// Its keys in the configuration of the job; `None` is no limit.
     pub settings: Vec<(&'static str, Option<Length>)>,
-    pub schedule: Option<Length>,
+    pub schedule: Option<&'a Schedule>,
+    /// Its other settings in the configuration of the job.
+    pub options: Vec<(&'static str, Value)>,
     /// The call that adds it, which gives the job.
     pub add: String,
-    /// Whether that has the schedule already.
-    pub adds_schedule: bool,
     pub lock: Option<&'a str>,
+}
+
+impl Policy<'_> {
+    /// Whether the call that adds it does not take its other settings.
+    fn adds_options_later(&self) -> bool {
+        !self.options.is_empty() && !self.settings.is_empty()
+    }
 }
 
 /// What a retention policy is for: a hypertable or a continuous aggregate.
@@ -60,16 +69,25 @@ impl Comparison<'_> {
                     .obstacle = Some("Declare the columnstore as well.".to_owned());
                     return;
                 }
+                let table = literal(&relation.qualified);
+                let (settings, add) = match (declared.after, declared.created_before) {
+                    (Some(after), _) => {
+                        let argument = after.argument("convert_after", "integer_after");
+                        let add = format!("diesel_timescale.add_columnstore_policy({table}, {argument})");
+                        (vec![("compress_after", Some(after)), ("compress_created_before", None)], add)
+                    }
+                    (None, created) => {
+                        let age = created.map_or_else(|| "NULL".to_owned(), Length::sql);
+                        let add = format!("diesel_timescale.add_creation_columnstore_policy({table}, {age})");
+                        (vec![("compress_created_before", created), ("compress_after", None)], add)
+                    }
+                };
                 let policy = Policy {
                     kind: "columnstore policy",
-                    settings: vec![("compress_after", Some(declared.after))],
-                    schedule: declared.schedule,
-                    add: format!(
-                        "diesel_timescale.add_columnstore_policy({}, {})",
-                        literal(&relation.qualified),
-                        declared.after.argument("convert_after", "integer_after")
-                    ),
-                    adds_schedule: false,
+                    settings,
+                    options: Vec::new(),
+                    schedule: declared.schedule.as_ref(),
+                    add,
                     lock: Some(&relation.qualified),
                 };
                 self.compare_policy(name, policy, job, base.step, StepClass::Safe);
@@ -106,7 +124,8 @@ impl Comparison<'_> {
 
     pub(super) fn retention_policy(&mut self, name: &str, declared: &RetentionPolicy, retained: Retained<'_>) {
         let Retained { qualified, lock, job, is_empty, is_target, after } = retained;
-        if self.lacks(name, "a retention policy", Feature::Jobs) {
+        let feature = if declared.drop_after.is_some() { Feature::Jobs } else { Feature::RetentionByCreation };
+        if self.lacks(name, "a retention policy", feature) {
             return;
         }
         if is_target {
@@ -117,19 +136,32 @@ impl Comparison<'_> {
             );
             return;
         }
-        let current = job.filter(|job| job.scheduled).and_then(|job| length(job, "drop_after"));
-        let keeps_more = current.is_some_and(|current| !declared.drop_after.is_less_than(current));
-        let class = if keeps_more || is_empty { StepClass::Safe } else { StepClass::DestroysData };
-        let policy = Policy {
-            kind: "retention policy",
-            settings: vec![("drop_after", Some(declared.drop_after))],
-            schedule: declared.schedule,
-            add: format!(
+        let (key, other, age) = match declared.drop_after {
+            Some(age) => ("drop_after", "drop_created_before", Some(age)),
+            None => ("drop_created_before", "drop_after", declared.drop_created_before),
+        };
+        let current = job.filter(|job| job.scheduled).and_then(|job| length(job, key));
+        let keeps_more = current.zip(age).is_some_and(|(current, age)| !age.is_less_than(current));
+        let is_disabled = declared.schedule.as_ref().is_some_and(|schedule| schedule.settings.enabled == Some(false));
+        let class = if keeps_more || is_empty || is_disabled { StepClass::Safe } else { StepClass::DestroysData };
+        let add = match declared.drop_after {
+            Some(age) => format!(
                 "diesel_timescale.add_retention_policy({}, {})",
                 literal(qualified),
-                declared.drop_after.argument("drop_after", "integer_after")
+                age.argument("drop_after", "integer_after")
             ),
-            adds_schedule: false,
+            None => format!(
+                "diesel_timescale.add_creation_retention_policy({}, {})",
+                literal(qualified),
+                age.map_or_else(|| "NULL".to_owned(), Length::sql)
+            ),
+        };
+        let policy = Policy {
+            kind: "retention policy",
+            settings: vec![(key, age), (other, None)],
+            options: Vec::new(),
+            schedule: declared.schedule.as_ref(),
+            add,
             lock,
         };
         self.compare_policy(name, policy, job, after, class);
@@ -158,25 +190,23 @@ impl Comparison<'_> {
         after: Option<usize>,
         class: StepClass,
     ) {
-        let schema = self.extension_schema();
-        let kind = policy.kind;
         let (differences, sql) = match job {
             None => {
-                let sql = match policy.schedule.filter(|_| !policy.adds_schedule) {
-                    // The call comes first, as alter_job needs its job.
-                    Some(schedule) => {
-                        format!(
-                            "SELECT job_id FROM {schema}.alter_job({}, schedule_interval => {})",
-                            policy.add,
-                            schedule.sql()
-                        )
-                    }
-                    None => format!("SELECT {}", policy.add),
-                };
-                let settings: Vec<_> = policy.settings.iter().map(|(key, value)| setting(key, *value)).collect();
-                (vec![format!("has no {kind} with {}", settings.join(" and "))], sql)
+                let schedule = policy.schedule.map(|schedule| arguments(&schedule.settings)).unwrap_or_default();
+                let mut sql = set_sql(&policy.add, &schedule);
+                if policy.adds_options_later() {
+                    // The call comes first, as the settings need its job.
+                    let added = set_sql(&policy.add, &schedule);
+                    sql = format!(
+                        "SELECT diesel_timescale.merge_job_config(({added}), {})",
+                        literal(&Value::Object(options(&policy)).to_string())
+                    );
+                }
+                let with = settings_text(&policy);
+                let with = if with.is_empty() { String::new() } else { format!(" with {with}") };
+                (vec![format!("has no {}{with}", policy.kind)], sql)
             }
-            Some(job) => alteration(&policy, job, &schema),
+            Some(job) => alteration(&policy, job),
         };
         if !differences.is_empty() {
             let step = self.step(name, class, differences.join("; "));
@@ -188,7 +218,7 @@ impl Comparison<'_> {
 }
 
 impl<'a> Comparison<'a> {
-    fn policy_job(&self, relation: &Relation, procedures: &[&str]) -> Option<&'a Job> {
+    pub(super) fn policy_job(&self, relation: &Relation, procedures: &[&str]) -> Option<&'a Job> {
         let is_of =
             |job: &Job| job.schema.as_ref() == Some(&relation.schema) && job.relation.as_ref() == Some(&relation.name);
         self.facts.jobs.iter().find(|job| procedures.contains(&job.procedure.as_str()) && is_of(job))
@@ -203,34 +233,60 @@ fn setting(key: &str, value: Option<Length>) -> String {
     value.map_or_else(|| format!("no {key}"), |value| format!("{key} {value}"))
 }
 
+/// What a policy that is missing should have.
+fn settings_text(policy: &Policy<'_>) -> String {
+    // What excludes another setting says nothing.
+    let is_said = |(position, (key, value)): &(usize, &(&str, Option<Length>))| {
+        value.is_some() || *position == 0 || *key == "start_offset"
+    };
+    let settings = policy.settings.iter().enumerate().filter(is_said);
+    settings.map(|(_, (key, value))| setting(key, *value)).collect::<Vec<_>>().join(" and ")
+}
+
+fn options(policy: &Policy<'_>) -> serde_json::Map<String, Value> {
+    policy.options.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
+}
+
 /// How a job differs from what is wanted, and what makes it so.
-fn alteration(policy: &Policy<'_>, job: &Job, schema: &str) -> (Vec<String>, String) {
+fn alteration(policy: &Policy<'_>, job: &Job) -> (Vec<String>, String) {
     let mut differences = Vec::new();
-    let mut arguments = String::new();
     let mut config = job.config.clone().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let Value::Object(entries) = &mut config else { return (differences, String::new()) };
     for (key, wanted) in &policy.settings {
         let current = length(job, key);
-        if current != *wanted {
-            let current = setting(key, current);
-            differences.push(format!("the {} has {current}, not {}", policy.kind, setting(key, *wanted)));
-            if let Value::Object(config) = &mut config {
-                // A policy goes by the time of rows or by that of chunks.
-                config.remove(&key.replace("_after", "_created_before"));
-                config.insert((*key).to_owned(), wanted.map_or(Value::Null, Length::json));
+        if current == *wanted {
+            continue;
+        }
+        // A policy goes by the time of rows or by that of chunks: that one is not there shows by the other.
+        if key.contains("_after") || key.contains("_created_before") {
+            match wanted {
+                Some(wanted) => {
+                    entries.insert((*key).to_owned(), wanted.json());
+                }
+                None => {
+                    entries.remove(*key);
+                    continue;
+                }
             }
+        } else {
+            entries.insert((*key).to_owned(), wanted.map_or(Value::Null, Length::json));
+        }
+        let current = setting(key, current);
+        differences.push(format!("the {} has {current}, not {}", policy.kind, setting(key, *wanted)));
+    }
+    for (key, wanted) in &policy.options {
+        let current = entries.get(*key).cloned().unwrap_or_default();
+        if current != *wanted {
+            differences.push(format!("the {} has {key} {current}, not {wanted}", policy.kind));
+            entries.insert((*key).to_owned(), wanted.clone());
         }
     }
+    let mut changes = Vec::new();
     if !differences.is_empty() {
-        arguments = format!(", config => {}", literal(&config.to_string()));
+        changes.push(format!("config => {}", literal(&config.to_string())));
     }
-    let current = Length::from(job.schedule);
-    if let Some(schedule) = policy.schedule.filter(|schedule| *schedule != current) {
-        differences.push(format!("the {} runs every {current}, not every {schedule}", policy.kind));
-        arguments += &format!(", schedule_interval => {}", schedule.sql());
-    }
-    if !job.scheduled {
-        differences.push(format!("the {} is disabled", policy.kind));
-        arguments += ", scheduled => true";
-    }
-    (differences, format!("SELECT job_id FROM {schema}.alter_job({}{arguments})", job.id))
+    let (schedule, arguments) = schedule_changes(policy.kind, policy.schedule, job);
+    differences.extend(schedule);
+    changes.extend(arguments);
+    (differences, set_sql(&job.id.to_string(), &changes))
 }

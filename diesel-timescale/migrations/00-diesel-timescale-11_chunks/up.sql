@@ -1,0 +1,351 @@
+-- What is done to chunks beside the columnstore: skipping, tablespaces, splitting, merging, attaching and detaching,
+-- dropping and converting by the time that they were created; and the policy that reorders them.
+
+-- Chunk skipping. TimescaleDB looks at its setting when the range of a column is kept, and when a query is planned.
+CREATE OR REPLACE FUNCTION diesel_timescale.chunk_skipping_columns(relation REGCLASS) RETURNS NAME[]
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF NOT has_timescaledb() THEN
+        RETURN '{}';
+    END IF;
+    RETURN ARRAY(
+        SELECT s.column_name
+        FROM _timescaledb_catalog.chunk_column_stats AS s
+        JOIN _timescaledb_catalog.hypertable AS h ON h.id = s.hypertable_id
+        JOIN pg_namespace ON nspname = h.schema_name
+        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = h.table_name
+        -- The row of the hypertable itself names no chunk.
+        WHERE pg_class.oid = relation AND coalesce(s.chunk_id, 0) = 0
+        ORDER BY s.column_name
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.chunk_skipping_columns(REGCLASS) IS 'The columns of a hypertable that chunk skipping is enabled for.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.change_chunk_skipping(relation REGCLASS, column_name NAME, enabled BOOLEAN) RETURNS BOOLEAN
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    before CONSTANT TEXT := current_setting('timescaledb.enable_chunk_skipping', true);
+BEGIN
+    PERFORM require_feature('ChunkSkipping');
+    PERFORM time_type_of(relation);
+    IF enabled = (column_name = ANY (chunk_skipping_columns(relation))) THEN
+        RETURN false;
+    END IF;
+    PERFORM set_config('timescaledb.enable_chunk_skipping', 'on', true);
+    EXECUTE format(
+        CASE WHEN enabled THEN 'SELECT FROM %I.enable_chunk_skipping($1, $2)' ELSE 'SELECT FROM %I.disable_chunk_skipping($1, $2)' END,
+        timescaledb_schema()
+    ) USING relation, column_name;
+    PERFORM set_config('timescaledb.enable_chunk_skipping', before, true);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.change_chunk_skipping(REGCLASS, NAME, BOOLEAN) IS 'Keeps the smallest and largest value of a column for each chunk of the columnstore, or no longer. False if that is so already.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.use_chunk_skipping(enabled BOOLEAN) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_feature('ChunkSkipping');
+    IF enabled THEN
+        EXECUTE format('ALTER DATABASE %I SET timescaledb.enable_chunk_skipping TO on', current_database());
+    ELSE
+        EXECUTE format('ALTER DATABASE %I RESET timescaledb.enable_chunk_skipping', current_database());
+    END IF;
+    PERFORM set_config('timescaledb.enable_chunk_skipping', enabled::TEXT, false);
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.use_chunk_skipping(BOOLEAN) IS 'Lets every later session of this database, and this one, leave out chunks by the values that chunk skipping keeps, or no longer.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.uses_chunk_skipping() RETURNS BOOLEAN
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN EXISTS (
+    SELECT
+    FROM pg_db_role_setting AS s
+    JOIN pg_database ON pg_database.oid = s.setdatabase
+    WHERE datname = current_database() AND setrole = 0 AND 'timescaledb.enable_chunk_skipping=on' = ANY (setconfig)
+);
+COMMENT ON FUNCTION diesel_timescale.uses_chunk_skipping() IS 'Whether the sessions of this database leave out chunks by the values that chunk skipping keeps.';
+
+-- Tablespaces.
+CREATE OR REPLACE FUNCTION diesel_timescale.attached_tablespaces(relation REGCLASS) RETURNS NAME[]
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF NOT has_timescaledb() THEN
+        RETURN '{}';
+    END IF;
+    RETURN ARRAY(
+        SELECT t.tablespace_name
+        FROM _timescaledb_catalog.tablespace AS t
+        JOIN _timescaledb_catalog.hypertable AS h ON h.id = t.hypertable_id
+        JOIN pg_namespace ON nspname = h.schema_name
+        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = h.table_name
+        WHERE pg_class.oid = hypertable_of(relation)
+        ORDER BY t.tablespace_name
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.attached_tablespaces(REGCLASS) IS 'The tablespaces that a hypertable spreads its chunks over.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.attach_tablespace(relation REGCLASS, tablespace NAME) RETURNS BOOLEAN
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM time_type_of(relation);
+    IF tablespace = ANY (attached_tablespaces(relation)) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('SELECT %I.attach_tablespace($1, $2)', timescaledb_schema()) USING tablespace, hypertable_of(relation);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.attach_tablespace(REGCLASS, NAME) IS 'Lets new chunks of a hypertable go to a tablespace as well. False if that is so already.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.detach_tablespace(relation REGCLASS, tablespace NAME) RETURNS BOOLEAN
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM time_type_of(relation);
+    IF tablespace <> ALL (attached_tablespaces(relation)) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('SELECT %I.detach_tablespace($1, $2)', timescaledb_schema()) USING tablespace, hypertable_of(relation);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.detach_tablespace(REGCLASS, NAME) IS 'Lets no new chunks of a hypertable go to a tablespace. False if that is so already. Chunks that are there stay.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.detach_tablespaces(relation REGCLASS) RETURNS INT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    detached INT;
+BEGIN
+    PERFORM time_type_of(relation);
+    EXECUTE format('SELECT %I.detach_tablespaces($1)', timescaledb_schema()) INTO detached USING hypertable_of(relation);
+    RETURN detached;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.detach_tablespaces(REGCLASS) IS 'Detaches every tablespace of a hypertable, and returns how many.';
+
+-- Other ranges of chunks.
+CREATE OR REPLACE FUNCTION diesel_timescale.chunk_owner(chunk REGCLASS) RETURNS REGCLASS
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT format('%I.%I', c.hypertable_schema, c.hypertable_name)::REGCLASS
+        FROM pg_class
+        JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        JOIN timescaledb_information.chunks AS c ON c.chunk_schema = nspname AND c.chunk_name = relname
+        WHERE pg_class.oid = chunk
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.chunk_owner(REGCLASS) IS 'The hypertable of a chunk; null if it is none.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.split_chunk(chunk REGCLASS, split_at TIMESTAMPTZ DEFAULT NULL, split_at_integer BIGINT DEFAULT NULL) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    moment TEXT := '';
+BEGIN
+    PERFORM require_feature('SplitChunks');
+    IF split_at IS NOT NULL OR split_at_integer IS NOT NULL THEN
+        -- A parameter would be an instant; the procedure looks at the type of what it is given.
+        moment := ', ' || moment_as(time_type_of(chunk_owner(chunk)), quote_nullable(split_at) || '::TIMESTAMPTZ', quote_nullable(split_at_integer));
+    END IF;
+    EXECUTE format('CALL %I.split_chunk($1%s)', timescaledb_schema(), moment) USING chunk;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.split_chunk(REGCLASS, TIMESTAMPTZ, BIGINT) IS 'Splits a chunk of the rowstore in two, at a moment (a number where the time column counts units; null: in the middle).';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.merge_chunks(chunks TEXT[]) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_feature('MergeChunks');
+    EXECUTE format('CALL %I.merge_chunks($1::REGCLASS[])', timescaledb_schema()) USING chunks;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.merge_chunks(TEXT[]) IS 'Makes one chunk of several that follow each other: the first one, with the rows of all.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.detach_chunk(chunk REGCLASS) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_feature('AttachChunks');
+    IF chunk_owner(chunk) IS NOT NULL THEN
+        PERFORM refuse_loss_of_referenced_rows(chunk_owner(chunk), 'detaching a chunk');
+    END IF;
+    EXECUTE format('CALL %I.detach_chunk($1)', timescaledb_schema()) USING chunk;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.detach_chunk(REGCLASS) IS 'Takes a chunk of the rowstore out of its hypertable: it stays as a table of its own. Refused where something references the rows.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.attach_chunk(
+    relation REGCLASS, chunk REGCLASS,
+    range_start TIMESTAMPTZ, range_start_integer BIGINT,
+    range_end TIMESTAMPTZ, range_end_integer BIGINT
+) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    time_type CONSTANT REGTYPE := time_type_of(relation);
+    is_integer CONSTANT BOOLEAN := time_type IN ('smallint', 'integer', 'bigint');
+    bounds JSONB;
+BEGIN
+    PERFORM require_feature('AttachChunks');
+    IF is_integer THEN
+        bounds := jsonb_build_array(range_start_integer, range_end_integer);
+    ELSE
+        EXECUTE format('SELECT jsonb_build_array((%s)::TEXT, (%s)::TEXT)', moment_as(time_type, '$1', 'NULL'), moment_as(time_type, '$2', 'NULL'))
+            INTO bounds USING range_start, range_end;
+    END IF;
+    EXECUTE format('CALL %I.attach_chunk($1, $2, $3)', timescaledb_schema())
+        USING relation, chunk, jsonb_build_object((hypertable_report(relation)).time_column, bounds);
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.attach_chunk(REGCLASS, REGCLASS, TIMESTAMPTZ, BIGINT, TIMESTAMPTZ, BIGINT) IS 'Makes a table with the columns of a hypertable its chunk from a moment on, up to another one, which is not in it.';
+
+-- By the time that chunks were created.
+CREATE OR REPLACE FUNCTION diesel_timescale.drop_chunks_created(relation REGCLASS, created_after TIMESTAMPTZ, created_before TIMESTAMPTZ) RETURNS BIGINT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    dropped BIGINT;
+BEGIN
+    PERFORM time_type_of(relation);
+    IF created_after IS NULL AND created_before IS NULL THEN
+        PERFORM refuse(
+            'diesel_timescale:no_bound', 'invalid_parameter_value',
+            format('dropping chunks of %s that were created at any time would drop all of them', relation),
+            'Give the range a start or an end.',
+            relation => relation
+        );
+    END IF;
+    PERFORM refuse_loss_of_referenced_rows(relation, 'dropping chunks');
+    EXECUTE format(
+        'SELECT count(*) FROM %I.drop_chunks($1%s%s)', timescaledb_schema(),
+        CASE WHEN created_after IS NOT NULL THEN ', created_after => $2' END, CASE WHEN created_before IS NOT NULL THEN ', created_before => $3' END
+    ) INTO dropped USING relation, created_after, created_before;
+    RETURN dropped;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.drop_chunks_created(REGCLASS, TIMESTAMPTZ, TIMESTAMPTZ) IS 'Drops the chunks that were created in a range of time, and returns how many. Refused where something references the rows.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.add_creation_retention_policy(relation REGCLASS, drop_created_before INTERVAL) RETURNS INT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    job INT;
+BEGIN
+    PERFORM require_feature('RetentionByCreation');
+    PERFORM time_type_of(relation);
+    PERFORM refuse_retention_of_nothing(drop_created_before);
+    PERFORM refuse_loss_of_referenced_rows(relation, 'a retention policy');
+    PERFORM remove_retention_policy(relation);
+    EXECUTE format('SELECT %I.add_retention_policy($1, drop_created_before => $2)', timescaledb_schema()) INTO job USING relation, drop_created_before;
+    RETURN job;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.add_creation_retention_policy(REGCLASS, INTERVAL) IS 'Drops chunks in the background once they were created this long ago, and returns the job. Takes the place of a retention policy that is there. Refused where something references the rows.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.add_creation_columnstore_policy(relation REGCLASS, created_before INTERVAL) RETURNS INT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    call CONSTANT TEXT := CASE WHEN timescaledb_names_columnstore()
+        THEN 'CALL %I.add_columnstore_policy($1, created_before => $2)'
+        ELSE 'SELECT %I.add_compression_policy($1, compress_created_before => $2)'
+    END;
+BEGIN
+    PERFORM time_type_of(relation);
+    PERFORM remove_columnstore_policy(relation);
+    EXECUTE format(call, timescaledb_schema()) USING relation, created_before;
+    RETURN policy_job(relation, 'policy_compression', 'policy_columnstore');
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.add_creation_columnstore_policy(REGCLASS, INTERVAL) IS 'Converts chunks to the columnstore in the background once they were created this long ago, and returns the job. Takes the place of a columnstore policy that is there.';
+
+-- Reordering.
+CREATE OR REPLACE FUNCTION diesel_timescale.add_reorder_policy(relation REGCLASS, index_name NAME) RETURNS INT
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    job INT;
+BEGIN
+    PERFORM time_type_of(relation);
+    PERFORM remove_reorder_policy(relation);
+    EXECUTE format('SELECT %I.add_reorder_policy($1, $2)', timescaledb_schema()) INTO job USING relation, index_name;
+    RETURN job;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.add_reorder_policy(REGCLASS, NAME) IS 'Puts the rows of each chunk but the latest three into the order of an index in the background, once, and returns the job. Takes the place of a reorder policy that is there.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.remove_reorder_policy(relation REGCLASS) RETURNS BOOLEAN
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    present CONSTANT BOOLEAN := policy_job(relation, 'policy_reorder') IS NOT NULL;
+BEGIN
+    IF present THEN
+        EXECUTE format('SELECT %I.remove_reorder_policy($1)', timescaledb_schema()) USING relation;
+    END IF;
+    RETURN present;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.remove_reorder_policy(REGCLASS) IS 'Removes the reorder policy of a hypertable. False if there is none.';
+
+-- Granular refresh.
+CREATE OR REPLACE FUNCTION diesel_timescale.set_granular_refresh(
+    relation REGCLASS, column_name NAME,
+    start_offset INTERVAL, start_offset_integer BIGINT,
+    end_offset INTERVAL, end_offset_integer BIGINT
+) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_feature('GranularRefresh');
+    PERFORM time_type_of(relation);
+    EXECUTE format(
+        'ALTER TABLE %s SET (timescaledb.granular_refresh_column = %L, timescaledb.granular_refresh_start_offset = %L, timescaledb.granular_refresh_end_offset = %L)',
+        relation, column_name, coalesce(start_offset::TEXT, start_offset_integer::TEXT), coalesce(end_offset::TEXT, end_offset_integer::TEXT)
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.set_granular_refresh(REGCLASS, NAME, INTERVAL, BIGINT, INTERVAL, BIGINT) IS 'Keeps note of which values of a column change in a hypertable from start_offset ago to end_offset ago, so that aggregates with granular refresh refresh those alone.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.enable_granular_refresh(view REGCLASS) RETURNS VOID
+LANGUAGE plpgsql
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    PERFORM require_feature('GranularRefresh');
+    EXECUTE format('ALTER MATERIALIZED VIEW %s SET (timescaledb.enable_granular_refresh = true)', view);
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.enable_granular_refresh(REGCLASS) IS 'Lets a continuous aggregate refresh only the values of a column that have changed. TimescaleDB has no way back but to create it again.';

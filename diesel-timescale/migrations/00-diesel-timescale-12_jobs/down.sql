@@ -1,0 +1,11 @@
+DROP FUNCTION diesel_timescale.merge_job_config(INT, JSONB);
+DROP FUNCTION diesel_timescale.set_job_config(INT, JSONB);
+DROP FUNCTION diesel_timescale.add_procedure_job(NAME, INTERVAL, JSONB, NAME);
+DROP FUNCTION diesel_timescale.drop_job_procedure(NAME, NAME);
+DROP FUNCTION diesel_timescale.create_job_procedure(NAME, TEXT, JSONB, NAME);
+DROP FUNCTION diesel_timescale.procedure_jobs(NAME, NAME);
+DROP FUNCTION diesel_timescale.job_procedure_facts(NAME, NAME);
+DROP FUNCTION diesel_timescale.check_job_config(TEXT, JSONB, JSONB);
+DROP FUNCTION diesel_timescale.job_report();
+DROP FUNCTION diesel_timescale.set_job_schedule(INT, INTERVAL, TIMESTAMPTZ, BOOLEAN, TEXT, INTERVAL, INT, INTERVAL, BOOLEAN, TIMESTAMPTZ, JSONB);
+DROP FUNCTION diesel_timescale.job_time_zones();
