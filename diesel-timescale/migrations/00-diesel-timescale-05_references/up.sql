@@ -1459,7 +1459,13 @@ BEGIN
         RETURN;
     END IF;
     PERFORM require_integer_now(target);
-    EXECUTE format('SELECT %s()::BIGINT - $1', (hypertable_report(target)).integer_now) INTO cutoff_integer USING drop_after::BIGINT;
+    -- The views have no schema of it.
+    EXECUTE format('SELECT %s()::BIGINT - $1', (
+        SELECT format('%I.%I', d.integer_now_func_schema, d.integer_now_func)
+        FROM _timescaledb_catalog.hypertable AS h
+        JOIN _timescaledb_catalog.dimension AS d ON d.hypertable_id = h.id AND d.integer_now_func IS NOT NULL
+        WHERE format('%I.%I', h.schema_name, h.table_name) = qualified_name(target)
+    )) INTO cutoff_integer USING drop_after::BIGINT;
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.retention_cutoff(REGCLASS, TEXT) IS 'The moment that is so long ago in the time column of a hypertable.';

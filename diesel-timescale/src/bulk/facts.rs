@@ -6,6 +6,7 @@ use super::batch::Batch;
 use super::driver::Driver;
 use super::error::BulkError;
 use super::oid;
+use super::operators::{self, Operators};
 use super::settings::Settings;
 use super::statement::{Bind, Statement};
 
@@ -40,6 +41,8 @@ pub(super) struct Key {
     pub(super) types: Vec<String>,
     /// The collations of the index, if the types have any.
     pub(super) collations: Vec<Option<String>>,
+    /// What the index compares by, where that is not PostgreSQL's own.
+    pub(super) operators: Vec<Option<Operators>>,
     /// For each column, whether two values are the same only if their bytes are.
     pub(super) exact: Vec<bool>,
     /// Whether that is so for all of them.
@@ -70,7 +73,7 @@ pub(super) async fn read<D: Driver>(
     let is_identity = is_identity.into_iter().map(|is_identity| is_identity && !settings.overriding_system_value);
     let is_computed: Vec<_> = is_generated.into_iter().zip(is_identity).map(|(a, b)| a || b).collect();
     refuse(table, &names, &types, &is_computed)?;
-    let (key_types, collations, base_types, exact) = key_columns;
+    let (key_types, collations, base_types, exact, classes) = key_columns;
     let (unique_indexes, has_target, nulls_distinct) = indexes;
     if !key.is_empty() && !has_target {
         let target = key_names.iter().map(|&name| name.to_owned()).collect();
@@ -90,6 +93,7 @@ pub(super) async fn read<D: Driver>(
         key: Key {
             types: key_types.into_iter().flatten().collect(),
             collations,
+            operators: operators::read(driver, &classes).await?,
             is_exact: !exact.contains(&false),
             exact,
             nulls_distinct,
@@ -153,14 +157,14 @@ async fn is_hypertable<D: Driver>(driver: &mut D, table: &str) -> Result<bool, B
 type SqlTypes = (
     (Text, Bool, Bool, Bool, Bool, Bool),
     (Array<Nullable<Text>>, Array<Nullable<Text>>, Array<Bool>, Array<Bool>),
-    (Array<Nullable<Text>>, Array<Nullable<Text>>, Array<Oid>, Array<Bool>),
+    (Array<Nullable<Text>>, Array<Nullable<Text>>, Array<Oid>, Array<Bool>, Array<Oid>),
     (Array<Text>, Bool, Bool),
 );
 
 type Row = (
     (String, bool, bool, bool, bool, bool),
     (Vec<Option<String>>, Vec<Option<String>>, Vec<bool>, Vec<bool>),
-    (Vec<Option<String>>, Vec<Option<String>>, Vec<u32>, Vec<bool>),
+    (Vec<Option<String>>, Vec<Option<String>>, Vec<u32>, Vec<bool>, Vec<u32>),
     (Vec<String>, bool, bool),
 );
 

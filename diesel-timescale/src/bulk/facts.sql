@@ -33,7 +33,7 @@ WITH relation AS (
     LEFT JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
     LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 ), key_column AS (
-    SELECT k.n, c.atttypid, c.atttypmod, index_of.collation_name,
+    SELECT k.n, c.atttypid, c.atttypmod, index_of.collation_name, index_of.class,
         CASE WHEN c.typtype = 'e' THEN 0::oid ELSE coalesce(c.base, 0::oid) END AS base,
         (c.atttypmod = -1 OR c.base = 1043)
             AND coalesce(table_collation.collisdeterministic, true) AND coalesce(index_of.is_plain, true) AS is_exact
@@ -44,7 +44,8 @@ WITH relation AS (
         SELECT pg_catalog.min(CASE WHEN l.oid IS NOT NULL THEN pg_catalog.format('%I.%I', s.nspname, l.collname) END) AS collation_name,
             -- PostgreSQL's own operator classes have numbers below 16384, and the same equality as the type.
             -- (Not read from pg_opclass, which not every role may read on the WebAssembly server.)
-            pg_catalog.bool_and(coalesce(l.collisdeterministic, true) AND u.indclass[place.i] < 16384::oid) AS is_plain
+            pg_catalog.bool_and(coalesce(l.collisdeterministic, true) AND u.indclass[place.i] < 16384::oid) AS is_plain,
+            pg_catalog.max(CASE WHEN u.indclass[place.i] >= 16384::oid THEN u.indclass[place.i] END) AS class
         FROM target AS u
         CROSS JOIN LATERAL (SELECT pg_catalog.array_position(u.columns, k.name) - 1 AS i) AS place
         LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = u.indcollation[place.i]
@@ -72,6 +73,7 @@ SELECT r.relkind::text,
     coalesce((SELECT pg_catalog.array_agg(k.collation_name ORDER BY k.n) FROM key_column AS k), '{}'),
     coalesce((SELECT pg_catalog.array_agg(k.base ORDER BY k.n) FROM key_column AS k), '{}'),
     coalesce((SELECT pg_catalog.array_agg(k.is_exact ORDER BY k.n) FROM key_column AS k), '{}'),
+    coalesce((SELECT pg_catalog.array_agg(coalesce(k.class, 0::oid) ORDER BY k.n) FROM key_column AS k), '{}'),
     coalesce((
         SELECT pg_catalog.array_agg(
             pg_catalog.format('%I (%s)', u.name, pg_catalog.array_to_string(u.columns, ', '))

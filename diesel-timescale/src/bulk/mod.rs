@@ -37,8 +37,8 @@
 //! # What is the same, and what has changed
 //! The conflict target is the columns of a unique index: checked at compile time to be fields of the rows, and checked
 //! against the database before anything is written ([`BulkError::NoUniqueIndex`] names the indexes that there are). Which keys are the
-//! same is what that index says, also for types and collations that call values equal which are not identical, and for
-//! `NULLS NOT DISTINCT`. Values have changed if any of their bits have: `1.0` and `1.00`, `0.0` and `-0.0` are two.
+//! same is what that index says, also for types, collations and operator classes that call values equal which are not
+//! identical, and for `NULLS NOT DISTINCT`. Values have changed if any of their bits have: `1.0` and `1.00`, `0.0` and `-0.0` are two.
 //!
 //! The role needs the rights to INSERT, UPDATE and SELECT.
 //!
@@ -48,6 +48,8 @@
 //! inserted plainly (through COPY where the connection is libpq's), in a savepoint if there is a transaction, and written
 //! by `ON CONFLICT` after all if another writer was faster; rows that are stored as they are are left out by reading only;
 //! the others go through `ON CONFLICT`. Only one of these steps writes, so each batch is atomic without a transaction.
+//! On diesel-async there is no COPY, and new rows go through `INSERT … SELECT`: `AsyncPgConnection` (0.9) takes its
+//! `tokio_postgres::Client` by value and gives it to nobody, so COPY would need a connection, and a transaction, of its own.
 //! Each statement is prepared once, for any number of rows, and holds no state of the session: PgBouncer in transaction
 //! mode will run them.
 //!
@@ -82,6 +84,7 @@ mod facts;
 mod insert;
 mod look;
 mod oid;
+mod operators;
 mod plan;
 mod referenced;
 mod report;

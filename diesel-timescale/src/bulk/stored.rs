@@ -27,11 +27,13 @@ impl Plan {
         sql.push("(");
         self.given_keys(sql, facts);
         sql.push(format!(") AS i JOIN {} ON ", self.from(facts)));
-        sql.joined(&self.key, " AND ", |sql, index| {
-            let (stored, given) = (format!("{}.{}", self.table, self.names[*index]), format!("i.c{index}"));
+        let columns: Vec<_> = self.key.iter().zip(&facts.key.operators).collect();
+        sql.joined(&columns, " AND ", |sql, (index, operators)| {
+            let (stored, given) = (format!("{}.{}", self.table, self.names[**index]), format!("i.c{index}"));
+            let equal = operators.as_ref().map_or("=", |operators| &operators.equal);
             match nulls {
-                true => sql.push(format!("({stored} = {given} OR {stored} IS NULL AND {given} IS NULL)")),
-                false => sql.push(format!("{stored} = {given}")),
+                true => sql.push(format!("({stored} {equal} {given} OR {stored} IS NULL AND {given} IS NULL)")),
+                false => sql.push(format!("{stored} {equal} {given}")),
             };
         });
         if let (Some(range), true) = (self.range, facts.key.is_exact && !nulls) {
@@ -58,9 +60,11 @@ impl Plan {
     pub(super) fn ranks(&self, facts: &Facts) -> Sql {
         let mut sql = Sql::default();
         sql.push("SELECT dense_rank() OVER (ORDER BY ");
-        sql.list(self.key.iter().zip(&facts.key.collations), |sql, (index, collation)| {
+        let columns = self.key.iter().zip(&facts.key.collations).zip(&facts.key.operators);
+        sql.list(columns, |sql, ((index, collation), operators)| {
             let collation = collation.as_ref().map_or(String::new(), |collation| format!(" COLLATE {collation}"));
-            sql.push(format!("i.c{index}{collation}"));
+            let order = operators.as_ref().map_or(String::new(), |operators| format!(" USING {}", operators.less));
+            sql.push(format!("i.c{index}{collation}{order}"));
         });
         sql.push(") FROM (");
         self.given_keys(&mut sql, facts);

@@ -85,6 +85,52 @@ fn equal_is_not_identical() {
     }
 }
 
+/// What makes an operator class of this name, whose equality does not tell capitals from small letters.
+const NOCASE_OPS: &str = "
+CREATE FUNCTION nocase_cmp(a TEXT, b TEXT) RETURNS INT LANGUAGE sql IMMUTABLE STRICT
+    RETURN CASE WHEN lower(a) < lower(b) THEN -1 WHEN lower(a) > lower(b) THEN 1 ELSE 0 END;
+CREATE FUNCTION nocase_lt(a TEXT, b TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE STRICT RETURN lower(a) < lower(b);
+CREATE FUNCTION nocase_le(a TEXT, b TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE STRICT RETURN lower(a) <= lower(b);
+CREATE FUNCTION nocase_eq(a TEXT, b TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE STRICT RETURN lower(a) = lower(b);
+CREATE FUNCTION nocase_ge(a TEXT, b TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE STRICT RETURN lower(a) >= lower(b);
+CREATE FUNCTION nocase_gt(a TEXT, b TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE STRICT RETURN lower(a) > lower(b);
+CREATE OPERATOR #< (LEFTARG = TEXT, RIGHTARG = TEXT, FUNCTION = nocase_lt, COMMUTATOR = #>);
+CREATE OPERATOR #<= (LEFTARG = TEXT, RIGHTARG = TEXT, FUNCTION = nocase_le, COMMUTATOR = #>=);
+CREATE OPERATOR #= (LEFTARG = TEXT, RIGHTARG = TEXT, FUNCTION = nocase_eq, COMMUTATOR = #=);
+CREATE OPERATOR #>= (LEFTARG = TEXT, RIGHTARG = TEXT, FUNCTION = nocase_ge, COMMUTATOR = #<=);
+CREATE OPERATOR #> (LEFTARG = TEXT, RIGHTARG = TEXT, FUNCTION = nocase_gt, COMMUTATOR = #<);
+CREATE OPERATOR CLASS nocase_ops FOR TYPE TEXT USING btree AS
+    OPERATOR 1 #<, OPERATOR 2 #<=, OPERATOR 3 #=, OPERATOR 4 #>=, OPERATOR 5 #>, FUNCTION 1 nocase_cmp(TEXT, TEXT);
+CREATE TABLE people (name TEXT, note TEXT);
+CREATE UNIQUE INDEX ON people (name nocase_ops)";
+
+/// A type whose operators are in no schema of the search_path.
+const OUT_OF_PATH: &str = "
+CREATE SCHEMA types; CREATE EXTENSION citext SCHEMA types;
+CREATE OPERATOR #= (LEFTARG = TEXT, RIGHTARG = TEXT, FUNCTION = texticlike);
+CREATE TABLE people (name types.CITEXT PRIMARY KEY, note TEXT)";
+
+/// An operator class of somebody's own says what is equal, and neither the type of the column nor the search_path.
+#[test]
+fn equal_is_what_the_operator_class_of_the_index_says() {
+    needs!(TwoConnections);
+    for (tables, is_large) in [(NOCASE_OPS, false), (NOCASE_OPS, true), (OUT_OF_PATH, false), (OUT_OF_PATH, true)] {
+        let (_db, mut conn) = TestDb::with(tables);
+        let conn = &mut conn;
+        let others = if is_large { 600 } else { 0 };
+        let batch = with_others(vec![person("Ann", "a"), person("Bob", "b"), person("ANN", "c")], is_large);
+        assert_eq!(upsert(conn, &batch).unwrap(), report(2 + others, 0, 0, 1), "{is_large}");
+        assert_eq!(value(conn, "SELECT note FROM people WHERE name #= 'ann'"), "c", "the last one counts");
+        let again = with_others(vec![person("ann", "c"), person("Bob", "B")], is_large);
+        assert_eq!(upsert(conn, &again).unwrap(), report(0, 1, 1 + others, 0), "{is_large}");
+        assert_eq!(value(conn, "SELECT note FROM people WHERE name #= 'bob'"), "B");
+        let call = bulk::upsert(with_others(vec![person("ANN", "9"), person("aNN", "8")], is_large));
+        let call = call.on_conflict(people::name).on_duplicate(OnDuplicate::KeepFirst).returning(people::note);
+        let (_, notes): (_, Vec<Option<String>>) = call.call(conn).unwrap();
+        assert_eq!(notes[..2], [Some("9".to_owned()), Some("9".to_owned())]);
+    }
+}
+
 /// In a batch of few rows, which is one statement if it can be: what is stored already as one of two keys has it, and what
 /// is not updated at all, must not hide that the two are the same.
 #[test]
