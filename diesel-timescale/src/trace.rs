@@ -123,8 +123,8 @@ fn last_part(path: &str) -> &str {
     path.rsplit("::").next().unwrap_or(path)
 }
 
-/// What an error is, without the values that its text may have: Diesel's kind, and the constraint, which is the code of a
-/// refusal too.
+/// What an error is, without the values that its text may have: Diesel's kind, and the constraint, which is the code
+/// of a refusal too.
 #[cfg(feature = "tracing")]
 pub(crate) fn condition(error: &DieselError) -> String {
     match error {

@@ -1,4 +1,5 @@
-//! What is told to those who listen (feature `tracing`): what runs, how many rows, when it is tried again; and no value.
+//! What is told to those who listen (feature `tracing`): what runs, how many rows, when it is tried again; and no
+//! value.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[allow(dead_code, reason = "shared with the tests of bulk writes")]

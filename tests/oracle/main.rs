@@ -1,5 +1,5 @@
-//! Everything that writes, at once, against an oracle: eight connections, every isolation level, savepoints, sessions that
-//! are ended in the middle. Nothing dangles, is lost, is doubled or comes back.
+//! Everything that writes, at once, against an oracle: eight connections, every isolation level, savepoints, sessions
+//! that are ended in the middle. Nothing dangles, is lost, is doubled or comes back.
 //!
 //!     dev/db cargo test --test oracle -- --nocapture
 //!     ORACLE_SECONDS=60 dev/db cargo test --test oracle nothing -- --nocapture

@@ -3,8 +3,10 @@
 //!     dev/db cargo bench -p diesel-timescale --bench writer
 //!
 //! Every round runs all candidates one after the other on an empty table; a ratio is the median over the rounds of the
-//! ratio in each. Then ten times the rows go through one writer, and its memory is printed. `ROWS` (200000), `BATCH`
-//! (5000), `ROUNDS` (7) and `ONLY` (`speed`, `memory`) choose less.
+//! ratio in each. Then ten times the rows go through one writer, and its memory is printed; and as many are sent while the
+//! server is away. `ROWS` (200000), `BATCH` (5000), `ROUNDS` (7), `SECONDS` (60, for the server to be away) and `ONLY`
+//! (`speed`, `memory`, `away`) choose less. Memory is that of the process: run `memory` and `away` alone for the numbers of
+//! the writer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
 #[path = "../../../benches/measure/mod.rs"]
@@ -21,11 +23,11 @@ mod support;
 mod table;
 
 use std::ffi::CString;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::needs;
 
-use diesel::PgConnection;
 use diesel::r2d2::{ConnectionManager, Pool};
+use diesel::{Connection, PgConnection};
 use diesel_timescale::bulk::{self, Writer};
 use measure::{Measurements, print_ratio, size, wanted};
 use narrow::{Reading, readings};
@@ -41,6 +43,9 @@ fn main() {
     }
     if wanted("memory") {
         memory(rows, batch);
+    }
+    if wanted("away") {
+        away(rows, batch, Duration::from_secs(size("SECONDS", 60) as u64));
     }
 }
 
@@ -113,6 +118,41 @@ fn memory(rows: usize, batch: usize) {
         }
     }
     writer.finish().unwrap();
+}
+
+/// The server is away while more is sent than the writer may hold: senders wait, and memory stays within its bound.
+fn away(rows: usize, batch: usize, time: Duration) {
+    let mut table = Table::<Reading>::new();
+    table.clear();
+    let (url, back) = (table.db.url().to_string(), Instant::now() + time);
+    let writer = bulk::writer::<Reading>().on_conflict((readings::device_id, readings::measured_at));
+    let writer = writer.batch_of(batch, Duration::from_secs(1)).start(move || {
+        if Instant::now() < back {
+            Err("away".to_owned())
+        } else {
+            PgConnection::establish(&url).map_err(|e| e.to_string())
+        }
+    });
+    let writer = writer.unwrap();
+    // As much as it holds.
+    let bound = rows.min(100_000);
+    (0..bound).for_each(|n| writer.send(Reading::new(n, false, 1)).unwrap());
+    let full = peak();
+    std::thread::scope(|scope| {
+        scope.spawn(|| (bound..2 * rows).for_each(|n| writer.send(Reading::new(n, false, 1)).unwrap()));
+        while Instant::now() < back {
+            assert!(writer.status().waiting <= 100_000, "{:?}", writer.status());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let status = writer.finish().unwrap();
+    println!(
+        "  away for {time:?}: at most {:.0} MiB in memory, {full:.0} when it was full; {} tries",
+        peak(),
+        status.retried
+    );
+    assert_eq!(status.stored, 2 * rows as u64);
+    print_ratio("writer_memory_away/writer_memory_full", peak() / full);
 }
 
 /// The most memory that the process has had, in MiB.

@@ -1,4 +1,5 @@
-//! JSON as text, which nobody has looked at: what the checks let through the server takes, what they refuse it would refuse.
+//! JSON as text, which nobody has looked at: what the checks let through the server takes, what they refuse it would
+//! refuse.
 //!
 //! `CASES=n` (default 300) tries more of what is generated; a failure names its text.
 

@@ -47,8 +47,8 @@ pub struct Writer {
 
 impl Default for Writer {
     fn default() -> Self {
-        // A broker sends no more than a few messages that are not acknowledged: 20, for mosquitto's default. The shorter
-        // a batch waits for others, the sooner they are.
+        // A broker sends no more than a few messages that are not acknowledged: 20, for mosquitto's default. The
+        // shorter a batch waits for others, the sooner they are.
         Self { connections: 1, batch_rows: 1_000, batch_after_ms: 10 }
     }
 }

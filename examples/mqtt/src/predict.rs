@@ -81,8 +81,8 @@ impl Predictor {
         }
     }
 
-    /// Publishes the last prediction of each room again, as the one of a run before may not have been; and reads what that
-    /// run has not.
+    /// Publishes the last prediction of each room again, as the one of a run before may not have been; and reads what
+    /// that run has not.
     async fn start(&mut self, rooms: &mut BTreeSet<String>) -> Result<()> {
         let mut conn = self.pool.get().await?;
         let since = Utc::now() - LOOK_BACK;

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-/// A topic to subscribe to. A level `{name}` stands for any level, and gives it that name; `+` for any level; `#`, as the
-/// last one, for all that follow.
+/// A topic to subscribe to. A level `{name}` stands for any level, and gives it that name; `+` for any level; `#`, as
+/// the last one, for all that follow.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Topic {

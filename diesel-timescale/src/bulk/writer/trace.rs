@@ -79,7 +79,8 @@ pub(super) fn rejected(table: &str, error: &BulkError) {
     tracing::warn!(target: "diesel_timescale::writer", table, condition = condition(error), "rejected");
 }
 
-/// So many rows have just made room for later ones: told for the first, and each time that there are twice as many in all.
+/// So many rows have just made room for later ones: told for the first, and each time that there are twice as many in
+/// all.
 pub(super) fn dropped(table: &str, rows: usize, status: &WriterStatus) {
     #[cfg(feature = "tracing")]
     {
