@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// connection that this makes: each step waits for the next one. Those that have come meanwhile are one.
 ///
 /// Makes a new connection when it is lost, with pauses of 50 ms to 2 s, for as long as it takes. The first item, and the
-/// first after each new connection, is [`missed`](Inserted::missed). Never ends: for a thread of its own. For an example see
+/// first after each new connection, is [`missed`](field@Inserted::missed). Never ends: for a thread of its own. For an example see
 /// [the module](super).
 ///
 /// # Errors

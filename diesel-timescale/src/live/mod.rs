@@ -3,7 +3,7 @@
 //! [`notify_inserts`] switches it on: from then on each statement that inserts rows, whatever it is, tells the oldest and the
 //! newest instant of its rows and their groups, such as the rooms, in one small notification at its commit. What the rows
 //! are is read by whoever listens. [`inserted`] gives the notifications on a connection of its own; `inserted_stream` does
-//! on diesel-async. Both connect again when the connection is lost, and say so: [`Inserted::missed`].
+//! on diesel-async. Both connect again when the connection is lost, and say so: [`Inserted::missed`](field@Inserted::missed).
 //!
 //! Works on hypertables, with and without the columnstore, and on plain tables. Listening needs a session of its own: not
 //! behind PgBouncer in transaction mode, and not on a replica. A server that takes one connection at a time notifies only
