@@ -11,8 +11,8 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::Text;
 
+use super::lost::{CHECK, PAUSES, is_refused, listen};
 use super::news::Inserted;
-use super::{CHECK, PAUSES, is_refused, listen};
 use crate::call::{Relation, relation_name};
 
 /// How long to wait between two looks at what has come.

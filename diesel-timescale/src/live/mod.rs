@@ -37,6 +37,9 @@
 
 #[cfg(feature = "sync")]
 mod iterator;
+#[cfg(any(feature = "sync", feature = "async"))]
+mod lost;
+#[cfg(any(feature = "sync", feature = "async"))]
 mod news;
 #[cfg(feature = "async")]
 mod stream;
@@ -44,38 +47,8 @@ mod switch;
 
 #[cfg(feature = "sync")]
 pub use iterator::inserted;
+#[cfg(any(feature = "sync", feature = "async"))]
 pub use news::Inserted;
 #[cfg(feature = "async")]
 pub use stream::inserted_stream;
 pub use switch::{notify_inserts, stop_notifying};
-
-use std::time::Duration;
-
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
-
-/// How long to wait before the connection is asked whether it is still there.
-const CHECK: Duration = Duration::from_secs(10);
-
-/// Pauses between attempts to connect.
-const PAUSES: std::ops::Range<Duration> = Duration::from_millis(50)..Duration::from_secs(2);
-
-/// The statement that listens to the notifications of a table.
-fn listen(channel: &str) -> String {
-    format!("LISTEN \"{}\"", channel.replace('"', "\"\""))
-}
-
-/// Whether the server refuses what it is asked for, rather than that the connection is lost or cannot be had now.
-fn is_refused(error: &DieselError) -> bool {
-    const PASSING: [&str; 4] =
-        ["terminating connection", "the database system is", "server closed", "canceling statement"];
-    match error {
-        DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _) => {
-            false
-        }
-        DieselError::DatabaseError(_, information) => {
-            !PASSING.iter().any(|start| information.message().starts_with(start))
-        }
-        DieselError::QueryBuilderError(_) => true,
-        _ => false,
-    }
-}

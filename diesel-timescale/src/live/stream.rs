@@ -14,8 +14,8 @@ use futures_util::StreamExt;
 use futures_util::stream::unfold;
 use tokio::time::{sleep, timeout};
 
+use super::lost::{CHECK, PAUSES, is_refused, listen};
 use super::news::Inserted;
-use super::{CHECK, PAUSES, is_refused, listen};
 use crate::call::{Relation, relation_name};
 
 /// The notifications of new rows of a table, on diesel-async and tokio; otherwise as [`inserted`](super::inserted).
