@@ -34,7 +34,7 @@ fn what_is_as_deep_as_can_be_read_is_stored_and_one_level_more_is_refused() {
     let (_db, mut conn) = TestDb::migrated();
     for object in [false, true] {
         let [fits, too_deep] = [127, 128].map(|levels| event(1).with_attributes(nested(levels, object)));
-        bulk::upsert_sensor_events(&[fits.clone()]).call(&mut conn).unwrap();
+        bulk::upsert_sensor_events(std::slice::from_ref(&fits)).call(&mut conn).unwrap();
         let stored: SensorEvent = SensorEvent::query().first(&mut conn).unwrap();
         assert_eq!(NewSensorEvent::from(stored), fits);
         is_refused(bulk::upsert_sensor_events(&[event(0), too_deep.clone()]).call(&mut conn), 1, "attributes");

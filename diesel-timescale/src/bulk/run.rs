@@ -217,7 +217,7 @@ impl Writing {
         if let DieselError::DatabaseError(DatabaseErrorKind::NotNullViolation, information) = &error {
             let column = information.column_name().and_then(|name| self.batch.index(name));
             if let Some(Err(rows)) = column.map(|column| self.batch.refuse_nulls(column)) {
-                return rows.into();
+                return rows;
             }
         }
         error.into()
