@@ -59,9 +59,13 @@ impl SensorEvent {
     /// # Ok(()) }) }
     /// ```
     pub fn setup() -> Setup {
+        Self::tables().with(Self::hypertable())
+    }
+
+    /// The same without the hypertable.
+    pub(crate) fn tables() -> Setup {
         let target = references::create_target(sensor_events::timestamp).by_id(sensor_events::id);
         Setup::new()
-            .with(Self::hypertable())
             .with(target.registry("referenced_events"))
             .with(references::add(predictions::triggering_event_id, sensor_events::table))
             .with_columns_of(sensor_events::table)

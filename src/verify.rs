@@ -1,19 +1,25 @@
 //! Verification: finds violations of the guarantees that this schema gives.
 
+use diesel::connection::LoadConnection;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::Bool;
-use diesel_timescale::verify::{Row, SqlType, push_violations, violations};
+use diesel_timescale::Call;
+use diesel_timescale::verify::{Row, SqlType, drifts, push_violations, violations};
 pub use diesel_timescale::{Violation, ViolationKind};
 
 use crate::call::Statement;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::models::SensorEvent;
 
 /// Looks for violations: in the hypertable and its dimension, keys, triggers, foreign keys, references and ids.
 ///
 /// References are verified as those to any target ([`timescale::references::verify`](crate::timescale::references::verify));
 /// [`timescale::verify`](crate::timescale::verify()) looks at all targets of the database.
+///
+/// Where it finds none of that, it compares both tables with [`SensorEvent::setup`]: what differs, a column of another type
+/// say, is a violation of the kind [`ViolationKind::Drift`].
 ///
 /// Gives one [`Violation`] for each, with its remedy; none if all is well. Run it while nothing removes events: a chunk
 /// that retention drops while verification waits for it looks as if its references dangled, until the next run.
@@ -62,18 +68,53 @@ impl Verify {
     }
 }
 
-impl Statement for Verify {
+impl Call for Verify {
+    type Output = Vec<Violation>;
+    type Error = Error;
+
+    fn call<C>(self, conn: &mut C) -> Result<Vec<Violation>>
+    where
+        C: LoadConnection<Backend = Pg> + 'static,
+    {
+        let found = VerifyEvents { verify: self }.call(conn)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        Ok(drifts(&SensorEvent::tables().plan().call(conn)?))
+    }
+
+    #[cfg(feature = "async")]
+    async fn call_async<C>(self, conn: &mut C) -> Result<Vec<Violation>>
+    where
+        C: diesel_async::AsyncConnection<Backend = Pg>,
+    {
+        let found = VerifyEvents { verify: self }.call_async(conn).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        Ok(drifts(&SensorEvent::tables().plan().call_async(conn).await?))
+    }
+}
+
+/// The statement that [`Verify`] begins with.
+#[derive(Debug, Clone, Copy, QueryId)]
+#[must_use = "a statement does nothing until it runs"]
+struct VerifyEvents {
+    verify: Verify,
+}
+
+impl Statement for VerifyEvents {
     type SqlType = SqlType;
     type Row = Row;
     type Output = Vec<Violation>;
-    type Error = crate::error::Error;
+    type Error = Error;
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         push_violations(&mut out, |out| {
             out.push_sql("SELECT * FROM verify_sensor_events(");
-            out.push_bind_param::<Bool, _>(&self.allow_plain_table)?;
+            out.push_bind_param::<Bool, _>(&self.verify.allow_plain_table)?;
             out.push_sql(", ");
-            out.push_bind_param::<Bool, _>(&self.scan_events)?;
+            out.push_bind_param::<Bool, _>(&self.verify.scan_events)?;
             out.push_sql(")");
             Ok(())
         })

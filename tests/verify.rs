@@ -654,4 +654,13 @@ fn the_declared_set_up_is_what_the_migrations_make() {
     let applied = setup.apply(StepClass::Locks).call(&mut conn).unwrap();
     assert_eq!((applied.done.len(), applied.is_empty()), (1, true), "{applied}");
     assert_eq!(violations(&mut conn), []);
+
+    // Verification compares with it what it does not look at by itself.
+    sql(&mut conn, "ALTER TABLE predictions ALTER COLUMN feature_importance TYPE JSON");
+    let found = violations(&mut conn);
+    assert_eq!(kinds(&found), [(Drift, "predictions")]);
+    assert!(found[0].detail.starts_with("the column feature_importance is of the type json,"), "{found:?}");
+    assert!(found[0].remedy.contains("migrations of the application"), "{found:?}");
+    sql(&mut conn, "ALTER TABLE predictions ALTER COLUMN feature_importance TYPE JSONB");
+    assert_eq!(violations(&mut conn), []);
 }

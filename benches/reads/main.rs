@@ -4,11 +4,13 @@
 //!     dev/db cargo bench --bench reads
 //!
 //! Every round runs all candidates one after the other; a ratio is the median over the rounds of the ratio of times in
-//! each. `ROWS` (2000000), `CHUNKS` (730, one a day), `PREDICTIONS` (20000) and `ROUNDS` (15) choose less.
+//! each. `ROWS` (2000000), `CHUNKS` (730, one a day), `PREDICTIONS` (20000) and `ROUNDS` (15) choose less. `ONLY=listen` is
+//! only the ingest while somebody listens.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
 mod daily;
 mod data;
+mod listen;
 #[path = "../measure/mod.rs"]
 mod measure;
 #[path = "../peers/mod.rs"]
@@ -44,6 +46,12 @@ fn main() {
     if !support::has(support::Needs::TwoConnections) {
         // One connection at a time: no comparison of databases.
         daily::reads(&mut Home::ours(&events, count), events.days, rounds);
+        return;
+    }
+    if measure::wanted("listen") {
+        listen::ingest(rounds);
+    }
+    if !measure::wanted("reads") {
         return;
     }
     let start = Instant::now();

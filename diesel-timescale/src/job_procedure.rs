@@ -112,6 +112,9 @@ impl<T: Serialize + DeserializeOwned> JobProcedure<T> {
     }
 
     /// Deletes the jobs of the procedure, and drops it. Gives `false` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::OtherProcedure`] if something else has made the procedure.
     pub fn drop(&self) -> impl Call<Output = bool, Error = Error> + Declare + Clone + use<T> {
         DropJobProcedure { name: self.name.clone() }
     }

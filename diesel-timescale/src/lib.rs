@@ -9,6 +9,7 @@ pub mod call;
 pub mod catalog;
 #[cfg(feature = "arrow")]
 pub mod export;
+pub mod live;
 pub mod microseconds;
 pub mod migrations;
 pub mod prelude;

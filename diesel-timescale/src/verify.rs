@@ -7,6 +7,8 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Integer, Nullable, Text};
 
+#[doc(hidden)]
+pub use self::violation::drifts;
 pub use self::violation::{Violation, ViolationKind};
 use crate::call::{Call, Relation, Statement, push_relation, relation_name};
 use crate::error::{Error, Result};

@@ -231,6 +231,30 @@ fn a_column_is_added_once_and_filled_by_force() {
 }
 
 #[test]
+fn a_refresh_by_force_needs_no_change() {
+    needs_feature!(ForcedRefresh);
+    let (_db, mut conn, _) = filled();
+    let conn = &mut conn;
+    let weekly = bucketed(TimeDelta::weeks(1), readings::time);
+    let query = readings::table.group_by(weekly.clone()).select(weekly.row(count_star()));
+    continuous_aggregate_of(counted::table, query).materialized_only(true).create().call(conn).unwrap();
+    refresh_by_force(counted::table).call(conn).unwrap();
+    let all = |conn: &mut PgConnection| value(conn, "SELECT sum(readings) FROM counted");
+    assert_eq!(all(conn), "2202");
+    // What has been lost without a change of the rows comes back by force alone.
+    let kept = value(
+        conn,
+        "SELECT format('%I.%I', materialization_hypertable_schema, materialization_hypertable_name)
+         FROM timescaledb_information.continuous_aggregates",
+    );
+    sql(conn, &format!("DELETE FROM {kept}"));
+    diesel_timescale::refresh(counted::bucket, ..).call(conn).unwrap();
+    assert_eq!(all(conn), "");
+    refresh_by_force(counted::table).call(conn).unwrap();
+    assert_eq!(all(conn), "2202");
+}
+
+#[test]
 fn a_refresh_in_batches_and_one_by_force_fill_all() {
     needs_feature!(RefreshInBatches);
     let (_db, mut conn, _) = filled();

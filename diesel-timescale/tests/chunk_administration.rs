@@ -439,3 +439,29 @@ fn a_declared_hypertable_is_made_by_create_table() {
     sql(conn, &format!("CREATE TABLE counts (tick BIGINT PRIMARY KEY, number BIGINT) {options}"));
     counted.check().call(conn).unwrap();
 }
+
+diesel::table! {
+    hourly (bucket, sensor) { bucket -> Timestamptz, sensor -> Text, total -> Int8 }
+}
+
+#[test]
+fn a_granular_refresh_refreshes_what_has_changed() {
+    needs_feature!(GranularRefresh);
+    let (_db, mut conn) = readings();
+    let conn = &mut conn;
+    sql(
+        conn,
+        "CREATE MATERIALIZED VIEW hourly WITH (timescaledb.continuous, timescaledb.materialized_only = true) AS
+         SELECT time_bucket(INTERVAL '1 hour', time) AS bucket, sensor, sum(number)::BIGINT AS total FROM readings
+         GROUP BY 1, 2 WITH NO DATA",
+    );
+    let (years, hour) = (TimeDelta::days(3650), TimeDelta::hours(1));
+    set_granular_refresh(readings::time, readings::sensor, years, hour).call(conn).unwrap();
+    enable_granular_refresh(hourly::table).call(conn).unwrap();
+    fill(conn, 1);
+    diesel_timescale::refresh(hourly::bucket, ..).call(conn).unwrap();
+    sql(conn, "INSERT INTO readings VALUES ('b', '2026-01-01 00:30Z', 7)");
+    diesel_timescale::refresh(hourly::bucket, ..).call(conn).unwrap();
+    assert_eq!(hourly::table.filter(hourly::sensor.eq("b")).count().get_result::<i64>(conn).unwrap(), 1);
+    assert_eq!(hourly::table.count().get_result::<i64>(conn).unwrap(), 25);
+}

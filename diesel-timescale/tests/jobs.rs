@@ -180,6 +180,7 @@ fn a_procedure_is_made_run_and_dropped_on_every_server() {
     sql(conn, "CREATE PROCEDURE purge(job_id INT, config JSONB) LANGUAGE sql AS 'SELECT 1'");
     let refused = purge().create().call(conn);
     assert!(matches!(&refused, Err(Error::OtherProcedure { message, .. }) if message.contains("purge")), "{refused:?}");
+    assert!(matches!(purge().drop().call(conn), Err(Error::OtherProcedure { .. })));
     let no_object = job_procedure("count", "BEGIN NULL; END", &7).create().call(conn).unwrap_err();
     assert!(no_object.to_string().contains("the config of a job is an object, and this is 7"), "{no_object}");
 }

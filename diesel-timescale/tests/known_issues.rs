@@ -5,7 +5,7 @@ mod support;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel_timescale::{KNOWN_ISSUES, Server, known_issues};
+use diesel_timescale::{Feature, KNOWN_ISSUES, Server, known_issues};
 use support::{TestDb, needs, server, sql, values};
 
 /// What shows an issue: tables (empty: those of the one before), and what a server without the issue gives.
@@ -138,10 +138,13 @@ fn continuous_aggregates_show_what_is_known() {
     let change = format!("INSERT INTO counts SELECT {day} - n * INTERVAL '1 day', 2 FROM generate_series(6, 8) AS n");
     // By its id, that the procedure takes as a constant.
     sql(conn, &tables);
+    let batches = if server().has(Feature::RefreshBatches) { ", buckets_per_batch => 1" } else { "" };
     let job = support::value(
         conn,
-        "SELECT add_continuous_aggregate_policy(
-             'daily', INTERVAL '30 days', INTERVAL '1 day', INTERVAL '1 hour', buckets_per_batch => 1)",
+        &format!(
+            "SELECT add_continuous_aggregate_policy(
+                 'daily', INTERVAL '30 days', INTERVAL '1 day', INTERVAL '1 hour'{batches})"
+        ),
     );
     for statement in [&format!("CALL run_job({job})"), &change, &format!("CALL run_job({job})")] {
         sql(conn, statement);

@@ -212,6 +212,19 @@ fn config(conn: &mut PgConnection, job: i32) -> serde_json::Value {
 }
 
 #[test]
+fn a_refresh_policy_has_batches_before_it_has_an_order() {
+    needs_feature!(RefreshBatches);
+    let (_db, mut conn) = readings();
+    let conn = &mut conn;
+    daily(conn);
+    let day = TimeDelta::days(1);
+    let job = add_refresh_policy(daily::bucket, Some(day * 30), day, day).call(conn).unwrap();
+    refresh_batches(job).buckets_per_batch(2).max_batches_per_execution(4).call(conn).unwrap();
+    let set = config(conn, job);
+    assert_eq!((&set["buckets_per_batch"], &set["max_batches_per_execution"]), (&2.into(), &4.into()), "{set}");
+}
+
+#[test]
 fn a_refresh_policy_works_in_batches() {
     needs_feature!(RefreshOrder);
     let (_db, mut conn) = readings();

@@ -29,7 +29,10 @@ fn create_daily_states(conn: &mut PgConnection, zone: &str, silence: Option<Time
     }
 }
 
-fn by_key(rows: Vec<TimeInState>) -> BTreeMap<(String, DateTime<Utc>, Option<String>), (i64, i64, i64, bool)> {
+/// A sensor, a day and a state.
+type Key = (String, DateTime<Utc>, Option<String>);
+
+fn by_key(rows: Vec<TimeInState>) -> BTreeMap<Key, (i64, i64, i64, bool)> {
     let count = rows.len();
     let map: BTreeMap<_, _> = rows
         .into_iter()

@@ -234,10 +234,17 @@ LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
+    present CONSTANT JSONB := job_procedure_facts(procedure_name, procedure_schema);
     job INT;
 BEGIN
-    IF job_procedure_facts(procedure_name, procedure_schema) IS NULL THEN
+    IF present IS NULL THEN
         RETURN false;
+    ELSIF present -> 'config' = 'null' THEN
+        PERFORM refuse(
+            'diesel_timescale:other_procedure', 'wrong_object_type',
+            format('%I.%I is not of this kind', procedure_schema, procedure_name),
+            'Delete its jobs and drop it by hand, if it is not needed.'
+        );
     END IF;
     FOR job IN SELECT job_id FROM procedure_jobs(procedure_name, procedure_schema) LOOP
         EXECUTE format('SELECT %I.delete_job($1)', timescaledb_schema()) USING job;

@@ -32,7 +32,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 use diesel::PgConnection;
 use diesel::connection::LoadConnection;
 use diesel::expression::QueryMetadata;
@@ -42,7 +42,8 @@ use diesel::query_builder::{AsQuery, QueryFragment, QueryId};
 use diesel::row::{Field, Row};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
 use self::column::Column;
 pub use self::error::ExportError;
@@ -114,11 +115,7 @@ where
     /// # Errors
     /// [`ExportError`]; what was written by then is no whole file.
     pub fn write_parquet(self, conn: &mut PgConnection, to: impl Write + Send) -> Result<u64, ExportError> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
-            .set_max_row_group_row_count(Some(self.rows))
-            .build();
-        let mut writer = ArrowWriter::try_new(to, Arc::clone(&self.schema), Some(properties))?;
+        let mut writer = ArrowWriter::try_new(to, Arc::clone(&self.schema), Some(self.properties()))?;
         let mut count = 0;
         for batch in self.load(conn)? {
             let batch = batch?;
@@ -127,6 +124,24 @@ where
         }
         writer.close()?;
         Ok(count)
+    }
+}
+
+impl<Q> RecordBatches<Q> {
+    /// What is a dictionary in Arrow is one in Parquet: for other columns, whose values hardly repeat, making one takes
+    /// longer than all else.
+    fn properties(&self) -> WriterProperties {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_max_row_group_row_count(Some(self.rows));
+        let columns = self.schema.fields().iter();
+        columns
+            .fold(properties, |properties, field| {
+                let is_dictionary = matches!(field.data_type(), DataType::Dictionary(..));
+                properties.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), is_dictionary)
+            })
+            .build()
     }
 }
 

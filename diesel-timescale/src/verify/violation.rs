@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::known_issues::{IssueSubject, issues_of};
 use crate::server::TimescaleVersion;
+use crate::setup::Plan;
 
 /// What is wrong, where, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
@@ -113,6 +114,22 @@ violation_kinds! {
     /// There are jobs, and the server reports every run of one as failed, by its
     /// [known issues](crate::KNOWN_ISSUES).
     JobsReportedFailed = "jobs_reported_failed",
+    /// The database is not as a [set-up](crate::setup) declares.
+    Drift = "drift",
+}
+
+/// What differs from a declared set-up, as violations.
+#[doc(hidden)]
+pub fn drifts(plan: &Plan) -> Vec<Violation> {
+    let steps = plan.steps.iter();
+    steps
+        .map(|step| Violation {
+            kind: ViolationKind::Drift,
+            object: step.object.clone(),
+            detail: step.difference.clone(),
+            remedy: step.obstacle.clone().or_else(|| step.sql.clone()).unwrap_or_default(),
+        })
+        .collect()
 }
 
 /// Adds what the server that was found is known to do; `None` if it does nothing wrong.

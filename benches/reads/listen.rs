@@ -1,0 +1,49 @@
+//! Ingest while somebody is told of each batch, against ingest without.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::connection::SimpleConnection;
+use occupancy_models::schema::sensor_events;
+use occupancy_models::timescale::live::{notify_inserts, stop_notifying};
+use occupancy_models::{Call, NewSensorEvent, SensorType, bulk};
+
+use crate::measure::{Measurements, size};
+use crate::support::{TestDb, sql};
+
+const BATCH: usize = 5_000;
+
+pub fn ingest(rounds: usize) {
+    let (db, mut conn) = TestDb::ready();
+    let mut listener = db.connect();
+    listener.batch_execute("LISTEN \"inserts public.sensor_events\"").unwrap();
+    let start: DateTime<Utc> = "2026-01-05T00:00:00Z".parse().unwrap();
+    let count = (size("ROWS", 2_000_000) / 20).max(1_000);
+    let events: Vec<_> = (0..count)
+        .map(|n| {
+            let at = start + TimeDelta::seconds(n as i64);
+            let (room, sensor) = (format!("room_{}", n % 10), format!("sensor_{}", n % 50));
+            NewSensorEvent::new(at, room, sensor, SensorType::LIGHT, (n % 500).to_string())
+        })
+        .collect();
+    let mut measured = Measurements::new();
+    let mut told = 0;
+    for round in 0..rounds {
+        // Each goes first every other time.
+        for is_on in [round % 2 == 0, round % 2 == 1] {
+            if is_on {
+                notify_inserts(sensor_events::timestamp, sensor_events::room_id).call(&mut conn).unwrap();
+            } else {
+                stop_notifying(sensor_events::table).call(&mut conn).unwrap();
+            }
+            sql(&mut conn, "TRUNCATE sensor_events; CHECKPOINT");
+            measured.time(if is_on { "listen_on" } else { "listen_off" }, count, || {
+                let report = bulk::upsert_sensor_events(&events).in_batches(BATCH).call(&mut conn).unwrap();
+                assert_eq!(report.inserted, count as u64);
+            });
+            told += listener.notifications_iter().count();
+        }
+    }
+    assert!(told >= rounds, "whoever listens is told");
+    println!("\ningest of {count} events in batches of {BATCH}, {told} notifications");
+    measured.print();
+    measured.ratio("listen_on", "listen_off");
+}

@@ -1,0 +1,32 @@
+//! When a connection is lost, and how to listen on another one.
+
+use std::time::Duration;
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+/// How long to wait before the connection is asked whether it is still there.
+pub(super) const CHECK: Duration = Duration::from_secs(10);
+
+/// Pauses between attempts to connect.
+pub(super) const PAUSES: std::ops::Range<Duration> = Duration::from_millis(50)..Duration::from_secs(2);
+
+/// The statement that listens to the notifications of a table.
+pub(super) fn listen(channel: &str) -> String {
+    format!("LISTEN \"{}\"", channel.replace('"', "\"\""))
+}
+
+/// Whether the server refuses what it is asked for, rather than that the connection is lost or cannot be had now.
+pub(super) fn is_refused(error: &DieselError) -> bool {
+    const PASSING: [&str; 4] =
+        ["terminating connection", "the database system is", "server closed", "canceling statement"];
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _) => {
+            false
+        }
+        DieselError::DatabaseError(_, information) => {
+            !PASSING.iter().any(|start| information.message().starts_with(start))
+        }
+        DieselError::QueryBuilderError(_) => true,
+        _ => false,
+    }
+}
