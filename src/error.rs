@@ -1,11 +1,12 @@
 //! The errors of this crate.
 
+use chrono::{DateTime, Utc};
 use diesel::result::{DatabaseErrorInformation, Error as DieselError};
 use diesel_timescale::bulk::BulkError;
 use diesel_timescale::transaction::Transient;
 
 /// The result of this crate's calls.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong in this crate's calls.
 ///
@@ -17,12 +18,74 @@ pub enum Error {
     /// Hypertables, references to their rows, or migrations: what the crate below refuses for any table.
     #[error(transparent)]
     Timescale(diesel_timescale::Error),
-    /// An id that came with a row was refused.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// Legacy tables were not imported.
-    #[error(transparent)]
-    LegacyImport(#[from] LegacyImportError),
+    /// An id that came with a row exists with another timestamp. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    IdTaken {
+        /// Names the id and the timestamp that it has.
+        message: String,
+        /// The id.
+        id: i64,
+        /// What to do.
+        remedy: String,
+    },
+    /// An id comes twice in one call, with two timestamps or outcomes. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    IdRepeated {
+        /// Names the function and the id.
+        message: String,
+        /// The id.
+        id: i64,
+        /// What to do.
+        remedy: String,
+    },
+    /// The sequence has not handed out an id that came with a row. Nothing has changed.
+    #[error("{message}. {remedy}")]
+    IdNotHandedOut {
+        /// Names the id.
+        message: String,
+        /// The id.
+        id: i64,
+        /// What to do.
+        remedy: String,
+    },
+    /// [Import of legacy tables](crate::legacy_import): the schema has no old tables, or their import was not begun.
+    #[error("{message}. Fix: {remedy}")]
+    NothingToImport {
+        /// Names the schema.
+        message: String,
+        /// The statement that comes first.
+        remedy: String,
+    },
+    /// [Import of legacy tables](crate::legacy_import): a choice that there is not, or that comes too late. Nothing has
+    /// changed.
+    #[error("{message}. {remedy}")]
+    ImportChoice {
+        /// Names the choice.
+        message: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// [Import of legacy tables](crate::legacy_import): violations that
+    /// [`validate`](crate::legacy_import::validate) finds prevent it. Nothing has changed.
+    #[error("{message}. {remedy}\n{violations}")]
+    ImportBlocked {
+        /// Says how many.
+        message: String,
+        /// A line for each, with its remedy.
+        violations: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// An event that was given to [`FeatureRows`](crate::analysis::FeatureRows) is earlier than the one before it.
+    #[error("an event of {sensor} at {at} comes after one at {after}. Order the events by timestamp")]
+    EventOutOfOrder {
+        /// The sensor.
+        sensor: String,
+        /// The timestamp of the event.
+        at: DateTime<Utc>,
+        /// The timestamp of the event before it.
+        after: DateTime<Utc>,
+    },
     /// A bulk write was refused, or failed: rows that the database would refuse, all of them; a batch of many.
     #[error(transparent)]
     Bulk(BulkError),
@@ -52,74 +115,6 @@ pub enum Error {
     /// An error of the database or the connection.
     #[error(transparent)]
     Database(DieselError),
-}
-
-/// Why an id that came with a row was refused. Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// The id exists with another timestamp.
-    #[error("{message}. {remedy}")]
-    Taken {
-        /// Names the id and the timestamp that it has.
-        message: String,
-        /// The id.
-        id: i64,
-        /// What to do.
-        remedy: String,
-    },
-    /// The id comes twice in one call, with two timestamps.
-    #[error("{message}. {remedy}")]
-    Repeated {
-        /// Names the function and the id.
-        message: String,
-        /// The id.
-        id: i64,
-        /// What to do.
-        remedy: String,
-    },
-    /// The sequence has not handed the id out.
-    #[error("{message}. {remedy}")]
-    NotHandedOut {
-        /// Names the id.
-        message: String,
-        /// The id.
-        id: i64,
-        /// What to do.
-        remedy: String,
-    },
-}
-
-/// Why legacy tables were not [imported](crate::legacy_import). Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LegacyImportError {
-    /// The schema has no old tables, or their import was not begun.
-    #[error("{message}. Fix: {remedy}")]
-    NothingToImport {
-        /// Names the schema.
-        message: String,
-        /// The statement that comes first.
-        remedy: String,
-    },
-    /// A choice that there is not, or that comes too late.
-    #[error("{message}. {remedy}")]
-    Choice {
-        /// Names the choice.
-        message: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// Findings of [`legacy_import::validate`](crate::legacy_import::validate) stand against it.
-    #[error("{message}. {remedy}\n{violations}")]
-    Blocked {
-        /// Says how many.
-        message: String,
-        /// A line for each, with its remedy.
-        violations: String,
-        /// What to do.
-        remedy: String,
-    },
 }
 
 impl From<DieselError> for Error {
@@ -203,13 +198,13 @@ fn refusal(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option
     let column = text(information.column_name());
     let details = text(information.details());
     Some(match code {
-        "id_taken" => KeyError::Taken { message, id: column.parse().ok()?, remedy }.into(),
-        "id_repeated" => KeyError::Repeated { message, id: column.parse().ok()?, remedy }.into(),
+        "id_taken" => Error::IdTaken { message, id: column.parse().ok()?, remedy },
+        "id_repeated" => Error::IdRepeated { message, id: column.parse().ok()?, remedy },
         "uneven_columns" => Error::UnevenColumns { message, column, remedy },
-        "id_not_handed_out" => KeyError::NotHandedOut { message, id: column.parse().ok()?, remedy }.into(),
-        "legacy_import_nothing" => LegacyImportError::NothingToImport { message, remedy }.into(),
-        "legacy_import_choice" => LegacyImportError::Choice { message, remedy }.into(),
-        "legacy_import_blocked" => LegacyImportError::Blocked { message, violations: details, remedy }.into(),
+        "id_not_handed_out" => Error::IdNotHandedOut { message, id: column.parse().ok()?, remedy },
+        "legacy_import_nothing" => Error::NothingToImport { message, remedy },
+        "legacy_import_choice" => Error::ImportChoice { message, remedy },
+        "legacy_import_blocked" => Error::ImportBlocked { message, violations: details, remedy },
         _ => return diesel_timescale::Error::from_refusal(code, information).map(Error::Timescale),
     })
 }

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![warn(missing_docs)]
+#![warn(missing_docs, unreachable_pub)]
 
 pub mod analysis;
 #[cfg(feature = "async")]
@@ -40,15 +40,13 @@ pub(crate) use diesel_timescale::microseconds;
 
 #[doc(no_inline)]
 pub use diesel_timescale::{self as timescale, Call, transaction};
-pub use error::{Error, KeyError, LegacyImportError, Result};
+pub use error::Error;
 pub use migrations::{MIGRATIONS, revert_migrations, run_migrations};
 pub use models::{
     ModelType, NewPrediction, NewSensorEvent, Prediction, PredictionChanges, PredictionOutcome, ReferencedEvent,
     SensorEvent, SensorEventChanges, SensorEventKey, SensorState, SensorType, TransitionType,
 };
-pub use retention::{
-    DropSensorEventsBefore, add_sensor_events_retention, drop_sensor_events_before, remove_sensor_events_retention,
-};
+pub use retention::{add_sensor_events_retention, drop_sensor_events_before, remove_sensor_events_retention};
 pub use verify::{Verify, Violation, ViolationKind, verify};
 
 /// What both preludes have.

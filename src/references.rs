@@ -9,7 +9,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
-use diesel_timescale::call::{Relation, done, relation_name, value};
+use diesel_timescale::call::{done, relation_name, value};
 use diesel_timescale::{Call, function_call};
 
 use crate::error::Error;
@@ -23,11 +23,11 @@ use crate::error::Error;
     label = "not a nullable `BigInt` column",
     note = "a reference holds the id of an event and is cleared when the event is gone: declare it `Nullable<Int8>`"
 )]
-pub trait ReferenceColumn: Column {}
+trait ReferenceColumn: Column {}
 
 impl<C> ReferenceColumn for C where C: Column + Expression<SqlType = Nullable<BigInt>> {}
 
-/// Makes a column of any table a foreign key to sensor events, with `ON DELETE SET NULL`, that holds through
+/// Makes a nullable `bigint` column of any table a foreign key to sensor events, with `ON DELETE SET NULL`, that holds through
 /// retention and compression.
 ///
 /// Adds the foreign key, the trigger that registers events with a function of its own, and an index if the column has
@@ -76,7 +76,7 @@ where
 }
 
 function_call! {
-    AddReference { relation: Relation = Relation, column: &'static str = Text },
+    AddReference { relation: Result<String, String> = Relation, column: &'static str = Text },
     "SELECT add_sensor_event_reference(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
     error Error,
@@ -115,7 +115,7 @@ where
 }
 
 function_call! {
-    RemoveReference { relation: Relation = Relation, column: &'static str = Text },
+    RemoveReference { relation: Result<String, String> = Relation, column: &'static str = Text },
     "SELECT remove_sensor_event_reference(", ")",
     (Bool,) => (bool,) => bool, value,
     error Error,

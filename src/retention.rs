@@ -1,18 +1,14 @@
 //! Retention: drops old events and clears the references to them.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
-use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryId};
-use diesel::sql_types::{BigInt, Bool, Integer, Interval, Nullable, Timestamptz};
+use diesel::sql_types::{Bool, Integer, Interval, Timestamptz};
 use diesel_timescale::call::value;
-use diesel_timescale::references::RetentionReport;
+use diesel_timescale::references::{DropBefore, drop_before};
 use diesel_timescale::{Call, function_call, interval};
 
-use crate::call::{Statement, single};
-use crate::error::{Error, Result};
-use crate::microseconds;
+use crate::error::Error;
+use crate::schema::sensor_events;
 
 /// Drops the chunks that end by `cutoff` and clears every reference to their events, in one transaction.
 ///
@@ -23,7 +19,7 @@ use crate::microseconds;
 /// Chunks that others read or write cannot be dropped. Waiting for them would hold up every read that does not leave
 /// these chunks out, so the call does all in a moment or nothing: an attempt that waits for more than a fraction of a
 /// second gives back what it has locked, and another one follows, until
-/// [`lock_timeout`](DropSensorEventsBefore::lock_timeout). Runs under READ COMMITTED only; best in a transaction of its
+/// [`lock_timeout`](DropBefore::lock_timeout). Runs under READ COMMITTED only; best in a transaction of its
 /// own, since whatever the transaction did before stays locked while the call waits.
 ///
 /// # Errors
@@ -42,68 +38,8 @@ use crate::microseconds;
 /// assert_eq!((report.chunks_dropped, report.rows_deleted), (0, 0));
 /// # Ok(()) }) }
 /// ```
-pub fn drop_sensor_events_before(cutoff: DateTime<Utc>) -> DropSensorEventsBefore {
-    DropSensorEventsBefore {
-        cutoff: microseconds::truncate(cutoff),
-        lock_timeout: PgInterval::from_microseconds(30_000_000),
-        keep_referenced: false,
-    }
-}
-
-/// The call that [`drop_sensor_events_before`] makes.
-#[derive(Debug, Clone, Copy, QueryId)]
-#[must_use = "a call does nothing until it runs"]
-pub struct DropSensorEventsBefore {
-    cutoff: DateTime<Utc>,
-    lock_timeout: PgInterval,
-    keep_referenced: bool,
-}
-
-impl DropSensorEventsBefore {
-    /// How long to go on trying while others have locked what is to be dropped. Default: 30 seconds. Zero tries once.
-    ///
-    /// ```
-    /// # include!("doctest_setup.rs");
-    /// # fn main() { run(|conn| {
-    /// let cutoff = Utc::now() - TimeDelta::days(730);
-    /// drop_sensor_events_before(cutoff).lock_timeout(TimeDelta::minutes(5)).call(conn)?;
-    /// # Ok(()) }) }
-    /// ```
-    pub fn lock_timeout(mut self, lock_timeout: TimeDelta) -> Self {
-        self.lock_timeout = PgInterval::from_microseconds(lock_timeout.num_microseconds().unwrap_or(i64::MAX));
-        self
-    }
-
-    /// Whether chunks (on a plain table: rows) with events that a foreign key with `RESTRICT` references stay, while the
-    /// others go. Default: `false`, which refuses to drop anything then.
-    pub fn keep_referenced(mut self, keep: bool) -> Self {
-        self.keep_referenced = keep;
-        self
-    }
-}
-
-impl Statement for DropSensorEventsBefore {
-    type SqlType = (BigInt, BigInt, BigInt, Nullable<Timestamptz>);
-    type Row = RetentionReport<DateTime<Utc>>;
-    type Output = RetentionReport<DateTime<Utc>>;
-    type Error = Error;
-
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "SELECT chunks_dropped, rows_deleted, events_released, dropped_before FROM drop_sensor_events_before(",
-        );
-        out.push_bind_param::<Timestamptz, _>(&self.cutoff)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Interval, _>(&self.lock_timeout)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Bool, _>(&self.keep_referenced)?;
-        out.push_sql(")");
-        Ok(())
-    }
-
-    fn output(rows: Vec<Self::Row>) -> Result<Self::Output> {
-        single(rows)
-    }
+pub fn drop_sensor_events_before(cutoff: DateTime<Utc>) -> DropBefore<Timestamptz> {
+    drop_before(sensor_events::timestamp, cutoff)
 }
 
 /// Drops sensor events in the background once they are this old, every `schedule`, and gives the job.

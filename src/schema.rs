@@ -89,3 +89,20 @@ diesel::table! {
 diesel::joinable!(predictions -> referenced_events (triggering_event_id));
 
 diesel::allow_tables_to_appear_in_same_query!(predictions, referenced_events, sensor_events,);
+
+// Columns that can be selected from a query over events.
+diesel_timescale::usable_in_subquery!(sensor_events {
+    id,
+    timestamp,
+    room_id,
+    sensor_id,
+    sensor_type,
+    state,
+    numeric_value,
+    previous_state,
+    attributes,
+    is_human_triggered,
+    confidence_score,
+    created_at,
+    processed_at,
+});

@@ -4,9 +4,9 @@ use diesel::connection::LoadConnection;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
-use diesel::sql_types::Bool;
-use diesel_timescale::Call;
-use diesel_timescale::verify::{Row, SqlType, drifts, push_violations, violations};
+use diesel::sql_types::{Bool, Integer, Nullable, Text};
+use diesel_timescale::verify::{drifts, push_violations, violations};
+use diesel_timescale::{Call, TimescaleVersion};
 pub use diesel_timescale::{Violation, ViolationKind};
 
 use crate::call::Statement;
@@ -104,8 +104,8 @@ struct VerifyEvents {
 }
 
 impl Statement for VerifyEvents {
-    type SqlType = SqlType;
-    type Row = Row;
+    type SqlType = ((Text, Text, Text, Text), Nullable<Text>, Integer);
+    type Row = (Violation, Option<TimescaleVersion>, i32);
     type Output = Vec<Violation>;
     type Error = Error;
 

@@ -15,7 +15,7 @@ use occupancy_models::bulk;
 use occupancy_models::schema::sensor_events;
 use occupancy_models::timescale;
 use occupancy_models::transaction::Retry;
-use occupancy_models::{Error, NewSensorEvent, Result, SensorEvent, SensorType, verify};
+use occupancy_models::{Error, NewSensorEvent, SensorEvent, SensorType, verify};
 use support::TestDb;
 
 /// A database without tables.
@@ -109,7 +109,7 @@ fn quick() -> Retry {
 async fn a_transaction_is_rolled_back_and_run_again() {
     let (_db, mut conn) = ready().await;
     let runs = AtomicU32::new(0);
-    let done: Result<&str> = quick()
+    let done: Result<&str, Error> = quick()
         .transaction_async(&mut conn, async |conn| {
             let run = runs.fetch_add(1, Ordering::Relaxed);
             insert(conn, run).await?;
@@ -125,7 +125,7 @@ async fn a_transaction_is_rolled_back_and_run_again() {
 async fn attempts_end_and_other_errors_are_not_tried_again() {
     let (_db, mut conn) = ready().await;
     let runs = AtomicU32::new(0);
-    let lost: Result<()> = quick()
+    let lost: Result<(), Error> = quick()
         .transaction_async(&mut conn, async |_| {
             runs.fetch_add(1, Ordering::Relaxed);
             Err(deadlock())
@@ -143,7 +143,7 @@ async fn attempts_end_and_other_errors_are_not_tried_again() {
     assert_eq!((other, runs.swap(0, Ordering::Relaxed)), (Err(DieselError::NotFound), 1));
 
     // Within a transaction, only the outermost one can be run again.
-    let nested: Result<()> = conn
+    let nested: Result<(), Error> = conn
         .transaction(async |conn| {
             let inner = quick().transaction_async(conn, async |_| {
                 runs.fetch_add(1, Ordering::Relaxed);
@@ -162,7 +162,7 @@ async fn work_opens_a_transaction_of_its_own_and_can_go_from_thread_to_thread() 
     let task = tokio::spawn(async move {
         let sensors = vec![1, 2];
         let runs = AtomicU32::new(0);
-        let stored: Result<usize> = quick()
+        let stored: Result<usize, Error> = quick()
             .run_async(&mut conn, async |conn| {
                 let mut transaction = conn.build_transaction().serializable();
                 let run = runs.fetch_add(1, Ordering::Relaxed);

@@ -12,7 +12,7 @@ use occupancy_models::rollups::{
 };
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{
-    AggregateOutcome, Error, Feature, HypertableError, Server, add_refresh_policy, continuous_aggregate,
+    Error, Feature, HypertableError, Outcome, Server, add_refresh_policy, continuous_aggregate,
     drop_continuous_aggregate, jobs, refresh, remove_refresh_policy, set_materialized_only,
 };
 use occupancy_models::{
@@ -56,7 +56,7 @@ fn filled() -> (TestDb, PgConnection, Server) {
     (db, conn, server)
 }
 
-fn create(conn: &mut PgConnection) -> AggregateOutcome {
+fn create(conn: &mut PgConnection) -> Outcome {
     rollups::hourly_activity().allow_plain_view().create().call(conn).unwrap()
 }
 
@@ -94,7 +94,7 @@ fn activity_and_statistics_are_those_of_the_events_on_every_server() {
     let conn = &mut conn;
     let outcome = create(conn);
     let is_continuous = server.has(Feature::ContinuousAggregates);
-    assert_eq!(outcome, if is_continuous { AggregateOutcome::Created } else { AggregateOutcome::PlainView });
+    assert_eq!(outcome, if is_continuous { Outcome::Created } else { Outcome::Plain });
     // Before it is filled as well, and again after.
     assert_eq!(activity(conn), expected());
     if is_continuous {
@@ -168,16 +168,12 @@ fn the_set_up_is_repeatable_and_refuses_another_definition() {
     let (_db, mut conn, server) = filled();
     let conn = &mut conn;
     let is_continuous = server.has(Feature::ContinuousAggregates);
-    let outcomes = if is_continuous {
-        [AggregateOutcome::Created, AggregateOutcome::AlreadyThere]
-    } else {
-        [AggregateOutcome::PlainView; 2]
-    };
+    let outcomes = if is_continuous { [Outcome::Created, Outcome::AlreadyThere] } else { [Outcome::Plain; 2] };
     assert_eq!([create(conn), create(conn)], outcomes);
     if is_continuous {
         // What it shows is set also where it is there.
         let only = rollups::hourly_activity().materialized_only(true);
-        assert_eq!(only.create().call(conn).unwrap(), AggregateOutcome::AlreadyThere);
+        assert_eq!(only.create().call(conn).unwrap(), Outcome::AlreadyThere);
         assert_eq!(activity(conn), []);
         create(conn);
     }
@@ -230,7 +226,7 @@ fn a_set_up_that_was_broken_off_goes_on() {
     set_materialized_only(hourly_activity::table, true).call(conn).unwrap();
     assert_eq!(activity(conn), []);
     // The same set-up again goes on where that stopped.
-    assert_eq!(create(conn), AggregateOutcome::AlreadyThere);
+    assert_eq!(create(conn), Outcome::AlreadyThere);
     refresh(hourly_activity::bucket, ..).call(conn).unwrap();
     assert_eq!(activity(conn), expected());
 }
@@ -355,7 +351,7 @@ async fn refreshes_on_async_connections_and_not_in_a_transaction() {
     drop(conn);
     let mut conn = db.connect_async().await;
     let created = rollups::hourly_activity().create();
-    assert_eq!(Call::call(created, &mut conn).await.unwrap(), AggregateOutcome::Created);
+    assert_eq!(Call::call(created, &mut conn).await.unwrap(), Outcome::Created);
     let fill = refresh(hourly_activity::bucket, ..);
     let refused = conn
         .transaction::<_, diesel::result::Error, _>(async |conn| Ok(Call::call(fill.clone(), conn).await))

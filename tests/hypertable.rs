@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use diesel::prelude::*;
 use occupancy_models::timescale::{
-    Edition, Error, ExtensionOutcome, HypertableError, HypertableOutcome, HypertableReport, HypertableSetup, Server,
-    TimescaleVersion, create_extension, hypertable,
+    Edition, Error, HypertableError, HypertableReport, HypertableSetup, Outcome, Server, TimescaleVersion,
+    create_extension, hypertable,
 };
 use occupancy_models::transaction::Retry;
 use occupancy_models::{Call, SensorEvent, verify};
@@ -108,7 +108,7 @@ fn sensor_events_becomes_a_hypertable_and_the_server_agrees_with_the_report() {
     needs!(Timescale);
     let (_db, mut conn) = TestDb::migrated();
     let report = SensorEvent::hypertable().chunk_interval(TimeDelta::hours(6)).call(&mut conn).unwrap();
-    assert_eq!(report.outcome, HypertableOutcome::Created);
+    assert_eq!(report.outcome, Outcome::Created);
     assert_eq!((report.chunk_interval, report.chunks), (Some(TimeDelta::hours(6)), Some(0)));
     assert_eq!(report.ignored_chunk_interval, None);
     assert_agrees(&mut conn, &report, "sensor_events", "timestamp");
@@ -138,7 +138,7 @@ fn a_second_set_up_of_sensor_events_reports_what_is_there_and_changes_nothing() 
         SensorEvent::hypertable().allow_plain_table(),
     ] {
         let report = setup.clone().call(&mut conn).unwrap();
-        assert_eq!(report.outcome, HypertableOutcome::AlreadyThere, "{setup:?}");
+        assert_eq!(report.outcome, Outcome::AlreadyThere, "{setup:?}");
         assert_eq!((report.chunk_interval, report.chunks), (Some(TimeDelta::days(1)), Some(3)), "{setup:?}");
         assert_eq!(report.ignored_chunk_interval, None, "{setup:?}");
         assert_agrees(&mut conn, &report, "sensor_events", "timestamp");
@@ -155,7 +155,7 @@ fn another_chunk_interval_than_the_hypertable_has_is_reported() {
     insert_events(&mut conn, 1);
     let before = Catalog::new(&mut conn);
     let report = SensorEvent::hypertable().chunk_interval(TimeDelta::minutes(90)).call(&mut conn).unwrap();
-    assert_eq!(report.outcome, HypertableOutcome::AlreadyThere);
+    assert_eq!(report.outcome, Outcome::AlreadyThere);
     assert_eq!(
         (report.chunk_interval, report.ignored_chunk_interval),
         (Some(TimeDelta::hours(1)), Some(TimeDelta::minutes(90)))
@@ -176,13 +176,13 @@ fn any_table_becomes_a_hypertable_with_the_chunk_interval_of_the_server_unless_t
     let (_db, mut conn) = TestDb::migrated();
     sql(&mut conn, READINGS);
     let report = hypertable(readings::at).call(&mut conn).unwrap();
-    assert_eq!(report.outcome, HypertableOutcome::Created);
+    assert_eq!(report.outcome, Outcome::Created);
     assert_eq!(report.chunk_interval, Some(TimeDelta::days(7)), "what the documentation says");
     assert_agrees(&mut conn, &report, "readings", "at");
 
     insert_readings(&mut conn, 15);
     let report = hypertable(readings::at).call(&mut conn).unwrap();
-    assert_eq!((report.outcome, report.chunks), (HypertableOutcome::AlreadyThere, Some(3)));
+    assert_eq!((report.outcome, report.chunks), (Outcome::AlreadyThere, Some(3)));
     assert_agrees(&mut conn, &report, "readings", "at");
 }
 
@@ -194,7 +194,7 @@ fn a_hypertable_that_someone_else_made_is_found() {
     // Spelled as before 2.13.
     sql(&mut conn, "SELECT create_hypertable('readings', 'at', chunk_time_interval => INTERVAL '90 minutes')");
     let report = setup().call(&mut conn).unwrap();
-    assert_eq!(report.outcome, HypertableOutcome::AlreadyThere);
+    assert_eq!(report.outcome, Outcome::AlreadyThere);
     assert_eq!(report.chunk_interval, Some(TimeDelta::minutes(90)));
     assert_agrees(&mut conn, &report, "readings", "at");
 }
@@ -207,7 +207,7 @@ fn a_second_dimension_does_not_hide_the_first() {
     setup().call(&mut conn).unwrap();
     sql(&mut conn, "SELECT add_dimension('readings', by_hash('id', 2))");
     let report = setup().call(&mut conn).unwrap();
-    assert_eq!(report.outcome, HypertableOutcome::AlreadyThere);
+    assert_eq!(report.outcome, Outcome::AlreadyThere);
     assert_eq!(report.chunk_interval, Some(TimeDelta::days(1)));
 }
 
@@ -222,7 +222,7 @@ fn a_hypertable_of_the_same_name_in_another_schema_is_another_table() {
         sql(conn, "SELECT create_hypertable('other.readings', by_range('stored_at', INTERVAL '3 days'))");
         sql(conn, "INSERT INTO other.readings (id, at) VALUES (1, now())");
         let report = setup().call(conn)?;
-        assert_eq!(report.outcome, HypertableOutcome::Created);
+        assert_eq!(report.outcome, Outcome::Created);
         assert_agrees(conn, &report, "readings", "at");
         Ok(())
     });
@@ -261,7 +261,7 @@ fn rows_are_moved_into_chunks_when_asked_for_and_refused_otherwise() {
     assert_eq!(value(&mut conn, rows), before);
 
     let report = setup().migrate_data(true).call(&mut conn).unwrap();
-    assert_eq!((report.outcome, report.chunks), (HypertableOutcome::Created, Some(3)));
+    assert_eq!((report.outcome, report.chunks), (Outcome::Created, Some(3)));
     assert_agrees(&mut conn, &report, "readings", "at");
     assert_eq!(value(&mut conn, rows), before);
     assert_eq!(value(&mut conn, "SELECT count(*) FROM ONLY readings"), "0", "rows outside of the chunks");
@@ -363,7 +363,7 @@ fn a_table_in_another_schema_with_names_that_need_quotes_is_mended_and_set_up() 
             sql(conn, &remedy);
         }
         let report = setup.clone().call(conn)?;
-        assert_eq!((report.outcome, report.chunk_interval), (HypertableOutcome::Created, Some(TimeDelta::days(1))));
+        assert_eq!((report.outcome, report.chunk_interval), (Outcome::Created, Some(TimeDelta::days(1))));
         assert_eq!(
             value(
                 conn,
@@ -374,7 +374,7 @@ fn a_table_in_another_schema_with_names_that_need_quotes_is_mended_and_set_up() 
         );
         sql(conn, r#"INSERT INTO "Building"."Door ""Openings""" VALUES (1, '2026-01-05', 1), (1, '2026-01-07', 1)"#);
         let report = setup.clone().call(conn)?;
-        assert_eq!((report.outcome, report.chunks), (HypertableOutcome::AlreadyThere, Some(2)));
+        assert_eq!((report.outcome, report.chunks), (Outcome::AlreadyThere, Some(2)));
         Ok(())
     });
 }
@@ -393,7 +393,7 @@ fn a_server_without_timescaledb_is_reported_and_never_passed_over() {
     for _ in 0..2 {
         let report =
             SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).allow_plain_table().call(&mut conn).unwrap();
-        assert_eq!(report.outcome, HypertableOutcome::PlainTable);
+        assert_eq!(report.outcome, Outcome::Plain);
         assert_eq!((report.timescaledb, report.edition), (None, None));
         assert_eq!((report.chunk_interval, report.chunks), (None, None));
         assert_eq!(report.to_string(), "plain table: the server has no TimescaleDB");
@@ -426,7 +426,7 @@ fn an_extension_that_is_not_created_is_reported_with_the_statement_that_creates_
     assert!(server.to_string().contains("is not created in this database"), "{server}");
 
     sql(&mut conn, "SET client_min_messages TO warning; CREATE EXTENSION timescaledb");
-    assert_eq!(SensorEvent::hypertable().call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
+    assert_eq!(SensorEvent::hypertable().call(&mut conn).unwrap().outcome, Outcome::Created);
 }
 
 /// What the README begins with, in a database that nobody has done anything to, on any server.
@@ -442,13 +442,13 @@ fn the_first_code_works_in_a_fresh_database() {
             SensorEvent::hypertable().create_extension(true).chunk_interval(TimeDelta::days(1)).allow_plain_table();
         let report = setup.clone().call(&mut conn).unwrap();
         if server().available.is_none() {
-            assert_eq!(report.outcome, HypertableOutcome::PlainTable);
+            assert_eq!(report.outcome, Outcome::Plain);
             let error = refusal(&mut conn, SensorEvent::hypertable().create_extension(true));
             assert!(matches!(error, HypertableError::ExtensionUnavailable { .. }), "{error:?}");
         } else {
-            assert_eq!(report.outcome, HypertableOutcome::Created);
+            assert_eq!(report.outcome, Outcome::Created);
             assert_agrees(&mut conn, &report, "sensor_events", "timestamp");
-            assert_eq!(setup.call(&mut conn).unwrap().outcome, HypertableOutcome::AlreadyThere);
+            assert_eq!(setup.call(&mut conn).unwrap().outcome, Outcome::AlreadyThere);
         }
         insert_events(&mut conn, 3);
         assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
@@ -462,16 +462,16 @@ fn the_extension_is_created_once() {
         let error = create_extension().call(&mut conn).unwrap_err();
         assert!(matches!(error, Error::Hypertable(HypertableError::ExtensionUnavailable { .. })), "{error}");
         let report = create_extension().allow_plain_postgres(true).call(&mut conn).unwrap();
-        assert_eq!((report.outcome, report.timescaledb, report.schema), (ExtensionOutcome::Unavailable, None, None));
+        assert_eq!((report.outcome, report.timescaledb, report.schema), (Outcome::Plain, None, None));
         return;
     }
     let report = create_extension().call(&mut conn).unwrap();
     if support::has(support::Needs::TwoConnections) {
-        assert_eq!((report.outcome, report.schema.as_deref()), (ExtensionOutcome::Created, Some("public")));
+        assert_eq!((report.outcome, report.schema.as_deref()), (Outcome::Created, Some("public")));
     }
     assert_eq!(report.timescaledb, server().timescaledb);
     let again = create_extension().allow_plain_postgres(true).call(&mut conn).unwrap();
-    assert_eq!((again.outcome, again.schema), (ExtensionOutcome::AlreadyThere, report.schema));
+    assert_eq!((again.outcome, again.schema), (Outcome::AlreadyThere, report.schema));
 }
 
 #[test]
@@ -482,7 +482,7 @@ fn the_extension_may_be_in_any_schema() {
     let extension = create_extension().in_schema("Time Scale").call(&mut conn).unwrap();
     assert_eq!(extension.schema.as_deref(), Some("Time Scale"));
     let report = SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).call(&mut conn).unwrap();
-    assert_eq!(report.outcome, HypertableOutcome::Created);
+    assert_eq!(report.outcome, Outcome::Created);
     assert_agrees(&mut conn, &report, "sensor_events", "timestamp");
 }
 
@@ -500,7 +500,7 @@ fn a_role_needs_the_right_to_create_the_extension_and_no_more() {
     let (create, grant) = remedy.split_once("; or ").unwrap();
     assert!(create.starts_with("CREATE EXTENSION timescaledb SCHEMA public, as"), "{create}");
     sql(&mut conn, &format!("RESET ROLE; {grant}; SET ROLE {role}"));
-    assert_eq!(create_extension().call(&mut conn).unwrap().outcome, ExtensionOutcome::Created);
+    assert_eq!(create_extension().call(&mut conn).unwrap().outcome, Outcome::Created);
     sql(&mut conn, &format!("RESET ROLE; DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
 }
 
@@ -510,7 +510,7 @@ fn a_session_that_had_the_extension_before_creates_it_again_or_says_that_a_new_o
     let (_db, mut conn) = TestDb::migrated();
     sql(&mut conn, "DROP EXTENSION timescaledb");
     match create_extension().call(&mut conn) {
-        Ok(report) => assert_eq!(report.outcome, ExtensionOutcome::Created),
+        Ok(report) => assert_eq!(report.outcome, Outcome::Created),
         Err(Error::Hypertable(HypertableError::ExtensionNotCreated { message, remedy })) => {
             assert!(message.contains("by this session"), "{message}");
             assert_eq!(remedy, "CREATE EXTENSION timescaledb SCHEMA public, as the first statement of a new session");
@@ -537,7 +537,7 @@ fn of_many_sessions_that_create_the_extension_at_once_one_does() {
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
     });
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == ExtensionOutcome::Created).count(), 1, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Created).count(), 1, "{outcomes:?}");
 }
 
 /// Runs a set-up with an entry for the extension in the catalog that the server does not have; a server with
@@ -614,7 +614,7 @@ fn a_unique_index_without_the_time_column_is_refused_and_the_remedy_mends_it() {
 
         sql(&mut conn, remedy);
         let report = setup().default_indexes(false).call(&mut conn).unwrap_or_else(|error| panic!("{remedy}: {error}"));
-        assert_eq!(report.outcome, HypertableOutcome::Created, "{remedy}");
+        assert_eq!(report.outcome, Outcome::Created, "{remedy}");
         let indexes = values(
             &mut conn,
             "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'readings'::regclass AND indisunique",
@@ -642,7 +642,7 @@ fn several_unique_indexes_without_the_time_column_are_mended_one_after_the_other
             result => break result.unwrap(),
         }
     };
-    assert_eq!(report.outcome, HypertableOutcome::Created);
+    assert_eq!(report.outcome, Outcome::Created);
     assert_eq!(fixed, ["readings_pkey", "readings_code_key", "readings_stored_at_key"], "the primary key first");
 }
 
@@ -663,7 +663,7 @@ fn a_unique_index_that_is_partial_or_by_expression_is_mended_in_either_way_that_
             };
             assert_eq!((index.as_str(), remedy.as_str()), ("one_code", "Drop it, or add at to it"), "{lacking}");
             sql(&mut conn, fix);
-            assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created, "{fix}");
+            assert_eq!(setup().call(&mut conn).unwrap().outcome, Outcome::Created, "{fix}");
         }
     }
 }
@@ -679,7 +679,7 @@ fn an_exclusion_constraint_without_the_time_column_is_refused() {
     };
     assert_eq!(index, "one_id");
     sql(&mut conn, "ALTER TABLE readings DROP CONSTRAINT one_id");
-    assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
+    assert_eq!(setup().call(&mut conn).unwrap().outcome, Outcome::Created);
 }
 
 mod schema_of_the_functions {
@@ -710,7 +710,7 @@ fn the_remedy_means_the_table_that_was_refused_wherever_the_search_path_leads() 
         let other = Catalog::of(conn, "other");
         sql(conn, &remedy);
         Catalog::of(conn, "other").assert_is(&other, &format!("after {remedy}, which is for models.readings"));
-        assert_eq!(setup.call(conn)?.outcome, HypertableOutcome::Created);
+        assert_eq!(setup.call(conn)?.outcome, Outcome::Created);
         Ok(())
     });
 }
@@ -730,7 +730,7 @@ fn a_hypertable_on_another_column_is_refused() {
         assert_eq!((table, column.as_str()), (&readings, "stored_at"));
         assert_eq!(*message, format!("{readings} is a hypertable on stored_at already, not on at"));
     }
-    assert_eq!(hypertable(readings::stored_at).call(&mut conn).unwrap().outcome, HypertableOutcome::AlreadyThere);
+    assert_eq!(hypertable(readings::stored_at).call(&mut conn).unwrap().outcome, Outcome::AlreadyThere);
 }
 
 #[test]
@@ -738,7 +738,7 @@ fn a_hypertable_that_is_there_is_refused_where_the_caller_does_not_allow_it() {
     needs!(Timescale);
     let (db, mut conn) = TestDb::migrated();
     sql(&mut conn, READINGS);
-    assert_eq!(setup().if_not_exists(false).call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
+    assert_eq!(setup().if_not_exists(false).call(&mut conn).unwrap().outcome, Outcome::Created);
     let error = refusal(&mut conn, setup().if_not_exists(false));
     let HypertableError::AlreadyAHypertable { message, table, .. } = &error else {
         panic!("not AlreadyAHypertable: {error:?}")
@@ -784,7 +784,7 @@ fn a_table_that_a_foreign_key_references_is_refused_and_the_remedy_drops_the_for
     // What the foreign keys needed.
     let HypertableError::UniqueIndexLacksTime { remedy, .. } = refusal(&mut conn, setup()) else { panic!() };
     sql(&mut conn, &remedy);
-    assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
+    assert_eq!(setup().call(&mut conn).unwrap().outcome, Outcome::Created);
 }
 
 #[test]
@@ -805,7 +805,7 @@ fn the_remedy_for_a_foreign_key_of_a_partitioned_table_names_the_one_that_can_be
     let error = refusal(&mut conn, setup());
     // A partition cannot drop what it has from its table.
     drop_foreign_key(&mut conn, &error, "z");
-    assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
+    assert_eq!(setup().call(&mut conn).unwrap().outcome, Outcome::Created);
 }
 
 #[test]
@@ -851,7 +851,7 @@ fn a_table_whose_last_child_is_gone_is_an_ordinary_table_again() {
     sql(&mut conn, &format!("{READINGS}; CREATE TABLE children () INHERITS (readings); DROP TABLE children"));
     // pg_class.relhassubclass stays true until the next VACUUM or ANALYZE.
     let report = setup().call(&mut conn).unwrap_or_else(|error| panic!("no table inherits readings: {error}"));
-    assert_eq!(report.outcome, HypertableOutcome::Created);
+    assert_eq!(report.outcome, Outcome::Created);
 }
 
 #[test]
@@ -886,7 +886,7 @@ fn a_nullable_time_column_becomes_not_null() {
     needs!(Timescale);
     let (_db, mut conn) = TestDb::migrated();
     sql(&mut conn, &format!("{READINGS}; ALTER TABLE readings ALTER at DROP NOT NULL"));
-    assert_eq!(setup().call(&mut conn).unwrap().outcome, HypertableOutcome::Created);
+    assert_eq!(setup().call(&mut conn).unwrap().outcome, Outcome::Created);
     let is_not_null = "SELECT attnotnull FROM pg_attribute WHERE attrelid = 'readings'::regclass AND attname = 'at'";
     assert_eq!(value(&mut conn, is_not_null), "true");
 }
@@ -916,8 +916,8 @@ fn of_two_sessions_that_set_up_the_same_table_one_creates_it_and_the_other_finds
                 Ok((created, found))
             })
             .unwrap();
-        assert_eq!(created.outcome, HypertableOutcome::Created);
-        assert_eq!(found.join().unwrap().unwrap().outcome, HypertableOutcome::AlreadyThere);
+        assert_eq!(created.outcome, Outcome::Created);
+        assert_eq!(found.join().unwrap().unwrap().outcome, Outcome::AlreadyThere);
     });
 }
 
@@ -933,7 +933,7 @@ fn the_session_that_waits_creates_the_hypertable_when_the_other_one_gives_up() {
             wait_for_lock(first);
             Ok(created)
         });
-        assert_eq!(created.join().unwrap().unwrap().outcome, HypertableOutcome::Created);
+        assert_eq!(created.join().unwrap().unwrap().outcome, Outcome::Created);
     });
 }
 
@@ -961,7 +961,7 @@ fn the_session_that_waits_finds_the_hypertable_at_every_isolation_level() {
                 .unwrap();
             // Its snapshot is older than the lock and shows no hypertable.
             let report = found.join().unwrap().unwrap_or_else(|error| panic!("under {isolation}: {error}"));
-            assert_eq!(report.outcome, HypertableOutcome::AlreadyThere, "under {isolation}");
+            assert_eq!(report.outcome, Outcome::AlreadyThere, "under {isolation}");
         });
     }
 }
@@ -985,9 +985,9 @@ fn of_many_sessions_that_set_up_a_table_at_once_one_creates_it() {
                 .collect();
             threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
         });
-        let created = outcomes.iter().filter(|outcome| **outcome == HypertableOutcome::Created).count();
+        let created = outcomes.iter().filter(|outcome| **outcome == Outcome::Created).count();
         assert_eq!(created, 1, "round {round}: {outcomes:?}");
-        assert!(!outcomes.contains(&HypertableOutcome::PlainTable), "round {round}: {outcomes:?}");
+        assert!(!outcomes.contains(&Outcome::Plain), "round {round}: {outcomes:?}");
     }
 }
 

@@ -55,14 +55,17 @@ fn filled() -> (TestDb, PgConnection) {
 #[test]
 fn the_last_event_is_found_in_whatever_chunk_it_is() {
     let (_db, mut conn) = filled();
-    let last = SensorEvent::latest_for_sensors(SENSORS).load::<SensorEvent>(&mut conn).unwrap();
+    let last = SensorEvent::latest_for_sensors(SENSORS, ..).load::<SensorEvent>(&mut conn).unwrap();
     assert_eq!(
         found(last),
         expected(&[("minutes", "0"), ("hours", "20"), ("days", "216"), ("weeks", "1200"), ("years", "19200")])
     );
     // Asked for twice is found once.
-    assert_eq!(SensorEvent::latest_for_sensors(["hours", "hours"]).load::<SensorEvent>(&mut conn).unwrap().len(), 1);
-    assert_eq!(SensorEvent::latest_for_sensors([""; 0]).load::<SensorEvent>(&mut conn).unwrap(), []);
+    assert_eq!(
+        SensorEvent::latest_for_sensors(["hours", "hours"], ..).load::<SensorEvent>(&mut conn).unwrap().len(),
+        1
+    );
+    assert_eq!(SensorEvent::latest_for_sensors([""; 0], ..).load::<SensorEvent>(&mut conn).unwrap(), []);
 }
 
 #[test]
@@ -70,7 +73,7 @@ fn what_held_at_an_instant_is_what_was_reported_until_then() {
     let (_db, mut conn) = filled();
     let at = |hours: i64| now() - TimeDelta::hours(hours) + TimeDelta::minutes(30);
     let as_of = |conn: &mut PgConnection, hours| {
-        found(SensorEvent::latest_for_sensors(SENSORS).as_of(at(hours)).load::<SensorEvent>(conn).unwrap())
+        found(SensorEvent::latest_for_sensors(SENSORS, ..=at(hours)).load::<SensorEvent>(conn).unwrap())
     };
     assert_eq!(
         as_of(&mut conn, 21),
@@ -81,11 +84,11 @@ fn what_held_at_an_instant_is_what_was_reported_until_then() {
 
     // The instant itself counts.
     let event: SensorEvent = SensorEvent::query().filter(sensor_events::state.eq("216")).first(&mut conn).unwrap();
-    let held = SensorEvent::latest_for_sensors(["days"]).as_of(event.timestamp).load::<SensorEvent>(&mut conn).unwrap();
+    let held = SensorEvent::latest_for_sensors(["days"], ..=event.timestamp).load::<SensorEvent>(&mut conn).unwrap();
     assert_eq!(held.first().map(|held| held.id), Some(event.id));
     let before = event.timestamp - TimeDelta::microseconds(1);
     assert_eq!(
-        found(SensorEvent::latest_for_sensors(["days"]).as_of(before).load::<SensorEvent>(&mut conn).unwrap()),
+        found(SensorEvent::latest_for_sensors(["days"], ..=before).load::<SensorEvent>(&mut conn).unwrap()),
         expected(&[("days", "240")])
     );
 }
@@ -95,7 +98,7 @@ fn what_is_older_than_the_look_back_does_not_count() {
     let (_db, mut conn) = filled();
     for (days, sensors) in [(0, 1), (1, 2), (20, 3), (60, 4), (1_000, 5)] {
         let since = now() - TimeDelta::days(days) - TimeDelta::minutes(1);
-        let last = SensorEvent::latest_for_sensors(SENSORS).since(since).load::<SensorEvent>(&mut conn).unwrap();
+        let last = SensorEvent::latest_for_sensors(SENSORS, since..).load::<SensorEvent>(&mut conn).unwrap();
         assert_eq!(last.len(), sensors, "since {days} days: {:?}", found(last.clone()));
     }
 }

@@ -10,15 +10,14 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use occupancy_models::legacy_import::{self, OnDuplicate, Phase, Severity, Violation};
 use occupancy_models::{
-    Call, Error, LegacyImportError, Result, SensorEvent, drop_sensor_events_before, revert_migrations, run_migrations,
-    verify,
+    Call, Error, SensorEvent, drop_sensor_events_before, revert_migrations, run_migrations, verify,
 };
 use support::{TestDb, needs, sql, value, values};
 
 const DOCUMENT: &str = include_str!("../MIGRATING.md");
 
 // The two functions that MIGRATING.md shows; a test below holds the two texts together.
-fn look(conn: &mut PgConnection) -> Result<Vec<Violation>> {
+fn look(conn: &mut PgConnection) -> Result<Vec<Violation>, Error> {
     conn.transaction(|conn| {
         conn.batch_execute("CREATE SCHEMA occupancy_look; SET LOCAL search_path TO occupancy_look, public")?;
         run_migrations(conn)?;
@@ -29,7 +28,7 @@ fn look(conn: &mut PgConnection) -> Result<Vec<Violation>> {
     })
 }
 
-fn import_all(conn: &mut PgConnection) -> Result<()> {
+fn import_all(conn: &mut PgConnection) -> Result<(), Error> {
     // The old tables move to the schema `legacy`, and ours take their place, empty.
     conn.transaction(|conn| {
         conn.batch_execute(legacy_import::MOVE_ASIDE)?;
@@ -88,7 +87,7 @@ fn old_pair(rows: u32) -> (TestDb, PgConnection) {
 }
 
 /// As `import_all` does first.
-fn begin(conn: &mut PgConnection, on_duplicate: OnDuplicate) -> Result<()> {
+fn begin(conn: &mut PgConnection, on_duplicate: OnDuplicate) -> Result<(), Error> {
     conn.transaction(|conn| {
         conn.batch_execute(legacy_import::MOVE_ASIDE)?;
         run_migrations(conn)?;
@@ -97,7 +96,7 @@ fn begin(conn: &mut PgConnection, on_duplicate: OnDuplicate) -> Result<()> {
     })
 }
 
-fn copy(conn: &mut PgConnection, size: u32) -> Result<()> {
+fn copy(conn: &mut PgConnection, size: u32) -> Result<(), Error> {
     while !legacy_import::copy_batch("legacy", size).call(conn)?.is_done() {}
     Ok(())
 }
@@ -183,7 +182,7 @@ fn in_rust_as_documented_and_interrupted_anywhere() {
     assert_eq!(value(&mut conn, "SELECT count(*) FROM legacy.changes"), "25");
     // After the last step there is nothing to import; what is there stays.
     let error = import_all(&mut conn).unwrap_err();
-    assert!(matches!(error, Error::LegacyImport(LegacyImportError::NothingToImport { .. })), "{error}");
+    assert!(matches!(error, Error::NothingToImport { .. }), "{error}");
     assert_ne!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "0");
 }
 
@@ -333,7 +332,10 @@ fn an_event_is_removed_meanwhile() {
     assert_eq!(values(&mut conn, gone), values(&mut conn, noted));
     // That the event is gone is all that differs.
     let violations = legacy_import::verify("legacy").call(&mut conn).unwrap();
-    assert_eq!(violations.iter().map(|d| (d.relation.as_str(), d.id)).collect::<Vec<_>>(), [("sensor_events", 13)]);
+    let found: Vec<_> = violations.iter().map(|v| (v.kind.as_str(), v.object.as_str(), v.example.as_deref())).collect();
+    assert_eq!(found, [("missing", "sensor_events", Some("13"))]);
+    let old = violations[0].remedy.strip_prefix("Compare: ").unwrap();
+    assert_eq!(value(&mut conn, &format!("SELECT count(*) FROM ({old}) AS old")), "1");
     assert_eq!(verify().allow_plain_table().call(&mut conn).unwrap(), []);
 }
 
@@ -389,7 +391,7 @@ fn a_composite_key_without_foreign_keys() {
     }
     begin(&mut conn, OnDuplicate::KeepFirst).unwrap();
     let error = legacy_import::copy_batch("legacy", 500).call(&mut conn).unwrap_err();
-    let Error::LegacyImport(LegacyImportError::Blocked { violations, .. }) = error else { panic!("{error}") };
+    let Error::ImportBlocked { violations, .. } = error else { panic!("{error}") };
     assert!(
         violations.starts_with("dangling_reference of predictions.triggering_event_id (1 rows, such as id 1): UPDATE")
     );
@@ -466,7 +468,7 @@ fn whatever_would_not_come_over_is_found_and_mended() {
     );
     // Nothing is copied, and the error has every violation that blocks.
     let error = legacy_import::copy_batch("legacy", 10).call(&mut conn).unwrap_err();
-    let Error::LegacyImport(LegacyImportError::Blocked { violations, .. }) = &error else { panic!("{error}") };
+    let Error::ImportBlocked { violations, .. } = &error else { panic!("{error}") };
     assert_eq!(violations.lines().count(), 8, "{violations}");
     assert_eq!(value(&mut conn, "SELECT count(*) FROM sensor_events"), "0");
 
@@ -504,7 +506,7 @@ fn whatever_would_not_come_over_is_found_and_mended() {
     );
     // Too late for another choice; and what depends on the old tables holds them.
     let error = start.call(&mut conn).unwrap_err();
-    assert!(matches!(error, Error::LegacyImport(LegacyImportError::Choice { .. })), "{error}");
+    assert!(matches!(error, Error::ImportChoice { .. }), "{error}");
     assert!(support::sql_error(&mut conn, "DROP TABLE legacy.sensor_events").contains("other objects depend"));
     assert_eq!(legacy_import::copy_batch("legacy", 3).call(&mut conn).unwrap().phase, Phase::Done);
 }
@@ -518,14 +520,14 @@ fn refusals_are_typed() {
         legacy_import::begin("legacy").call(&mut conn).unwrap_err(),
         legacy_import::copy_batch("legacy", 1).call(&mut conn).unwrap_err(),
     ] {
-        assert!(matches!(error, Error::LegacyImport(LegacyImportError::NothingToImport { .. })), "{error}");
+        assert!(matches!(error, Error::NothingToImport { .. }), "{error}");
     }
     sql(&mut conn, "CREATE TABLE legacy.sensor_events (LIKE sensor_events, PRIMARY KEY (id))");
     let error = legacy_import::begin("legacy").time_zone("Mars/Olympus").call(&mut conn).unwrap_err();
     assert!(error.to_string().contains("'Mars/Olympus'"), "{error}");
     legacy_import::begin("legacy").call(&mut conn).unwrap();
     let error = legacy_import::copy_batch("legacy", 0).call(&mut conn).unwrap_err();
-    assert!(matches!(error, Error::LegacyImport(LegacyImportError::Choice { .. })), "{error}");
+    assert!(matches!(error, Error::ImportChoice { .. }), "{error}");
     // An empty table is imported at once, and there need be no predictions.
     copy(&mut conn, 1).unwrap();
     sql(&mut conn, "DROP SCHEMA legacy CASCADE");

@@ -14,8 +14,8 @@ use occupancy_models::queries::{
 };
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::{
-    Call, Error, KeyError, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorEventKey,
-    SensorType, TransitionType, drop_sensor_events_before,
+    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorEventKey, SensorType,
+    TransitionType, drop_sensor_events_before,
 };
 use support::{TestDb, sql};
 
@@ -567,7 +567,7 @@ fn outcomes_are_recorded_at_once_as_one_by_one() {
     }
     let again = bulk::record_outcomes(&[outcomes[0], outcomes[1], outcomes[0]], tolerance);
     match again.call(&mut conn) {
-        Err(Error::Key(KeyError::Repeated { id, .. })) => assert_eq!(id, outcomes[0].0),
+        Err(Error::IdRepeated { id, .. }) => assert_eq!(id, outcomes[0].0),
         other => panic!("{other:?}"),
     }
     let none = bulk::record_outcomes(&[], tolerance).call(&mut conn).unwrap();

@@ -131,7 +131,7 @@ fn retention_above_read_committed_is_refused() {
         .serializable()
         .run(|conn| drop_sensor_events_before(midnight() + TimeDelta::days(5)).call(conn))
         .unwrap_err();
-    let Error::Timescale(timescale::Error::Reference(ReferenceError::IsolationTooHigh { message, .. })) = error else {
+    let timescale::Error::Reference(ReferenceError::IsolationTooHigh { message, .. }) = error else {
         panic!("{error}")
     };
     assert_eq!(message, format!("retention of {}.sensor_events cannot run under SERIALIZABLE", db.schema()));
@@ -165,9 +165,7 @@ fn retention_that_waits_holds_up_no_read_and_gives_up() {
         (error, slowest)
     });
     assert!(error.is_transient(), "{error}");
-    let Error::Timescale(timescale::Error::Reference(ReferenceError::LockTimeout { message, .. })) = error else {
-        panic!("{error}")
-    };
+    let timescale::Error::Reference(ReferenceError::LockTimeout { message, .. }) = error else { panic!("{error}") };
     assert_eq!(message, "retention of public.sensor_events could not lock within 00:00:02.5 what it drops");
     assert!(slowest < Duration::from_millis(1_500), "a read took {slowest:?}");
     assert_eq!(counts(&mut conn), (240, 240), "nothing has changed");
@@ -208,10 +206,7 @@ fn the_lock_timeout_counts_on_a_plain_table_too() {
         .lock_timeout(TimeDelta::milliseconds(300))
         .call(&mut conn)
         .unwrap_err();
-    assert!(
-        matches!(error, Error::Timescale(timescale::Error::Reference(ReferenceError::LockTimeout { .. }))),
-        "{error}"
-    );
+    assert!(matches!(error, timescale::Error::Reference(ReferenceError::LockTimeout { .. })), "{error}");
     assert_eq!(counts(&mut conn), (240, 240));
 }
 

@@ -8,12 +8,12 @@ use chrono::{TimeDelta, TimeZone, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use occupancy_models::ViolationKind::{self, MissingForeignKey, Unchecked};
-use occupancy_models::bulk::{self, KeyedPrediction, KeyedSensorEvent};
+use occupancy_models::bulk::{self, Keyed};
 use occupancy_models::rollups::DailyPredictionAccuracy;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::{self, ReferenceError};
 use occupancy_models::{
-    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, Result, SensorEvent, SensorEventKey, SensorType,
+    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorEventKey, SensorType,
     TransitionType, Violation, drop_sensor_events_before, references, verify,
 };
 use support::{Needs, OwnedDb, TestDb, needs, sql, sql_error, value, values};
@@ -433,7 +433,7 @@ fn under_a_policy_hidden_events_are_not_taken_for_missing() {
         ));
         assert!(matches!(
             drop_sensor_events_before(Utc::now()).call(conn),
-            Err(Error::Timescale(timescale::Error::Reference(ReferenceError::RowSecurity { .. })))
+            Err(timescale::Error::Reference(ReferenceError::RowSecurity { .. }))
         ));
         sql(conn, "ALTER TABLE sensor_events NO FORCE ROW LEVEL SECURITY");
         assert_eq!(references::clear_dangling().call(conn).unwrap(), 0);
@@ -487,7 +487,7 @@ fn prediction(event_id: i64) -> NewPrediction<'static> {
 }
 
 /// Does a task, on a database with events 1 to 3 of January 6 to 8, and a prediction by each.
-fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
+fn perform(task: &str, conn: &mut PgConnection) -> Result<(), Error> {
     match task {
         "Insert events" => {
             diesel::insert_into(sensor_events::table).values(event(20, "on")).execute(conn)?;
@@ -502,8 +502,7 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
         "Reserve keys and upsert events by key" => {
             let rows = [event(20, "on"), event(21, "on")];
             let keys = bulk::reserve_keys(rows.iter().map(NewSensorEvent::timestamp)).call(conn)?;
-            let rows: Vec<_> =
-                keys.into_iter().zip(rows).map(|(key, row)| KeyedSensorEvent::new(key.id(), row)).collect();
+            let rows: Vec<_> = keys.into_iter().zip(rows).map(|(key, row)| Keyed::new(key.id(), row)).collect();
             for _ in 0..2 {
                 bulk::upsert_sensor_events_by_key(&rows).call(conn)?;
             }
@@ -526,7 +525,7 @@ fn perform(task: &str, conn: &mut PgConnection) -> Result<()> {
         }
         "Reserve ids and upsert predictions" => {
             let ids = bulk::reserve_prediction_ids(2).call(conn)?;
-            let rows: Vec<_> = ids.into_iter().map(|id| KeyedPrediction::new(id, prediction(3))).collect();
+            let rows: Vec<_> = ids.into_iter().map(|id| Keyed::new(id, prediction(3))).collect();
             for _ in 0..2 {
                 bulk::upsert_predictions(&rows).call(conn)?;
             }

@@ -123,7 +123,7 @@ impl Home {
         });
         measured.time("latest", 1, || {
             let sensors = (0..SENSORS).map(|n| format!("sensor_{n}"));
-            let latest = SensorEvent::latest_for_sensors(sensors).as_of(end).load::<SensorEvent>(conn).unwrap();
+            let latest = SensorEvent::latest_for_sensors(sensors, ..=end).load::<SensorEvent>(conn).unwrap();
             assert_eq!(latest.len(), SENSORS);
         });
         measured.time("by_key", keys.len(), || {

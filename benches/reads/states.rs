@@ -4,7 +4,7 @@ use chrono::{TimeDelta, Utc};
 use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
 use occupancy_models::SensorEvent;
-use occupancy_models::analysis::{FeatureEvent, FeatureMatrix};
+use occupancy_models::analysis::FeatureMatrix;
 use occupancy_models::schema::sensor_events;
 use occupancy_models::timescale::states::{Calendar, IntervalRule, StateInterval, TimeInState};
 
@@ -69,7 +69,7 @@ fn matrix(home: &mut Home, rounds: usize) {
             let mut rows = matrix.rows(range());
             let mut count = 0;
             let events = matrix.events(range());
-            for event in events.load_iter::<FeatureEvent, PgRowByRowLoadingMode>(&mut home.conn).unwrap() {
+            for event in events.load_iter::<_, PgRowByRowLoadingMode>(&mut home.conn).unwrap() {
                 count += rows.push(event.unwrap()).unwrap().len();
             }
             assert_eq!(count + rows.finish().len(), 30 * 288);

@@ -61,7 +61,10 @@ fn last_values(rounds: usize, sensors: usize, days: usize) {
             assert_eq!(last.len(), sensors);
         });
         measured.time("last_value", 1, || {
-            assert_eq!(SensorEvent::latest_for_sensors(&names).load::<SensorEvent>(&mut conn).unwrap().len(), sensors);
+            assert_eq!(
+                SensorEvent::latest_for_sensors(&names, ..).load::<SensorEvent>(&mut conn).unwrap().len(),
+                sensors
+            );
         });
     }
     // Rates, so the other way round for a ratio of times.

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::PgConnection;
 use measure::{median, print_ratio, size};
-use occupancy_models::bulk::{self, BulkError, KeyedPrediction, KeyedSensorEvent};
+use occupancy_models::bulk::{self, BulkError, Keyed};
 use occupancy_models::{Call, ModelType, NewPrediction, NewSensorEvent, SensorType, TransitionType};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -123,13 +123,12 @@ impl Batch {
                 bulk::upsert_sensor_events(&events).call(conn)
             }
             Self::ByKey => {
-                let events: Vec<_> =
-                    order.map(|n| KeyedSensorEvent::new(rows.event_keys[n].0, rows.event(n, version))).collect();
+                let events: Vec<_> = order.map(|n| Keyed::new(rows.event_keys[n].0, rows.event(n, version))).collect();
                 bulk::upsert_sensor_events_by_key(&events).call(conn)
             }
             Self::Predictions => {
                 let predictions: Vec<_> =
-                    order.map(|n| KeyedPrediction::new(rows.prediction_ids[n], rows.prediction(n, version))).collect();
+                    order.map(|n| Keyed::new(rows.prediction_ids[n], rows.prediction(n, version))).collect();
                 bulk::upsert_predictions(&predictions).call(conn)
             }
         }

@@ -6,8 +6,8 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, Bool, Text};
 
 use crate::call::{Call, Statement, value};
-use crate::continuous_aggregate::AggregateOutcome;
 use crate::error::Error;
+use crate::outcome::Outcome;
 use crate::sql_text::{SqlText, column_names, identifier};
 
 /// Describes a continuous aggregate that is a query of Diesel's, grouped by [buckets](crate::bucketed()), under the
@@ -102,7 +102,7 @@ impl AggregateQuery {
     /// plain view is not allowed; [`Error::OtherAggregate`] if something else of that name is there; a query builder
     /// error of Diesel's for a value of a type that is not PostgreSQL's own; and the server's error for what it does
     /// not take in a continuous aggregate.
-    pub fn create(&self) -> impl Call<Output = AggregateOutcome, Error = Error> + Clone + use<> {
+    pub fn create(&self) -> impl Call<Output = Outcome, Error = Error> + Clone + use<> {
         CreateAggregateOfQuery(self.clone())
     }
 }
@@ -121,8 +121,8 @@ impl QueryId for CreateAggregateOfQuery {
 
 impl Statement for CreateAggregateOfQuery {
     type SqlType = (Text,);
-    type Row = (AggregateOutcome,);
-    type Output = AggregateOutcome;
+    type Row = (Outcome,);
+    type Output = Outcome;
     type Error = Error;
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

@@ -2,14 +2,9 @@
 
 mod sql;
 
-use std::marker::PhantomData;
-
 use chrono::TimeDelta;
 use diesel::expression::{Expression, ValidGrouping, is_aggregate};
-use diesel::pg::Pg;
 use diesel::pg::data_types::PgInterval;
-use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::Timestamptz;
 
 use crate::time_column::{IntervalOf, TimeColumn, TimeType, ValueOf};
@@ -188,8 +183,11 @@ impl<C: TimeColumn> Bucketed<C> {
 
 impl<C: TimeColumn, G> Bucketed<C, G> {
     /// The start of the bucket, to order by.
-    pub fn start(&self) -> BucketStart<C> {
-        BucketStart { time: PhantomData }
+    pub fn start(&self) -> Bucketed<C>
+    where
+        C: Clone,
+    {
+        Bucketed { bucket: self.bucket.clone(), columns: () }
     }
 
     /// What to select: the start of the bucket, the columns of [`by`](Self::by) if there are any, and one aggregate or a
@@ -199,19 +197,6 @@ impl<C: TimeColumn, G> Bucketed<C, G> {
         A: Expression + ValidGrouping<(), IsAggregate = is_aggregate::Yes>,
     {
         BucketRow { buckets: self, aggregates }
-    }
-}
-
-/// The start of a bucket, to order by: it stands first in the row.
-#[derive(Debug, Clone, Copy)]
-pub struct BucketStart<C> {
-    time: PhantomData<C>,
-}
-
-impl<C> QueryFragment<Pg> for BucketStart<C> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("1");
-        Ok(())
     }
 }
 

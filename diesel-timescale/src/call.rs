@@ -191,12 +191,11 @@ impl Statement for RequireFeature {
 }
 
 /// A table, as an argument of a function; the error is kept until the call runs.
-#[doc(hidden)]
-pub type Relation = Result<String, String>;
+pub(crate) type Relation = Result<String, String>;
 
 /// The name of a table as SQL, quoted and with its schema if it has one; goes into a bind that is cast to `regclass`.
 #[doc(hidden)]
-pub fn relation_name<T: QueryFragment<Pg>>(table: &T) -> Relation {
+pub fn relation_name<T: QueryFragment<Pg>>(table: &T) -> Result<String, String> {
     use diesel::query_builder::QueryBuilder;
 
     let mut builder = diesel::pg::PgQueryBuilder::default();
@@ -209,7 +208,7 @@ pub fn relation_name<T: QueryFragment<Pg>>(table: &T) -> Relation {
 /// # Errors
 /// Diesel's, if the relation has no name.
 #[doc(hidden)]
-pub fn push_relation<'b>(relation: &'b Relation, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+pub fn push_relation<'b>(relation: &'b Result<String, String>, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
     let name = relation.as_ref().map_err(|message| DieselError::QueryBuilderError(message.clone().into()))?;
     out.push_sql("CAST(");
     out.push_bind_param::<Text, _>(name)?;

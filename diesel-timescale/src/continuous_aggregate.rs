@@ -1,15 +1,14 @@
 //! Continuous aggregates, from typed definitions.
 
-use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::{AppearsOnTable, ValidGrouping, is_aggregate};
-use diesel::pg::{Pg, PgQueryBuilder, PgValue};
+use diesel::pg::{Pg, PgQueryBuilder};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryBuilder, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, Text};
-use serde::Serialize;
 
 use crate::call::{Call, Relation, Statement, push_relation, relation_name, value};
 use crate::error::Error;
+use crate::outcome::Outcome;
 use crate::setup::{AggregateQueries, Declare, Setup};
 use crate::time_column::{IntervalOf, TimeColumn, TimeType};
 use crate::time_value::TimeValue;
@@ -137,7 +136,7 @@ where
     /// [`HypertableError::NoIntegerNow`](crate::HypertableError::NoIntegerNow) if the column counts units and the server
     /// does not know the present; and a query
     /// builder error of Diesel's if an aggregate has values of its own.
-    pub fn create(&self) -> impl Call<Output = AggregateOutcome, Error = Error> + Clone + use<C> {
+    pub fn create(&self) -> impl Call<Output = Outcome, Error = Error> + Clone + use<C> {
         self.create_call()
     }
 
@@ -201,33 +200,6 @@ fn quoted(name: &str) -> String {
     builder.finish()
 }
 
-/// What became of a continuous aggregate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum AggregateOutcome {
-    /// It was made, without data: [`refresh`](crate::refresh()) it.
-    Created,
-    /// It was there already, of this definition, filled or not: [`refresh`](crate::refresh()) it, or see that a policy does.
-    AlreadyThere,
-    /// There is a plain view, because the server has no continuous aggregates and the caller
-    /// [allows one](ContinuousAggregate::allow_plain_view).
-    PlainView,
-}
-
-impl FromSql<Text, Pg> for AggregateOutcome {
-    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        match std::str::from_utf8(value.as_bytes())? {
-            "created" => Ok(Self::Created),
-            "already_there" => Ok(Self::AlreadyThere),
-            "plain_view" => Ok(Self::PlainView),
-            other => {
-                Err(format!("create_continuous_aggregate() reports {other:?}, which this release does not know").into())
-            }
-        }
-    }
-}
-
 /// The call that [`ContinuousAggregate::create`] makes.
 #[derive(Debug, Clone, QueryId)]
 #[must_use = "a call does nothing until it runs"]
@@ -242,8 +214,8 @@ struct CreateContinuousAggregate {
 
 impl Statement for CreateContinuousAggregate {
     type SqlType = (Text,);
-    type Row = (AggregateOutcome,);
-    type Output = AggregateOutcome;
+    type Row = (Outcome,);
+    type Output = Outcome;
     type Error = Error;
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

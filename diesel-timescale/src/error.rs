@@ -10,7 +10,7 @@ use crate::refusal::Refusal;
 use crate::setup::{Plan, Step};
 
 /// The result of this crate's calls.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong in this crate's calls.
 ///

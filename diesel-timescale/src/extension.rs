@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use diesel::deserialize::{self, FromSql, FromSqlRow, Queryable};
-use diesel::pg::{Pg, PgValue};
+use diesel::deserialize::Queryable;
 use diesel::sql_types::{Bool, Nullable, Text};
 use serde::Serialize;
 
 use crate::call::single;
 use crate::function_call;
+use crate::outcome::Outcome;
 use crate::server::TimescaleVersion;
 use crate::setup::{Declare, Setup};
 
@@ -59,7 +59,7 @@ impl CreateExtension {
         self
     }
 
-    /// Whether a server without TimescaleDB is accepted; the report then has the outcome `Unavailable`. Default: `false`.
+    /// Whether a server without TimescaleDB is accepted; the report then has the outcome `Plain`. Default: `false`.
     pub fn allow_plain_postgres(mut self, allow: bool) -> Self {
         self.allow_plain_postgres = allow;
         self
@@ -72,36 +72,12 @@ impl Declare for CreateExtension {
     }
 }
 
-/// What [`create_extension`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ExtensionOutcome {
-    /// The extension has been created.
-    Created,
-    /// The extension was there.
-    AlreadyThere,
-    /// The server has no TimescaleDB, and the caller allowed that.
-    Unavailable,
-}
-
-impl FromSql<Text, Pg> for ExtensionOutcome {
-    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        match std::str::from_utf8(value.as_bytes())? {
-            "created" => Ok(Self::Created),
-            "already_there" => Ok(Self::AlreadyThere),
-            "unavailable" => Ok(Self::Unavailable),
-            other => Err(format!("create_timescaledb() reports {other:?}, which this release does not know").into()),
-        }
-    }
-}
-
 /// What [`create_extension`] did, and what holds now.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct ExtensionReport {
     /// What was done.
-    pub outcome: ExtensionOutcome,
+    pub outcome: Outcome,
     /// The release of TimescaleDB; `None` on plain PostgreSQL.
     pub timescaledb: Option<TimescaleVersion>,
     /// The schema of its functions; `None` on plain PostgreSQL.
@@ -111,9 +87,9 @@ pub struct ExtensionReport {
 impl fmt::Display for ExtensionReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.outcome {
-            ExtensionOutcome::Created => "extension created",
-            ExtensionOutcome::AlreadyThere => "extension already there",
-            ExtensionOutcome::Unavailable => "no extension: the server has no TimescaleDB",
+            Outcome::Created => "extension created",
+            Outcome::AlreadyThere => "extension already there",
+            Outcome::Plain => "no extension: the server has no TimescaleDB",
         })?;
         match (self.timescaledb, &self.schema) {
             (Some(version), Some(schema)) => write!(f, ", TimescaleDB {version} in the schema {schema}"),

@@ -1,6 +1,6 @@
 //! The macro that declares the call of one SQL function.
 
-/// Pushes one argument of a function, by the name of its type; `Relation` is one named by [`relation_name`], and a
+/// Pushes one argument of a function, by the name of its type; `Relation` is one named by `call::relation_name`, and a
 /// `Moment` or a `Length` is two arguments, of which one is null; `Arguments` are those of a schedule, and a `Document` is a
 /// config.
 #[doc(hidden)]

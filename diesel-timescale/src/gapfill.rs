@@ -146,7 +146,6 @@ where
 /// # assert!(hours.len() >= 6);
 /// # Ok(()) }) }
 /// ```
-#[allow(private_bounds, reason = "the types that the server interpolates")]
 pub fn interpolate<V>(value: V) -> Interpolate<V, NoLookup, NoLookup>
 where
     V: Expression,
@@ -180,7 +179,6 @@ pub struct Interpolate<V, P, N> {
     next: N,
 }
 
-#[allow(private_bounds, reason = "the types that the server interpolates")]
 impl<V, P, N> Interpolate<V, P, N>
 where
     V: Expression,

@@ -19,7 +19,7 @@ use crate::time_value::Length;
 use integer_now::nanoseconds;
 
 pub use integer_now::{set_integer_now, set_integer_now_func};
-pub use report::{HypertableOutcome, HypertableReport};
+pub use report::HypertableReport;
 
 /// Makes the table of a column a hypertable that is partitioned on that column, or finds that it is one.
 ///
@@ -31,7 +31,7 @@ pub use report::{HypertableOutcome, HypertableReport};
 ///
 /// ```
 /// # include!("doctest_setup.rs");
-/// use diesel_timescale::{HypertableOutcome, hypertable};
+/// use diesel_timescale::{Outcome, hypertable};
 ///
 /// diesel::table! {
 ///     door_openings (door_id, opened_at) { door_id -> Int8, opened_at -> Timestamptz }
@@ -47,7 +47,7 @@ pub use report::{HypertableOutcome, HypertableReport};
 /// println!("{report}");
 ///
 /// let again = setup.call(conn)?;
-/// assert_ne!(again.outcome, HypertableOutcome::Created);
+/// assert_ne!(again.outcome, Outcome::Created);
 /// assert_eq!(again.chunk_interval, report.chunk_interval);
 /// # Ok(()) }) }
 /// ```

@@ -21,11 +21,11 @@ use crate::schedule::{AddJob, AddsJob, Schedule};
 use crate::setup::{Declare, ProcedureDeclaration, Setup};
 
 /// A config as JSON, or why it is none.
-pub type Document = Result<Value, String>;
+pub(crate) type Document = Result<Value, String>;
 
 /// Pushes a config as an argument.
 #[doc(hidden)]
-pub fn push_document<'b>(document: &'b Document, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+pub fn push_document<'b>(document: &'b Result<Value, String>, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
     let value = document.as_ref().map_err(|message| DieselError::QueryBuilderError(message.clone().into()))?;
     out.push_bind_param::<Jsonb, _>(value)
 }

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![warn(missing_docs)]
+#![warn(missing_docs, unreachable_pub)]
 
 #[cfg(feature = "async")]
 pub mod asynchronous;
@@ -47,6 +47,7 @@ pub mod job_procedure;
 mod jobs;
 mod known_issues;
 mod mapped;
+mod outcome;
 mod parse_error;
 mod policies;
 mod refresh;
@@ -86,17 +87,15 @@ pub use columnstore::{
     remove_columnstore_policy, to_columnstore, to_rowstore,
 };
 pub use columnstore_chunks::{ColumnstoreChunk, columnstore_chunks, recompress};
-pub use continuous_aggregate::{AggregateOutcome, ContinuousAggregate, continuous_aggregate};
+pub use continuous_aggregate::{ContinuousAggregate, continuous_aggregate};
 pub use direct_compress::{compress_directly, set_direct_compress};
-pub use error::{Error, Result};
-pub use extension::{CreateExtension, ExtensionOutcome, ExtensionReport, create_extension};
+pub use error::Error;
+pub use extension::{CreateExtension, ExtensionReport, create_extension};
 pub use feature::Feature;
 pub use functions::*;
 pub use gapfill::{Interpolate, Locf, interpolate, locf};
 pub use granular_refresh::{enable_granular_refresh, set_granular_refresh};
-pub use hypertable::{
-    HypertableOutcome, HypertableReport, HypertableSetup, hypertable, set_integer_now, set_integer_now_func,
-};
+pub use hypertable::{HypertableReport, HypertableSetup, hypertable, set_integer_now, set_integer_now_func};
 pub use hypertable_error::HypertableError;
 pub use job_health::JobHealth;
 #[doc(inline)]
@@ -104,6 +103,7 @@ pub use job_procedure::{JobProcedure, job_procedure};
 pub use jobs::{Job, alter_job, delete_job, jobs, run_job, set_job_config};
 pub use known_issues::{IssueSubject, KNOWN_ISSUES, KnownIssue, issues_of, known_issues};
 pub use migrations::MIGRATIONS;
+pub use outcome::Outcome;
 pub use parse_error::ParseError;
 pub use policies::{add_retention_policy, remove_retention_policy};
 pub use references::ReferenceError;
@@ -117,7 +117,7 @@ pub use schedule::{AddJob, Schedule};
 pub use server::{Edition, Server, TimescaleVersion};
 pub use several_policies::add_another_refresh_policy;
 pub use size::{Size, approximate_row_count, approximate_size, chunk_sizes, index_size, size};
-pub use time_column::{IntegerTimeType, TimeColumn, TimeType};
+pub use time_column::{TimeColumn, TimeType};
 pub use timestamp::TimestampOrInfinity;
 pub use uuid_functions::*;
 pub use verify::{Violation, ViolationKind, verify};

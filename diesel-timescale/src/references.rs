@@ -21,7 +21,6 @@ pub use crate::verify::verify_target as verify;
 pub use add::{AddReference, OnDelete, add, remove};
 pub use error::ReferenceError;
 pub use referenced_id::ReferencedId;
-pub(crate) use referenced_id::ReferencedIdExpression;
 pub use retention::{DropBefore, RetentionReport, drop_before};
 pub use retention_job::{AddRetention, add_retention, remove_retention};
 pub use target::{CreateTarget, clear_dangling, create_target, drop_target};

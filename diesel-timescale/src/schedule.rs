@@ -249,8 +249,9 @@ pub trait AddJob: Call<Output = i32, Error = Error> + Declare + Clone {
 }
 
 /// A statement that adds a job.
-#[doc(hidden)]
-pub trait AddsJob: Statement<SqlType = (Integer,), Row = (i32,), Output = i32, Error = Error> + Clone {
+pub(crate) trait AddsJob:
+    Statement<SqlType = (Integer,), Row = (i32,), Output = i32, Error = Error> + Clone
+{
     /// Declares the job with its schedule.
     fn declare_with(self, setup: &mut Setup, schedule: Option<Schedule>);
 }

@@ -7,7 +7,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AsQuery, AstPass, QueryFragment, QueryId};
 use diesel::query_source::QuerySource;
-use diesel::sql_types::{BigInt, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Text, Timestamptz};
 
 /// A query over the rows of another query, in the `FROM` clause. Takes `filter`, `order`, `limit`, `select` and the like,
 /// as a table does, and runs with Diesel's verbs.
@@ -24,14 +24,38 @@ pub struct Subquery<T, Q> {
 pub enum Part {
     /// SQL.
     Sql(&'static str),
-    /// The inner query.
+    /// What is inside: the query of a [`Subquery`], the columns of a condition.
     Rows,
     /// A bind.
     BigInt(i64),
     /// A bind.
+    BigInts(Vec<i64>),
+    /// A bind.
     Text(String),
     /// A bind.
     Timestamptz(DateTime<Utc>),
+}
+
+/// Pushes parts, with this inside.
+///
+/// # Errors
+/// Diesel's, if a value cannot be serialized.
+pub fn push_parts<'b>(
+    parts: &'b [Part],
+    rows: &'b impl QueryFragment<Pg>,
+    mut out: AstPass<'_, 'b, Pg>,
+) -> QueryResult<()> {
+    for part in parts {
+        match part {
+            Part::Sql(sql) => out.push_sql(sql),
+            Part::Rows => rows.walk_ast(out.reborrow())?,
+            Part::BigInt(number) => out.push_bind_param::<BigInt, _>(number)?,
+            Part::BigInts(numbers) => out.push_bind_param::<Array<BigInt>, _>(numbers)?,
+            Part::Text(text) => out.push_bind_param::<Text, _>(text)?,
+            Part::Timestamptz(at) => out.push_bind_param::<Timestamptz, _>(at)?,
+        }
+    }
+    Ok(())
 }
 
 /// The query of these parts over these rows. `table` names the columns that it gives.
@@ -53,15 +77,7 @@ where
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("(");
-        for part in &self.parts {
-            match part {
-                Part::Sql(sql) => out.push_sql(sql),
-                Part::Rows => self.rows.walk_ast(out.reborrow())?,
-                Part::BigInt(number) => out.push_bind_param::<BigInt, _>(number)?,
-                Part::Text(text) => out.push_bind_param::<Text, _>(text)?,
-                Part::Timestamptz(instant) => out.push_bind_param::<Timestamptz, _>(instant)?,
-            }
-        }
+        push_parts(&self.parts, &self.rows, out.reborrow())?;
         out.push_sql(") AS ");
         self.table.walk_ast(out)
     }

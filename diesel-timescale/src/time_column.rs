@@ -1,5 +1,5 @@
 //! The columns that a hypertable can be partitioned on, and what their types mean in Rust.
-#![allow(private_bounds, private_interfaces, reason = "only this crate implements and calls what is private here")]
+#![allow(private_interfaces, reason = "only this crate implements and calls what is private here")]
 
 use std::fmt::Debug;
 
@@ -89,7 +89,7 @@ trait Sealed {}
     message = "the server knows the present in a column of the type `{Self}`",
     note = "only `SmallInt`, `Integer` and `BigInt` need a function that tells it"
 )]
-pub trait IntegerTimeType: TimeType {}
+pub(crate) trait IntegerTimeType: TimeType {}
 
 /// The types whose moments PostgreSQL knows the present of, with what `date_bin` needs of each: how the column is read,
 /// an origin, and the type that comes back. Both `date_bin` from there and `time_bucket` start days at midnight UTC and

@@ -1,12 +1,12 @@
 //! Retries transactions that fail for a transient reason.
 //!
-//! Transactions that reference events, delete events or apply retention at the same time can end in a deadlock
-//! or a serialization failure: that is how the references stay whole. Nothing has changed then, and running the same
-//! transaction again is right.
+//! Transactions that reference events, delete events or apply retention at the same time can end in a deadlock or a
+//! serialization failure: the locks that keep references valid cause it. The transaction has changed nothing then, and
+//! can be run again.
 //!
-//! References and removals wait for each other only where they mean the same event. Two transactions that each reference
-//! an event and then delete the one that the other has referenced end in a deadlock, as with any foreign key. To have
-//! fewer, touch events in the same order everywhere, such as by id.
+//! A reference waits for a removal only if both are about the same event. Two transactions deadlock if each references
+//! an event and then deletes the event that the other one references, as with any foreign key. Transactions that touch
+//! events in the same order, such as by id, do not.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Transient for DieselError {
     /// `true` for a serialization failure (40001), a deadlock (40P01), a chunk that was dropped between planning and
     /// running, and retention that could not lock what it drops.
     ///
-    /// Diesel has no kind for a deadlock and a dropped chunk, so they are told by their English messages
+    /// Diesel has no kind for a deadlock and a dropped chunk, so they are recognised by their English messages
     /// (`lc_messages`).
     fn is_transient(&self) -> bool {
         let Self::DatabaseError(kind, information) = self else { return false };

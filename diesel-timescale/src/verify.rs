@@ -65,10 +65,8 @@ where
 }
 
 /// A violation as it comes, and the releases of the server.
-#[doc(hidden)]
-pub type Row = (Violation, Option<TimescaleVersion>, i32);
-#[doc(hidden)]
-pub type SqlType = ((Text, Text, Text, Text), Nullable<Text>, Integer);
+type Row = (Violation, Option<TimescaleVersion>, i32);
+type SqlType = ((Text, Text, Text, Text), Nullable<Text>, Integer);
 
 /// Writes the SQL of violations, from that of a query for those of references.
 #[doc(hidden)]
@@ -90,7 +88,7 @@ pub fn push_violations<'b>(
 
 /// Violations, with what the server that was found is known to do.
 #[doc(hidden)]
-pub fn violations(rows: Vec<Row>) -> Vec<Violation> {
+pub fn violations(rows: Vec<(Violation, Option<TimescaleVersion>, i32)>) -> Vec<Violation> {
     rows.into_iter()
         .filter_map(|(violation, timescaledb, postgres)| violation::with_known_issues(violation, timescaledb, postgres))
         .collect()

@@ -9,8 +9,8 @@ use diesel::dsl::{count_star, max};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_timescale::{
-    AggregateOutcome, AggregateQuery, Call, Error, Feature, Server, add_aggregate_column, add_another_refresh_policy,
-    bucketed, bucketed_months, continuous_aggregate_of, drop_continuous_aggregate, hypertable, refresh_by_force,
+    AggregateQuery, Call, Error, Feature, Outcome, Server, add_aggregate_column, add_another_refresh_policy, bucketed,
+    bucketed_months, continuous_aggregate_of, drop_continuous_aggregate, hypertable, refresh_by_force,
     refresh_in_batches,
 };
 use support::{TestDb, needs, needs_feature, sql, value, values};
@@ -84,10 +84,10 @@ fn make(conn: &mut PgConnection, server: &Server, aggregate: &AggregateQuery, na
     let aggregate = aggregate.clone().allow_plain_view().materialized_only(true);
     let outcomes = [aggregate.create().call(conn).unwrap(), aggregate.create().call(conn).unwrap()];
     if server.has(Feature::ContinuousAggregates) {
-        assert_eq!(outcomes, [AggregateOutcome::Created, AggregateOutcome::AlreadyThere]);
+        assert_eq!(outcomes, [Outcome::Created, Outcome::AlreadyThere]);
         conn.batch_execute(&format!("CALL refresh_continuous_aggregate('{name}', NULL, NULL)")).unwrap();
     } else {
-        assert_eq!(outcomes, [AggregateOutcome::PlainView; 2]);
+        assert_eq!(outcomes, [Outcome::Plain; 2]);
     }
 }
 
@@ -321,5 +321,5 @@ async fn it_is_made_on_async_connections() {
         readings::table.filter(readings::value.gt(5.0)).group_by(hourly.clone()).select(hourly.row(count_star()));
     let aggregate = continuous_aggregate_of(counted::table, query);
     let outcome = diesel_timescale::asynchronous::Call::call(aggregate.create(), &mut conn).await.unwrap();
-    assert_eq!(outcome, AggregateOutcome::Created);
+    assert_eq!(outcome, Outcome::Created);
 }

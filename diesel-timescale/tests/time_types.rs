@@ -8,8 +8,8 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use diesel::dsl::{avg, count_star, max};
 use diesel::prelude::*;
 use diesel_timescale::{
-    AggregateOutcome, Call, Error, Feature, HypertableError, HypertableOutcome, TimeColumn, add_columnstore_policy,
-    add_refresh_policy, add_retention_policy, approximate_row_count, bucketed, bulk, chunk_sizes, chunks, columnstore,
+    Call, Error, Feature, HypertableError, Outcome, TimeColumn, add_columnstore_policy, add_refresh_policy,
+    add_retention_policy, approximate_row_count, bucketed, bulk, chunk_sizes, chunks, columnstore,
     continuous_aggregate, drop_chunks, hypertable, interpolate, jobs, locf, refresh, remove_columnstore_policy,
     remove_refresh_policy, remove_retention_policy, run_job, set_chunk_interval, set_integer_now, set_integer_now_func,
     size, time_bucket, time_bucket_from, time_bucket_offset, to_columnstore, to_rowstore,
@@ -82,9 +82,9 @@ macro_rules! time_type {
                     return;
                 }
                 let report = setup.clone().call(conn).unwrap();
-                assert_eq!((report.outcome, report.chunk_interval), (HypertableOutcome::Created, Some($day)));
+                assert_eq!((report.outcome, report.chunk_interval), (Outcome::Created, Some($day)));
                 let again = setup.call(conn).unwrap();
-                assert_eq!((again.outcome, again.chunk_interval), (HypertableOutcome::AlreadyThere, Some($day)));
+                assert_eq!((again.outcome, again.chunk_interval), (Outcome::AlreadyThere, Some($day)));
                 assert_eq!(again.ignored_chunk_interval, None);
                 let other = hypertable(samples::at).chunk_interval($day.times(2)).call(conn).unwrap();
                 assert_eq!((other.chunk_interval, other.ignored_chunk_interval), (Some($day), Some($day.times(2))));
@@ -235,7 +235,7 @@ macro_rules! time_type {
                     rows.into_iter().map(|row| row.0).collect::<Vec<_>>()
                 };
                 if !has(Feature::ContinuousAggregates) {
-                    assert_eq!(aggregate.create().call(conn).unwrap(), AggregateOutcome::PlainView);
+                    assert_eq!(aggregate.create().call(conn).unwrap(), Outcome::Plain);
                     if has_quietly(Needs::Timescale) {
                         // The plain view has the buckets that TimescaleDB would.
                         let buckets = bucketed($day.times(2), samples::at);
@@ -257,7 +257,7 @@ macro_rules! time_type {
                 }
                 let tell_now: fn(&mut PgConnection) = $tell_now;
                 tell_now(conn);
-                for expected in [AggregateOutcome::Created, AggregateOutcome::AlreadyThere] {
+                for expected in [Outcome::Created, Outcome::AlreadyThere] {
                     assert_eq!(aggregate.create().call(conn).unwrap(), expected);
                 }
                 diesel_timescale::set_materialized_only(daily::table, true).call(conn).unwrap();

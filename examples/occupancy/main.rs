@@ -29,7 +29,7 @@ use chrono::TimeDelta;
 use clap::Parser;
 use clap::builder::NonEmptyStringValueParser;
 use diesel::prelude::*;
-use occupancy_models::timescale::{HypertableOutcome, HypertableReport, Server};
+use occupancy_models::timescale::{HypertableReport, Outcome, Server};
 use occupancy_models::{Call, SensorEvent, run_migrations, verify};
 
 use crate::reading::{Room, Scope};
@@ -109,7 +109,7 @@ fn run(options: &Options) -> Result<bool> {
 
     report::head(out, &scope)?;
     let hypertable = set_up(conn, out)?;
-    let is_plain = hypertable.outcome == HypertableOutcome::PlainTable;
+    let is_plain = hypertable.outcome == Outcome::Plain;
     report::load(out, &events::load(conn, &rooms)?)?;
     if !is_plain {
         report::hypertable(out, &catalog::hypertable(conn)?, &catalog::chunks(conn, &scope)?)?;

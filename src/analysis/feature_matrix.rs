@@ -5,14 +5,13 @@ use std::ops::Range;
 
 use chrono::{DateTime, Datelike, TimeDelta, TimeZone, Timelike, Utc};
 use diesel::prelude::*;
-use serde::Serialize;
 
 use super::sensor_features::SensorFeatures;
+use crate::error::Error;
 use crate::schema::sensor_events;
 
-/// What a [`FeatureMatrix`] is made of, in the order of time: the instant, the sensor, the state, and the number if it has
-/// one. [`FeatureMatrix::events`] selects it.
-pub type FeatureEvent = (DateTime<Utc>, String, String, Option<f64>);
+/// What a [`FeatureMatrix`] is made of: the timestamp, the sensor, the state, and the number if it has one.
+type FeatureEvent = (DateTime<Utc>, String, String, Option<f64>);
 
 /// Which features of which sensors, on which grid.
 ///
@@ -41,28 +40,8 @@ pub struct FeatureMatrix<Z> {
     zone: Z,
 }
 
-/// A row of a [`FeatureMatrix`].
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct FeatureRow {
-    /// The instant of the grid.
-    pub at: DateTime<Utc>,
-    /// A value for each of the [columns](FeatureMatrix::columns).
-    pub values: Vec<Option<f64>>,
-}
-
-/// An event that is earlier than one before it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an event of {sensor} at {at} comes after one at {after}. Order the events by timestamp")]
-#[non_exhaustive]
-pub struct EventOutOfOrder {
-    /// The sensor.
-    pub sensor: String,
-    /// Its instant.
-    pub at: DateTime<Utc>,
-    /// The instant of the event before it.
-    pub after: DateTime<Utc>,
-}
+/// A row of a [`FeatureMatrix`]: the instant of the grid, and a value for each of the columns.
+type FeatureRow = (DateTime<Utc>, Vec<Option<f64>>);
 
 impl<Z: TimeZone> FeatureMatrix<Z> {
     /// A grid with an instant each step (at least a microsecond), for these sensors, in a time zone such as [`Utc`] or one
@@ -71,7 +50,7 @@ impl<Z: TimeZone> FeatureMatrix<Z> {
     /// ```
     /// # include!("../doctest_setup.rs");
     /// use diesel::pg::PgRowByRowLoadingMode;
-    /// use occupancy_models::analysis::{FeatureEvent, FeatureMatrix};
+    /// use occupancy_models::analysis::{FeatureMatrix};
     ///
     /// # fn main() { run(|conn| {
     /// # let to = an_event(conn).timestamp + TimeDelta::seconds(1);
@@ -82,13 +61,13 @@ impl<Z: TimeZone> FeatureMatrix<Z> {
     /// println!("{:?}", matrix.columns());
     /// let mut rows = matrix.rows(from..to);
     /// // Row by row, so that months need no more memory than a day. (On diesel-async: `load_stream`.)
-    /// for event in matrix.events(from..to).load_iter::<FeatureEvent, PgRowByRowLoadingMode>(conn)? {
-    ///     for row in rows.push(event?).expect("the events are ordered") {
-    ///         println!("{} {:?}", row.at, row.values);
+    /// for event in matrix.events(from..to).load_iter::<_, PgRowByRowLoadingMode>(conn)? {
+    ///     for (instant, values) in rows.push(event?).expect("the events are ordered") {
+    ///         println!("{instant} {values:?}");
     ///     }
     /// }
-    /// for row in rows.finish() {
-    ///     println!("{} {:?}", row.at, row.values);
+    /// for (instant, values) in rows.finish() {
+    ///     println!("{instant} {values:?}");
     /// }
     /// # Ok(()) }) }
     /// ```
@@ -127,7 +106,7 @@ impl<Z: TimeZone> FeatureMatrix<Z> {
     }
 
     /// The events that the rows of a range need: those in it, and before it as far back as the carry limit and a step go;
-    /// in the order of time. A query of [`FeatureEvent`]s.
+    /// in the order of time. A query of `(timestamp, sensor, state, number)`.
     #[diesel::dsl::auto_type(no_type_alias)]
     pub fn events(&self, range: Range<DateTime<Utc>>) -> _ {
         let sensors: Vec<String> = self.sensors.clone();
@@ -191,15 +170,15 @@ pub struct FeatureRows<Z> {
 }
 
 impl<Z: TimeZone> FeatureRows<Z> {
-    /// Takes the next event, and gives the rows whose instant is before it. An event of another sensor makes none of its
-    /// own.
+    /// Takes the next event, as [`FeatureMatrix::events`] gives them, and gives the rows whose instant is before it. An event
+    /// of another sensor makes none of its own.
     ///
     /// # Errors
-    /// [`EventOutOfOrder`]; the event is left out, and others can follow.
-    pub fn push(&mut self, event: FeatureEvent) -> Result<Vec<FeatureRow>, EventOutOfOrder> {
+    /// [`Error::EventOutOfOrder`]; the event is left out, and others can follow.
+    pub fn push(&mut self, event: FeatureEvent) -> Result<Vec<FeatureRow>, Error> {
         let (at, sensor, state, value) = event;
         if let Some(after) = self.last_event.filter(|after| at < *after) {
-            return Err(EventOutOfOrder { sensor, at, after });
+            return Err(Error::EventOutOfOrder { sensor, at, after });
         }
         self.last_event = Some(at);
         let rows = self.rows_before(at);
@@ -225,7 +204,7 @@ impl<Z: TimeZone> FeatureRows<Z> {
                 sensor.push_values(&self.matrix.states, step_start, self.matrix.carry_limit, at, &mut values);
             }
             values.extend(self.matrix.calendar(at));
-            rows.push(FeatureRow { at, values });
+            rows.push((at, values));
             self.next = at.checked_add_signed(self.matrix.step).unwrap_or(self.to);
         }
         rows

@@ -35,13 +35,12 @@ pub use agreement::{Agreement, agreement, overlap};
 pub use chart::{ChartPoint, chart_points};
 pub use downsample::downsample;
 pub use drift::{Drift, drift};
-pub use feature_matrix::{EventOutOfOrder, FeatureEvent, FeatureMatrix, FeatureRow, FeatureRows, labels};
+pub use feature_matrix::{FeatureMatrix, FeatureRows, labels};
 pub use forecasts::{Binning, ForecastScore, ReliabilityBin, forecast_score};
 pub use prediction_errors::{PredictionErrors, prediction_errors, prediction_errors_columns};
 pub use prediction_scores::{
     CalibrationBin, PredictionScore, calibration, calibration_columns, prediction_scores, prediction_scores_columns,
 };
-pub use states::SensorStates;
 pub use threshold::{Threshold, best_threshold};
 
 #[allow(unused_imports, reason = "for the documentation")]

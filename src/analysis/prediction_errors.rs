@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::models::ModelType;
-use crate::queries::PredictionsQuery;
+use crate::models::Prediction;
+use crate::queries::QueryOf;
 use crate::timescale::states::Calendar;
 use crate::timescale::subquery::{Part, Subquery, subquery};
 use crate::timescale::subquery_columns;
@@ -77,7 +78,7 @@ subquery_columns! {
 /// ```
 pub fn prediction_errors<Q>(predictions: Q, buckets: Calendar<'_>) -> Subquery<prediction_errors_row::table, Q>
 where
-    Q: PredictionsQuery + Clone,
+    Q: QueryOf<Prediction> + Clone,
 {
     let (unit, time_zone) = buckets.unit_and_time_zone();
     let parts = [

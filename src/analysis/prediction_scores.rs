@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::models::ModelType;
-use crate::queries::PredictionsQuery;
+use crate::models::Prediction;
+use crate::queries::QueryOf;
 use crate::timescale::states::Calendar;
 use crate::timescale::subquery::{Part, Subquery, subquery};
 use crate::timescale::subquery_columns;
@@ -92,7 +93,7 @@ pub fn prediction_scores<Q>(
     bins: u16,
 ) -> Subquery<prediction_scores_row::table, Q>
 where
-    Q: PredictionsQuery + Clone,
+    Q: QueryOf<Prediction> + Clone,
 {
     let parts = in_bins(
         "SELECT room_id, model_type, model_version, bucket, count, base_rate, brier, reliability, resolution, \
@@ -136,7 +137,7 @@ where
 /// ```
 pub fn calibration<Q>(predictions: Q, buckets: Calendar<'_>, bins: u16) -> Subquery<calibration_row::table, Q>
 where
-    Q: PredictionsQuery + Clone,
+    Q: QueryOf<Prediction> + Clone,
 {
     let parts = in_bins(
         "SELECT room_id, model_type, model_version, bucket, bin, mean_forecast, observed_share, count FROM (",

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 #[derive(Debug, Clone)]
-pub struct SensorFeatures {
+pub(super) struct SensorFeatures {
     /// The last event: when, and which state.
     last: Option<(DateTime<Utc>, String)>,
     last_value: Option<(DateTime<Utc>, f64)>,
@@ -16,12 +16,12 @@ pub struct SensorFeatures {
 }
 
 impl SensorFeatures {
-    pub fn new(states: usize) -> Self {
+    pub(super) fn new(states: usize) -> Self {
         Self { last: None, last_value: None, changed: None, count: 0, values: 0, sum: 0.0, seconds: vec![0.0; states] }
     }
 
     /// Takes an event. The step began at `step_start`; what was before it does not count, but for what it leaves behind.
-    pub fn report(
+    pub(super) fn report(
         &mut self,
         states: &[String],
         step_start: DateTime<Utc>,
@@ -60,7 +60,7 @@ impl SensorFeatures {
     }
 
     /// The values of the step that ends at `at`, and then the next step begins.
-    pub fn push_values(
+    pub(super) fn push_values(
         &mut self,
         states: &[String],
         step_start: DateTime<Utc>,

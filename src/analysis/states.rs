@@ -4,9 +4,6 @@ use crate::models::SensorEvent;
 use crate::schema::sensor_events;
 use crate::timescale::states::{States, states};
 
-/// The states of sensors, as [`SensorEvent::states`] gives them.
-pub type SensorStates = States<sensor_events::sensor_id, sensor_events::timestamp, sensor_events::state, ()>;
-
 impl SensorEvent {
     /// The states of sensors over time: the series is the sensor.
     ///
@@ -31,7 +28,7 @@ impl SensorEvent {
     /// assert_eq!(days[0].known_share, 1.0);
     /// # Ok(()) }) }
     /// ```
-    pub fn states() -> SensorStates {
+    pub fn states() -> States<sensor_events::sensor_id, sensor_events::timestamp, sensor_events::state, ()> {
         states(sensor_events::sensor_id, sensor_events::timestamp, sensor_events::state)
     }
 }

@@ -13,8 +13,10 @@
 //! of your own, for rows of your own type, and for `sensor_events` with columns that you have added. Whatever a call of
 //! the general layer takes, they take: [batches of any size](Upsert::in_batches) with progress,
 //! [columns of the stored rows](Upsert::returning), [what to update](Upsert::update), and
-//! [what to do with repeats](OnDuplicate). Rows are checked before anything is sent, and all invalid ones are told.
+//! [what to do with repeats](OnDuplicate). Rows are checked before anything is sent, and the error lists all invalid
+//! ones.
 
+mod keyed;
 mod outcomes;
 mod predictions;
 mod reserve;
@@ -23,9 +25,10 @@ mod validate;
 
 #[doc(no_inline)]
 pub use diesel_timescale::bulk::*;
+pub use keyed::Keyed;
 pub use outcomes::{OutcomeReport, record_outcomes};
-pub use predictions::{KeyedPrediction, insert_predictions, upsert_predictions};
+pub use predictions::{insert_predictions, upsert_predictions};
 pub use reserve::{reserve_keys, reserve_prediction_ids};
 #[cfg(feature = "async")]
 pub use sensor_events::upsert_sensor_events_stream;
-pub use sensor_events::{KeyedSensorEvent, insert_sensor_events, upsert_sensor_events, upsert_sensor_events_by_key};
+pub use sensor_events::{insert_sensor_events, upsert_sensor_events, upsert_sensor_events_by_key};

@@ -17,7 +17,7 @@ use crate::microseconds;
 /// if the transition came within `tolerance` of the predicted time. An outcome that was recorded before is replaced.
 ///
 /// # Errors
-/// [`KeyError::Repeated`](crate::KeyError::Repeated) if an id is there twice; nothing is recorded.
+/// [`Error::IdRepeated`](crate::Error::IdRepeated) if an id is there twice; nothing is recorded.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");

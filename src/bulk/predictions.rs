@@ -1,13 +1,13 @@
 //! Ready calls for predictions.
 
-use diesel::prelude::*;
-use diesel_timescale::bulk::{self, Insert, Row, Upsert, Validate, Violations};
+use diesel_timescale::bulk::{self, Insert, Row, Upsert, Validate};
 
+use super::keyed::Keyed;
 use crate::models::NewPrediction;
 use crate::schema::predictions;
 
 type PredictionColumns = <NewPrediction<'static> as Row<predictions::table>>::Columns;
-type KeyedColumns = <KeyedPrediction<'static> as Row<predictions::table>>::Columns;
+type KeyedColumns = <Keyed<NewPrediction<'static>> as Row<predictions::table>>::Columns;
 
 /// Inserts predictions: [`NewPrediction`]s, owned or borrowed.
 ///
@@ -38,39 +38,6 @@ where
     bulk::insert_into(predictions::table).values(rows).order_by(predictions::triggering_event_id).validate()
 }
 
-/// A prediction with the id that was [reserved](super::reserve_prediction_ids) for it.
-#[derive(Debug, Clone, PartialEq, Insertable)]
-#[diesel(table_name = predictions, treat_none_as_default_value = false)]
-#[must_use = "does nothing until it is inserted"]
-pub struct KeyedPrediction<'a> {
-    id: i64,
-    #[diesel(embed)]
-    prediction: NewPrediction<'a>,
-}
-
-impl<'a> KeyedPrediction<'a> {
-    /// The prediction with this id.
-    pub fn new(id: i64, prediction: NewPrediction<'a>) -> Self {
-        Self { id, prediction }
-    }
-
-    /// The id.
-    pub fn id(&self) -> i64 {
-        self.id
-    }
-
-    /// The prediction.
-    pub fn prediction(&self) -> &NewPrediction<'a> {
-        &self.prediction
-    }
-}
-
-impl Validate for KeyedPrediction<'_> {
-    fn validate(&self, violations: &mut Violations) {
-        self.prediction.validate(violations);
-    }
-}
-
 /// Stores predictions, each once by its id: for ids that were [reserved](super::reserve_prediction_ids) or read
 /// before. What validation has recorded stays.
 ///
@@ -80,7 +47,7 @@ impl Validate for KeyedPrediction<'_> {
 ///
 /// # Errors
 /// [`BulkError::InvalidRows`](bulk::BulkError::InvalidRows), before anything is sent. When it runs, a refusal that
-/// [`KeyError::NotHandedOut`](crate::KeyError::NotHandedOut) is made of, or a foreign key violation.
+/// [`Error::IdNotHandedOut`](crate::Error::IdNotHandedOut) is made of, or a foreign key violation.
 pub fn upsert_predictions<I>(rows: I) -> Upsert<I::IntoIter, predictions::table>
 where
     I: IntoIterator<Item: Row<predictions::table, Columns = KeyedColumns> + Validate>,

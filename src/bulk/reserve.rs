@@ -20,12 +20,12 @@ use crate::models::SensorEventKey;
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
-/// use occupancy_models::bulk::{self, KeyedSensorEvent};
+/// use occupancy_models::bulk::{self, Keyed};
 ///
 /// # fn main() { run(|conn| {
 /// let event = NewSensorEvent::new(Utc::now(), "office", "office.motion", SensorType::MOTION, "on");
 /// let keys = bulk::reserve_keys([event.timestamp()]).call(conn)?;
-/// let rows = [KeyedSensorEvent::new(keys[0].id(), event)];
+/// let rows = [Keyed::new(keys[0].id(), event)];
 /// for _ in 0..2 {
 ///     bulk::upsert_sensor_events_by_key(&rows).call(conn)?;
 /// }

@@ -1,13 +1,13 @@
 //! Ready calls for sensor events.
 
-use diesel::prelude::*;
-use diesel_timescale::bulk::{self, Insert, Row, Upsert, Validate, Violations};
+use diesel_timescale::bulk::{self, Insert, Row, Upsert, Validate};
 
-use crate::models::{NewSensorEvent, SensorEventKey};
+use super::keyed::Keyed;
+use crate::models::NewSensorEvent;
 use crate::schema::sensor_events;
 
 type EventColumns = <NewSensorEvent<'static> as Row<sensor_events::table>>::Columns;
-type KeyedColumns = <KeyedSensorEvent<'static> as Row<sensor_events::table>>::Columns;
+type KeyedColumns = <Keyed<NewSensorEvent<'static>> as Row<sensor_events::table>>::Columns;
 
 /// Stores events, each once by sensor and instant: for at-least-once delivery and re-imports.
 ///
@@ -104,39 +104,6 @@ where
     bulk::insert_into(sensor_events::table).values(rows).validate()
 }
 
-/// A sensor event with the id that was [reserved](super::reserve_keys) for it.
-#[derive(Debug, Clone, PartialEq, Insertable)]
-#[diesel(table_name = sensor_events, treat_none_as_default_value = false)]
-#[must_use = "does nothing until it is inserted"]
-pub struct KeyedSensorEvent<'a> {
-    id: i64,
-    #[diesel(embed)]
-    event: NewSensorEvent<'a>,
-}
-
-impl<'a> KeyedSensorEvent<'a> {
-    /// The event with this id; its timestamp is the other half of the key.
-    pub fn new(id: i64, event: NewSensorEvent<'a>) -> Self {
-        Self { id, event }
-    }
-
-    /// The key.
-    pub fn key(&self) -> SensorEventKey {
-        SensorEventKey::new(self.id, self.event.timestamp)
-    }
-
-    /// The event.
-    pub fn event(&self) -> &NewSensorEvent<'a> {
-        &self.event
-    }
-}
-
-impl Validate for KeyedSensorEvent<'_> {
-    fn validate(&self, violations: &mut Violations) {
-        self.event.validate(violations);
-    }
-}
-
 /// Stores events, each once by its key: for rows whose key is known, [reserved](super::reserve_keys) or read before.
 ///
 /// An id that comes twice with different timestamps, that exists with another timestamp, or that the sequence has not
@@ -150,7 +117,7 @@ impl Validate for KeyedSensorEvent<'_> {
 ///
 /// # Errors
 /// [`BulkError::InvalidRows`](bulk::BulkError::InvalidRows), before anything is sent. When it runs, a refusal that
-/// [`KeyError`](crate::KeyError) is made of, or a unique violation if another event has the sensor and instant.
+/// [`Error::IdTaken`](crate::Error::IdTaken) and its like are made of, or a unique violation if another event has the sensor and instant.
 pub fn upsert_sensor_events_by_key<I>(rows: I) -> Upsert<I::IntoIter, sensor_events::table>
 where
     I: IntoIterator<Item: Row<sensor_events::table, Columns = KeyedColumns> + Validate>,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use diesel_timescale::export::{RecordBatches, record_batches};
 
-use crate::queries::{EventsQuery, PredictionsQuery};
+use crate::models::{Prediction, SensorEvent};
+use crate::queries::QueryOf;
 
 fn instant(name: &str, nullable: bool) -> Field {
     Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), nullable)
@@ -80,7 +81,7 @@ pub fn predictions_schema() -> SchemaRef {
 /// assert_eq!(export::sensor_events(week).write_parquet(conn, &mut file).unwrap(), 1);
 /// # Ok(()) }) }
 /// ```
-pub fn sensor_events<Q: EventsQuery>(query: Q) -> RecordBatches<Q> {
+pub fn sensor_events<Q: QueryOf<SensorEvent> + Clone>(query: Q) -> RecordBatches<Q> {
     record_batches(query, sensor_events_schema())
 }
 
@@ -97,6 +98,6 @@ pub fn sensor_events<Q: EventsQuery>(query: Q) -> RecordBatches<Q> {
 /// assert_eq!(export::predictions(month).write_parquet(conn, &mut file).unwrap(), 1);
 /// # Ok(()) }) }
 /// ```
-pub fn predictions<Q: PredictionsQuery>(query: Q) -> RecordBatches<Q> {
+pub fn predictions<Q: QueryOf<Prediction>>(query: Q) -> RecordBatches<Q> {
     record_batches(query, predictions_schema())
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use arrow_array::builder::Float64Builder;
 use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
-use chrono::TimeZone;
+use chrono::{DateTime, TimeZone, Utc};
 
-use crate::analysis::{FeatureMatrix, FeatureRow};
+use crate::analysis::FeatureMatrix;
 
 /// The columns of a feature matrix: `at`, and a nullable number for each of its [columns](FeatureMatrix::columns).
 pub fn feature_schema<Z: TimeZone>(matrix: &FeatureMatrix<Z>) -> SchemaRef {
@@ -32,15 +32,18 @@ pub fn feature_schema<Z: TimeZone>(matrix: &FeatureMatrix<Z>) -> SchemaRef {
 /// let batch = feature_batch(&feature_schema(&matrix), &rows).unwrap();
 /// assert_eq!((batch.num_rows(), batch.num_columns()), (12, 1 + matrix.columns().len()));
 /// ```
-pub fn feature_batch(schema: &SchemaRef, rows: &[FeatureRow]) -> Result<RecordBatch, ArrowError> {
-    let instants = rows.iter().map(|row| row.at.timestamp_micros());
+pub fn feature_batch(
+    schema: &SchemaRef,
+    rows: &[(DateTime<Utc>, Vec<Option<f64>>)],
+) -> Result<RecordBatch, ArrowError> {
+    let instants = rows.iter().map(|(instant, _)| instant.timestamp_micros());
     let mut columns: Vec<ArrayRef> =
         vec![Arc::new(TimestampMicrosecondArray::from_iter_values(instants).with_timezone("UTC"))];
     for place in 0..schema.fields().len().saturating_sub(1) {
         let mut column = Float64Builder::with_capacity(rows.len());
-        for row in rows {
-            let value = row.values.get(place).ok_or_else(|| {
-                ArrowError::SchemaError(format!("a row has {} values and not one for each field", row.values.len()))
+        for (_, values) in rows {
+            let value = values.get(place).ok_or_else(|| {
+                ArrowError::SchemaError(format!("a row has {} values and not one for each field", values.len()))
             })?;
             column.append_option(*value);
         }

@@ -16,7 +16,8 @@ type Texts = Array<Text>;
 /// Takes no time. Repeatable; the choices can be changed until [`copy_batch`](super::copy_batch()) begins to copy.
 ///
 /// # Errors
-/// [`LegacyImportError`](crate::LegacyImportError) if there are no such tables, or the copy has begun with other choices.
+/// [`Error::NothingToImport`] if there are no such tables; [`Error::ImportChoice`] if the copy has begun with other
+/// choices.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
@@ -24,7 +25,7 @@ type Texts = Array<Text>;
 ///
 /// # fn main() { run(|conn| {
 /// let error = legacy_import::begin("nowhere").on_duplicate(OnDuplicate::KeepLast).call(conn).unwrap_err();
-/// assert!(matches!(error, Error::LegacyImport(LegacyImportError::NothingToImport { .. })));
+/// assert!(matches!(error, Error::NothingToImport { .. }));
 /// # Ok(()) }) }
 /// ```
 pub fn begin(schema: impl Into<String>) -> Begin {

@@ -18,7 +18,7 @@ use crate::error::Error;
 /// writers of the new tables go on meanwhile; retention is better left until it is done.
 ///
 /// # Errors
-/// [`LegacyImportError`](crate::LegacyImportError) while something that [`validate`](super::validate()) finds stands against it.
+/// [`Error::ImportBlocked`] while a violation that [`validate`](super::validate()) finds prevents the import.
 /// Nothing has changed then.
 ///
 /// ```

@@ -15,7 +15,7 @@ pub use begin::{Begin, begin};
 pub use choices::OnDuplicate;
 pub use copy_batch::{Phase, Progress, copy_batch};
 pub use validate::{Severity, Validate, Violation, validate};
-pub use verify::{RowViolation, verify};
+pub use verify::verify;
 
 /// Moves the tables `sensor_events` and `predictions` to the schema `legacy`, out of the way of this crate's
 /// migrations, and does nothing if that was done already. For `batch_execute`.

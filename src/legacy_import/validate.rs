@@ -95,7 +95,8 @@ impl FromSql<Text, Pg> for Severity {
     }
 }
 
-/// Something in the old tables that cannot be copied unchanged.
+/// Something in the old tables that cannot be copied unchanged, or an old row that is not in the new tables as it should
+/// be.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct Violation {

@@ -1,14 +1,19 @@
 //! Compares the old rows with the new ones.
 
-use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_timescale::{Call, function_call};
-use serde::Serialize;
 
+use super::validate::Violation;
 use crate::error::Error;
 
-/// Compares every old row, and every reference, with the new one. Gives the violations, at most a hundred of each
-/// table; none if all is well.
+type NullableBigInt = Nullable<BigInt>;
+type NullableText = Nullable<Text>;
+
+/// Compares every old row, and every reference, with the new one. Gives a violation for each row that differs, at most a
+/// hundred of each table; none if all is well.
+///
+/// The [`kind`](Violation::kind) of a violation is `missing`, `different` or `its replacement is missing`, the object is
+/// the table, and the example is the id of the row.
 ///
 /// What the application has changed or removed since shows as well, so run it before retention.
 ///
@@ -26,25 +31,15 @@ use crate::error::Error;
 /// # conn.batch_execute("DROP SCHEMA old_pair_2 CASCADE")?;
 /// # Ok(()) }) }
 /// ```
-pub fn verify(schema: impl Into<String>) -> impl Call<Output = Vec<RowViolation>, Error = Error> + Clone {
+pub fn verify(schema: impl Into<String>) -> impl Call<Output = Vec<Violation>, Error = Error> + Clone {
     VerifyImport { schema: schema.into() }
 }
 
 function_call! {
     VerifyImport { schema: String = Text },
-    "SELECT relation, id, violation FROM verify_legacy_import(", ")",
-    (Text, BigInt, Text) => RowViolation => Vec<RowViolation>, Ok,
+    "SELECT 'error', v.violation, v.relation, 1::bigint, v.id::text, \
+     format('Compare: SELECT * FROM %I.%I WHERE id = %s', a.legacy, v.relation, v.id) FROM (SELECT ",
+    ") AS a (legacy), LATERAL verify_legacy_import(a.legacy::name) AS v",
+    (Text, Text, Text, NullableBigInt, NullableText, Text) => Violation => Vec<Violation>, Ok,
     error Error,
-}
-
-/// An old row that is not in the new table as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
-#[non_exhaustive]
-pub struct RowViolation {
-    /// The table.
-    pub relation: String,
-    /// The id of the row.
-    pub id: i64,
-    /// `missing`, `different`, or `its replacement is missing`.
-    pub kind: String,
 }

@@ -46,15 +46,6 @@ impl SensorEventKey {
     pub fn timestamp(&self) -> DateTime<Utc> {
         self.timestamp
     }
-
-    // What a query binds must be borrowed.
-    pub(crate) fn id_ref(&self) -> &i64 {
-        &self.id
-    }
-
-    pub(crate) fn timestamp_ref(&self) -> &DateTime<Utc> {
-        &self.timestamp
-    }
 }
 
 impl<'a> Identifiable for &'a SensorEventKey {

@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{AsSelect, AssumeNotNull, Desc, DistinctOn, Eq, Filter, IsNotNull, Order, Select, SqlTypeOf};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{Query, QueryFragment};
 
+use super::condition::Condition;
 use super::pagination::{OldestFirst, oldest_first};
-use super::time_range::{Within, within};
+use super::time_range::within;
 use crate::models::SensorEvent;
 use crate::schema::sensor_events;
 
@@ -21,7 +21,7 @@ type SensorEventSqlType = SqlTypeOf<AsSelect<SensorEvent, Pg>>;
 pub type SensorEventQuery<'a> = sensor_events::BoxedQuery<'a, Pg, SensorEventSqlType>;
 
 pub(super) type EventsWithin =
-    Filter<Select<sensor_events::table, AsSelect<SensorEvent, Pg>>, Within<sensor_events::timestamp>>;
+    Filter<Select<sensor_events::table, AsSelect<SensorEvent, Pg>>, Condition<sensor_events::timestamp>>;
 
 pub(super) type EventsInRoom<'a> = Filter<EventsWithin, Eq<sensor_events::room_id, Cow<'a, str>>>;
 
@@ -36,16 +36,6 @@ type LatestPerSensor = Order<
     DistinctOn<EventsWithin, sensor_events::sensor_id>,
     (sensor_events::sensor_id, Desc<sensor_events::timestamp>),
 >;
-
-/// A query of whole [`SensorEvent`]s that another query can start from: what [`SensorEvent::in_room`] and its like
-/// give, with any further clause, but not boxed.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no query of whole sensor events that another query can start from",
-    note = "start with `SensorEvent::in_room`, `SensorEvent::within` or `SensorEvent::query()`; do not box it"
-)]
-pub trait EventsQuery: Query<SqlType = SensorEventSqlType> + QueryFragment<Pg> + Clone {}
-
-impl<Q> EventsQuery for Q where Q: Query<SqlType = SensorEventSqlType> + QueryFragment<Pg> + Clone {}
 
 impl SensorEvent {
     /// The events in a range of time, in no order: what other queries start from.

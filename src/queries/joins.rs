@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 
-use diesel::dsl::{AsSelect, EqAny, Filter, Order, Select, SqlTypeOf};
+use diesel::dsl::{AsSelect, EqAny, Filter, Order, Select};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable};
 
-use super::keys::push_event_columns;
+use super::fixed_query::FixedQuery;
+use super::query_of::QueryOf;
 use crate::models::Prediction;
 use crate::models::SensorEvent;
 use crate::schema::{predictions, sensor_events};
-
-type PredictionSqlType = SqlTypeOf<AsSelect<Prediction, Pg>>;
 
 type TriggeredBy = Order<
     Filter<Select<predictions::table, AsSelect<Prediction, Pg>>, EqAny<predictions::triggering_event_id, Vec<i64>>>,
@@ -65,8 +64,14 @@ impl Prediction {
     /// assert_eq!(Prediction::triggering_events(&[without, with]).load::<Option<SensorEvent>>(conn)?, [None, Some(event)]);
     /// # Ok(()) }) }
     /// ```
-    pub fn triggering_events<'p>(predictions: impl IntoIterator<Item = &'p Self>) -> TriggeringEvents {
-        TriggeringEvents { ids: predictions.into_iter().map(|prediction| prediction.triggering_event_id).collect() }
+    pub fn triggering_events<'p, I>(
+        predictions: I,
+    ) -> FixedQuery<impl Query<SqlType = Nullable<sensor_events::SqlType>> + QueryFragment<Pg> + QueryId + Clone>
+    where
+        I: IntoIterator<Item = &'p Self>,
+    {
+        let ids = predictions.into_iter().map(|prediction| prediction.triggering_event_id).collect();
+        FixedQuery(TriggeringEvents { ids })
     }
 }
 
@@ -89,8 +94,7 @@ impl SensorEvent {
 
 /// The query that [`Prediction::triggering_events`] makes.
 #[derive(Debug, Clone, QueryId)]
-#[must_use = "a query does nothing until it runs"]
-pub struct TriggeringEvents {
+struct TriggeringEvents {
     ids: Vec<Option<i64>>,
 }
 
@@ -101,7 +105,7 @@ impl Query for TriggeringEvents {
 impl QueryFragment<Pg> for TriggeringEvents {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT ");
-        push_event_columns(&mut out)?;
+        sensor_events::all_columns.walk_ast(out.reborrow())?;
         out.push_sql(" FROM unnest(");
         out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.ids)?;
         out.push_sql(") WITH ORDINALITY AS reference (id, position) LEFT JOIN referenced_sensor_events(");
@@ -110,17 +114,6 @@ impl QueryFragment<Pg> for TriggeringEvents {
         Ok(())
     }
 }
-
-impl<C> RunQueryDsl<C> for TriggeringEvents {}
-
-/// A query of whole [`Prediction`]s, with any clauses.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no query of whole predictions",
-    note = "start with `Prediction::in_room`, `Prediction::within` or `Prediction::query()`"
-)]
-pub trait PredictionsQuery: Query<SqlType = PredictionSqlType> + QueryFragment<Pg> {}
-
-impl<Q> PredictionsQuery for Q where Q: Query<SqlType = PredictionSqlType> + QueryFragment<Pg> {}
 
 /// Predictions with the events that triggered them, in the order of the query of predictions; `None` where there is no
 /// event, or it is gone.
@@ -142,14 +135,17 @@ impl<Q> PredictionsQuery for Q where Q: Query<SqlType = PredictionSqlType> + Que
 /// }
 /// # Ok(()) }) }
 /// ```
-pub fn with_events<Q: PredictionsQuery>(predictions: Q) -> WithEvents<Q> {
-    WithEvents { predictions }
+pub fn with_events<Q: QueryOf<Prediction> + QueryId>(
+    predictions: Q,
+) -> FixedQuery<
+    impl Query<SqlType = (predictions::SqlType, Nullable<sensor_events::SqlType>)> + QueryFragment<Pg> + QueryId,
+> {
+    FixedQuery(WithEvents { predictions })
 }
 
 /// The query that [`with_events`] makes.
 #[derive(Debug, Clone, Copy, QueryId)]
-#[must_use = "a query does nothing until it runs"]
-pub struct WithEvents<Q> {
+struct WithEvents<Q> {
     predictions: Q,
 }
 
@@ -162,39 +158,12 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for WithEvents<Q> {
         out.push_sql("WITH found AS MATERIALIZED (SELECT found.*, row_number() OVER () AS position FROM (");
         self.predictions.walk_ast(out.reborrow())?;
         out.push_sql(") AS found) SELECT ");
-        for column in PREDICTION_COLUMNS {
-            out.push_sql("found.");
-            out.push_identifier(column)?;
-            out.push_sql(", ");
-        }
-        push_event_columns(&mut out)?;
+        predictions::all_columns.walk_ast(out.reborrow())?;
+        out.push_sql(", ");
+        sensor_events::all_columns.walk_ast(out.reborrow())?;
         out.push_sql(
-            r#" FROM found LEFT JOIN referenced_sensor_events(ARRAY(SELECT triggering_event_id FROM found)) AS "sensor_events" ON "sensor_events"."id" = found.triggering_event_id ORDER BY found.position"#,
+            r#" FROM found AS "predictions" LEFT JOIN referenced_sensor_events(ARRAY(SELECT triggering_event_id FROM found)) AS "sensor_events" ON "sensor_events"."id" = "predictions"."triggering_event_id" ORDER BY "predictions".position"#,
         );
         Ok(())
     }
 }
-
-const PREDICTION_COLUMNS: [&str; 19] = [
-    predictions::id::NAME,
-    predictions::room_id::NAME,
-    predictions::prediction_time::NAME,
-    predictions::predicted_transition_time::NAME,
-    predictions::transition_type::NAME,
-    predictions::confidence_score::NAME,
-    predictions::prediction_interval_lower::NAME,
-    predictions::prediction_interval_upper::NAME,
-    predictions::model_type::NAME,
-    predictions::model_version::NAME,
-    predictions::feature_importance::NAME,
-    predictions::alternatives::NAME,
-    predictions::actual_transition_time::NAME,
-    predictions::accuracy_minutes::NAME,
-    predictions::is_accurate::NAME,
-    predictions::validation_timestamp::NAME,
-    predictions::triggering_event_id::NAME,
-    predictions::created_at::NAME,
-    predictions::processing_time_ms::NAME,
-];
-
-impl<Q, C> RunQueryDsl<C> for WithEvents<Q> {}

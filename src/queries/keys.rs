@@ -1,36 +1,21 @@
 //! Events by key, and by id.
 
 use diesel::dsl::{AsSelect, Filter, Select};
-use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz};
 
-use super::subquery::{Part, Subquery, subquery, usable_in_subquery};
-use super::time_range::{Within, within};
+use super::condition::Condition;
+use super::events::EventsWithin;
+use super::fixed_query::FixedQuery;
+use super::subquery::{Part, Subquery, subquery};
+use super::time_range::within;
 use crate::models::{SensorEvent, SensorEventKey};
 use crate::schema::sensor_events;
 use chrono::{DateTime, Utc};
 
-usable_in_subquery!(sensor_events {
-    id,
-    timestamp,
-    room_id,
-    sensor_id,
-    sensor_type,
-    state,
-    numeric_value,
-    previous_state,
-    attributes,
-    is_human_triggered,
-    confidence_score,
-    created_at,
-    processed_at,
-});
-
-type EventsByKeys =
-    Filter<Filter<Select<sensor_events::table, AsSelect<SensorEvent, Pg>>, Within<sensor_events::timestamp>>, IdIn>;
+type EventsByKeys = Filter<EventsWithin, Condition<sensor_events::id>>;
 
 impl SensorEvent {
     /// The events with these keys, as far as they exist, in no order: a query that takes further clauses.
@@ -57,7 +42,7 @@ impl SensorEvent {
         sensor_events::table
             .select(Self::as_select())
             .filter(within(sensor_events::timestamp, first..=last))
-            .filter(IdIn { ids: keys.iter().map(SensorEventKey::id).collect() })
+            .filter(id_in(keys.iter().map(SensorEventKey::id).collect()))
     }
 
     /// The events with these keys, one for each key and in their order; `None` where the event is gone.
@@ -72,11 +57,14 @@ impl SensorEvent {
     /// assert_eq!(SensorEvent::find_in_order(&[second.key(), first.key()]).load::<Option<SensorEvent>>(conn)?, [Some(second), None]);
     /// # Ok(()) }) }
     /// ```
-    pub fn find_in_order(keys: &[SensorEventKey]) -> FindInOrder {
-        FindInOrder {
+    pub fn find_in_order(
+        keys: &[SensorEventKey],
+    ) -> FixedQuery<impl Query<SqlType = Nullable<sensor_events::SqlType>> + QueryFragment<Pg> + QueryId + Clone + use<>>
+    {
+        FixedQuery(FindInOrder {
             ids: keys.iter().map(SensorEventKey::id).collect(),
             timestamps: keys.iter().map(SensorEventKey::timestamp).collect(),
-        }
+        })
     }
 
     /// The event with this id: for people, and for ids that came without their timestamps.
@@ -99,39 +87,15 @@ impl SensorEvent {
 }
 
 /// Whether an event has one of these ids.
-#[derive(Debug, Clone, QueryId, ValidGrouping)]
-pub struct IdIn {
-    ids: Vec<i64>,
-}
-
-impl Expression for IdIn {
-    type SqlType = Bool;
-}
-
-impl<QS> AppearsOnTable<QS> for IdIn where sensor_events::id: AppearsOnTable<QS> {}
-
-impl<QS> SelectableExpression<QS> for IdIn
-where
-    sensor_events::id: SelectableExpression<QS>,
-    Self: AppearsOnTable<QS>,
-{
-}
-
-impl QueryFragment<Pg> for IdIn {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // From a subquery, because the planner would look at each id for each chunk: that takes longer than the rest.
-        sensor_events::id.walk_ast(out.reborrow())?;
-        out.push_sql(" = ANY (ARRAY(SELECT unnest(");
-        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
-        out.push_sql(")))");
-        Ok(())
-    }
+fn id_in(ids: Vec<i64>) -> Condition<sensor_events::id> {
+    // From a subquery, because the planner would look at each id for each chunk: that takes longer than the rest.
+    let parts = vec![Part::Rows, Part::Sql(" = ANY (ARRAY(SELECT unnest("), Part::BigInts(ids), Part::Sql(")))")];
+    Condition::new(sensor_events::id, parts)
 }
 
 /// The query that [`SensorEvent::find_in_order`] makes.
 #[derive(Debug, Clone, QueryId)]
-#[must_use = "a query does nothing until it runs"]
-pub struct FindInOrder {
+struct FindInOrder {
     ids: Vec<i64>,
     timestamps: Vec<DateTime<Utc>>,
 }
@@ -150,7 +114,7 @@ impl QueryFragment<Pg> for FindInOrder {
             Ok(())
         };
         out.push_sql("SELECT ");
-        push_event_columns(&mut out)?;
+        sensor_events::all_columns.walk_ast(out.reborrow())?;
         out.push_sql(" FROM unnest(");
         push_keys(&mut out)?;
         out.push_sql(" WITH ORDINALITY AS key (id, timestamp, position) LEFT JOIN sensor_events_by_keys(");
@@ -161,34 +125,3 @@ impl QueryFragment<Pg> for FindInOrder {
         Ok(())
     }
 }
-
-/// The columns of an event, in the order of the model.
-pub(super) fn push_event_columns<'b>(out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-    for (position, column) in EVENT_COLUMNS.iter().enumerate() {
-        if position > 0 {
-            out.push_sql(", ");
-        }
-        out.push_identifier("sensor_events")?;
-        out.push_sql(".");
-        out.push_identifier(column)?;
-    }
-    Ok(())
-}
-
-const EVENT_COLUMNS: [&str; 13] = [
-    sensor_events::id::NAME,
-    sensor_events::timestamp::NAME,
-    sensor_events::room_id::NAME,
-    sensor_events::sensor_id::NAME,
-    sensor_events::sensor_type::NAME,
-    sensor_events::state::NAME,
-    sensor_events::numeric_value::NAME,
-    sensor_events::previous_state::NAME,
-    sensor_events::attributes::NAME,
-    sensor_events::is_human_triggered::NAME,
-    sensor_events::confidence_score::NAME,
-    sensor_events::created_at::NAME,
-    sensor_events::processed_at::NAME,
-];
-
-impl<C> RunQueryDsl<C> for FindInOrder {}

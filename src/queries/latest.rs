@@ -1,17 +1,20 @@
 //! The latest event of given sensors, now or at an instant.
 
-use chrono::{DateTime, Utc};
+use std::ops::{Bound, RangeBounds};
+
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, Nullable, Text, Timestamptz};
 
+use super::fixed_query::FixedQuery;
 use crate::microseconds;
 use crate::models::SensorEvent;
 use crate::schema::sensor_events;
 
 impl SensorEvent {
-    /// The last event of each of these sensors, in no order; a sensor without one is left out.
+    /// The last event of each of these sensors in a range of time, in no order; a sensor without one is left out.
     ///
     /// Looks for each sensor from the newest chunk back, and into older chunks only for the sensors that have not
     /// reported lately. Where the sensors are not known, see [`latest_per_sensor`](Self::latest_per_sensor).
@@ -20,59 +23,58 @@ impl SensorEvent {
     /// # include!("../doctest_setup.rs");
     /// # fn main() { run(|conn| {
     /// # let event = an_event(conn);
-    /// let last = SensorEvent::latest_for_sensors(["office.motion", "office.door"]).load::<SensorEvent>(conn)?;
+    /// let last = SensorEvent::latest_for_sensors(["office.motion", "office.door"], ..).load::<SensorEvent>(conn)?;
     /// assert_eq!(last, [event]);
     ///
     /// // What held an hour ago, if it was reported in the day before that.
     /// let at = Utc::now() - TimeDelta::hours(1);
-    /// let then = SensorEvent::latest_for_sensors(["office.motion"]).as_of(at).since(at - TimeDelta::days(1)).load::<SensorEvent>(conn)?;
-    /// assert!(then.is_empty());
+    /// let day = at - TimeDelta::days(1)..=at;
+    /// assert!(SensorEvent::latest_for_sensors(["office.motion"], day).load::<SensorEvent>(conn)?.is_empty());
     /// # Ok(()) }) }
     /// ```
-    pub fn latest_for_sensors<S: Into<String>>(sensors: impl IntoIterator<Item = S>) -> LatestForSensors {
-        LatestForSensors { sensors: sensors.into_iter().map(Into::into).collect(), as_of: None, since: None }
+    pub fn latest_for_sensors<S: Into<String>, I: IntoIterator<Item = S>, R: RangeBounds<DateTime<Utc>>>(
+        sensors: I,
+        range: R,
+    ) -> FixedQuery<impl Query<SqlType = sensor_events::SqlType> + QueryFragment<Pg> + QueryId + Clone> {
+        let microsecond = TimeDelta::microseconds(1);
+        let since = match range.start_bound() {
+            Bound::Included(at) => Some(microseconds::truncate(*at)),
+            Bound::Excluded(at) => Some(microseconds::truncate(*at) + microsecond),
+            Bound::Unbounded => None,
+        };
+        let until = match range.end_bound() {
+            Bound::Included(at) => Some(microseconds::truncate(*at)),
+            Bound::Excluded(at) => Some(microseconds::truncate(*at) - microsecond),
+            Bound::Unbounded => None,
+        };
+        FixedQuery(LatestForSensors { sensors: sensors.into_iter().map(Into::into).collect(), until, since })
     }
 }
 
 /// The query that [`SensorEvent::latest_for_sensors`] makes.
 #[derive(Debug, Clone, QueryId)]
-#[must_use = "a query does nothing until it runs"]
-pub struct LatestForSensors {
+struct LatestForSensors {
     sensors: Vec<String>,
-    as_of: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
     since: Option<DateTime<Utc>>,
 }
 
-impl LatestForSensors {
-    /// The last event at this instant, rather than of all.
-    pub fn as_of(mut self, instant: DateTime<Utc>) -> Self {
-        self.as_of = Some(microseconds::truncate(instant));
-        self
-    }
-
-    /// No event before this instant counts.
-    pub fn since(mut self, instant: DateTime<Utc>) -> Self {
-        self.since = Some(microseconds::truncate(instant));
-        self
-    }
-}
-
 impl Query for LatestForSensors {
-    type SqlType = <<sensor_events::table as Table>::AllColumns as Expression>::SqlType;
+    type SqlType = sensor_events::SqlType;
 }
 
 impl QueryFragment<Pg> for LatestForSensors {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT id, timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes, is_human_triggered, confidence_score, created_at, processed_at FROM latest_sensor_events(");
+        out.push_sql("SELECT ");
+        sensor_events::all_columns.walk_ast(out.reborrow())?;
+        out.push_sql(" FROM latest_sensor_events(");
         out.push_bind_param::<Array<Text>, _>(&self.sensors)?;
         out.push_sql(", coalesce(");
-        out.push_bind_param::<Nullable<Timestamptz>, _>(&self.as_of)?;
+        out.push_bind_param::<Nullable<Timestamptz>, _>(&self.until)?;
         // Some sensors' clocks run ahead.
         out.push_sql(", now() + INTERVAL '1 day'), coalesce(");
         out.push_bind_param::<Nullable<Timestamptz>, _>(&self.since)?;
-        out.push_sql(", '-infinity'))");
+        out.push_sql(r#", '-infinity')) AS "sensor_events""#);
         Ok(())
     }
 }
-
-impl<C> RunQueryDsl<C> for LatestForSensors {}

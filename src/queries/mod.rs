@@ -43,22 +43,27 @@
 //! [`Prediction::triggering_events`]: crate::Prediction::triggering_events
 //! [`Prediction::triggered_by`]: crate::Prediction::triggered_by
 
+mod condition;
 mod events;
+mod fixed_query;
 mod joins;
 mod keys;
 mod latest;
 mod pagination;
 mod predictions;
+mod query_of;
 mod state_changes;
 mod statistics;
 mod subquery;
 mod time_range;
 
-pub use events::{EventsQuery, SensorEventQuery};
-pub use joins::{PredictionsQuery, with_events};
-pub use latest::LatestForSensors;
+pub use condition::Condition;
+pub use events::SensorEventQuery;
+pub use fixed_query::FixedQuery;
+pub use joins::with_events;
 pub use pagination::{after, before, newest_first, oldest_first};
 pub use predictions::{ModelAccuracy, accuracy, model_accuracies};
+pub use query_of::QueryOf;
 pub use state_changes::{
     DEFAULT_GAP, DEFAULT_MIN_LENGTH, TransitionSequence, sequences, state_changes, transition_sequences,
 };

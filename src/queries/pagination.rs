@@ -1,12 +1,10 @@
 //! Orders of events, and keyset pagination.
 
 use diesel::dsl::{Asc, Desc};
-use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};
-use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Timestamptz};
 
+use super::condition::Condition;
+use super::subquery::Part;
 use crate::models::SensorEventKey;
 use crate::schema::sensor_events;
 
@@ -44,64 +42,24 @@ pub fn newest_first() -> NewestFirst {
 /// assert_eq!((page.len(), next.len()), (2, 1));
 /// # Ok(()) }) }
 /// ```
-pub fn before(key: SensorEventKey) -> BesideKey {
-    BesideKey { key, operator: "<" }
+pub fn before(key: SensorEventKey) -> Condition<(sensor_events::timestamp, sensor_events::id)> {
+    beside(key, [r#"("sensor_events"."timestamp" <= "#, " AND (", ") < ("])
 }
 
 /// Whether an event comes after the one with this key, by time and at one instant by id: for `filter`.
 ///
 /// With [`oldest_first`] and a limit this is the next page after the event; see [`before`].
-pub fn after(key: SensorEventKey) -> BesideKey {
-    BesideKey { key, operator: ">" }
+pub fn after(key: SensorEventKey) -> Condition<(sensor_events::timestamp, sensor_events::id)> {
+    beside(key, [r#"("sensor_events"."timestamp" >= "#, " AND (", ") > ("])
 }
 
-/// The condition that [`before`] and [`after`] give.
-#[derive(Debug, Clone, Copy, ValidGrouping)]
-pub struct BesideKey {
+/// `(timestamp <= $1 AND (timestamp, id) < ($2, $3))`: a comparison of rows alone leaves no chunk out.
+fn beside(
     key: SensorEventKey,
-    operator: &'static str,
-}
-
-impl Expression for BesideKey {
-    type SqlType = Bool;
-}
-
-impl<QS> AppearsOnTable<QS> for BesideKey where OldestFirst: AppearsOnTable<QS> {}
-
-impl<QS> SelectableExpression<QS> for BesideKey
-where
-    OldestFirst: SelectableExpression<QS>,
-    Self: AppearsOnTable<QS>,
-{
-}
-
-// The operator is in the SQL, so a statement goes by its text.
-impl QueryId for BesideKey {
-    type QueryId = ();
-
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl QueryFragment<Pg> for BesideKey {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // (timestamp <= $1 AND (timestamp, id) < ($1, $2)): no chunk is excluded by a comparison of rows.
-        out.push_sql("(");
-        sensor_events::timestamp.walk_ast(out.reborrow())?;
-        out.push_sql(" ");
-        out.push_sql(self.operator);
-        out.push_sql("= ");
-        out.push_bind_param::<Timestamptz, _>(self.key.timestamp_ref())?;
-        out.push_sql(" AND (");
-        sensor_events::timestamp.walk_ast(out.reborrow())?;
-        out.push_sql(", ");
-        sensor_events::id.walk_ast(out.reborrow())?;
-        out.push_sql(") ");
-        out.push_sql(self.operator);
-        out.push_sql(" (");
-        out.push_bind_param::<Timestamptz, _>(self.key.timestamp_ref())?;
-        out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(self.key.id_ref())?;
-        out.push_sql("))");
-        Ok(())
-    }
+    [time, and, than]: [&'static str; 3],
+) -> Condition<(sensor_events::timestamp, sensor_events::id)> {
+    let (at, id) = (Part::Timestamptz(key.timestamp()), Part::BigInt(key.id()));
+    let row = [Part::Sql(than), at.clone(), Part::Sql(", "), id, Part::Sql("))")];
+    let parts = [Part::Sql(time), at, Part::Sql(and), Part::Rows].into_iter().chain(row).collect();
+    Condition::new((sensor_events::timestamp, sensor_events::id), parts)
 }

@@ -8,15 +8,16 @@ use diesel::dsl::{AsSelect, Eq, Filter, IsNull, Select};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 
-use super::joins::PredictionsQuery;
+use super::condition::Condition;
+use super::query_of::QueryOf;
 use super::subquery::{Part, Subquery, subquery, subquery_columns};
-use super::time_range::{Within, within};
+use super::time_range::within;
 use crate::models::ModelType;
 use crate::models::Prediction;
 use crate::schema::predictions;
 
 type PredictionsWithin =
-    Filter<Select<predictions::table, AsSelect<Prediction, Pg>>, Within<predictions::prediction_time>>;
+    Filter<Select<predictions::table, AsSelect<Prediction, Pg>>, Condition<predictions::prediction_time>>;
 
 type PredictionsInRoom<'a> = Filter<PredictionsWithin, Eq<predictions::room_id, Cow<'a, str>>>;
 
@@ -108,7 +109,7 @@ subquery_columns! {
 /// ```
 pub fn accuracy<Q>(predictions: Q) -> Subquery<model_accuracy::table, Q>
 where
-    Q: PredictionsQuery + Clone,
+    Q: QueryOf<Prediction> + Clone,
 {
     let parts = [
         Part::Sql(

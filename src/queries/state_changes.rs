@@ -8,7 +8,8 @@ use diesel::dsl::{AsSelect, Select};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 
-use super::events::{EventsInRoom, EventsQuery};
+use super::events::EventsInRoom;
+use super::query_of::QueryOf;
 use super::subquery::{Part, Subquery, subquery, subquery_columns};
 use crate::models::{SensorEvent, SensorEventKey};
 use crate::schema::sensor_events;
@@ -47,7 +48,7 @@ impl SensorEvent {
 
 /// The events of a query whose state differs from the one before; see [`SensorEvent::state_changes`]. The event before
 /// is looked for among the events of the query.
-pub fn state_changes<Q: EventsQuery>(events: Q) -> StateChanges<Q> {
+pub fn state_changes<Q: QueryOf<SensorEvent> + Clone>(events: Q) -> StateChanges<Q> {
     // One sort, where a look at the event before would be a subquery for each row.
     let parts = [
         Part::Sql(
@@ -114,7 +115,7 @@ pub const DEFAULT_MIN_LENGTH: i64 = 3;
 /// assert!(sequences.is_empty());
 /// # Ok(()) }) }
 /// ```
-pub fn sequences<Q: EventsQuery>(
+pub fn sequences<Q: QueryOf<SensorEvent> + Clone>(
     events: Q,
     gap: TimeDelta,
     min_length: i64,

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::events::EventsQuery;
+use super::query_of::QueryOf;
 use super::subquery::{Part, Subquery, subquery, subquery_columns};
+use crate::models::SensorEvent;
 
 subquery_columns! {
     /// Counts, confidence and range of time of a room's events.
@@ -44,7 +45,7 @@ subquery_columns! {
 /// assert_eq!((summary.events, summary.sensors, summary.human_triggered), (1, 1, 1));
 /// # Ok(()) }) }
 /// ```
-pub fn summarize_rooms<Q: EventsQuery>(events: Q) -> Subquery<room_summary::table, Q> {
+pub fn summarize_rooms<Q: QueryOf<SensorEvent> + Clone>(events: Q) -> Subquery<room_summary::table, Q> {
     let parts = [
         Part::Sql(
             "SELECT room_id, count(*) AS events, count(DISTINCT sensor_id) AS sensors, \
@@ -97,7 +98,7 @@ subquery_columns! {
 /// assert_eq!((sensors[0].events, sensors[0].state_changes), (1, 0));
 /// # Ok(()) }) }
 /// ```
-pub fn sensor_efficiency<Q: EventsQuery>(events: Q) -> Subquery<sensor_efficiency_row::table, Q> {
+pub fn sensor_efficiency<Q: QueryOf<SensorEvent> + Clone>(events: Q) -> Subquery<sensor_efficiency_row::table, Q> {
     let parts = [
         Part::Sql(
             "SELECT sensor_id, count(*) AS events, count(*) FILTER (WHERE state <> state_before) AS state_changes, \
@@ -149,7 +150,10 @@ subquery_columns! {
 /// assert_eq!(hours.len(), 1);
 /// # Ok(()) }) }
 /// ```
-pub fn by_hour_of_day<Q: EventsQuery>(events: Q, time_zone: impl Into<String>) -> Subquery<temporal_pattern::table, Q> {
+pub fn by_hour_of_day<Q: QueryOf<SensorEvent> + Clone>(
+    events: Q,
+    time_zone: impl Into<String>,
+) -> Subquery<temporal_pattern::table, Q> {
     pattern(events, "HOUR", time_zone.into())
 }
 
@@ -157,7 +161,10 @@ pub fn by_hour_of_day<Q: EventsQuery>(events: Q, time_zone: impl Into<String>) -
 ///
 /// # Errors
 /// PostgreSQL refuses a time zone that it does not know.
-pub fn by_day_of_week<Q: EventsQuery>(events: Q, time_zone: impl Into<String>) -> Subquery<temporal_pattern::table, Q> {
+pub fn by_day_of_week<Q: QueryOf<SensorEvent> + Clone>(
+    events: Q,
+    time_zone: impl Into<String>,
+) -> Subquery<temporal_pattern::table, Q> {
     pattern(events, "ISODOW", time_zone.into())
 }
 

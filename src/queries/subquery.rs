@@ -1,4 +1,5 @@
 //! What the queries are made of.
 
-pub use diesel_timescale::subquery::{Part, Subquery, subquery};
-pub(crate) use diesel_timescale::{subquery_columns, usable_in_subquery};
+pub use diesel_timescale::subquery::Subquery;
+pub(crate) use diesel_timescale::subquery::{Part, subquery};
+pub(crate) use diesel_timescale::subquery_columns;

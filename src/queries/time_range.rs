@@ -3,11 +3,11 @@
 use std::ops::{Bound, RangeBounds};
 
 use chrono::{DateTime, Utc};
-use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};
-use diesel::pg::Pg;
-use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Bool, Timestamptz};
+use diesel::expression::Expression;
+use diesel::sql_types::Timestamptz;
+
+use super::condition::Condition;
+use super::subquery::Part;
 
 /// Whether a timestamp is in a range of time: for `filter`.
 ///
@@ -22,52 +22,20 @@ use diesel::sql_types::{Bool, Timestamptz};
 /// assert_eq!(count, 1);
 /// # Ok(()) }) }
 /// ```
-pub fn within<C>(column: C, range: impl RangeBounds<DateTime<Utc>>) -> Within<C>
+pub fn within<C>(column: C, range: impl RangeBounds<DateTime<Utc>>) -> Condition<C>
 where
     C: Expression<SqlType = Timestamptz>,
 {
-    Within { column, from: range.start_bound().cloned(), to: range.end_bound().cloned() }
-}
-
-/// The condition that [`within`] gives.
-#[derive(Debug, Clone, Copy, ValidGrouping)]
-pub struct Within<C> {
-    column: C,
-    from: Bound<DateTime<Utc>>,
-    to: Bound<DateTime<Utc>>,
-}
-
-impl<C> Expression for Within<C> {
-    type SqlType = Bool;
-}
-
-impl<C: AppearsOnTable<QS>, QS> AppearsOnTable<QS> for Within<C> {}
-
-impl<C: SelectableExpression<QS>, QS> SelectableExpression<QS> for Within<C> {}
-
-// The SQL depends on which ends there are, so a statement goes by its text.
-impl<C> QueryId for Within<C> {
-    type QueryId = ();
-
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<C: QueryFragment<Pg>> QueryFragment<Pg> for Within<C> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // (TRUE AND "t"."c" >= $1 AND "t"."c" < $2)
-        out.push_sql("(TRUE");
-        for (bound, inclusive, exclusive) in [(&self.from, " >= ", " > "), (&self.to, " <= ", " < ")] {
-            let (operator, timestamp) = match bound {
-                Bound::Included(timestamp) => (inclusive, timestamp),
-                Bound::Excluded(timestamp) => (exclusive, timestamp),
-                Bound::Unbounded => continue,
-            };
-            out.push_sql(" AND ");
-            self.column.walk_ast(out.reborrow())?;
-            out.push_sql(operator);
-            out.push_bind_param::<Timestamptz, _>(timestamp)?;
-        }
-        out.push_sql(")");
-        Ok(())
+    // (TRUE AND "t"."c" >= $1 AND "t"."c" < $2)
+    let mut parts = vec![Part::Sql("(TRUE")];
+    for (bound, inclusive, exclusive) in [(range.start_bound(), " >= ", " > "), (range.end_bound(), " <= ", " < ")] {
+        let (operator, at) = match bound {
+            Bound::Included(at) => (inclusive, at),
+            Bound::Excluded(at) => (exclusive, at),
+            Bound::Unbounded => continue,
+        };
+        parts.extend([Part::Sql(" AND "), Part::Rows, Part::Sql(operator), Part::Timestamptz(*at)]);
     }
+    parts.push(Part::Sql(")"));
+    Condition::new(column, parts)
 }

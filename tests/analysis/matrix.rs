@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 use diesel::prelude::*;
-use occupancy_models::analysis::{FeatureEvent, FeatureMatrix, FeatureRow, downsample, labels};
+use occupancy_models::analysis::{FeatureMatrix, downsample, labels};
 use occupancy_models::bulk;
 use occupancy_models::queries::oldest_first;
 use occupancy_models::{Call, NewSensorEvent, SensorEvent, SensorType};
@@ -14,6 +14,12 @@ use rand::{Rng, SeedableRng};
 
 use super::readings::{instant, random, store};
 use super::support::TestDb;
+
+/// An event as a feature matrix takes it.
+type FeatureEvent = (DateTime<Utc>, String, String, Option<f64>);
+
+/// A row of one: the instant, and the values.
+type FeatureRow = (DateTime<Utc>, Vec<Option<f64>>);
 
 const SENSORS: [&str; 4] = ["Sensor 0", "Sensor 2", "Sensor 4", "never"];
 const STATES: [&str; 2] = ["on", "21"];
@@ -75,26 +81,26 @@ fn every_value_of_the_matrix_is_what_the_events_until_then_say() {
             (4 * 6 + 5, "Sensor 0.seconds.21", "Sensor 2.seconds.on")
         );
         for (n, row) in rows.iter().enumerate() {
-            assert_eq!(row.at, range.start + TimeDelta::minutes(15) * n as i32);
-            assert_eq!(row.values.len(), columns.len());
-            for (sensor, found) in SENSORS.iter().zip(row.values.chunks(6)) {
-                let expected = expected(&events, sensor, row.at, carry);
+            assert_eq!(row.0, range.start + TimeDelta::minutes(15) * n as i32);
+            assert_eq!(row.1.len(), columns.len());
+            for (sensor, found) in SENSORS.iter().zip(row.1.chunks(6)) {
+                let expected = expected(&events, sensor, row.0, carry);
                 for (found, expected) in found.iter().zip(expected) {
                     let is_near = match (found, expected) {
                         (Some(found), Some(expected)) => (found - expected).abs() < 1e-6,
                         (found, expected) => *found == expected,
                     };
-                    assert!(is_near, "{sensor} at {}: {found:?} is not {expected:?}", row.at);
+                    assert!(is_near, "{sensor} at {}: {found:?} is not {expected:?}", row.0);
                 }
             }
-            let local = row.at.with_timezone(&"Europe/Berlin".parse::<Tz>().unwrap());
+            let local = row.0.with_timezone(&"Europe/Berlin".parse::<Tz>().unwrap());
             let angle = f64::from(local.num_seconds_from_midnight()) / 86_400.0 * std::f64::consts::TAU;
             let is_weekend = local.weekday().number_from_monday() > 5;
-            assert!((row.values[24].unwrap() - angle.sin()).abs() < 1e-12);
-            assert_eq!(row.values[28], Some(f64::from(u8::from(is_weekend))));
+            assert!((row.1[24].unwrap() - angle.sin()).abs() < 1e-12);
+            assert_eq!(row.1[28], Some(f64::from(u8::from(is_weekend))));
         }
         // Missing is apart from zero: there is both.
-        let counts = |value| rows.iter().filter(|row| row.values[14] == value).count();
+        let counts = |value| rows.iter().filter(|row| row.1[14] == value).count();
         assert!(carry > TimeDelta::days(1) || counts(None) > 0);
         assert!(counts(Some(0.0)) > 0);
     }
@@ -109,15 +115,15 @@ fn a_row_does_not_change_when_the_future_is_removed() {
     let events: Vec<FeatureEvent> = matrix.events(range.clone()).load(&mut conn).unwrap();
     let whole = made(&matrix, range.clone(), &events);
     for (n, row) in whole.iter().enumerate().step_by(7) {
-        let past: Vec<FeatureEvent> = events.iter().filter(|event| event.0 <= row.at).cloned().collect();
+        let past: Vec<FeatureEvent> = events.iter().filter(|event| event.0 <= row.0).cloned().collect();
         assert_eq!(made(&matrix, range.clone(), &past)[..=n], whole[..=n]);
         // And a range that starts there has the same row.
-        let later = row.at..range.end;
+        let later = row.0..range.end;
         let events: Vec<FeatureEvent> = matrix.events(later.clone()).load(&mut conn).unwrap();
         let first = &made(&matrix, later, &events)[0];
         // But for changes that were before its look-back.
-        for (column, (found, expected)) in first.values.iter().zip(&row.values).enumerate() {
-            assert!(found == expected || (column % 6 == 3 && found.is_none()), "{column} at {}", row.at);
+        for (column, (found, expected)) in first.1.iter().zip(&row.1).enumerate() {
+            assert!(found == expected || (column % 6 == 3 && found.is_none()), "{column} at {}", row.0);
         }
     }
     let mut rows = matrix.rows(range);

@@ -15,11 +15,9 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::stream;
 use occupancy_models::asynchronous::Call;
-use occupancy_models::bulk::{self, BulkError, KeyedPrediction, KeyedSensorEvent, OnDuplicate, Report, Violation};
+use occupancy_models::bulk::{self, BulkError, Keyed, OnDuplicate, Report, Violation};
 use occupancy_models::schema::{predictions, sensor_events};
-use occupancy_models::{
-    Error, KeyError, ModelType, NewPrediction, NewSensorEvent, SensorEventKey, SensorType, TransitionType,
-};
+use occupancy_models::{Error, ModelType, NewPrediction, NewSensorEvent, SensorEventKey, SensorType, TransitionType};
 
 fn start() -> DateTime<Utc> {
     "2026-01-05T00:00:00Z".parse().unwrap()
@@ -85,20 +83,19 @@ async fn upserts_by_sensor_and_instant_give_the_same_report_and_keys() {
 async fn keys_are_reserved_and_upserts_by_key_refuse_the_same() {
     let (_db, mut conn) = ready().await;
     let keys = bulk::reserve_keys(events(600).iter().map(NewSensorEvent::timestamp)).call(&mut conn).await.unwrap();
-    let rows: Vec<_> =
-        keys.iter().zip(events(600)).map(|(key, event)| KeyedSensorEvent::new(key.id(), event)).collect();
+    let rows: Vec<_> = keys.iter().zip(events(600)).map(|(key, event)| Keyed::new(key.id(), event)).collect();
     for expected in [[600, 0, 0, 0], [0, 0, 600, 0]] {
         let report = bulk::upsert_sensor_events_by_key(&rows).call(&mut conn).await.unwrap();
         assert_eq!(counts(&report), expected);
     }
     assert_eq!(states(&mut conn).await, expected_states(600));
 
-    let taken = [KeyedSensorEvent::new(keys[7].id(), event(1_000))];
+    let taken = [Keyed::new(keys[7].id(), event(1_000))];
     let error = Error::from(bulk::upsert_sensor_events_by_key(&taken).call(&mut conn).await.unwrap_err());
-    assert!(matches!(error, Error::Key(KeyError::Taken { id, .. }) if id == keys[7].id()), "{error:?}");
-    let unknown = [KeyedSensorEvent::new(keys[599].id() + 1, event(1_000))];
+    assert!(matches!(error, Error::IdTaken { id, .. } if id == keys[7].id()), "{error:?}");
+    let unknown = [Keyed::new(keys[599].id() + 1, event(1_000))];
     let error = Error::from(bulk::upsert_sensor_events_by_key(&unknown).call(&mut conn).await.unwrap_err());
-    assert!(matches!(error, Error::Key(KeyError::NotHandedOut { id, .. }) if id == keys[599].id() + 1), "{error:?}");
+    assert!(matches!(error, Error::IdNotHandedOut { id, .. } if id == keys[599].id() + 1), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,7 +118,7 @@ async fn predictions_are_inserted_and_upserted() {
     assert_eq!(triggers, expected);
 
     let ids = bulk::reserve_prediction_ids(60).call(&mut conn).await.unwrap();
-    let rows: Vec<_> = ids.into_iter().zip(rows).map(|(id, row)| KeyedPrediction::new(id, row)).collect();
+    let rows: Vec<_> = ids.into_iter().zip(rows).map(|(id, row)| Keyed::new(id, row)).collect();
     for expected in [[60, 0, 0, 0], [0, 0, 60, 0]] {
         let report = bulk::upsert_predictions(&rows).call(&mut conn).await.unwrap();
         assert_eq!(counts(&report), expected);
@@ -264,10 +261,10 @@ async fn every_future_is_send() {
         let rows = [prediction().with_triggering_event(keys[3])];
         assert_eq!(bulk::insert_predictions(&rows).call(&mut conn).await?.inserted, 1);
         let ids = bulk::reserve_prediction_ids(1).call(&mut conn).await?;
-        let rows = [KeyedPrediction::new(ids[0], prediction())];
+        let rows = [Keyed::new(ids[0], prediction())];
         assert_eq!(bulk::upsert_predictions(&rows).call(&mut conn).await?.inserted, 1);
         let keys = bulk::reserve_keys([event(50).timestamp()]).call(&mut conn).await?;
-        let rows = [KeyedSensorEvent::new(keys[0].id(), event(50))];
+        let rows = [Keyed::new(keys[0].id(), event(50))];
         assert_eq!(bulk::upsert_sensor_events_by_key(&rows).call(&mut conn).await?.inserted, 1);
         Ok::<_, Error>(conn)
     })

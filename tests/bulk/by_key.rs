@@ -43,12 +43,12 @@ fn an_id_with_another_timestamp_is_refused_by_name() {
     // An hour later in the same chunk, and in another one.
     for delta in [TimeDelta::hours(1) + TimeDelta::seconds(1), TimeDelta::days(30)] {
         let mut batch = keyed(&mut conn, events("another", 5));
-        batch[2] = KeyedSensorEvent::new(
+        batch[2] = Keyed::new(
             taken,
-            NewSensorEvent::new(rows[4].event().timestamp() + delta, "room", "another", SensorType::TEMPERATURE, "1"),
+            NewSensorEvent::new(rows[4].row().timestamp() + delta, "room", "another", SensorType::TEMPERATURE, "1"),
         );
         match upsert_by_key(&mut conn, &batch) {
-            Err(Error::Key(KeyError::Taken { id, message, .. })) => {
+            Err(Error::IdTaken { id, message, .. }) => {
                 assert_eq!(id, taken);
                 assert!(message.contains("2026-01-05 00:28:00+00"), "{message}");
             }
@@ -63,9 +63,9 @@ fn an_id_with_another_timestamp_is_refused_by_name() {
 fn an_id_with_two_timestamps_in_one_batch_is_refused_by_name() {
     let (_db, mut conn) = TestDb::ready();
     let rows = keyed(&mut conn, events("sensor", 2));
-    let both = [rows[0].clone(), KeyedSensorEvent::new(rows[0].key().id(), rows[1].event().clone())];
+    let both = [rows[0].clone(), Keyed::new(rows[0].key().id(), rows[1].row().clone())];
     match upsert_by_key(&mut conn, &both) {
-        Err(Error::Key(KeyError::Repeated { id, .. })) => assert_eq!(id, rows[0].key().id()),
+        Err(Error::IdRepeated { id, .. }) => assert_eq!(id, rows[0].key().id()),
         other => panic!("{other:?}"),
     }
     assert_eq!(count(&mut conn), 0);
@@ -79,19 +79,19 @@ fn an_id_that_was_never_handed_out_is_refused_by_name() {
         if reserve && id == 2 {
             bulk::reserve_keys([start()]).call(&mut conn).unwrap();
         }
-        match upsert_by_key(&mut conn, &[KeyedSensorEvent::new(id, event.clone())]) {
-            Err(Error::Key(KeyError::NotHandedOut { id: named, .. })) => assert_eq!(named, id),
+        match upsert_by_key(&mut conn, &[Keyed::new(id, event.clone())]) {
+            Err(Error::IdNotHandedOut { id: named, .. }) => assert_eq!(named, id),
             other => panic!("{id}: {other:?}"),
         }
-        match upsert_predictions(&mut conn, &[KeyedPrediction::new(id, predicted(1).remove(0))]) {
-            Err(Error::Key(KeyError::NotHandedOut { id: named, .. })) => assert_eq!(named, id),
+        match upsert_predictions(&mut conn, &[Keyed::new(id, predicted(1).remove(0))]) {
+            Err(Error::IdNotHandedOut { id: named, .. }) => assert_eq!(named, id),
             other => panic!("{id}: {other:?}"),
         }
         bulk::reserve_prediction_ids(u32::from(id == 1)).call(&mut conn).unwrap();
     }
     assert_eq!(count(&mut conn), 0);
     // The first id that was handed out is stored.
-    assert_eq!(upsert_by_key(&mut conn, &[KeyedSensorEvent::new(1, event)]).unwrap().inserted, 1);
+    assert_eq!(upsert_by_key(&mut conn, &[Keyed::new(1, event)]).unwrap().inserted, 1);
 }
 
 #[test]
@@ -105,21 +105,21 @@ fn of_two_sessions_that_give_an_id_to_two_events_one_wins() {
     let id = bulk::reserve_keys([start()]).call(&mut conn).unwrap()[0].id();
     let second = std::thread::scope(|scope| {
         let second = conn.transaction(|conn| {
-            upsert_by_key(conn, &[KeyedSensorEvent::new(id, event(0))])?;
-            let second = scope.spawn(|| upsert_by_key(&mut db.connect(), &[KeyedSensorEvent::new(id, event(1))]));
+            upsert_by_key(conn, &[Keyed::new(id, event(0))])?;
+            let second = scope.spawn(|| upsert_by_key(&mut db.connect(), &[Keyed::new(id, event(1))]));
             wait_until_blocked(conn, 1);
             Ok::<_, Error>(second)
         });
         second.unwrap().join().unwrap()
     });
-    assert!(matches!(second, Err(Error::Key(KeyError::Taken { id: taken, .. })) if taken == id), "{second:?}");
+    assert!(matches!(second, Err(Error::IdTaken { id: taken, .. }) if taken == id), "{second:?}");
 
     // All at once.
     for round in 1..=20 {
         let id = bulk::reserve_keys([start()]).call(&mut conn).unwrap()[0].id();
         let results: Vec<_> = std::thread::scope(|scope| {
             let sessions = [1, 2].map(|n| {
-                let row = KeyedSensorEvent::new(id, event(10 * round + n));
+                let row = Keyed::new(id, event(10 * round + n));
                 let db = &db;
                 scope.spawn(move || upsert_by_key(&mut db.connect(), &[row]))
             });
@@ -127,7 +127,7 @@ fn of_two_sessions_that_give_an_id_to_two_events_one_wins() {
         });
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
         let refused = results.into_iter().find_map(Result::err);
-        assert!(matches!(refused, Some(Error::Key(KeyError::Taken { .. }))), "{refused:?}");
+        assert!(matches!(refused, Some(Error::IdTaken { .. })), "{refused:?}");
     }
     assert_eq!(value(&mut conn, "SELECT count(*) - count(DISTINCT id) FROM sensor_events"), "0");
 }
@@ -160,7 +160,7 @@ fn another_event_of_the_sensor_and_instant_is_a_unique_violation() {
     let first = keyed(&mut conn, events("sensor", 10));
     upsert_by_key(&mut conn, &first).unwrap();
     let mut rows = keyed(&mut conn, events("another", 10));
-    rows[7] = KeyedSensorEvent::new(rows[7].key().id(), first[7].event().clone());
+    rows[7] = Keyed::new(rows[7].key().id(), first[7].row().clone());
     let error = upsert_by_key(&mut conn, &rows).unwrap_err();
     assert!(matches!(kind(error), Some(DatabaseErrorKind::UniqueViolation)));
     // Nothing is left of the batch, and the event is what it was.
@@ -210,7 +210,7 @@ fn nobody_without_rights_holds_up_an_upsert_by_key() {
     }
     sql(&mut conn, "SET statement_timeout TO '10s'");
     let keys = bulk::reserve_keys([event(0).timestamp()]).call(&mut conn).unwrap();
-    let rows = [KeyedSensorEvent::new(keys[0].id(), event(0))];
+    let rows = [Keyed::new(keys[0].id(), event(0))];
     conn.transaction(|conn| {
         bulk::upsert_sensor_events_by_key(&rows).call(conn)?;
         // It uses none at all.
@@ -230,16 +230,16 @@ fn upserts_of_other_ranges_of_ids_run_side_by_side() {
     let (db, mut conn) = TestDb::ready();
     sql(&mut conn, "ALTER SEQUENCE sensor_events_id_seq RESTART WITH 1000000; SELECT reserve_sensor_event_ids(1)");
     // Creates the chunk, which others would wait for.
-    upsert_by_key(&mut conn, &[KeyedSensorEvent::new(5, event(0))]).unwrap();
+    upsert_by_key(&mut conn, &[Keyed::new(5, event(0))]).unwrap();
     let mut other = db.connect();
     sql(&mut other, "SET lock_timeout TO '10s'");
     let far = NewSensorEvent::new(event(1).timestamp(), "room", "another", SensorType::MOTION, "on");
     conn.transaction(|conn| {
-        upsert_by_key(conn, &[KeyedSensorEvent::new(6, event(2))])?;
-        upsert_by_key(&mut other, &[KeyedSensorEvent::new(900_000, far)])?;
+        upsert_by_key(conn, &[Keyed::new(6, event(2))])?;
+        upsert_by_key(&mut other, &[Keyed::new(900_000, far)])?;
         // And near ones do.
         sql(&mut other, "SET lock_timeout TO '100ms'");
-        let error = upsert_by_key(&mut other, &[KeyedSensorEvent::new(7, event(3))]).unwrap_err();
+        let error = upsert_by_key(&mut other, &[Keyed::new(7, event(3))]).unwrap_err();
         assert!(error.to_string().contains("lock timeout"), "{error}");
         Ok::<_, Error>(())
     })
@@ -250,7 +250,7 @@ fn upserts_of_other_ranges_of_ids_run_side_by_side() {
 fn a_copy_of_the_schema_without_its_data_says_what_it_lacks() {
     let (_db, mut conn) = TestDb::ready();
     sql(&mut conn, "DELETE FROM sensor_event_id_locks; SELECT reserve_sensor_event_ids(1)");
-    let rows = [KeyedSensorEvent::new(1, event(0))];
+    let rows = [Keyed::new(1, event(0))];
     let error = upsert_by_key(&mut conn, &rows).unwrap_err();
     let Error::Database(DieselError::DatabaseError(_, information)) = error else { panic!("{error}") };
     let remedy = information.hint().unwrap().strip_prefix("Run: ").unwrap().to_owned();

@@ -21,7 +21,7 @@ fn every_mixture_is_counted_and_stored_by_key() {
     for group in [3, 300] {
         let sensor = |mixture| format!("sensor.{group}.{mixture}");
         let rows = |n, rows| keyed(&mut conn, events(&sensor(n), rows));
-        let change = |row: &KeyedSensorEvent<'static>| KeyedSensorEvent::new(row.key().id(), changed(row.event()));
+        let change = |row: &Keyed<NewSensorEvent<'static>>| Keyed::new(row.key().id(), changed(row.row()));
         for (number, mixture) in (0..).zip(mixtures(group, rows, change)) {
             upsert_by_key(&mut conn, &mixture.before).unwrap();
             let report = upsert_by_key(&mut conn, &mixture.batch).unwrap();
@@ -36,15 +36,15 @@ fn every_mixture_is_counted_and_stored_of_predictions() {
     let (_db, mut conn) = TestDb::ready();
     for group in [3, 300] {
         let rows = |_, rows| with_ids(&mut conn, predicted(rows));
-        let change = |row: &KeyedPrediction<'static>| {
+        let change = |row: &Keyed<NewPrediction<'static>>| {
             let other = NewPrediction::new("r", start(), TransitionType::OccupiedToVacant, 1.0, ModelType::LSTM, "x");
-            KeyedPrediction::new(row.id(), other.with_prediction_time(start()))
+            Keyed::new(row.id(), other.with_prediction_time(start()))
         };
         for (n, mixture) in mixtures(group, rows, change).into_iter().enumerate() {
             upsert_predictions(&mut conn, &mixture.before).unwrap();
             let report = upsert_predictions(&mut conn, &mixture.batch).unwrap();
             assert_eq!(counts(&report), mixture.counts, "{n}");
-            let first = mixture.after.first().map_or(i64::MAX, KeyedPrediction::id);
+            let first = mixture.after.first().map_or(i64::MAX, Keyed::id);
             assert_eq!(stored_predictions(&mut conn, first), mixture.after, "{n}");
             sql(&mut conn, "DELETE FROM predictions");
         }
@@ -79,7 +79,7 @@ fn a_reimport_keeps_processed_at_and_clears_every_other_column() {
 
         let ids: Vec<_> = stored_by_key(&mut conn, &sensor).iter().map(|row| row.key().id()).collect();
         let by_key = |rows: &[NewSensorEvent<'static>]| -> Vec<_> {
-            ids.iter().zip(rows).map(|(id, row)| KeyedSensorEvent::new(*id, row.clone())).collect()
+            ids.iter().zip(rows).map(|(id, row)| Keyed::new(*id, row.clone())).collect()
         };
         assert_eq!(upsert_by_key(&mut conn, &by_key(&full)).unwrap().updated, n(size));
         assert_eq!(upsert_by_key(&mut conn, &by_key(&bare)).unwrap().updated, n(size));
@@ -142,7 +142,7 @@ fn each_row_keeps_its_own_attributes_whatever_others_share_them() {
         let by_key: Vec<_> = stored_by_key(&mut conn, "sensor")
             .iter()
             .zip(&first)
-            .map(|(row, event)| KeyedSensorEvent::new(row.key().id(), event.clone()))
+            .map(|(row, event)| Keyed::new(row.key().id(), event.clone()))
             .collect();
         assert_eq!(counts(&upsert_by_key(&mut conn, &by_key).unwrap()), [0, updated, size - updated, 0]);
         assert_eq!(stored_by_key(&mut conn, "sensor"), by_key);

@@ -34,8 +34,7 @@ fn repeats_are_resolved_as_told_for_every_target() {
         assert_repeats(error, size, "sensor_id, timestamp");
 
         let first = stored_by_key(&mut conn, &sensor);
-        let last: Vec<_> =
-            first.iter().map(|row| KeyedSensorEvent::new(row.key().id(), changed(row.event()))).collect();
+        let last: Vec<_> = first.iter().map(|row| Keyed::new(row.key().id(), changed(row.row()))).collect();
         let rows = [first.clone(), last.clone()].concat();
         for (repeats, expected) in [(OnDuplicate::KeepLast, &last), (OnDuplicate::KeepFirst, &first)] {
             let report = bulk::upsert_sensor_events_by_key(&rows).on_duplicate(repeats).call(&mut conn).unwrap();
@@ -49,7 +48,7 @@ fn repeats_are_resolved_as_told_for_every_target() {
         let first = with_ids(&mut conn, predicted(size));
         let other = NewPrediction::new("r", start(), TransitionType::OccupiedToVacant, 1.0, ModelType::LSTM, "x")
             .with_prediction_time(start());
-        let last: Vec<_> = first.iter().map(|row| KeyedPrediction::new(row.id(), other.clone())).collect();
+        let last: Vec<_> = first.iter().map(|row| Keyed::new(row.id(), other.clone())).collect();
         let rows = [first.clone(), last.clone()].concat();
         for (repeats, expected) in [(OnDuplicate::KeepLast, &last), (OnDuplicate::KeepFirst, &first)] {
             let report = bulk::upsert_predictions(&rows).on_duplicate(repeats).call(&mut conn).unwrap();

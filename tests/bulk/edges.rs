@@ -135,7 +135,7 @@ fn every_violation_of_an_event_is_told_with_its_row_and_column() {
         rows.insert(2, wrong);
         assert_invalid(bulk::insert_sensor_events(&rows).call(&mut conn), column, &text);
         assert_invalid(bulk::upsert_sensor_events(&rows).call(&mut conn), column, &text);
-        let rows: Vec<_> = (1..).zip(rows).map(|(id, row)| KeyedSensorEvent::new(id, row)).collect();
+        let rows: Vec<_> = (1..).zip(rows).map(|(id, row)| Keyed::new(id, row)).collect();
         assert_invalid(bulk::upsert_sensor_events_by_key(&rows).call(&mut conn), column, &text);
     }
     assert_eq!(count(&mut conn), 0);
@@ -148,7 +148,7 @@ fn every_violation_of_a_prediction_is_told_with_its_row_and_column() {
         let mut rows = vec![prediction(); 3];
         rows.insert(2, wrong);
         assert_invalid(bulk::insert_predictions(&rows).call(&mut conn), column, &text);
-        let rows: Vec<_> = (1..).zip(rows).map(|(id, row)| KeyedPrediction::new(id, row)).collect();
+        let rows: Vec<_> = (1..).zip(rows).map(|(id, row)| Keyed::new(id, row)).collect();
         assert_invalid(bulk::upsert_predictions(&rows).call(&mut conn), column, &text);
     }
     assert_eq!(stored_predictions(&mut conn, 0), []);
@@ -299,7 +299,7 @@ fn values_at_the_very_edge_are_stored_by_every_door() {
 
     diesel::delete(sensor_events::table).execute(&mut conn).unwrap();
     let keys = bulk::reserve_keys(rows.iter().map(NewSensorEvent::timestamp)).call(&mut conn).unwrap();
-    let keyed: Vec<_> = keys.iter().zip(&rows).map(|(key, row)| KeyedSensorEvent::new(key.id(), row.clone())).collect();
+    let keyed: Vec<_> = keys.iter().zip(&rows).map(|(key, row)| Keyed::new(key.id(), row.clone())).collect();
     bulk::upsert_sensor_events_by_key(&keyed).call(&mut conn).unwrap();
     assert_eq!(stored(&mut conn), given);
 

@@ -2,13 +2,11 @@
 
 pub(crate) use chrono::{DateTime, TimeDelta, Utc};
 pub(crate) use diesel::prelude::*;
-pub(crate) use occupancy_models::bulk::{
-    self, BulkError, InvalidRow, KeyedPrediction, KeyedSensorEvent, OnDuplicate, Report, Violation,
-};
+pub(crate) use occupancy_models::bulk::{self, BulkError, InvalidRow, Keyed, OnDuplicate, Report, Violation};
 pub(crate) use occupancy_models::schema::{predictions, referenced_events, sensor_events};
 pub(crate) use occupancy_models::{
-    Call, Error, KeyError, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorEventKey,
-    SensorType, TransitionType,
+    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorEventKey, SensorType,
+    TransitionType,
 };
 pub(crate) use serde_json::json;
 
@@ -56,29 +54,32 @@ pub(crate) fn upsert(conn: &mut PgConnection, rows: &[NewSensorEvent<'_>]) -> Re
 }
 
 /// Each with a key that was reserved for it.
-pub(crate) fn keyed(conn: &mut PgConnection, events: Vec<NewSensorEvent<'static>>) -> Vec<KeyedSensorEvent<'static>> {
+pub(crate) fn keyed(
+    conn: &mut PgConnection,
+    events: Vec<NewSensorEvent<'static>>,
+) -> Vec<Keyed<NewSensorEvent<'static>>> {
     let keys = bulk::reserve_keys(events.iter().map(NewSensorEvent::timestamp)).call(conn).unwrap();
-    keys.into_iter().zip(events).map(|(key, event)| KeyedSensorEvent::new(key.id(), event)).collect()
+    keys.into_iter().zip(events).map(|(key, event)| Keyed::new(key.id(), event)).collect()
 }
 
-pub(crate) fn upsert_by_key(conn: &mut PgConnection, rows: &[KeyedSensorEvent<'_>]) -> Result<Report, Error> {
+pub(crate) fn upsert_by_key(conn: &mut PgConnection, rows: &[Keyed<NewSensorEvent<'_>>]) -> Result<Report, Error> {
     Ok(bulk::upsert_sensor_events_by_key(rows).call(conn)?)
 }
 
 /// What is stored of a sensor, by time.
-pub(crate) fn stored_by_key(conn: &mut PgConnection, sensor: &str) -> Vec<KeyedSensorEvent<'static>> {
+pub(crate) fn stored_by_key(conn: &mut PgConnection, sensor: &str) -> Vec<Keyed<NewSensorEvent<'static>>> {
     SensorEvent::query()
         .filter(sensor_events::sensor_id.eq(sensor))
         .order(sensor_events::timestamp)
         .load(conn)
         .unwrap()
         .into_iter()
-        .map(|event| KeyedSensorEvent::new(event.id, event.into()))
+        .map(|event| Keyed::new(event.id, event.into()))
         .collect()
 }
 
 pub(crate) fn stored(conn: &mut PgConnection, sensor: &str) -> Vec<NewSensorEvent<'static>> {
-    stored_by_key(conn, sensor).iter().map(|row| row.event().clone()).collect()
+    stored_by_key(conn, sensor).iter().map(|row| row.row().clone()).collect()
 }
 
 pub(crate) fn predicted(rows: usize) -> Vec<NewPrediction<'static>> {
@@ -90,24 +91,27 @@ pub(crate) fn predicted(rows: usize) -> Vec<NewPrediction<'static>> {
         .collect()
 }
 
-pub(crate) fn with_ids(conn: &mut PgConnection, rows: Vec<NewPrediction<'static>>) -> Vec<KeyedPrediction<'static>> {
+pub(crate) fn with_ids(
+    conn: &mut PgConnection,
+    rows: Vec<NewPrediction<'static>>,
+) -> Vec<Keyed<NewPrediction<'static>>> {
     let ids = bulk::reserve_prediction_ids(rows.len().try_into().unwrap()).call(conn).unwrap();
-    ids.into_iter().zip(rows).map(|(id, row)| KeyedPrediction::new(id, row)).collect()
+    ids.into_iter().zip(rows).map(|(id, row)| Keyed::new(id, row)).collect()
 }
 
-pub(crate) fn upsert_predictions(conn: &mut PgConnection, rows: &[KeyedPrediction<'_>]) -> Result<Report, Error> {
+pub(crate) fn upsert_predictions(conn: &mut PgConnection, rows: &[Keyed<NewPrediction<'_>>]) -> Result<Report, Error> {
     Ok(bulk::upsert_predictions(rows).call(conn)?)
 }
 
 /// Predictions from an id on.
-pub(crate) fn stored_predictions(conn: &mut PgConnection, from: i64) -> Vec<KeyedPrediction<'static>> {
+pub(crate) fn stored_predictions(conn: &mut PgConnection, from: i64) -> Vec<Keyed<NewPrediction<'static>>> {
     Prediction::query()
         .filter(predictions::id.ge(from))
         .order(predictions::id)
         .load(conn)
         .unwrap()
         .into_iter()
-        .map(|row| KeyedPrediction::new(row.id, row.into()))
+        .map(|row| Keyed::new(row.id, row.into()))
         .collect()
 }
 

@@ -102,7 +102,7 @@ fn an_id_that_comes_twice_is_refused_by_name() {
         ("check_sensor_event_keys", "SELECT check_sensor_event_keys('{2, 2}', '{2026-01-05, 2026-01-06}')".to_owned()),
     ] {
         match refusal(&mut conn, &call) {
-            Error::Key(KeyError::Repeated { id: 2, message, .. }) => {
+            Error::IdRepeated { id: 2, message, .. } => {
                 assert_eq!(message, format!("{function}(): the id 2 comes twice"));
             }
             other => panic!("{call}: {other:?}"),

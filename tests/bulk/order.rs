@@ -24,15 +24,15 @@ fn upsert(conn: &mut PgConnection, rows: &[NewSensorEvent<'_>]) -> Result<Report
 }
 
 /// Each with a key that was reserved for it; the later the event, the smaller its id.
-fn keyed(conn: &mut PgConnection, events: Vec<NewSensorEvent<'static>>) -> Vec<KeyedSensorEvent<'static>> {
+fn keyed(conn: &mut PgConnection, events: Vec<NewSensorEvent<'static>>) -> Vec<Keyed<NewSensorEvent<'static>>> {
     let keys = bulk::reserve_keys(events.iter().map(NewSensorEvent::timestamp)).call(conn).unwrap();
-    keys.iter().rev().zip(events).map(|(key, event)| KeyedSensorEvent::new(key.id(), event)).collect()
+    keys.iter().rev().zip(events).map(|(key, event)| Keyed::new(key.id(), event)).collect()
 }
 
-fn predicted(conn: &mut PgConnection, rows: usize) -> Vec<KeyedPrediction<'static>> {
+fn predicted(conn: &mut PgConnection, rows: usize) -> Vec<Keyed<NewPrediction<'static>>> {
     let ids = bulk::reserve_prediction_ids(rows.try_into().unwrap()).call(conn).unwrap();
     let prediction = NewPrediction::new("room", start(), TransitionType::StateChange, 0.5, ModelType::HMM, "1");
-    ids.into_iter().map(|id| KeyedPrediction::new(id, prediction.clone())).collect()
+    ids.into_iter().map(|id| Keyed::new(id, prediction.clone())).collect()
 }
 
 fn reversed<T: Clone>(rows: &[T]) -> Vec<T> {
@@ -109,8 +109,8 @@ fn a_writer_by_key_and_one_by_instant_wait_for_each_other() {
                 upsert_by_key(&mut conn, &back).unwrap();
             }
             // Rows that are stored as they are would not wait.
-            let rescored = |row: &KeyedSensorEvent<'static>| {
-                KeyedSensorEvent::new(row.key().id(), row.event().clone().with_confidence_score(0.25))
+            let rescored = |row: &Keyed<NewSensorEvent<'static>>| {
+                Keyed::new(row.key().id(), row.row().clone().with_confidence_score(0.25))
             };
             let back: Vec<_> = back.iter().map(rescored).collect();
             let held = hold(&there[size / 2]);
@@ -174,15 +174,16 @@ fn writers_of_predictions_of_the_same_events_wait_for_each_other() {
         );
         let give_ids = |conn: &mut PgConnection, rows: &[NewPrediction<'static>]| -> Vec<_> {
             let ids = bulk::reserve_prediction_ids(40).call(conn).unwrap();
-            ids.into_iter().zip(rows).map(|(id, row)| KeyedPrediction::new(id, row.clone())).collect()
+            ids.into_iter().zip(rows).map(|(id, row)| Keyed::new(id, row.clone())).collect()
         };
         let (keyed_there, keyed_back) = (give_ids(&mut conn, &there), give_ids(&mut conn, &back));
-        let write = |rows: &[NewPrediction<'static>], keyed: &[KeyedPrediction<'static>], conn: &mut PgConnection| {
-            if with_ids {
-                return upsert_predictions(conn, keyed);
-            }
-            Ok(bulk::insert_predictions(rows).call(conn)?)
-        };
+        let write =
+            |rows: &[NewPrediction<'static>], keyed: &[Keyed<NewPrediction<'static>>], conn: &mut PgConnection| {
+                if with_ids {
+                    return upsert_predictions(conn, keyed);
+                }
+                Ok(bulk::insert_predictions(rows).call(conn)?)
+            };
         assert_no_deadlock(
             &db,
             &mut conn,

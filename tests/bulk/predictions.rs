@@ -50,7 +50,7 @@ fn predictions_refer_to_events_of_any_chunk_by_key_or_by_id() {
 
         let rows = with_ids(&mut conn, rows.clone());
         assert_eq!(upsert_predictions(&mut conn, &rows).unwrap().inserted, n(rows.len()));
-        let ids: Vec<_> = rows.iter().map(KeyedPrediction::id).collect();
+        let ids: Vec<_> = rows.iter().map(Keyed::id).collect();
         assert_eq!(triggers(&mut conn, &ids), expected);
         sql(&mut conn, "DELETE FROM predictions; DELETE FROM referenced_events");
     }
@@ -64,7 +64,7 @@ fn ids_of_predictions_come_in_input_order() {
         rows.shuffle(&mut StdRng::seed_from_u64(1));
         let ids = insert_predictions(&mut conn, &rows).unwrap();
         let found = stored_predictions(&mut conn, ids.first().copied().unwrap_or(i64::MAX));
-        let given: Vec<_> = ids.into_iter().zip(rows).map(|(id, row)| KeyedPrediction::new(id, row)).collect();
+        let given: Vec<_> = ids.into_iter().zip(rows).map(|(id, row)| Keyed::new(id, row)).collect();
         assert_eq!(found, given);
     }
 }
@@ -107,13 +107,13 @@ fn every_column_of_a_prediction_is_stored_and_validation_is_kept() {
     let prediction: Prediction = Prediction::query().find(id).first(&mut conn).unwrap();
     assert_eq!(stored_predictions(&mut conn, 0), rows);
     let ids = insert_predictions(&mut conn, std::slice::from_ref(&full)).unwrap();
-    assert_eq!(stored_predictions(&mut conn, ids[0]), [KeyedPrediction::new(ids[0], full)]);
+    assert_eq!(stored_predictions(&mut conn, ids[0]), [Keyed::new(ids[0], full)]);
 
     let outcome = prediction.outcome(Some(start() + TimeDelta::minutes(1)), TimeDelta::minutes(5));
     let validated: Prediction =
         diesel::update(&prediction).set(&outcome).returning(Prediction::as_returning()).get_result(&mut conn).unwrap();
     assert_eq!(counts(&upsert_predictions(&mut conn, &rows).unwrap()), [0, 0, 1, 0]);
-    let bare = [KeyedPrediction::new(id, predicted(1).remove(0))];
+    let bare = [Keyed::new(id, predicted(1).remove(0))];
     assert_eq!(counts(&upsert_predictions(&mut conn, &bare).unwrap()), [0, 1, 0, 0]);
     let after: Prediction = Prediction::query().find(id).first(&mut conn).unwrap();
     assert_eq!(after.model_type, ModelType::HMM);

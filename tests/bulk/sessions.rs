@@ -123,7 +123,7 @@ fn a_batch_whose_connection_was_cut_is_stored_exactly_once_when_sent_again() {
         assert_eq!(stored(&mut conn, "by instant"), rows);
 
         let rows = keyed(&mut conn, events("by key", size));
-        let cut = cut_while_blocked(&db, &mut conn, rows[size / 2].event(), |conn| upsert_by_key(conn, &rows));
+        let cut = cut_while_blocked(&db, &mut conn, rows[size / 2].row(), |conn| upsert_by_key(conn, &rows));
         assert!(matches!(cut, Err(Error::Database(_))), "{cut:?}");
         assert_eq!(stored(&mut conn, "by key"), []);
         assert_eq!(counts(&upsert_by_key(&mut db.connect(), &rows).unwrap()), [total, 0, 0, 0]);

@@ -122,7 +122,7 @@ fn an_upsert_into_compressed_chunks_counts_right_and_stores_once() {
         }
         sql(&mut conn, "TRUNCATE sensor_events");
         let rows = |n, rows| keyed(&mut conn, events(&sensor(n), rows));
-        let change = |row: &KeyedSensorEvent<'static>| KeyedSensorEvent::new(row.key().id(), changed(row.event()));
+        let change = |row: &Keyed<NewSensorEvent<'static>>| Keyed::new(row.key().id(), changed(row.row()));
         for (number, mixture) in (0..).zip(mixtures(group, rows, change)) {
             upsert_by_key(&mut conn, &mixture.before).unwrap();
             values(&mut conn, "SELECT compress_chunk(c, true) FROM show_chunks('sensor_events') AS c");

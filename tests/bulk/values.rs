@@ -241,8 +241,7 @@ fn events_come_back_bit_for_bit_by_every_way() {
 
         let keys = bulk::reserve_keys(rows.iter().map(NewSensorEvent::timestamp)).call(&mut conn).unwrap();
         assert!(keys.iter().zip(&rows).all(|(key, row)| key.timestamp() == row.timestamp()), "SEED={seed}");
-        let keyed: Vec<_> =
-            keys.iter().zip(&rows).map(|(key, row)| KeyedSensorEvent::new(key.id(), row.clone())).collect();
+        let keyed: Vec<_> = keys.iter().zip(&rows).map(|(key, row)| Keyed::new(key.id(), row.clone())).collect();
         bulk::upsert_sensor_events_by_key(&keyed).call(&mut conn).unwrap();
         assert_eq!(stored(&mut conn), given, "by key, SEED={seed}");
         sql(&mut conn, "TRUNCATE sensor_events");
@@ -275,8 +274,7 @@ fn predictions_come_back_bit_for_bit_by_every_way() {
         assert_eq!(again, given, "read as JSON, SEED={seed}");
         sql(&mut conn, "DELETE FROM predictions");
         let ids = bulk::reserve_prediction_ids(30).call(&mut conn).unwrap();
-        let keyed: Vec<_> =
-            ids.into_iter().zip(&rows).map(|(id, row)| KeyedPrediction::new(id, through_json(row))).collect();
+        let keyed: Vec<_> = ids.into_iter().zip(&rows).map(|(id, row)| Keyed::new(id, through_json(row))).collect();
         bulk::upsert_predictions(&keyed).call(&mut conn).unwrap();
         assert_eq!(stored(&mut conn), given, "by id, SEED={seed}");
         sql(&mut conn, "DELETE FROM predictions");

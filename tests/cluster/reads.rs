@@ -111,8 +111,8 @@ fn every_read_gives_the_same_on_a_replica() {
         queries::sequences(office(), TimeDelta::hours(3), 2).order(queries::transition_sequences::number)
     );
     same!(p, r, SensorEvent, SensorEvent::latest_per_sensor(range()));
-    same!(p, r, SensorEvent, SensorEvent::latest_for_sensors(sensors));
-    same!(p, r, SensorEvent, SensorEvent::latest_for_sensors(sensors).as_of(start() + TimeDelta::days(2)));
+    same!(p, r, SensorEvent, SensorEvent::latest_for_sensors(sensors, ..));
+    same!(p, r, SensorEvent, SensorEvent::latest_for_sensors(sensors, ..=start() + TimeDelta::days(2)));
     same!(p, r, (DateTime<Utc>, f64), SensorEvent::series("sensor.1", range()));
     same!(
         p,

@@ -26,7 +26,7 @@ pub fn wipe(world: &World, seed: u64) {
             conn.transaction(|conn| Ok::<_, Error>(conn.batch_execute("DELETE FROM holds; TRUNCATE sensor_events")?))
         } else {
             let call = drop_sensor_events_before(at(below)).lock_timeout(TimeDelta::milliseconds(500));
-            call.call(&mut conn).map(drop)
+            call.call(&mut conn).map(drop).map_err(Error::from)
         };
         let is_there = conn.batch_execute("SELECT 1").is_ok();
         match result {

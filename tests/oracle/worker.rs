@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use occupancy_models::bulk::{self, BulkError, KeyedSensorEvent};
+use occupancy_models::bulk::{self, BulkError, Keyed};
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::{Call, Error, ModelType, NewPrediction, NewSensorEvent, SensorType, TransitionType};
 use rand::rngs::StdRng;
@@ -221,7 +221,7 @@ impl<'w> Worker<'w> {
             .map(|key| {
                 let at_ = at(KEPT + 2 * SLOTS + self.number as i64);
                 let sensor = format!("fight {}", key.id());
-                KeyedSensorEvent::new(
+                Keyed::new(
                     key.id(),
                     NewSensorEvent::new(at_, "room", sensor, SensorType::TEMPERATURE, version.to_string()),
                 )

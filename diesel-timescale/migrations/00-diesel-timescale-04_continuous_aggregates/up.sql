@@ -1,7 +1,7 @@
 -- Continuous aggregates, or plain views of the same name and columns where the server has none.
 --
 -- A continuous aggregate is made without data, which may happen in any transaction, and filled by a refresh, which may
--- not. The comment on the view is its definition: what is there already is told by it from what is another view.
+-- not. The comment on the view is its definition, by which a view that is there already is compared.
 --
 -- A view that may not be there is named by its name and schema, which is that of the caller by default: the defaults of
 -- arguments are evaluated before the function's own search_path holds.

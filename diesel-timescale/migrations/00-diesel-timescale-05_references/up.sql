@@ -1,30 +1,30 @@
--- References to the rows of any hypertable, that hold.
+-- References to the rows of any hypertable that stay valid.
 --
--- A native foreign key to a hypertable and retention exclude each other. So references go to a plain table beside the
--- hypertable, its registry: one row for each row that something references. It costs nothing for a row that nobody
--- references, gives foreign keys a target, and survives its chunk.
+-- A native foreign key to a hypertable and retention exclude each other. So foreign keys reference a plain table beside
+-- the hypertable, its registry, which has one row for each row of the hypertable that something references. Rows that
+-- nothing references cost nothing. A row of the registry stays when TimescaleDB drops the chunk of its row.
 --
 --   create_reference_target    makes a table the target of references: its registry, the functions below, its triggers
 --   add_reference           gives columns of a table a foreign key to it, and a trigger that registers first
 --   drop_referenced_rows_before  retention
 --
 -- A target has functions of its own beside it, in static SQL, with the rights of its owner:
---   register_TABLE(key)        makes a row referable, if it exists; and the same for many, by arrays
---   release_TABLE()            trigger: a deleted row takes its registration along, and the foreign keys' own action
---                              does the rest; and one for TRUNCATE
+--   register_TABLE(key)        adds a row to the registry, if it exists; the same for many rows, by arrays
+--   release_TABLE()            trigger: deletes the registry's row of a deleted row, which fires the ON DELETE action
+--                              of the foreign keys; another one for TRUNCATE
 --
--- Concurrency. No table is locked, so that only those wait for each other who mean the same row:
--- * A removal inserts the key into the registry before it deletes it. The registration of that row comes first and
---   another look at it after that; or it locks the row. So either the unique index or the lock makes each wait for the
---   other.
--- * By id, under READ COMMITTED: the registration comes first, and another look at the row, with a new snapshot.
+-- Concurrency. No table is locked: two transactions wait for each other only if they are about the same row.
+-- * A removal inserts the key into the registry before it deletes it. A registration inserts the key and then looks at
+--   the row again, or locks the row. So the unique index or the row lock makes each wait for the other.
+-- * By id, under READ COMMITTED: the registration inserts the key, then looks at the row again with a new snapshot.
 -- * Above READ COMMITTED, and by key, in the rowstore: the registration locks its row FOR KEY SHARE, as a native foreign
---   key would.
--- * Above READ COMMITTED in the columnstore, where rows cannot be locked, that look shows the past: a removal there
---   marks a row of the epoch, and a registration that finds one changed since its snapshot gets 40001.
--- * Chunks: whoever has found a row has its chunk locked to the end of the transaction, so that nobody drops, truncates
---   or converts it.
--- * A row that is registered already needs none of this: the foreign key locks its registration.
+--   key does.
+-- * Above READ COMMITTED in the columnstore rows cannot be locked, and the second look uses the old snapshot. So a
+--   removal there updates a row of the epoch table, and a registration that finds one updated since its snapshot fails
+--   with 40001.
+-- * Chunks: a transaction that has found a row holds a lock on its chunk to its end, so that no other one drops,
+--   truncates or converts the chunk.
+-- * A row that is in the registry already needs none of this: the foreign key locks the registry's row.
 -- Several registrations take their locks in the same order: by chunk, then by key.
 
 CREATE OR REPLACE FUNCTION diesel_timescale.snapshot_may_be_old() RETURNS BOOLEAN
@@ -355,7 +355,7 @@ BEGIN
         'CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE plpgsql %s SET search_path TO %s AS %L',
         qualified, returns, options, operator_path(target), fill_template(template, names)
     );
-    -- With the rights of its owner, or called by what has them: nobody else may run it or attach it to a table.
+    -- It runs with the rights of its owner, so no other role may execute it or attach it to a table.
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', qualified);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', qualified, fill_template(description, names));
     IF (SELECT relowner <> current_user::REGROLE FROM pg_class WHERE oid = target) THEN
@@ -370,8 +370,8 @@ LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
-    -- Under READ COMMITTED another look, if it is cheap, does instead of a lock on the row, which has to be planned. A
-    -- removal either waits for the registration, or is waited for and seen.
+    -- Under READ COMMITTED a second look replaces the row lock where it is cheaper: a lock has to be planned. A removal
+    -- either waits for the registration, or the registration waits for the removal and sees it.
     look_again CONSTANT TEXT := CASE WHEN find_is_cheap THEN $t$IF NOT diesel_timescale.snapshot_may_be_old() THEN
             INSERT INTO {registry} AS r ({columns}) VALUES ({values}) ON CONFLICT DO NOTHING;
             IF NOT FOUND THEN
@@ -412,8 +412,8 @@ BEGIN
             END IF;
             CONTINUE;
         END IF;
-        -- By chunk, because to lock a row of a hypertable plans, and locks, every chunk. With the lock comes who has the
-        -- row locked then: not this transaction, or not it alone, if somebody else has locked or changed the row.
+        -- In its chunk, because locking a row through the hypertable plans, and locks, every chunk. The query also
+        -- returns who holds the row lock: other transactions, too, if they have locked or changed the row.
         EXECUTE replace({{SELECT (SELECT latest.xmax FROM ONLY {chunk} AS latest WHERE latest.ctid = locked.dt_row)
             FROM (SELECT e.ctid AS dt_row FROM ONLY {chunk} AS e WHERE {e_key_is_param} FOR KEY SHARE) AS locked}}, '{chunk}', seen.chunk::TEXT)
             INTO holder USING {key_params};
@@ -438,10 +438,10 @@ LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
-    -- An id does not tell the chunk, so every chunk in reach is probed: recent ones first. The plans are kept where there is
-    -- no columnstore. TimescaleDB leaves out of them the chunks that were before the window when they were made; what is
-    -- kept of the last one has all chunks. Where there is one, a plan that was made before a chunk was converted can miss
-    -- rows, so each is made anew.
+    -- An id does not say which chunk has the row, so the chunks of each window are probed, the most recent window
+    -- first. Without a columnstore the plans are cached; TimescaleDB excludes from them the chunks that were before the
+    -- window when the plan was made, and the plan of the last window has all chunks. With a columnstore a cached plan
+    -- can miss rows of a chunk that was converted after it was made, so each statement is planned anew.
     by_id CONSTANT TEXT := $t$SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk INTO seen FROM {target} AS e WHERE {e_key_is_param}$t$;
     find CONSTANT TEXT := CASE WHEN has_windows THEN $t$IF diesel_timescale.has_columnstore() THEN
             FOREACH since IN ARRAY ARRAY[now() - INTERVAL '1 hour', now() - INTERVAL '30 days', '-infinity'] LOOP
@@ -497,7 +497,7 @@ BEGIN
         replace(replace($t$
 #variable_conflict use_column
 DECLARE
-    -- Chunk by chunk, so that each look leaves all other chunks out when it is planned.
+    -- Chunk by chunk, so that the planner excludes all other chunks from each query.
     width {width};
     missing RECORD;
     found RECORD;
@@ -782,7 +782,7 @@ BEGIN
     END IF;
     SELECT nspname, relname, pg_get_userbyid(relowner) AS owner INTO place
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = target;
-    -- Two that make the same table a target take turns, and nobody removes a row that its triggers have not seen.
+    -- Transactions that make the same table a target take turns, and no row is removed before the triggers are there.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', qualified_name(target));
     registry := format('%I.%I', place.nspname, coalesce(registry_name, short_name('referenced_' || place.relname)));
     IF is_reference_target(target) THEN
@@ -953,7 +953,7 @@ DECLARE
     );
     bulk_function CONSTANT REGPROCEDURE := to_regprocedure(format('%s(bigint[], %s)', register, pg_typeof(times)));
 BEGIN
-    -- A role without the right to do so leaves it to the trigger, one by one.
+    -- Without the right to execute it, the trigger registers row by row.
     IF has_function_privilege(bulk_function, 'EXECUTE') THEN
         EXECUTE format('SELECT %s($1, $2)', register) USING ids, times;
     END IF;
@@ -992,7 +992,7 @@ $f$,
         (reference_target(target)).register,
         each_column(columns, 'NEW.%1$I')
     );
-    -- Whose rights it runs with: what it calls is theirs to replace, so it has no others, whoever attaches.
+    -- It calls functions of the target's owner, who can replace them: so it runs with the rights of that role only.
     target_owner CONSTANT REGROLE := (SELECT relowner FROM pg_class WHERE oid = target);
     present_owner CONSTANT OID := (SELECT proowner FROM pg_proc WHERE oid = to_regprocedure(function_name || '()'));
 BEGIN
@@ -1004,7 +1004,7 @@ BEGIN
             relation => referencing
         );
     END IF;
-    -- CREATE OR REPLACE would keep the owner, and whom that one has let in.
+    -- CREATE OR REPLACE would keep the owner and its grants.
     IF present_owner <> target_owner THEN
         EXECUTE format('DROP FUNCTION %s()', function_name);
     END IF;
@@ -1015,7 +1015,7 @@ BEGIN
     IF target_owner <> current_user::REGROLE THEN
         EXECUTE format('ALTER FUNCTION %s() OWNER TO %s', function_name, target_owner);
     END IF;
-    -- Nobody else may attach it to a table of their own.
+    -- No other role may attach it to a table of its own.
     EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', function_name);
     EXECUTE format(
         'COMMENT ON FUNCTION %s() IS %L',
@@ -1133,7 +1133,7 @@ BEGIN
             t.register, t.key[1], t.time_column, wanted, qualified_name(target)
         );
     END IF;
-    -- What moved between rowstore and columnstore meanwhile, one by one.
+    -- Rows that moved between rowstore and columnstore meanwhile: one by one.
     EXECUTE format('SELECT EXISTS (%s)', wanted) INTO has_more;
     IF has_more THEN
         EXECUTE format(
@@ -1169,7 +1169,7 @@ BEGIN
     LIMIT 1;
     PERFORM check_reference(referencing, columns, t.registry, t.key, coalesce(present.confdeltype = 'n', on_delete = 'SET NULL'));
 
-    -- Nobody writes a row that the trigger has not seen.
+    -- No row is written before the trigger is there.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', qualified_name(referencing));
     IF (SELECT count(*) FILTER (WHERE is_right) <> 1 OR count(*) <> 1 FROM reference_triggers(referencing, columns, target)) THEN
         PERFORM drop_reference_triggers(referencing, columns, target);
@@ -1268,9 +1268,10 @@ COMMENT ON FUNCTION diesel_timescale.clear_dangling_references(REGCLASS) IS 'Cle
 
 -- Retention.
 --
--- drop_chunks fires no trigger, so a plain drop_chunks, or the server's own retention policy, would leave references to
--- rows that are gone. A lock on a chunk holds up every read that does not leave that chunk out, and so does waiting for
--- it. So all of it happens in a moment or not at all: an attempt that cannot have its locks gives back what it has.
+-- drop_chunks fires no trigger, so a plain drop_chunks, or the server's own retention policy, leaves references to rows
+-- that are gone. Every query whose plan includes a chunk waits for a lock on that chunk, and for a request of one. So
+-- an attempt waits for its locks only briefly: if it does not get them, it releases those it has, and another attempt
+-- follows.
 CREATE OR REPLACE FUNCTION diesel_timescale.restricted_rows(target REGCLASS) RETURNS TEXT
 LANGUAGE sql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -1423,7 +1424,7 @@ BEGIN
             END IF;
             PERFORM set_config('lock_timeout', own_timeout, true);
             RETURN;
-        -- Others have locked what it drops, or drop it themselves.
+        -- Other transactions hold locks on what it drops, or drop it themselves.
         EXCEPTION WHEN lock_not_available OR undefined_table THEN
             IF clock_timestamp() >= give_up_at THEN
                 PERFORM refuse(
@@ -1434,13 +1435,13 @@ BEGIN
                 );
             END IF;
         WHEN foreign_key_violation OR restrict_violation THEN
-            -- One that has come meanwhile is kept by the next attempt.
+            -- The next attempt keeps a row that was registered meanwhile.
             IF NOT keep_referenced OR clock_timestamp() >= give_up_at THEN
                 GET STACKED DIAGNOSTICS obstacle = MESSAGE_TEXT;
                 PERFORM refuse_still_referenced(target, 'retention', obstacle);
             END IF;
         END;
-        -- Whoever waited for the attempt has its turn.
+        -- Transactions that waited for the attempt run first.
         PERFORM pg_sleep_for(patience);
         patience := least(patience * 1.5, longest);
     END LOOP;

@@ -1,4 +1,4 @@
-//! Buckets as SQL, and what Diesel is told of it: what they may be selected with and grouped by.
+//! Buckets as SQL, and the traits by which Diesel checks what they are selected with and grouped by.
 
 use crate::time_column::{TimeColumn, TimeType};
 use diesel::expression::{
@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::Text;
 
-use super::{Anchor, Bucket, BucketRow, BucketStart, Bucketed};
+use super::{Anchor, Bucket, BucketRow, Bucketed};
 
 impl<C: TimeColumn + QueryFragment<Pg>> QueryFragment<Pg> for Bucket<C> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -100,13 +100,12 @@ macro_rules! expression {
 /// The type of the start of a bucket.
 type Start<C> = <<C as Expression>::SqlType as TimeType>::Bucket;
 
-expression!([C] BucketStart<C>, Start<C>, group by Bucketed<C>);
 expression!([C] Bucketed<C>, Start<C>, group by Bucketed<C>);
 expression!([C, G] Bucketed<C, (G,)>, (Start<C>, G::SqlType), group by Bucketed<C, (G,)>);
 expression!([C, A] BucketRow<C, (), A>, (Start<C>, A::SqlType), group by Bucketed<C>);
 expression!([C, G, A] BucketRow<C, (G,), A>, (Start<C>, G::SqlType, A::SqlType), group by Bucketed<C, (G,)>);
 
-impl<C, G> ValidGrouping<Bucketed<C, (G,)>> for BucketStart<C> {
+impl<C, G> ValidGrouping<Bucketed<C, (G,)>> for Bucketed<C> {
     type IsAggregate = is_aggregate::Yes;
 }
 
@@ -121,7 +120,7 @@ macro_rules! uncached {
     )+};
 }
 
-uncached!(BucketStart<C>, Bucketed<C, G>, BucketRow<C, G, A>);
+uncached!(Bucketed<C, G>, BucketRow<C, G, A>);
 
 // What may be selected: the rows, and nothing that only names a place in them.
 impl<QS, C, A> SelectableExpression<QS> for BucketRow<C, (), A>

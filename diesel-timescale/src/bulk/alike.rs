@@ -1,4 +1,4 @@
-//! Keys that are not identical, and that an index may call the same all the same.
+//! Keys of a batch that differ in their bytes, but may be equal to the unique index.
 
 use foldhash::HashMap;
 

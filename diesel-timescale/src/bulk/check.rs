@@ -1,4 +1,4 @@
-//! What PostgreSQL would refuse for the whole batch, found for the row.
+//! Values that PostgreSQL refuses, found before the batch is sent, with their rows.
 
 use super::batch::Column;
 use super::oid;

@@ -36,7 +36,7 @@ impl<C, Head, Tail: Has<C, Index>, Index> Has<C, (Index,)> for (Head, Tail) {}
     message = "`{Self}` is not a column, nor a tuple of up to 16 columns of one table",
     label = "expected a column, or a tuple of columns of one table"
 )]
-pub trait Columns<Kind> {
+pub(crate) trait Columns<Kind> {
     /// The table that all of the columns belong to.
     type Table: Table;
 

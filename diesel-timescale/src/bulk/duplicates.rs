@@ -24,7 +24,7 @@ pub enum OnDuplicate {
     KeepLast,
     /// The first one counts.
     KeepFirst,
-    /// Nothing is written, and all repeats are told: [`Violation::Repeats`].
+    /// Nothing is written, and the error lists all repeats: [`Violation::Repeats`].
     Fail,
 }
 

@@ -79,16 +79,17 @@ pub enum BulkError {
         /// The index of the first such row in what was given, from 0.
         row: usize,
     },
-    /// Fewer rows were inserted than were given, so what is returned cannot be told apart: a trigger or a rule kept some
-    /// from being inserted. Nothing was written.
+    /// A trigger or a rule kept some rows from being inserted, so the returned rows cannot be matched with those that
+    /// were given. Nothing was written.
     #[error("a trigger or rule of the table kept {rows} rows from being inserted: leave out `returning`")]
     Skipped {
         /// How many rows that were.
         rows: usize,
     },
-    /// Stored rows cannot be told by a key that has a null, which is never the same as another. Nothing was written.
+    /// A key has a null, which equals no other null, so the stored row cannot be found by it. Nothing was written.
     #[error(
-        "row {row} has a null in its key, so the stored row cannot be told: leave out `returning`, or make the index NULLS NOT DISTINCT"
+        "row {row} has a null in its key, so the stored row cannot be found: leave out `returning`, or make the index \
+         NULLS NOT DISTINCT"
     )]
     NullKey {
         /// The index of the first such row in what was given, from 0.

@@ -45,13 +45,14 @@
 //! # Writers side by side
 //! Rows are written in the order of their keys, whatever the order of the batch, so that several writers do not deadlock.
 //! An upsert of up to 499 rows is one statement. A larger one looks first at what is stored: a batch of new rows is
-//! inserted plainly (through COPY where the connection is libpq's), in a savepoint if there is a transaction, and written
-//! by `ON CONFLICT` after all if another writer was faster; rows that are stored as they are are left out by reading only;
-//! the others go through `ON CONFLICT`. Only one of these steps writes, so each batch is atomic without a transaction.
+//! inserted plainly (through COPY where the connection is libpq's), in a savepoint if there is a transaction, and by
+//! `ON CONFLICT` if another writer has inserted one of them meanwhile; rows that are stored already without a
+//! difference are only read; the others go through `ON CONFLICT`. Only one of these steps writes, so each batch is
+//! atomic without a transaction.
 //! On diesel-async there is no COPY, and new rows go through `INSERT … SELECT`: `AsyncPgConnection` (0.9) takes its
 //! `tokio_postgres::Client` by value and gives it to nobody, so COPY would need a connection, and a transaction, of its own.
-//! Each statement is prepared once, for any number of rows, and holds no state of the session: PgBouncer in transaction
-//! mode will run them.
+//! Each statement is prepared once, for any number of rows, and uses no state of the session, so it runs through
+//! PgBouncer in transaction mode.
 //!
 //! # Returning
 //! [`Upsert::returning`] reads the stored rows by their keys, in one transaction with the write. A row that a trigger has
@@ -61,9 +62,6 @@
 //! This module reads the types that `#[derive(Insertable)]` produces, so that no second derive is needed. Diesel opens
 //! them under its feature `i-implement-a-third-party-backend-and-opt-into-breaking-changes`, and may change them with each
 //! minor release: this crate requires `diesel = "~2.3"`, as diesel-async does.
-
-// The lists of columns, and what is read of a row, are bounds of public functions that nobody has to name.
-#![allow(private_bounds, reason = "only this crate implements these traits")]
 
 mod alike;
 mod array;
@@ -82,7 +80,7 @@ mod duplicates;
 mod error;
 mod facts;
 mod insert;
-mod look;
+mod look_sql;
 mod oid;
 mod operators;
 mod plan;
@@ -95,16 +93,16 @@ mod settings;
 mod source;
 mod sql;
 mod statement;
-mod stored;
+mod stored_sql;
 mod upsert;
 mod validation;
 mod values;
 mod work;
-mod write;
+mod write_sql;
 mod writer;
 
 pub use batches::Batches;
-pub use columns::Columns;
+pub(crate) use columns::Columns;
 pub use duplicates::OnDuplicate;
 pub use error::BulkError;
 pub use insert::{Insert, insert_into};

@@ -10,9 +10,12 @@ use diesel::serialize::ToSql;
 use diesel::sql_types::HasSqlType;
 
 use super::values::{ColumnInfo, ColumnValues, RowValues};
-use crate::references::ReferencedIdExpression;
+use crate::references::ReferencedId;
 
-impl<C, T, ST, Id, Tab> ColumnValues<Tab> for ColumnInsertValue<C, ReferencedIdExpression<T, ST, Id>>
+/// The same for a value and for a reference to one: Diesel has either, by the type of the column.
+macro_rules! column_values {
+    ($($value:ty),+) => {$(
+impl<C, T, ST, Id, Tab> ColumnValues<Tab> for ColumnInsertValue<C, $value>
 where
     C: Column<Table = Tab> + Expression<SqlType = Id> + 'static,
     Pg: HasSqlType<Id> + HasSqlType<ST>,
@@ -38,3 +41,7 @@ where
         Ok(())
     }
 }
+    )+};
+}
+
+column_values!(ReferencedId<T, ST, Id>, &ReferencedId<T, ST, Id>);

@@ -11,7 +11,8 @@ pub struct Report {
     pub inserted: u64,
     /// Rows that were stored and have changed.
     pub updated: u64,
-    /// Rows that were stored as they are, that the call was not to update, or that a trigger kept from being written.
+    /// Rows that were stored already without a difference, that the call does not update, or that a trigger kept from
+    /// being written.
     pub unchanged: u64,
     /// Rows that were left out because another row of the same batch has their key.
     pub deduplicated: u64,

@@ -10,7 +10,7 @@ use super::driver::{self, Driver};
 use super::duplicates;
 use super::error::BulkError;
 use super::facts::{self, Facts};
-use super::look::Look;
+use super::look_sql::Look;
 use super::oid;
 use super::plan::Plan;
 use super::report::Report;
@@ -49,8 +49,8 @@ impl Writing {
         let key = indexes(&settings.key);
         let mut order = indexes(&settings.order);
         if order.is_empty() {
-            // Time first: a transaction that creates a chunk holds up all others that do, until it ends. So it should
-            // have passed most of the rows that others may be waiting with.
+            // Time first: a transaction that creates a chunk makes all others that create one wait until it ends. When it
+            // gets there, it should have written most of the rows that the waiting ones may hold locks on.
             let range = batch.range_column(&key);
             order = range.into_iter().chain(key.iter().copied().filter(|index| Some(*index) != range)).collect();
         }
@@ -63,7 +63,7 @@ impl Writing {
             return Ok(Report::default());
         }
         self.batch.order = (0..u32::try_from(self.batch.rows).unwrap_or(u32::MAX)).collect();
-        // A refusal in a transaction would take the transaction along, so the catalogs are asked before.
+        // An error aborts the transaction of the caller, so the catalogs are read before.
         let counts = if self.key.is_empty() {
             if self.needs_transaction() {
                 driver.begin().await?;
@@ -177,7 +177,7 @@ impl Writing {
         if self.batch.len() < FEW {
             return self.upsert_few(driver, &plan).await;
         }
-        // Looks and plain inserts are for tables where they find and do what ON CONFLICT would.
+        // A look and a plain insert are only for tables where they have the same effect as ON CONFLICT.
         if !facts.key.is_exact || table.has_rules || table.is_inherited {
             return self.counts(driver, &plan, plan.upsert()).await;
         }
@@ -223,7 +223,7 @@ impl Writing {
         error.into()
     }
 
-    /// Inserts rows that seem to be new; `None` if another transaction was faster with one of them.
+    /// Inserts rows that are not stored yet; `None` if another transaction has inserted one of them meanwhile.
     async fn insert<D: Driver>(&self, driver: &mut D, plan: &Plan, facts: &Facts) -> Result<Option<i64>, BulkError> {
         let has_savepoint = driver.is_in_transaction()?;
         if has_savepoint {
@@ -252,7 +252,7 @@ impl Writing {
         }
     }
 
-    /// Copies the rows; `None` where COPY is not to be had, or would do otherwise than INSERT.
+    /// Copies the rows; `None` where the connection has no COPY, or COPY would not do the same as INSERT.
     #[cfg(feature = "sync")]
     pub(super) fn copied<D: Driver>(
         &self,

@@ -65,13 +65,16 @@ pub struct Upsert<Src: Source, Tab>(pub(super) Work<Src, Tab>);
 
 impl<Src: Source> Upsert<Src, ()> {
     /// The columns that make two rows the same: those of a unique index of the table, which are fields of the rows too.
-    pub fn on_conflict<C, Kind, Index>(self, _: C) -> Upsert<Src, C::Table>
+    ///
+    /// `columns` is one column, or a tuple of up to 16 columns of the table.
+    pub fn on_conflict<C, Tab, Kind, Index>(self, columns: C) -> Upsert<Src, Tab>
     where
-        C: Columns<Kind>,
-        Src::Row: Insertable<C::Table>,
-        ValuesOf<Src::Row, C::Table>: Values<C::Table>,
-        C: Among<ListOf<ValuesOf<Src::Row, C::Table>, C::Table>, Index>,
+        C: Columns<Kind, Table = Tab>,
+        Src::Row: Insertable<Tab>,
+        ValuesOf<Src::Row, Tab>: Values<Tab>,
+        C: Among<ListOf<ValuesOf<Src::Row, Tab>, Tab>, Index>,
     {
+        let _ = columns;
         Upsert(Work::new(self.0.source, Settings { key: C::names(), ..Settings::default() }))
     }
 }

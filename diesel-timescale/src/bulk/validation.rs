@@ -1,4 +1,4 @@
-//! Invalid rows: all of a batch at once, told by row, column and value.
+//! Invalid rows: the error lists all of a batch, each with its row, column and value.
 
 use serde::Serialize;
 

@@ -14,7 +14,7 @@ use crate::time_column::{IntegerTimeType, TimeColumn};
 type NullableBigInt = Nullable<BigInt>;
 type NullableText = Nullable<Text>;
 
-/// Makes the function that tells the present of a column that counts units of this length since 1970-01-01 00:00 UTC,
+/// Makes the function that tells the present of a column of integers that counts units of this length since 1970-01-01 00:00 UTC,
 /// and lets the policies of its hypertable go by it.
 ///
 /// The function is `TABLE_now()`, in the schema of the table, and belongs to the owner of the table. Repeatable: another

@@ -3,45 +3,19 @@
 use std::fmt;
 
 use chrono::TimeDelta;
-use diesel::deserialize::{self, FromSql, FromSqlRow};
-use diesel::pg::{Pg, PgValue};
-use diesel::sql_types::Text;
 use serde::Serialize;
 
+use crate::outcome::Outcome;
 use crate::server::{Edition, TimescaleVersion};
 use crate::time_column::TimeType;
 use crate::time_value::{Span, TimeValue};
-
-/// What the set-up of a hypertable did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum HypertableOutcome {
-    /// The table has become a hypertable.
-    Created,
-    /// The table was a hypertable on the same column.
-    AlreadyThere,
-    /// The server has no TimescaleDB, and the caller [allows a plain table](crate::HypertableSetup::allow_plain_table).
-    PlainTable,
-}
-
-impl FromSql<Text, Pg> for HypertableOutcome {
-    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        match std::str::from_utf8(value.as_bytes())? {
-            "created" => Ok(Self::Created),
-            "already_there" => Ok(Self::AlreadyThere),
-            "plain_table" => Ok(Self::PlainTable),
-            other => Err(format!("setup_hypertable() reports {other:?}, which this release does not know").into()),
-        }
-    }
-}
 
 /// What the set-up of a hypertable did, and what holds now; the intervals are of this type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HypertableReport<I = TimeDelta> {
-    /// What was done.
-    pub outcome: HypertableOutcome,
+    /// What was done; `Plain` for a [plain table](crate::HypertableSetup::allow_plain_table).
+    pub outcome: Outcome,
     /// The release of TimescaleDB; `None` for a plain table.
     pub timescaledb: Option<TimescaleVersion>,
     /// The edition of TimescaleDB; `None` for a plain table.
@@ -61,9 +35,9 @@ pub struct HypertableReport<I = TimeDelta> {
 impl<I: Clone + Into<TimeValue>> fmt::Display for HypertableReport<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.outcome {
-            HypertableOutcome::Created => "hypertable created",
-            HypertableOutcome::AlreadyThere => "hypertable already there",
-            HypertableOutcome::PlainTable => "plain table: the server has no TimescaleDB",
+            Outcome::Created => "hypertable created",
+            Outcome::AlreadyThere => "hypertable already there",
+            Outcome::Plain => "plain table: the server has no TimescaleDB",
         })?;
         if let (Some(interval), Some(chunks)) = (&self.chunk_interval, self.chunks) {
             let plural = if chunks == 1 { "" } else { "s" };
@@ -93,7 +67,7 @@ fn length<I: Clone + Into<TimeValue>>(length: &I) -> String {
 
 /// A row of `setup_hypertable`.
 pub(super) type Row = (
-    HypertableOutcome,
+    Outcome,
     Option<TimescaleVersion>,
     Option<Edition>,
     Option<TimeDelta>,

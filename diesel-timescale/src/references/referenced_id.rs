@@ -16,7 +16,8 @@ use diesel::sql_types::{BigInt, HasSqlType, Nullable, Timestamptz};
 /// [by id](super::CreateTarget::by_id). The time is not stored. A time that is wrong does no harm: the row is then looked for
 /// by its id alone, as without one.
 ///
-/// `ST` is the SQL type of the time column. Default: `Timestamptz`.
+/// `ST` is the SQL type of the time column. Default: `Timestamptz`. Leave `Id` out: it is the SQL type of the referencing
+/// column, which Diesel finds.
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
@@ -52,22 +53,22 @@ use diesel::sql_types::{BigInt, HasSqlType, Nullable, Timestamptz};
 /// # Ok(()) }) }
 /// ```
 #[derive(Debug)]
-pub struct ReferencedId<T, ST = Timestamptz> {
+pub struct ReferencedId<T, ST = Timestamptz, Id = BigInt> {
     id: Option<i64>,
     time: Option<T>,
-    sql_type: PhantomData<fn() -> ST>,
+    sql_types: PhantomData<fn() -> (ST, Id)>,
 }
 
-// Whatever the SQL type, which a derive would ask for the same.
-impl<T: Clone, ST> Clone for ReferencedId<T, ST> {
+// Whatever the SQL types, which a derive would ask for the same.
+impl<T: Clone, ST, Id> Clone for ReferencedId<T, ST, Id> {
     fn clone(&self) -> Self {
-        Self { id: self.id, time: self.time.clone(), sql_type: PhantomData }
+        Self { id: self.id, time: self.time.clone(), sql_types: PhantomData }
     }
 }
 
-impl<T: Copy, ST> Copy for ReferencedId<T, ST> {}
+impl<T: Copy, ST, Id> Copy for ReferencedId<T, ST, Id> {}
 
-impl<T: PartialEq, ST> PartialEq for ReferencedId<T, ST> {
+impl<T: PartialEq, ST, Id> PartialEq for ReferencedId<T, ST, Id> {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id && self.time == other.time
     }
@@ -76,14 +77,16 @@ impl<T: PartialEq, ST> PartialEq for ReferencedId<T, ST> {
 impl<T, ST> ReferencedId<T, ST> {
     /// An id, or none.
     pub fn new(id: impl Into<Option<i64>>) -> Self {
-        Self { id: id.into(), time: None, sql_type: PhantomData }
+        Self { id: id.into(), time: None, sql_types: PhantomData }
     }
 
     /// An id, and the time of the row that has it.
     pub fn with_time(id: i64, time: T) -> Self {
-        Self { id: Some(id), time: Some(time), sql_type: PhantomData }
+        Self { id: Some(id), time: Some(time), sql_types: PhantomData }
     }
+}
 
+impl<T, ST, Id> ReferencedId<T, ST, Id> {
     /// The id.
     pub fn id(&self) -> Option<i64> {
         self.id
@@ -101,39 +104,35 @@ impl<T, ST> Default for ReferencedId<T, ST> {
     }
 }
 
-/// A [`ReferencedId`] in a statement: the id, or `diesel_timescale.referenced_id(id, time)`, which leaves the time for the
-/// trigger of the column.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct ReferencedIdExpression<T, ST, Id>(ReferencedId<T, ST>, PhantomData<fn() -> Id>);
-
-impl<T, ST, Id> Expression for ReferencedIdExpression<T, ST, Id>
+// In a statement it is the id, or `diesel_timescale.referenced_id(id, time)`, which leaves the time for the trigger of the
+// column.
+impl<T, ST, Id> Expression for ReferencedId<T, ST, Id>
 where
     Id: diesel::expression::TypedExpressionType,
 {
     type SqlType = Id;
 }
 
-impl<T, ST, Id> ValidGrouping<()> for ReferencedIdExpression<T, ST, Id> {
+impl<T, ST, Id> ValidGrouping<()> for ReferencedId<T, ST, Id> {
     type IsAggregate = is_aggregate::Never;
 }
 
-impl<T, ST, Id, From> AppearsOnTable<From> for ReferencedIdExpression<T, ST, Id> where Self: Expression {}
-impl<T, ST, Id, From> SelectableExpression<From> for ReferencedIdExpression<T, ST, Id> where Self: Expression {}
+impl<T, ST, Id, From> AppearsOnTable<From> for ReferencedId<T, ST, Id> where Self: Expression {}
+impl<T, ST, Id, From> SelectableExpression<From> for ReferencedId<T, ST, Id> where Self: Expression {}
 
 // The SQL depends on whether there is a time.
-impl<T, ST, Id> QueryId for ReferencedIdExpression<T, ST, Id> {
+impl<T, ST, Id> QueryId for ReferencedId<T, ST, Id> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<T, ST, Id> QueryFragment<Pg> for ReferencedIdExpression<T, ST, Id>
+impl<T, ST, Id> QueryFragment<Pg> for ReferencedId<T, ST, Id>
 where
     T: ToSql<ST, Pg>,
     Pg: HasSqlType<ST>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let ReferencedId { id, time, .. } = &self.0;
+        let Self { id, time, .. } = self;
         let Some(time) = time else { return out.push_bind_param::<Nullable<BigInt>, _>(id) };
         out.push_sql("diesel_timescale.referenced_id(");
         out.push_bind_param::<Nullable<BigInt>, _>(id)?;
@@ -144,24 +143,18 @@ where
     }
 }
 
-macro_rules! as_expression {
-    ($($id:ty),+) => {$(
-        impl<T, ST> AsExpression<$id> for ReferencedId<T, ST> {
-            type Expression = ReferencedIdExpression<T, ST, $id>;
+impl<T, ST> AsExpression<Nullable<BigInt>> for ReferencedId<T, ST> {
+    type Expression = ReferencedId<T, ST, Nullable<BigInt>>;
 
-            fn as_expression(self) -> Self::Expression {
-                ReferencedIdExpression(self, PhantomData)
-            }
-        }
-
-        impl<T: Copy, ST> AsExpression<$id> for &ReferencedId<T, ST> {
-            type Expression = ReferencedIdExpression<T, ST, $id>;
-
-            fn as_expression(self) -> Self::Expression {
-                ReferencedIdExpression(*self, PhantomData)
-            }
-        }
-    )+};
+    fn as_expression(self) -> Self::Expression {
+        ReferencedId { id: self.id, time: self.time, sql_types: PhantomData }
+    }
 }
 
-as_expression!(BigInt, Nullable<BigInt>);
+impl<T: Copy, ST> AsExpression<Nullable<BigInt>> for &ReferencedId<T, ST> {
+    type Expression = ReferencedId<T, ST, Nullable<BigInt>>;
+
+    fn as_expression(self) -> Self::Expression {
+        AsExpression::<Nullable<BigInt>>::as_expression(*self)
+    }
+}

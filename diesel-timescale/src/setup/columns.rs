@@ -29,7 +29,6 @@ impl Setup {
     /// Setup::new().with_columns_of(readings::table).with_index((readings::room, readings::time)).plan().call(conn)?;
     /// # Ok(()) }) }
     /// ```
-    #[allow(private_bounds, reason = "every table of Diesel has columns")]
     pub fn with_columns_of<T>(mut self, table: T) -> Self
     where
         T: Table<AllColumns: ColumnTypes> + QueryFragment<Pg>,

@@ -132,7 +132,7 @@ impl Setup {
         plain_name(&self.sql(relation.clone()))
     }
 
-    /// The text; what is none is told by the calls.
+    /// The text; the calls report what is none.
     pub(super) fn sql(&mut self, text: Result<String, String>) -> String {
         text.unwrap_or_else(|message| {
             self.error.get_or_insert(message);

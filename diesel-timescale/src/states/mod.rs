@@ -9,8 +9,6 @@
 //! Everything runs on every edition of TimescaleDB and on plain PostgreSQL. The result is a query of Diesel's that takes
 //! further clauses.
 
-#![allow(private_bounds, reason = "nobody has to name the conditions of `States::filter`")]
-
 mod beta;
 mod calendar;
 mod daily;

@@ -6,8 +6,8 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// The pause after this many tries: it doubles, and is at most a second. A random part of it is left out, so that those
-/// who have lost the server together do not come back together.
+/// The pause after this many tries: it doubles up to a second, and is shortened by a random part, so that writers that
+/// lost the server at the same time do not come back at the same time.
 pub(super) fn pause(tries: u32) -> Duration {
     let span = FIRST.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST);
     let random = RandomState::new().build_hasher().finish();

@@ -39,7 +39,7 @@ pub(super) enum Remedy {
     Reject,
 }
 
-/// Texts of PostgreSQL and TimescaleDB for conditions that pass, by how they start. Diesel does not tell the SQLSTATE.
+/// How the texts of PostgreSQL and TimescaleDB for transient conditions start. Diesel does not give the SQLSTATE.
 const PASSING: &[(&str, Remedy)] = &[
     ("deadlock detected", Remedy::Again),
     ("canceling statement due to lock timeout", Remedy::Again),
@@ -74,7 +74,7 @@ const PASSING: &[(&str, Remedy)] = &[
     ("prepared statement", Remedy::Reconnect),
 ];
 
-/// The condition that passes, if it is one that is told by its text.
+/// The transient condition that the text of an error names, if any.
 #[cfg(feature = "tracing")]
 pub(super) fn passing(error: &DieselError) -> Option<&'static str> {
     match error {

@@ -90,10 +90,11 @@ impl<R, Tab> Upsert<Sent<R>, Tab> {
 
     /// How many connections write at the same time, at least one. Default: one.
     ///
-    /// Rows of one key always take the same way, so that the last one sent is the one that is stored: the columns of the
-    /// key choose it, without time if there are others, so that all rows of a device go together. Columns that the
-    /// database compares otherwise than by their bytes (`citext`, `numeric`, floats, `bpchar`, a precision, a collation
-    /// that is not deterministic) have no say; if all of them are so, one connection writes.
+    /// All rows of one key go through the same connection, so that the last one sent is the one that is stored. The
+    /// connection is chosen by a hash of the columns of the key, without the time if there are others: all rows of a
+    /// device go through one connection. Columns that the database does not compare by their bytes (`citext`,
+    /// `numeric`, floats, `bpchar`, a precision, a collation that is not deterministic) are not hashed; if the key has
+    /// only such columns, one connection writes.
     pub fn connections(mut self, connections: usize) -> Self {
         self.options().connections = connections.max(1);
         self
@@ -122,8 +123,8 @@ impl<R, Tab> Upsert<Sent<R>, Tab> {
         self
     }
 
-    /// For how long a batch that cannot be stored for now is tried again. Its rows then come back as rejected, with
-    /// [`BulkError::NotInTime`]. Default: for ever.
+    /// For how long a batch that fails with a transient error is tried again. After that its rows are rejected with
+    /// [`BulkError::NotInTime`]. Default: without limit.
     pub fn give_up_after(mut self, limit: Duration) -> Self {
         self.options().give_up_after = Some(limit);
         self
@@ -132,12 +133,12 @@ impl<R, Tab> Upsert<Sent<R>, Tab> {
     /// Receives each row that can never be stored, with its error: one that names the row as row 0. Default: such rows
     /// are counted, and `finish` fails with the error of the first.
     ///
-    /// Where PostgreSQL names only the batch, the row is found by halving: the others are stored. It is called by
-    /// whoever finds the row: the caller of `send`, or the thread or task that writes, which waits for it. A panic in it
-    /// goes no further.
+    /// Where PostgreSQL does not say which row of a batch it refuses, the writer halves the batch until it finds the
+    /// row, and stores the others. The closure runs in the caller of `send`, or in the thread or task that writes,
+    /// which waits for it. A panic in it is caught.
     ///
-    /// What can never be stored is whatever is not tried again: values and constraints, and also a table, a column, an
-    /// index or a right that is missing.
+    /// A row can never be stored if its error is not transient: a value or a constraint, or a table, a column, an index
+    /// or a right that is missing.
     pub fn on_rejected(mut self, on_rejected: impl Fn(R, &BulkError) + Send + Sync + 'static) -> Self {
         self.options().on_rejected = Some(Arc::new(on_rejected));
         self

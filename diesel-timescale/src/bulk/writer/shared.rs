@@ -160,7 +160,7 @@ impl<R> Shared<R> {
         trace::rejected(&self.kind.target.table, &error);
         let Taken { row, confirm, .. } = taken;
         if let Some(on_rejected) = &self.on_rejected {
-            // A panic has been told by its hook, and is not the fault of the rows that follow.
+            // The panic hook has reported the panic. The rows that follow are not its cause.
             let call = std::panic::AssertUnwindSafe(|| on_rejected(row, &error));
             let _ = std::panic::catch_unwind(call);
         }

@@ -1,9 +1,9 @@
 //! Statements of connections that were lost.
 //!
-//! When a connection is lost, the server may not know it yet, and go on with the statement that it was sent. If the same
-//! rows are written by another connection, and then newer ones of the same keys, that statement could be the last to
-//! write, and bring the older rows back. So whatever it may be is waited for: statements of the same role that are
-//! running on the table when the new connection looks for the first time.
+//! When a connection is lost, the server may still run the statement that was sent on it. If another connection writes
+//! the same rows, and then newer rows of the same keys, that statement could write last and bring the older rows back.
+//! So the writer waits for every statement that can be it: those of the same role that run on the table when the new
+//! connection looks for the first time.
 
 use diesel::QueryResult;
 use diesel::sql_types::Text;
@@ -11,7 +11,8 @@ use diesel::sql_types::Text;
 use crate::bulk::driver::Driver;
 use crate::bulk::statement::{Bind, Statement};
 
-/// Who writes a table locks it. One that waits for its client will not commit what the client does not send.
+/// A transaction that writes a table holds a lock on it. One that is idle is left out: it commits only if its client
+/// sends COMMIT.
 const SQL: [&str; 3] = [
     "SELECT DISTINCT l.pid || ' ' || l.virtualtransaction \
      FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid \

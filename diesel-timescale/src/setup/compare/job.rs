@@ -13,7 +13,7 @@ use crate::feature::Feature;
 use crate::schedule::Settings;
 
 impl<'a> Comparison<'a> {
-    /// A job is told by its procedure; among several of the same one, by what the procedure is told.
+    /// A job is found by its procedure; among several jobs of one procedure, by their configuration.
     pub(super) fn compare_jobs(&mut self) {
         let facts: &'a Facts = self.facts;
         let mut taken = Vec::new();

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use home_energy::energy::{ENERGY, EnergyReading};
 use home_energy::schema::energy_readings;
 use occupancy_models::schema::sensor_events;
-use occupancy_models::timescale::{self, HypertableOutcome};
+use occupancy_models::timescale::{self, Outcome};
 use occupancy_models::{Call, SensorEvent, bulk, drop_sensor_events_before};
 
 use crate::support::{database, needs, server, start};
@@ -26,10 +26,10 @@ fn meters_have_a_hypertable_of_their_own() {
 
     let report = EnergyReading::hypertable().allow_plain_table().call(&mut conn).unwrap();
     if server().available.is_some() {
-        assert_eq!((again.outcome, again.chunks), (HypertableOutcome::AlreadyThere, Some(0)));
+        assert_eq!((again.outcome, again.chunks), (Outcome::AlreadyThere, Some(0)));
         assert_eq!((report.chunk_interval, report.chunks), (Some(TimeDelta::days(7)), Some(3)));
     } else {
-        assert_eq!(report.outcome, HypertableOutcome::PlainTable);
+        assert_eq!(report.outcome, Outcome::Plain);
     }
     // Retention of the events is about the events alone.
     drop_sensor_events_before(start() + TimeDelta::weeks(52)).call(&mut conn).unwrap();

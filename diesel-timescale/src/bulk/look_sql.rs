@@ -3,9 +3,9 @@
 use super::batch::Batch;
 use super::plan::Plan;
 use super::sql::{Piece, Sql};
-use super::write::COUNTS;
+use super::write_sql::COUNTS;
 
-/// How rows that are stored as they are are found.
+/// How the rows that are stored already without a difference are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
     /// By their keys, one by one.
@@ -18,8 +18,9 @@ pub(super) enum Look {
 const ROWS_A_PROBE: usize = 8;
 
 impl Plan {
-    /// Three answers: whether nothing is stored in the range of the batch; how many of its first rows are stored as they
-    /// are; whether the range of the first combination of the other key columns holds little else than the batch.
+    /// Three results: whether no row is stored in the range of the batch; how many of its first rows are stored without
+    /// a difference; whether the range of the first combination of the other key columns has few rows besides the
+    /// batch's.
     pub(super) fn probe(&self, batch: &Batch) -> Sql {
         // The sample only chooses the way, so columns of arrays need not be in it.
         let is_array = |index: usize| batch.columns[index].info.is_array();
@@ -89,7 +90,7 @@ impl Plan {
             sql.push(format!("e.{} = {}", self.names[*index], self.value("i", *index)));
         });
         if let Some(range) = self.range {
-            // Lets TimescaleDB leave chunks out.
+            // By this TimescaleDB excludes chunks.
             sql.push(" AND ");
             self.in_range(sql, range);
         }
@@ -107,7 +108,7 @@ impl Plan {
         sql.push("))");
     }
 
-    /// Rows that are stored as they are are left out; the rest goes through `ON CONFLICT`.
+    /// Leaves out the rows that are stored already without a difference; the others go through `ON CONFLICT`.
     ///
     /// What is stored is found by `EXISTS`, as TimescaleDB leaves no chunk out for `NOT EXISTS` or `LEFT JOIN`.
     pub(super) fn upsert_rest(&self, look: Look) -> Sql {
