@@ -24,12 +24,9 @@ const BATCH: usize = 8_192;
 /// # Errors
 /// [`FileError`], at once if it is no Parquet file or has other columns, and of each row that cannot be read. The rows of
 /// a batch that has another type are not read.
-pub fn sensor_events_from_parquet<R: ChunkReader + 'static>(
+pub fn sensor_events_from_parquet<R: ChunkReader + Send + 'static>(
     file: R,
-) -> Result<impl Iterator<Item = Result<NewSensorEvent<'static>, FileError>> + Send, FileError>
-where
-    R: Send,
-{
+) -> Result<impl Iterator<Item = Result<NewSensorEvent<'static>, FileError>> + Send, FileError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(BATCH).build()?;
     let schema = arrow_array::RecordBatchReader::schema(&reader);
     let places = Places::new(schema.fields().iter().map(|field| field.name().as_str()))?;
