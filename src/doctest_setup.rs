@@ -15,7 +15,7 @@ mod support {
     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/database.rs"));
 }
 
-fn run(example: impl FnOnce(&mut PgConnection) -> Result<()>) {
+fn run(example: impl FnOnce(&mut PgConnection) -> Result<(), Error>) {
     let (_db, mut conn) = support::TestDb::ready();
     if let Err(error) = example(&mut conn) {
         panic!("{error}");

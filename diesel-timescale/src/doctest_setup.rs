@@ -23,7 +23,7 @@ diesel::table! {
     }
 }
 
-fn run(example: impl FnOnce(&mut PgConnection) -> diesel_timescale::Result<()>) {
+fn run(example: impl FnOnce(&mut PgConnection) -> Result<(), diesel_timescale::Error>) {
     let (_db, mut conn) = support::TestDb::installed();
     conn.batch_execute(
         "CREATE TABLE readings (
