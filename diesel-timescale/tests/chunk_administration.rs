@@ -389,8 +389,9 @@ fn a_policy_reorders_chunks() {
     let (_db, mut conn) = readings();
     let conn = &mut conn;
     let first = add_reorder_policy(readings::table, "readings_pkey").call(conn).unwrap();
+    // Only by hand: the server would run it at the same time.
     let job = add_reorder_policy(readings::table, "readings_by_room")
-        .scheduled(Schedule::every(TimeDelta::hours(5)))
+        .scheduled(Schedule::every(TimeDelta::hours(5)).enabled(false))
         .call(conn)
         .unwrap();
     let listed = jobs().call(conn).unwrap();

@@ -8,8 +8,8 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use diesel::dsl::{avg, count_star, max};
 use diesel::prelude::*;
 use diesel_timescale::{
-    Call, Error, Feature, HypertableError, Outcome, TimeColumn, add_columnstore_policy, add_refresh_policy,
-    add_retention_policy, approximate_row_count, bucketed, bulk, chunk_sizes, chunks, columnstore,
+    AddJob as _, Call, Error, Feature, HypertableError, Outcome, Schedule, TimeColumn, add_columnstore_policy,
+    add_refresh_policy, add_retention_policy, approximate_row_count, bucketed, bulk, chunk_sizes, chunks, columnstore,
     continuous_aggregate, drop_chunks, hypertable, interpolate, jobs, locf, refresh, remove_columnstore_policy,
     remove_refresh_policy, remove_retention_policy, run_job, set_chunk_interval, set_integer_now, set_integer_now_func,
     size, time_bucket, time_bucket_from, time_bucket_offset, to_columnstore, to_rowstore,
@@ -152,7 +152,10 @@ macro_rules! time_type {
 
                     // Some of the days have gone by for longer than that.
                     let age = (Utc::now() - instant(5)).num_days();
-                    let job = add_columnstore_policy(samples::at, $day.times(age)).call(conn).unwrap();
+                    // Only by hand: the server would run it at the same time.
+                    let unscheduled = Schedule::new().enabled(false);
+                    let add = add_columnstore_policy(samples::at, $day.times(age));
+                    let job = add.scheduled(unscheduled.clone()).call(conn).unwrap();
                     run_job(job).call(conn).unwrap();
                     let converted = chunks(samples::at, ..).call(conn).unwrap();
                     assert_eq!(converted.iter().filter(|chunk| chunk.is_columnstore).count(), 5, "{converted:?}");
@@ -166,7 +169,8 @@ macro_rules! time_type {
                         support::has(Needs::TwoConnections);
                         return;
                     }
-                    let job = add_retention_policy(samples::at, $day.times(age)).call(conn).unwrap();
+                    let add = add_retention_policy(samples::at, $day.times(age));
+                    let job = add.scheduled(unscheduled).call(conn).unwrap();
                     assert!(jobs().call(conn).unwrap().iter().any(|present| present.id == job));
                     run_job(job).call(conn).unwrap();
                     assert_eq!(samples::table.count().get_result::<i64>(conn).unwrap(), 5);

@@ -88,7 +88,7 @@ impl OwnServer {
             match PgConnection::establish(url.as_str()) {
                 Ok(conn) => return conn,
                 // It recovers from a crash.
-                Err(error) if error.to_string().contains("starting up") && Instant::now() < deadline => {
+                Err(error) if error.to_string().contains("the database system is") && Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
                 Err(error) => panic!("{url}: {error}"),
