@@ -62,7 +62,7 @@ impl Setup {
         }
         match &table.columnstore {
             Some(Wanted::Present(columnstore)) => options.extend(columnstore_options(columnstore)),
-            // The server makes one unless told otherwise, and a policy with it.
+            // Default of the server: a columnstore, and a policy for it.
             Some(Wanted::Absent) | None => options.push("tsdb.columnstore = false".to_owned()),
         }
         Ok(format!("WITH ({})", options.join(", ")))
