@@ -1,4 +1,5 @@
-//! Every query of the dashboard for Grafana runs, with Grafana's macros replaced as Grafana replaces them, and finds rows.
+//! Every query of the dashboard for Grafana runs, with Grafana's macros replaced as Grafana replaces them, and finds
+//! rows.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod support;

@@ -105,7 +105,8 @@ fn a_statement_tells_its_new_rows_once() {
     assert!(!stop_notifying(readings::table).call(&mut conn).unwrap());
     insert(&mut conn, &[reading(5_001, "hall")]);
     assert_eq!(told(&mut conn), [""; 0]);
-    let left = "SELECT count(*) FROM pg_proc WHERE proname LIKE 'notify_inserts_into%' AND pronamespace = current_schema()::regnamespace";
+    let left = "SELECT count(*) FROM pg_proc WHERE proname LIKE 'notify_inserts_into%' \
+        AND pronamespace = current_schema()::regnamespace";
     assert_eq!(value(&mut conn, left), "0");
 }
 
@@ -117,7 +118,8 @@ fn names_and_groups_of_any_kind() {
     listen(&mut conn, r#""odd ""name""#);
     sql(
         &mut conn,
-        r#"INSERT INTO "odd ""name" VALUES (NULL, 1), ('infinity', 2), ('2026-01-05 09:00+00', 7), ('2026-01-05 09:00+00', NULL)"#,
+        r#"INSERT INTO "odd ""name" VALUES (NULL, 1), ('infinity', 2), ('2026-01-05 09:00+00', 7),
+            ('2026-01-05 09:00+00', NULL)"#,
     );
     let payloads = told(&mut conn);
     assert!(payloads[0].contains(r#""groups": ["7"]"#) && payloads[0].contains("1767603600000000"), "{payloads:?}");

@@ -30,17 +30,17 @@ impl SensorEvent {
     /// The numbers of a sensor in a range of time for a chart that is so many pixels wide: a row for each step that has
     /// numbers, and at most as many steps as pixels; in no order.
     ///
-    /// Where a pixel is less than an hour, a step is a pixel, and the rows are made of the events. Where it is an hour or
-    /// more, steps are whole hours of UTC, read from the view [`hourly_statistics`](mod@crate::rollups::hourly_statistics);
-    /// where it is a day or more, they are whole days of UTC, read from
-    /// [`daily_statistics`](mod@crate::rollups::daily_statistics). The range is widened to whole hours or days then. The
-    /// numbers are those of the events in any case.
+    /// Where a pixel is less than an hour, a step is a pixel, and the rows are made of the events. Where it is an hour
+    /// or more, steps are whole hours of UTC, read from the view
+    /// [`hourly_statistics`](mod@crate::rollups::hourly_statistics); where it is a day or more, they are whole days of
+    /// UTC, read from [`daily_statistics`](mod@crate::rollups::daily_statistics). The range is widened to whole hours
+    /// or days then. The numbers are those of the events in any case.
     ///
     /// A query that takes further clauses, with the columns of [`chart_points`].
     ///
     /// # Errors
-    /// The server's, where the view that it reads is not there: [`create`](crate::timescale::ContinuousAggregate::create)
-    /// both views first.
+    /// The server's, where the view that it reads is not there:
+    /// [`create`](crate::timescale::ContinuousAggregate::create) both views first.
     ///
     /// ```
     /// # include!("../doctest_setup.rs");
@@ -49,7 +49,8 @@ impl SensorEvent {
     ///
     /// # fn main() { run(|conn| {
     /// # let now = Utc::now();
-    /// # let light = NewSensorEvent::new(now - TimeDelta::minutes(9), "office", "office.light", SensorType::LIGHT, "250");
+    /// # let at = now - TimeDelta::minutes(9);
+    /// # let light = NewSensorEvent::new(at, "office", "office.light", SensorType::LIGHT, "250");
     /// # diesel::insert_into(sensor_events::table).values(light).execute(conn)?;
     /// rollups::hourly_statistics().allow_plain_view().create().call(conn)?;
     /// rollups::daily_statistics().allow_plain_view().create().call(conn)?;

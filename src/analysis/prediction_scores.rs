@@ -10,9 +10,9 @@ use crate::timescale::subquery::{Part, Subquery, subquery};
 use crate::timescale::subquery_columns;
 
 subquery_columns! {
-    /// How good the confidence of the predictions of a model in a room is as a forecast that they are accurate, of those
-    /// that were made in a bucket of time. The measures are those of [`ForecastScore`](super::ForecastScore), with bins of
-    /// equal width.
+    /// How good the confidence of the predictions of a model in a room is as a forecast that they are accurate, of
+    /// those that were made in a bucket of time. The measures are those of [`ForecastScore`](super::ForecastScore),
+    /// with bins of equal width.
     PredictionScore, prediction_scores_columns, prediction_scores_row (room_id, bucket) {
         /// The room.
         room_id: String => Text,
@@ -65,9 +65,9 @@ subquery_columns! {
     }
 }
 
-/// How good the confidence of predictions is as a forecast that they are accurate, by room, kind and version of model, and
-/// bucket of the time at which they were made; for the predictions of a query that have an outcome, with so many bins of
-/// equal width. In no order. [`forecast_score`](super::forecast_score) gives the same for pairs of any kind.
+/// How good the confidence of predictions is as a forecast that they are accurate, by room, kind and version of model,
+/// and bucket of the time at which they were made; for the predictions of a query that have an outcome, with so many
+/// bins of equal width. In no order. [`forecast_score`](super::forecast_score) gives the same for pairs of any kind.
 ///
 /// A query that takes further clauses, with the columns of [`prediction_scores_columns`].
 ///
@@ -116,8 +116,8 @@ where
 }
 
 /// The reliability curves of models: how many predictions with a confidence in each of so many bins of equal width are
-/// accurate, by room, kind and version of model, and bucket of the time at which they were made. Bins without predictions
-/// are left out. In no order.
+/// accurate, by room, kind and version of model, and bucket of the time at which they were made. Bins without
+/// predictions are left out. In no order.
 ///
 /// A query that takes further clauses, with the columns of [`calibration_columns`].
 ///

@@ -137,9 +137,9 @@ fn write<R>(
     Ok(count)
 }
 
-/// The events of a CSV file, in its order: one that [`sensor_events_to_csv`] has written, or another with columns of these
-/// names, in any order. All but `timestamp`, `room_id`, `sensor_id`, `sensor_type` and `state` may be left out; an event
-/// without the column `numeric_value` has the number that its state is, if it is one.
+/// The events of a CSV file, in its order: one that [`sensor_events_to_csv`] has written, or another with columns of
+/// these names, in any order. All but `timestamp`, `room_id`, `sensor_id`, `sensor_type` and `state` may be left out;
+/// an event without the column `numeric_value` has the number that its state is, if it is one.
 ///
 /// # Errors
 /// [`FileError`], at once if the first line has other columns, and of each row that cannot be read.

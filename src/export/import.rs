@@ -10,12 +10,12 @@ use crate::models::NewSensorEvent;
 
 const BATCH: usize = 5_000;
 
-/// Stores events that were read from a file, each once by sensor and instant, in batches of 5,000: a file that is stored
-/// already changes nothing.
+/// Stores events that were read from a file, each once by sensor and instant, in batches of 5,000: a file that is
+/// stored already changes nothing.
 ///
 /// # Errors
-/// [`FileError`], of the first row that cannot be read or stored: what came before it is stored, and after a correction of
-/// the file the call can be made again.
+/// [`FileError`], of the first row that cannot be read or stored: what came before it is stored, and after a correction
+/// of the file the call can be made again.
 ///
 #[cfg_attr(feature = "csv", doc = "```")]
 #[cfg_attr(not(feature = "csv"), doc = "```ignore")]

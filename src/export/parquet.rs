@@ -18,12 +18,12 @@ use crate::models::NewSensorEvent;
 const BATCH: usize = 8_192;
 
 /// The events of a Parquet file, in its order: one that [`sensor_events`](super::sensor_events) has written, or another
-/// with columns of these names. Texts may be dictionaries or not, instants in any unit with a time zone, `attributes` is
-/// JSON as text; all but `timestamp`, `room_id`, `sensor_id`, `sensor_type` and `state` may be left out.
+/// with columns of these names. Texts may be dictionaries or not, instants in any unit with a time zone, `attributes`
+/// is JSON as text; all but `timestamp`, `room_id`, `sensor_id`, `sensor_type` and `state` may be left out.
 ///
 /// # Errors
-/// [`FileError`], at once if it is no Parquet file or has other columns, and of each row that cannot be read. The rows of
-/// a batch that has another type are not read.
+/// [`FileError`], at once if it is no Parquet file or has other columns, and of each row that cannot be read. The rows
+/// of a batch that has another type are not read.
 pub fn sensor_events_from_parquet<R: ChunkReader + Send + 'static>(
     file: R,
 ) -> Result<impl Iterator<Item = Result<NewSensorEvent<'static>, FileError>> + Send, FileError> {

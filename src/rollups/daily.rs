@@ -98,9 +98,9 @@ pub fn daily_statistics() -> ContinuousAggregate<sensor_events::timestamp> {
 }
 
 impl SensorEvent {
-    /// The states of sensors by day, from the view [`daily_states`](mod@crate::rollups::daily_states): choose the sensors by
-    /// [`named`](States::named) or the rows by [`filter`](States::filter), then ask for the
-    /// [time in each state](States::daily_time_in_state). The numbers are those of [`SensorEvent::states`].
+    /// The states of sensors by day, from the view [`daily_states`](mod@crate::rollups::daily_states): choose the
+    /// sensors by [`named`](States::named) or the rows by [`filter`](States::filter), then ask for the [time in each
+    /// state](States::daily_time_in_state). The numbers are those of [`SensorEvent::states`].
     ///
     /// For an example see [`rollups::daily_states`](crate::rollups::daily_states()).
     pub fn daily_states() -> States<daily_states::sensor_id, daily_states::bucket, daily_states::summary, ()> {

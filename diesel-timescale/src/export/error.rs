@@ -12,7 +12,7 @@ pub enum ExportError {
     Database(#[from] diesel::result::Error),
     /// A column of the query has another type than the field of the schema.
     #[error(
-        "the query gives the type with the OID {oid} for the field {field:?}, which is {data_type}. Change one of the two"
+        "the query gives the type with the OID {oid} for the field {field:?}, which is {data_type}. Change one of them"
     )]
     Type {
         /// The field.

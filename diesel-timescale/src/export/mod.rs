@@ -48,8 +48,8 @@ use parquet::schema::types::ColumnPath;
 use self::column::Column;
 pub use self::error::ExportError;
 
-/// The rows of a query of Diesel's as record batches with the columns of a schema, in the order in which the query selects
-/// them.
+/// The rows of a query of Diesel's as record batches with the columns of a schema, in the order in which the query
+/// selects them.
 ///
 /// | type of the field | what the query selects |
 /// |---|---|

@@ -21,13 +21,13 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The notifications of new rows of a table, as [`notify_inserts`](super::notify_inserts) switches them on, from a
 /// connection that this makes: each step waits for the next one. Those that have come meanwhile are one.
 ///
-/// Makes a new connection when it is lost, with pauses of 50 ms to 2 s, for as long as it takes. The first item, and the
-/// first after each new connection, is [`missed`](field@Inserted::missed). Never ends: for a thread of its own. For an example see
-/// [the module](super).
+/// Makes a new connection when it is lost, with pauses of 50 ms to 2 s, for as long as it takes. The first item, and
+/// the first after each new connection, is [`missed`](field@Inserted::missed). Never ends: for a thread of its own. For
+/// an example see [the module](super).
 ///
 /// # Errors
-/// What the server refuses, such as `LISTEN` on a replica; a further step tries again. A connection that is lost or cannot
-/// be made is none.
+/// What the server refuses, such as `LISTEN` on a replica; a further step tries again. A connection that is lost or
+/// cannot be made is none.
 pub fn inserted<T, F>(table: T, connect: F) -> impl Iterator<Item = QueryResult<Inserted>> + use<T, F>
 where
     T: Table + QueryFragment<Pg>,

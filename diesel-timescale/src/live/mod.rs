@@ -1,13 +1,14 @@
 //! New rows of a table, as they are stored: PostgreSQL's `LISTEN` and `NOTIFY`, switched on for a table by one call.
 //!
-//! [`notify_inserts`] switches it on: from then on each statement that inserts rows, whatever it is, tells the oldest and the
-//! newest instant of its rows and their groups, such as the rooms, in one small notification at its commit. What the rows
-//! are is read by whoever listens. [`inserted`] gives the notifications on a connection of its own; `inserted_stream` does
-//! on diesel-async. Both connect again when the connection is lost, and say so: [`Inserted::missed`](field@Inserted::missed).
+//! [`notify_inserts`] switches it on: from then on each statement that inserts rows, whatever it is, tells the oldest
+//! and the newest instant of its rows and their groups, such as the rooms, in one small notification at its commit.
+//! What the rows are is read by whoever listens. [`inserted`] gives the notifications on a connection of its own;
+//! `inserted_stream` does on diesel-async. Both connect again when the connection is lost, and say so:
+//! [`Inserted::missed`](field@Inserted::missed).
 //!
-//! Works on hypertables, with and without the columnstore, and on plain tables. Listening needs a session of its own: not
-//! behind PgBouncer in transaction mode, and not on a replica. A server that takes one connection at a time notifies only
-//! that one.
+//! Works on hypertables, with and without the columnstore, and on plain tables. Listening needs a session of its own:
+//! not behind PgBouncer in transaction mode, and not on a replica. A server that takes one connection at a time
+//! notifies only that one.
 //!
 //! ```no_run
 //! use chrono::Utc;
@@ -28,8 +29,8 @@
 //!     let news = news.unwrap();
 //!     // After a connection was made, whatever has come since; else the rows of the statements.
 //!     let from = if news.missed { newest } else { news.oldest.unwrap_or(newest) };
-//!     let rows: Vec<(String, Option<f64>)> =
-//!         readings::table.filter(readings::time.ge(from)).select((readings::sensor, readings::value)).load(&mut conn).unwrap();
+//!     let newer = readings::table.filter(readings::time.ge(from)).select((readings::sensor, readings::value));
+//!     let rows: Vec<(String, Option<f64>)> = newer.load(&mut conn).unwrap();
 //!     newest = news.newest.unwrap_or(newest).max(newest);
 //!     println!("{} rows in {:?}", rows.len(), news.groups);
 //! }

@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Inserted {
-    /// A connection was made just now, the first one or again: rows may have been inserted of which nothing was told. Read
-    /// what is newer than what was read last. The other fields are `None`.
+    /// A connection was made just now, the first one or again: rows may have been inserted of which nothing was told.
+    /// Read what is newer than what was read last. The other fields are `None`.
     pub missed: bool,
     /// The oldest instant of the rows.
     pub oldest: Option<DateTime<Utc>>,
     /// The newest.
     pub newest: Option<DateTime<Utc>>,
-    /// The groups of the rows, such as the rooms, in order. `None` if the table is notified without groups, or if there are
-    /// more than a notification has room for.
+    /// The groups of the rows, such as the rooms, in order. `None` if the table is notified without groups, or if there
+    /// are more than a notification has room for.
     pub groups: Option<Vec<String>>,
 }
 

@@ -9,9 +9,9 @@ use crate::call::{Call, Relation, relation_name, value};
 use crate::error::Error;
 use crate::function_call;
 
-/// Notifies whoever listens of each statement that inserts rows into a table: the oldest and the newest instant of the rows,
-/// by a column of the table, and their groups, by another, such as the room. Takes the place of notifications that are
-/// there.
+/// Notifies whoever listens of each statement that inserts rows into a table: the oldest and the newest instant of the
+/// rows, by a column of the table, and their groups, by another, such as the room. Takes the place of notifications
+/// that are there.
 ///
 /// Rows that an upsert only updates are not told. Locks the table against writes for a moment.
 ///

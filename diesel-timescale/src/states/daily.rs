@@ -26,8 +26,8 @@ where
     V: Expression<SqlType = StateSummary> + QueryFragment<Pg> + Clone,
     F: Conditions,
 {
-    /// For how long each state held in each day, week or month, from [`state_summaries`](super::state_summaries): the same
-    /// numbers as [`time_in_state`](Self::time_in_state) gives from the readings.
+    /// For how long each state held in each day, week or month, from [`state_summaries`](super::state_summaries): the
+    /// same numbers as [`time_in_state`](Self::time_in_state) gives from the readings.
     ///
     /// The range is widened to whole days, weeks or months, which are those of the time zone of the summaries.
     ///
@@ -86,12 +86,13 @@ where
         out.push_bind_param::<Timestamptz, _>(&self.to)?;
         out.push_sql(") AS calendar (edges)), summaries AS (");
         self.push_summaries(&mut out)?;
-        // A piece from the last reading of each summary to the first of the next; before the first of all nothing is known.
-        // The order of the bytes: which order it is does not matter, and this is the fastest.
+        // A piece from the last reading of each summary to the first of the next; before the first of all nothing is
+        // known. The order of the bytes: which order it is does not matter, and this is the fastest.
         out.push_sql(
             r#"), ordered AS (SELECT series, first_at, first_state, last_at, last_state, silence_limit,
              greatest(coalesce(lead(first_at) OVER series_by_time, least((SELECT upper FROM calendar), now())), last_at)
-             AS next, lag(first_at) OVER series_by_time IS NULL AS is_first, lag(last_state) OVER series_by_time AS before
+             AS next, lag(first_at) OVER series_by_time IS NULL AS is_first,
+             lag(last_state) OVER series_by_time AS before
              FROM summaries WINDOW series_by_time AS (PARTITION BY series COLLATE "C" ORDER BY first_at)), "#,
         );
         out.push_sql(
@@ -100,8 +101,8 @@ where
              CROSS JOIN calendar CROSS JOIN LATERAL (VALUES (last_at, silent, last_state), (silent, next, NULL), \
              (CASE WHEN is_first THEN lower ELSE first_at END, first_at, NULL)) AS piece (began, ended, state) \
              WHERE piece.ended > greatest(piece.began, lower)), parts AS (\
-             SELECT series, bucket, state, least(ended, bucket_end) - greatest(began, bucket) AS held, 0 AS changes FROM \
-             (SELECT series, began, ended, state, unnest(edges[first:last]) AS bucket, \
+             SELECT series, bucket, state, least(ended, bucket_end) - greatest(began, bucket) AS held, 0 AS changes \
+             FROM (SELECT series, began, ended, state, unnest(edges[first:last]) AS bucket, \
              unnest(edges[first + 1:last + 1]) AS bucket_end FROM (SELECT *, width_bucket(began, edges) AS first, \
              width_bucket(ended - INTERVAL '1 microsecond', edges) AS last FROM gaps) AS gaps) AS gaps \
              UNION ALL SELECT series, edges[width_bucket(first_at, edges)], part.state, part.held, part.changes \

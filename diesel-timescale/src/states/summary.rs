@@ -23,8 +23,8 @@ pub type StateSummary = Record<(
     Array<BigInt>,
 )>;
 
-/// An aggregate: the states of the rows of a bucket, for a continuous aggregate by day and series, with the column of the
-/// time and that of the state. [`state_summaries`] makes the time in each state of it.
+/// An aggregate: the states of the rows of a bucket, for a continuous aggregate by day and series, with the column of
+/// the time and that of the state. [`state_summaries`] makes the time in each state of it.
 ///
 /// A state holds for `silence_limit` at most; with `None` until the next reading.
 ///
@@ -118,8 +118,8 @@ impl<T: QueryFragment<Pg>, V: QueryFragment<Pg>> QueryFragment<Pg> for Summary<T
     }
 }
 
-/// The states that the rows of a continuous aggregate summarize: in which column the series is (such as the sensor), the
-/// day and the [`state_summary`]. There may be several rows for a day and series if each is of a time of its own.
+/// The states that the rows of a continuous aggregate summarize: in which column the series is (such as the sensor),
+/// the day and the [`state_summary`]. There may be several rows for a day and series if each is of a time of its own.
 ///
 /// Then ask for [the time in each state](States::daily_time_in_state). The limit of silence is that of the summaries.
 pub fn state_summaries<S, B, V>(series: S, bucket: B, summary: V) -> States<S, B, V, ()>
