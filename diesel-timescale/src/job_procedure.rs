@@ -13,11 +13,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::add_job::{AddJob, AddsJob};
 use crate::call::{Call, Statement, done, value};
 use crate::chunks::interval;
 use crate::error::Error;
 use crate::function_call;
-use crate::schedule::{AddJob, AddsJob, Schedule};
+use crate::schedule::Schedule;
 use crate::setup::{Declare, ProcedureDeclaration, Setup};
 
 /// A config as JSON, or why it is none.

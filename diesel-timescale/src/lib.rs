@@ -24,6 +24,7 @@ pub mod testing;
 pub mod tour;
 pub mod transaction;
 
+mod add_job;
 mod aggregate_column;
 mod aggregate_query;
 mod buckets;
@@ -70,6 +71,7 @@ mod uuid_functions;
 #[doc(hidden)]
 pub mod verify;
 
+pub use add_job::AddJob;
 pub use aggregate_column::add_aggregate_column;
 pub use aggregate_query::{AggregateQuery, continuous_aggregate_of};
 pub use buckets::{Bucketed, bucketed, bucketed_months};
@@ -113,7 +115,7 @@ pub use refresh::{
 pub use refresh_all::{refresh_by_force, refresh_in_batches};
 pub use refresh_batches::{RefreshBatches, refresh_batches};
 pub use reorder::{add_reorder_policy, remove_reorder_policy};
-pub use schedule::{AddJob, Schedule};
+pub use schedule::Schedule;
 pub use server::{Edition, Server, TimescaleVersion};
 pub use several_policies::add_another_refresh_policy;
 pub use size::{Size, approximate_row_count, approximate_size, chunk_sizes, index_size, size};

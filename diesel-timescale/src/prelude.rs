@@ -11,9 +11,10 @@
 //! # Ok(()) }) }
 //! ```
 
+pub use crate::add_job::AddJob;
 pub use crate::call::Call;
 pub use crate::feature::Feature;
 pub use crate::hypertable::hypertable;
-pub use crate::schedule::{AddJob, Schedule};
+pub use crate::schedule::Schedule;
 pub use crate::server::Server;
 pub use crate::transaction::{Retry, Transient};

@@ -9,12 +9,13 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, Integer, Interval, Text};
 
+use crate::add_job::{AddJob, AddsJob};
 use crate::call::{Call, Relation, Statement, done, push_relation, relation_name, value};
 use crate::chunks::interval;
 use crate::error::Error;
 use crate::feature::Feature;
 use crate::function_call;
-use crate::schedule::{AddJob, AddsJob, Schedule};
+use crate::schedule::Schedule;
 use crate::setup::{Declare, RefreshPolicyDeclaration, Setup};
 use crate::time_column::{IntervalOf, TimeColumn, TimeType, ValueOf};
 use crate::time_value::{Length, TimeValue};

@@ -5,10 +5,11 @@ use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Bool, Integer, Text};
 
+use crate::add_job::{AddJob, AddsJob};
 use crate::call::{Call, Relation, relation_name, value};
 use crate::error::Error;
 use crate::function_call;
-use crate::schedule::{AddJob, AddsJob, Schedule};
+use crate::schedule::Schedule;
 use crate::setup::{Declare, Setup};
 
 /// Puts the rows of each chunk of a hypertable into the order of an index in the background, once, all but the latest

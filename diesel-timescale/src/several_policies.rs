@@ -6,10 +6,11 @@ use diesel::pg::data_types::PgInterval;
 use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Integer, Interval};
 
+use crate::add_job::{AddJob, AddsJob};
 use crate::call::{Relation, relation_name, value};
 use crate::chunks::interval;
 use crate::function_call;
-use crate::schedule::{AddJob, AddsJob, Schedule};
+use crate::schedule::Schedule;
 use crate::setup::{RefreshPolicyDeclaration, Setup};
 use crate::time_column::{IntervalOf, TimeColumn};
 use crate::time_value::Length;

@@ -11,11 +11,12 @@ use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{BigInt, Integer, Interval, Nullable, Timestamptz};
 
 use super::interval;
+use crate::add_job::{AddJob, AddsJob};
 use crate::call::{Call, Relation, relation_name, value};
 use crate::error::Error;
 use crate::function_call;
 use crate::microseconds;
-use crate::schedule::{AddJob, AddsJob, Schedule};
+use crate::schedule::Schedule;
 use crate::setup::Setup;
 
 type NullableTimestamptz = Nullable<Timestamptz>;

@@ -1,13 +1,15 @@
 //! What a set-up declares, as it stands in the application and in a file.
 
+mod jobs;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::jobs::{ColumnstorePolicy, Job, Procedure, RefreshPolicy, ReorderPolicy, RetentionPolicy};
 use super::length::Length;
 use super::wanted::Wanted;
 use crate::parse_error::ParseError;
-use crate::schedule::Schedule;
 use crate::server::TimescaleVersion;
 
 /// Names of relations are SQL: quoted where need be, with a schema where the `search_path` does not find them.
@@ -188,38 +190,6 @@ pub(crate) struct Columnstore {
     pub minmax: Vec<String>,
 }
 
-/// One of both.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ColumnstorePolicy {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Length>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created_before: Option<Length>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schedule: Option<Schedule>,
-}
-
-/// One of both.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RetentionPolicy {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drop_after: Option<Length>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drop_created_before: Option<Length>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schedule: Option<Schedule>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ReorderPolicy {
-    pub index: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schedule: Option<Schedule>,
-}
-
 /// What tells the present of a hypertable that is set up elsewhere: one of both.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -302,45 +272,4 @@ pub(crate) struct Aggregate {
     pub further_refresh_policies: Vec<RefreshPolicy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_policy: Option<Wanted<RetentionPolicy>>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RefreshPolicy {
-    /// From the beginning, if there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start_offset: Option<Length>,
-    pub end_offset: Length,
-    pub schedule: Schedule,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub buckets_per_batch: Option<i32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_batches_per_execution: Option<i32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub newest_first: Option<bool>,
-}
-
-impl RefreshPolicy {
-    pub(crate) fn new(start_offset: Option<Length>, end_offset: Length, schedule: Schedule) -> Self {
-        let (buckets_per_batch, max_batches_per_execution, newest_first) = Default::default();
-        Self { start_offset, end_offset, schedule, buckets_per_batch, max_batches_per_execution, newest_first }
-    }
-}
-
-/// A procedure that jobs run, with an example of its config.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Procedure {
-    pub body: String,
-    pub config: serde_json::Value,
-}
-
-/// A job of one's own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Job {
-    pub procedure: String,
-    pub schedule: Schedule,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config: Option<serde_json::Value>,
 }
