@@ -16,7 +16,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    #[sql_name = "odd \"name"]
+    #[sql_name = "odd $body$ \"name"]
     odd (at) { #[sql_name = "a\"t"] at -> Timestamptz, #[sql_name = "Room's"] room -> Integer }
 }
 
@@ -113,17 +113,33 @@ fn a_statement_tells_its_new_rows_once() {
 #[test]
 fn names_and_groups_of_any_kind() {
     let (_db, mut conn) = TestDb::installed();
-    sql(&mut conn, r#"CREATE TABLE "odd ""name" ("a""t" TIMESTAMPTZ, "Room's" INTEGER)"#);
+    sql(&mut conn, r#"CREATE TABLE "odd $body$ ""name" ("a""t" TIMESTAMPTZ, "Room's" INTEGER)"#);
     notify_inserts(odd::at, odd::room).call(&mut conn).unwrap();
-    listen(&mut conn, r#""odd ""name""#);
+    listen(&mut conn, r#""odd $body$ ""name""#);
     sql(
         &mut conn,
-        r#"INSERT INTO "odd ""name" VALUES (NULL, 1), ('infinity', 2), ('2026-01-05 09:00+00', 7),
+        r#"INSERT INTO "odd $body$ ""name" VALUES (NULL, 1), ('infinity', 2), ('2026-01-05 09:00+00', 7),
             ('2026-01-05 09:00+00', NULL)"#,
     );
     let payloads = told(&mut conn);
     assert!(payloads[0].contains(r#""groups": ["7"]"#) && payloads[0].contains("1767603600000000"), "{payloads:?}");
     assert!(stop_notifying(odd::table).call(&mut conn).unwrap());
+}
+
+/// A trigger of an application's own that has the name is neither dropped nor replaced.
+#[test]
+fn a_trigger_of_this_name_is_left_alone() {
+    let (_db, mut conn) = set_up();
+    stop_notifying(readings::table).call(&mut conn).unwrap();
+    sql(
+        &mut conn,
+        "CREATE FUNCTION own() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER notify_inserts AFTER INSERT ON readings FOR EACH STATEMENT EXECUTE FUNCTION own()",
+    );
+    assert!(!stop_notifying(readings::table).call(&mut conn).unwrap());
+    let error = notify_inserts(readings::time, readings::room).call(&mut conn).unwrap_err().to_string();
+    assert!(error.contains("\"notify_inserts\" for relation \"readings\" already exists"), "{error}");
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM pg_trigger WHERE tgname = 'notify_inserts'"), "1");
 }
 
 #[test]

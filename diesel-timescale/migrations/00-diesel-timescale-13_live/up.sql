@@ -13,9 +13,11 @@ AS $$
 DECLARE
     present RECORD;
 BEGIN
+    -- Another trigger of this name is left alone.
     SELECT tgname, tgfoid::REGPROCEDURE AS function INTO present
     FROM pg_trigger
-    WHERE tgrelid = relation AND NOT tgisinternal AND tgname = 'notify_inserts';
+    JOIN pg_proc ON pg_proc.oid = tgfoid
+    WHERE tgrelid = relation AND NOT tgisinternal AND tgname = 'notify_inserts' AND proname LIKE 'notify\_ins%' AND tgnewtable = 'new_rows';
     IF present.tgname IS NULL THEN
         RETURN false;
     END IF;
@@ -45,40 +47,40 @@ DECLARE
     groups CONSTANT TEXT := CASE WHEN group_column IS NULL THEN 'NULL::TEXT' ELSE format('%I::TEXT', group_column) END;
 BEGIN
     PERFORM stop_notifying(relation);
+    -- Names are quoted for the body, and the body as a literal: a name may have any character.
     EXECUTE format(
-        $function$
-        CREATE FUNCTION %1$s() RETURNS TRIGGER
-        LANGUAGE plpgsql
-        SET search_path TO pg_catalog, pg_temp
-        AS $body$
-        DECLARE
-            payload JSONB;
-        BEGIN
-            SELECT jsonb_build_object(
-                'oldest', (extract(EPOCH FROM min(oldest)) * 1000000)::BIGINT,
-                'newest', (extract(EPOCH FROM max(newest)) * 1000000)::BIGINT,
-                'groups', jsonb_agg(of_group) FILTER (WHERE of_group IS NOT NULL)
-            )
-            INTO payload
-            FROM (
-                SELECT %2$s AS of_group, min(%3$I) AS oldest, max(%3$I) AS newest
-                FROM new_rows
-                WHERE isfinite(%3$I)
-                GROUP BY 1
-            ) AS groups
-            HAVING count(*) > 0;
-            IF payload IS NOT NULL THEN
-                -- A payload has fewer than 8000 bytes: many groups are told as none.
-                PERFORM pg_notify(
-                    %4$L,
-                    CASE WHEN octet_length(payload::TEXT) < 8000 THEN payload ELSE payload - 'groups' END::TEXT
-                );
-            END IF;
-            RETURN NULL;
-        END
-        $body$
-        $function$,
-        function, groups, time_column, channel
+        'CREATE FUNCTION %s() RETURNS TRIGGER LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS %L',
+        function,
+        format(
+            $body$
+            DECLARE
+                payload JSONB;
+            BEGIN
+                SELECT jsonb_build_object(
+                    'oldest', (extract(EPOCH FROM min(oldest)) * 1000000)::BIGINT,
+                    'newest', (extract(EPOCH FROM max(newest)) * 1000000)::BIGINT,
+                    'groups', jsonb_agg(of_group) FILTER (WHERE of_group IS NOT NULL)
+                )
+                INTO payload
+                FROM (
+                    SELECT %1$s AS of_group, min(%2$I) AS oldest, max(%2$I) AS newest
+                    FROM new_rows
+                    WHERE isfinite(%2$I)
+                    GROUP BY 1
+                ) AS groups
+                HAVING count(*) > 0;
+                IF payload IS NOT NULL THEN
+                    -- A payload has fewer than 8000 bytes: many groups are told as none.
+                    PERFORM pg_notify(
+                        %3$L,
+                        CASE WHEN octet_length(payload::TEXT) < 8000 THEN payload ELSE payload - 'groups' END::TEXT
+                    );
+                END IF;
+                RETURN NULL;
+            END
+            $body$,
+            groups, time_column, channel
+        )
     );
     EXECUTE format(
         'CREATE TRIGGER notify_inserts AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION %s()',
