@@ -3,6 +3,10 @@
 //!     dev/db cargo test -p occupancy-pictures
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+#[allow(dead_code, unused_imports, unused_macros, reason = "not all of it is used")]
+#[path = "../../../tests/support/database.rs"]
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -11,6 +15,7 @@ use diesel::prelude::*;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::testing;
 use roxmltree::Document;
+use support::needs;
 
 const ACCURATE: &str = "#009E73";
 const LATE_OR_EARLY: &str = "#E69F00";
@@ -66,8 +71,11 @@ fn occupied_minutes(conn: &mut PgConnection) -> Vec<usize> {
 
 #[test]
 fn pictures_show_what_the_database_has_and_are_those_of_the_readme() {
+    needs!(TwoConnections);
     let db = testing::database().unwrap();
     let [week, reliability] = draw(db.url(), "pictures", &[]);
+    // A run on what is there, of another length, draws the same week.
+    assert_eq!(draw(db.url(), "pictures_again", &["--days", "7"])[0], week);
 
     let picture = Document::parse(&week).unwrap();
     let conn = &mut db.connect().unwrap();
@@ -107,9 +115,6 @@ fn pictures_show_what_the_database_has_and_are_those_of_the_readme() {
     let points = picture.descendants().filter(|node| node.has_tag_name("circle")).count();
     assert!(points > 3 && points == bins.len(), "{points} points, {bins:?}");
 
-    // A run on what is there, of another length, draws the same week.
-    assert_eq!(draw(db.url(), "pictures_again", &["--days", "7"])[0], week);
-
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     for (name, drawn) in [("week.svg", &week), ("reliability.svg", &reliability)] {
         let committed = std::fs::read_to_string(folder.join(name)).unwrap();
@@ -122,6 +127,7 @@ fn pictures_show_what_the_database_has_and_are_those_of_the_readme() {
 
 #[test]
 fn a_folder_that_is_missing_is_named() {
+    needs!(TwoConnections);
     let db = testing::database().unwrap();
     let output = run(db.url(), &["no/such/folder", "--days", "7"]);
     assert!(!output.status.success());
