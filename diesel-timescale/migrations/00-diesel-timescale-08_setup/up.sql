@@ -91,7 +91,8 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'name', relname,
             'schema', relnamespace::REGNAMESPACE::TEXT,
-            'method', amname,
+            -- (Not every role may read pg_am on the WebAssembly server.)
+            'method', substring(pg_get_indexdef(indexrelid) FROM ' USING (\S+) \('),
             'unique', indisunique,
             'primary', indisprimary,
             'valid', indisvalid,
@@ -108,7 +109,6 @@ BEGIN
         ) ORDER BY relname), '[]')
         FROM pg_index
         JOIN pg_class ON pg_class.oid = indexrelid
-        JOIN pg_am ON pg_am.oid = relam
         WHERE indrelid = relation
     );
 END

@@ -69,8 +69,9 @@ SET search_path TO pg_catalog, diesel_timescale, pg_temp
 RETURN EXISTS (
     SELECT
     FROM pg_db_role_setting AS s
-    JOIN pg_database ON pg_database.oid = s.setdatabase
-    WHERE datname = current_database() AND setrole = 0 AND 'timescaledb.enable_chunk_skipping=on' = ANY (setconfig)
+    -- (Not every role may read pg_database on the WebAssembly server.)
+    JOIN pg_stat_database AS d ON d.datid = s.setdatabase
+    WHERE d.datname = current_database() AND setrole = 0 AND 'timescaledb.enable_chunk_skipping=on' = ANY (setconfig)
 );
 COMMENT ON FUNCTION diesel_timescale.uses_chunk_skipping() IS 'Whether the sessions of this database leave out chunks by the values that chunk skipping keeps.';
 

@@ -61,7 +61,7 @@ impl<R: Clone + Send> Writer<R> {
     /// # async fn main() {
     /// # let (db, conn) = database::TestDb::with(TABLE);
     /// # drop(conn);
-    /// # let url = db.url().to_string();
+    /// # let url = db.url_for_child().to_string();
     /// use diesel_async::{AsyncConnection, AsyncPgConnection};
     /// use diesel_timescale::bulk;
     ///
@@ -141,7 +141,7 @@ where
     /// # async fn main() {
     /// # let (db, conn) = database::TestDb::with(TABLE);
     /// # drop(conn);
-    /// # let url = db.url().to_string();
+    /// # let url = db.url_for_child().to_string();
     /// use diesel_async::AsyncPgConnection;
     /// use diesel_async::pooled_connection::AsyncDieselConnectionManager;
     /// use diesel_async::pooled_connection::deadpool::Pool;

@@ -52,7 +52,7 @@ impl<R: Clone> Writer<R> {
     /// ```
     /// # include!("../doctest_setup.rs");
     /// # fn main() { run_with_db(|db, conn| {
-    /// # let url = db.url();
+    /// # let url = db.url_for_child();
     /// use diesel_timescale::bulk;
     ///
     /// let writer = bulk::writer::<Reading>()
@@ -125,7 +125,7 @@ where
     /// ```
     /// # include!("../doctest_setup.rs");
     /// # fn main() { run_with_db(|db, _| {
-    /// # let url = db.url();
+    /// # let url = db.url_for_child();
     /// use std::time::Duration;
     ///
     /// use diesel::r2d2::{ConnectionManager, Pool};
