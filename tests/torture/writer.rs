@@ -201,7 +201,7 @@ fn locks_that_run_out() {
     let mut conn = server.database("locks");
     readings::create(&mut conn);
     let writer = start(&server.url("locks"));
-    let days = 60;
+    let days = 300;
     let first = batch(1, 1).remove(0);
     send(&writer, (0..days).map(|day| Reading { at: first.at + TimeDelta::days(day), ..first.clone() }));
     is_told(&writer, "out of shared memory");
