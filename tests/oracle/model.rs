@@ -66,8 +66,9 @@ pub enum Last {
 pub struct Keys(pub HashMap<i64, Last>);
 
 impl Keys {
-    /// What is wrong with rows that were read after all that is known here, each slot with its version.
-    pub fn faults(&self, rows: &[(i64, u64)], wipes: &Wipes) -> Vec<String> {
+    /// What is wrong with rows that were read after all that is known here, each slot with its version; and from which
+    /// moment on they were read. (A wipe may have begun and ended since.)
+    pub fn faults(&self, rows: &[(i64, u64)], read: u64, wipes: &Wipes) -> Vec<String> {
         let mut faults = Vec::new();
         let mut found = HashMap::new();
         for (slot, version) in rows {
@@ -84,8 +85,10 @@ impl Keys {
                 (Last::Deleted, None) => {}
                 (Last::Written { version, from, to }, row) => {
                     let wipes = wipes.of(*slot);
-                    // One that began when the write was over has seen it.
-                    let is_gone = wipes.iter().any(|wipe| wipe.is_sure && wipe.from > *to);
+                    // One that began when the write was over has seen it, and the read has seen what ended before.
+                    let is_gone = wipes
+                        .iter()
+                        .any(|wipe| wipe.is_sure && wipe.from > *to && wipe.to.is_some_and(|end| end < read));
                     let may_be_gone = wipes.iter().any(|wipe| wipe.to.is_none_or(|end| end >= *from));
                     match row {
                         Some(_) if is_gone => faults.push(format!("resurrected: slot {slot}, which was wiped")),

@@ -271,13 +271,14 @@ impl<'w> Worker<'w> {
     /// Compares what is stored with what may be.
     fn look(&mut self, is_last: bool) {
         loop {
+            let read = self.world.clock.now();
             let rows = sensor_events::table
                 .filter(sensor_events::sensor_id.eq(&self.sensor))
                 .select((sensor_events::timestamp, sensor_events::state))
                 .load::<(chrono::DateTime<chrono::Utc>, String)>(&mut self.conn);
             if let Ok(rows) = rows {
                 let rows: Vec<_> = rows.iter().map(|(at_, state)| (slot_of(*at_), state.parse().unwrap())).collect();
-                let faults = self.keys.faults(&rows, &self.world.wipes);
+                let faults = self.keys.faults(&rows, read, &self.world.wipes);
                 self.world.tell(faults.into_iter().map(|fault| format!("{} {fault}", self.sensor)));
                 return;
             }
