@@ -42,8 +42,9 @@ impl Events {
 const COLUMNS: &str = "timestamp, room_id, sensor_id, sensor_type, state, numeric_value, previous_state, attributes, is_human_triggered, confidence_score";
 
 pub struct Home {
-    pub db: TestDb,
+    // Dropped first: a server that takes one connection at a time lets `db` connect after that.
     pub conn: PgConnection,
+    pub db: TestDb,
 }
 
 impl Home {
