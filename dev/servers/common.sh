@@ -78,9 +78,18 @@ family() {
   echo "$1 $children"
 }
 
-# kill_family PID SIGNAL: it is stopped first, so that it starts nothing meanwhile.
+# kill_family PID SIGNAL: it is stopped first, so that it starts nothing meanwhile. Those that are killed are waited for: a
+# process ends some time after its signal, and until then PostgreSQL takes its data for in use.
 kill_family() {
+  local all pid i
   kill -STOP "$1" 2>/dev/null || return 0
-  # shellcheck disable=SC2046
-  kill "-$2" $(family "$1") 2>/dev/null || true
+  read -ra all <<<"$(family "$1")"
+  kill "-$2" "${all[@]}" 2>/dev/null || true
+  [[ $2 == KILL ]] || return 0
+  for pid in "${all[@]}"; do
+    for ((i = 0; i < 1000; i++)); do
+      started_at "$pid" >/dev/null || break
+      sleep 0.01
+    done
+  done
 }
