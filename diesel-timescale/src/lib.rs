@@ -117,6 +117,7 @@ pub use refresh_batches::{RefreshBatches, refresh_batches};
 pub use reorder::{add_reorder_policy, remove_reorder_policy};
 pub use schedule::Schedule;
 pub use server::{Edition, Server, TimescaleVersion};
+pub use setup::{Tiers, tiers};
 pub use several_policies::add_another_refresh_policy;
 pub use size::{Size, approximate_row_count, approximate_size, chunk_sizes, index_size, size};
 pub use time_column::{TimeColumn, TimeType};

@@ -18,3 +18,4 @@ DROP FUNCTION diesel_timescale.refuse_retention_within_refresh(REGCLASS, TEXT);
 DROP FUNCTION diesel_timescale.in_days(TEXT);
 DROP FUNCTION diesel_timescale.reaches_beyond(TEXT, TEXT);
 DROP FUNCTION diesel_timescale.refresh_policies(REGCLASS);
+DROP FUNCTION diesel_timescale.bucket_width(NAME, NAME);

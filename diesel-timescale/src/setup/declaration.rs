@@ -1,12 +1,14 @@
 //! What a set-up declares, as it stands in the application and in a file.
 
 mod jobs;
+mod tiers;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::jobs::{ColumnstorePolicy, Job, Procedure, RefreshPolicy, ReorderPolicy, RetentionPolicy};
+pub(crate) use self::tiers::{AggregateTier, Tiers};
 use super::length::Length;
 use super::wanted::Wanted;
 use crate::parse_error::ParseError;
@@ -67,6 +69,8 @@ pub(crate) struct Table {
     pub integer_now: Option<IntegerNow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_policy: Option<Wanted<RetentionPolicy>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tiers: Option<Tiers>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Wanted<Target>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -272,4 +276,15 @@ pub(crate) struct Aggregate {
     pub further_refresh_policies: Vec<RefreshPolicy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_policy: Option<Wanted<RetentionPolicy>>,
+}
+
+impl Aggregate {
+    /// All that are wanted.
+    pub(super) fn refresh_policies(&self) -> impl Iterator<Item = &RefreshPolicy> {
+        let first = match &self.refresh_policy {
+            Some(Wanted::Present(policy)) => Some(policy),
+            Some(Wanted::Absent) | None => None,
+        };
+        first.into_iter().chain(&self.further_refresh_policies)
+    }
 }

@@ -1,5 +1,7 @@
 //! What is in the database: one statement, one document.
 
+mod tier;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -10,7 +12,7 @@ use diesel::sql_types::Jsonb;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::length::Length;
+pub(super) use self::tier::{LengthFact, Reader, TargetRetention, Tier};
 use crate::call::{Statement, single};
 use crate::error::{Error, Result};
 use crate::server::{Edition, Server};
@@ -48,7 +50,7 @@ struct ServerFacts {
     database: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Job {
     pub id: i32,
     pub procedure_schema: String,
@@ -76,6 +78,8 @@ pub(super) struct Relation {
     pub comment: Option<String>,
     pub aggregate: Option<Aggregate>,
     pub target: Option<Target>,
+    /// Asked of tiers alone.
+    pub tier: Option<Tier>,
     /// Of the table itself, without chunks and indexes.
     pub bytes: i64,
     pub hypertable: Option<Hypertable>,
@@ -153,6 +157,9 @@ pub(super) struct Aggregate {
     /// Of the hypertable that it keeps its rows in.
     pub schema: String,
     pub name: String,
+    /// What it reads, with its schema, quoted.
+    pub source: String,
+    pub bucket: Option<LengthFact>,
     pub has_chunks: bool,
 }
 
@@ -162,6 +169,7 @@ pub(super) struct Target {
     pub registry: String,
     pub registry_is_there: bool,
     pub key: Option<Vec<String>>,
+    pub retention: Option<TargetRetention>,
     pub missing_triggers: Vec<String>,
 }
 
@@ -177,23 +185,6 @@ pub(super) struct Constraint {
     /// As in `pg_constraint`.
     pub on_delete: String,
     pub validated: bool,
-}
-
-/// A length as the server tells it.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(untagged)]
-pub(super) enum LengthFact {
-    Integer(i64),
-    Interval { months: i32, microseconds: i64 },
-}
-
-impl From<LengthFact> for Length {
-    fn from(fact: LengthFact) -> Self {
-        match fact {
-            LengthFact::Integer(units) => Self::Integer(units),
-            LengthFact::Interval { months, microseconds } => Self::Interval { months, microseconds },
-        }
-    }
 }
 
 /// Asks for the facts about relations, and about references from one to another.
@@ -213,6 +204,9 @@ pub(super) struct RelationRequest<'a> {
     pub name: &'a str,
     pub time_column: Option<&'a str>,
     pub registry: Option<&'a str>,
+    pub is_tier: bool,
+    /// How long a tier keeps its rows.
+    pub kept_for: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -239,12 +233,14 @@ impl Statement for QueryFacts {
         out.push_sql(
             "SELECT diesel_timescale.server_facts(), diesel_timescale.job_facts(), coalesce((\
                  SELECT jsonb_agg(\
-                     diesel_timescale.relation_facts(to_regclass(r.name), r.time_column, r.registry) ORDER BY n\
+                     diesel_timescale.relation_facts(to_regclass(r.name), r.time_column, r.registry, r.is_tier, r.kept_for) \
+                     ORDER BY n\
                  ) FROM ROWS FROM (jsonb_to_recordset(",
         );
         out.push_bind_param::<Jsonb, _>(&self.relations)?;
         out.push_sql(
-            ") AS (name text, time_column name, registry name)) WITH ORDINALITY AS r (name, time_column, registry, n)\
+            ") AS (name text, time_column name, registry name, is_tier boolean, kept_for text)) WITH ORDINALITY \
+             AS r (name, time_column, registry, is_tier, kept_for, n)\
              ), '[]'), coalesce((\
                  SELECT jsonb_agg(\
                      diesel_timescale.reference_facts(to_regclass(f.name), f.columns, to_regclass(f.target)) ORDER BY n\
