@@ -119,7 +119,7 @@ pub use schedule::Schedule;
 pub use server::{Edition, Server, TimescaleVersion};
 pub use setup::{Tiers, tiers};
 pub use several_policies::add_another_refresh_policy;
-pub use size::{Size, approximate_row_count, approximate_size, chunk_sizes, index_size, size};
+pub use size::{Size, approximate_row_count, approximate_size, chunk_sizes, index_size, size, tier_sizes};
 pub use time_column::{TimeColumn, TimeType};
 pub use timestamp::TimestampOrInfinity;
 pub use uuid_functions::*;

@@ -4,6 +4,7 @@ DROP FUNCTION diesel_timescale.tier_facts(REGCLASS, TEXT);
 DROP FUNCTION diesel_timescale.restore_target_triggers(REGCLASS, NAME, REGCLASS);
 DROP FUNCTION diesel_timescale.reference_facts(REGCLASS, NAME[], REGCLASS);
 DROP FUNCTION diesel_timescale.target_facts(REGCLASS, NAME);
+DROP FUNCTION diesel_timescale.kept_for(REGCLASS);
 DROP FUNCTION diesel_timescale.target_retention_facts(REGCLASS);
 DROP FUNCTION diesel_timescale.target_retention_job(REGCLASS);
 DROP FUNCTION diesel_timescale.aggregate_facts(REGCLASS);

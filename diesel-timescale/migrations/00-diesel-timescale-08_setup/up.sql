@@ -278,6 +278,23 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.target_retention_facts(REGCLASS) IS 'The job of target_retention_job(), and after which time it drops rows.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.kept_for(relation REGCLASS) RETURNS TEXT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF NOT has_timescaledb() THEN
+        RETURN NULL;
+    END IF;
+    RETURN (
+        SELECT config ->> 'drop_after'
+        FROM timescaledb_information.jobs
+        WHERE job_id = coalesce(policy_job(relation, 'policy_retention'), target_retention_job(relation)) AND scheduled
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.kept_for(REGCLASS) IS 'After which time a job drops the rows of a hypertable or a continuous aggregate, as text; null if none does.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.target_facts(relation REGCLASS, declared_registry NAME) RETURNS JSONB
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -386,7 +403,7 @@ BEGIN
                 'schedule', length_facts(schedule_interval),
                 'scheduled', scheduled
             ) ORDER BY job_id), '[]')
-            FROM refresh_policies(relation)
+            FROM refresh_windows(relation)
         ),
         'expired_chunks', (
             SELECT count(*)
@@ -399,7 +416,7 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.tier_facts(REGCLASS, TEXT) IS 'The refresh policies of what reads a hypertable or a continuous aggregate, and how many chunks are older than it keeps rows; null if it is neither.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.relation_facts(
-    relation REGCLASS, time_column NAME, registry_name NAME, is_tier BOOLEAN DEFAULT NULL, kept_for TEXT DEFAULT NULL
+    relation REGCLASS, time_column NAME, registry_name NAME, is_tier BOOLEAN, kept_for TEXT
 ) RETURNS JSONB
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp

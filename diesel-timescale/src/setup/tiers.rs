@@ -25,7 +25,7 @@ use crate::time_value;
 /// it has. A hypertable whose rows something [references](crate::references) gets the job that clears the references.
 /// Refresh policies are checked and not changed: a refresh that reads rows which are gone erases their aggregates.
 /// The call does all of it in one transaction or nothing, and gives the [plan](crate::setup::Plan) that it has carried out.
-/// What the tiers take is in [`tier_sizes`](crate::catalog::tier_sizes).
+/// What the tiers take is in [`tier_sizes`](mod@crate::tier_sizes).
 ///
 /// A refresh reads back to `start_offset` and one bucket, and is over when the next one is due. So the rows that it reads
 /// must be kept for at least `start_offset`, a bucket and the interval of its schedule together.
@@ -39,7 +39,7 @@ use crate::time_value;
 ///
 /// ```
 /// # include!("../doctest_setup.rs");
-/// use diesel_timescale::{Feature, Server, add_refresh_policy, continuous_aggregate, refresh, tiers};
+/// use diesel_timescale::{Feature, Server, add_refresh_policy, continuous_aggregate, refresh, tier_sizes, tiers};
 ///
 /// diesel::table! { hourly_readings (bucket) { bucket -> Timestamptz, readings -> Int8 } }
 ///
@@ -60,6 +60,14 @@ use crate::time_value;
 ///     .then_forever(hourly_readings::bucket)
 ///     .call(conn)?;
 /// assert_eq!((done.done.len(), done.steps.len()), (1, 0));
+/// let sizes: Vec<(String, i64, i64, Option<i64>)> = tier_sizes::table
+///     .filter(tier_sizes::hypertable.like("%.readings"))
+///     .select((tier_sizes::relation, tier_sizes::chunks, tier_sizes::total_bytes, tier_sizes::bytes_per_day))
+///     .order(tier_sizes::level)
+///     .load(conn)?;
+/// for (relation, chunks, bytes, per_day) in sizes {
+///     println!("{relation}: {chunks} chunks, {bytes} bytes, {per_day:?} a day");
+/// }
 /// # Ok(()) }) }
 /// ```
 pub fn tiers<C>(time_column: C) -> Tiers<C>
