@@ -340,8 +340,8 @@ fn with_aggregates() -> (TestDb, PgConnection) {
 fn kept(conn: &mut PgConnection) -> String {
     value(
         conn,
-        "SELECT format('%s, %s, %s, %s', diesel_timescale.kept_for('readings'), diesel_timescale.kept_for('hourly'),
-             diesel_timescale.kept_for('daily'),
+        "SELECT format('%s, %s, %s, %s', diesel_timescale.kept_for('readings'), diesel_timescale.kept_for(to_regclass('hourly')),
+             diesel_timescale.kept_for(to_regclass('daily')),
              (SELECT config ->> 'compress_after' FROM timescaledb_information.jobs
               WHERE job_id = diesel_timescale.policy_job('readings', 'policy_compression', 'policy_columnstore')))",
     )
@@ -454,14 +454,14 @@ fn tiers_that_erase_what_a_refresh_reads_are_refused() {
         (daily_offset("\"729 days\""), both(), true, "daily", ["reads hourly back to 731 days", "728 days"]),
         (daily_offset("null"), both(), true, "daily", ["reads hourly back to the beginning", "rows go after 730 days"]),
         (
-            String::new(),
+            "SELECT 1".to_owned(),
             tiers(readings::time).drop_after(TimeDelta::hours(2)),
             true,
             "hourly",
             ["Keep rows of readings", "2 hours"],
         ),
         (
-            String::new(),
+            "SELECT 1".to_owned(),
             raw().then_forever(daily::bucket),
             false,
             "daily",
@@ -482,8 +482,7 @@ fn tiers_that_erase_what_a_refresh_reads_are_refused() {
             ["has no refresh policy that reads hourly", "add_refresh_policy"],
         ),
         (
-            "SELECT alter_job(job_id, scheduled => false) FROM diesel_timescale.refresh_windows('readings')"
-                .to_owned(),
+            "SELECT alter_job(job_id, scheduled => false) FROM diesel_timescale.refresh_windows('readings')".to_owned(),
             both(),
             false,
             "hourly",
@@ -517,7 +516,8 @@ fn tiers_that_erase_what_a_refresh_reads_are_refused() {
             let error = tiers.clone().call(conn).unwrap_err();
             let text = error.to_string();
             let (found_window, relation, message) = refused(error);
-            assert_eq!((found_window, &*relation), (is_window, object), "{message}");
+            assert_eq!(found_window, is_window, "{message}");
+            assert!(relation.ends_with(object), "{message}");
             assert!(texts.iter().all(|part| message.contains(part)), "{texts:?}: {message}");
             assert!(text.contains(&*message), "{text}");
             assert_eq!(kept(conn), before, "{message}");
@@ -639,7 +639,9 @@ fn tiers_of_a_target_clear_its_references() {
             violation.kind == diesel_timescale::ViolationKind::RetentionWithinRefresh
         };
         let found = diesel_timescale::verify().call(conn).unwrap();
-        found.into_iter().filter(|violation| is_window(violation) && violation.detail.contains("readings")).collect()
+        // Where the tests share a database, others have aggregates as well.
+        let view = format!("{}.hourly", value(conn, "SELECT quote_ident(current_schema())"));
+        found.into_iter().filter(|violation| is_window(violation) && violation.object == view).collect()
     };
     assert_eq!(windows(conn), []);
     sql(
@@ -690,7 +692,8 @@ fn the_size_of_each_tier_is_measured() {
     assert!(raw.0.0.ends_with(".readings") && raw.0.1.is_none() && raw.0.2 == 5 && raw.0.3 == 0, "{raw:?}");
     let (total, table, index, toast) = raw.1;
     assert_eq!(total, table + index + toast);
-    assert_eq!(total, diesel_timescale::size(readings::table).call(conn).unwrap().total_bytes);
+    let chunks = diesel_timescale::chunk_sizes(readings::table).call(conn).unwrap();
+    assert_eq!(total, chunks.iter().map(|(_, size)| size.total_bytes).sum::<i64>());
     let per_day = raw.2.1.unwrap();
     let older = value(
         conn,

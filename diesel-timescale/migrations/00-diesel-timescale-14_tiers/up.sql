@@ -11,17 +11,17 @@ BEGIN
     END IF;
     RETURN QUERY
         WITH RECURSIVE tiers (hypertable, level, relation, source, schema_name, table_name) AS (
-            SELECT q.name, 0, q.name, NULL::TEXT, h.hypertable_schema::TEXT, h.hypertable_name::TEXT
+            SELECT q.name, 0, q.name, NULL::TEXT COLLATE "C", h.hypertable_schema, h.hypertable_name
             FROM timescaledb_information.hypertables AS h
             CROSS JOIN LATERAL (SELECT format('%I.%I', h.hypertable_schema, h.hypertable_name)) AS q (name)
             WHERE has_schema_privilege(h.hypertable_schema, 'USAGE')
             UNION ALL
             SELECT
                 t.hypertable, t.level + 1, format('%I.%I', a.view_schema, a.view_name), t.relation,
-                a.materialization_hypertable_schema::TEXT, a.materialization_hypertable_name::TEXT
+                a.materialization_hypertable_schema, a.materialization_hypertable_name
             FROM tiers AS t
             JOIN timescaledb_information.continuous_aggregates AS a
-                ON (a.hypertable_schema::TEXT, a.hypertable_name::TEXT) = (t.schema_name, t.table_name)
+                ON (a.hypertable_schema, a.hypertable_name) = (t.schema_name, t.table_name)
             WHERE has_schema_privilege(a.view_schema, 'USAGE')
         )
         SELECT t.hypertable, t.level, t.relation, t.source
