@@ -99,7 +99,10 @@ AS $$
 DECLARE
     present CONSTANT INT := sensor_events_retention_job();
     -- What tiers have added.
-    was_there CONSTANT BOOLEAN := diesel_timescale.has_timescaledb() AND diesel_timescale.remove_reference_retention('sensor_events');
+    was_there CONSTANT BOOLEAN := CASE
+        WHEN diesel_timescale.has_timescaledb() THEN diesel_timescale.remove_reference_retention('sensor_events')
+        ELSE false
+    END;
 BEGIN
     IF present IS NULL THEN
         RETURN was_there;
