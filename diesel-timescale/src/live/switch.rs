@@ -38,7 +38,7 @@ where
 /// As [`notify_inserts`].
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::live::{notify_inserts_by, stop_notifying};
 ///
 /// # fn main() { run(|conn| {
