@@ -75,6 +75,8 @@ pub(crate) struct Table {
     pub target: Option<Wanted<Target>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_inserts: Option<Wanted<Notifications>>,
 }
 
 /// The type of a column, by its name or its number.
@@ -217,6 +219,15 @@ pub(crate) struct Target {
     pub registry: Option<String>,
 }
 
+/// Notifications of new rows: the columns that they tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Notifications {
+    pub time: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reference {
@@ -276,15 +287,4 @@ pub(crate) struct Aggregate {
     pub further_refresh_policies: Vec<RefreshPolicy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_policy: Option<Wanted<RetentionPolicy>>,
-}
-
-impl Aggregate {
-    /// All that are wanted.
-    pub(super) fn refresh_policies(&self) -> impl Iterator<Item = &RefreshPolicy> {
-        let first = match &self.refresh_policy {
-            Some(Wanted::Present(policy)) => Some(policy),
-            Some(Wanted::Absent) | None => None,
-        };
-        first.into_iter().chain(&self.further_refresh_policies)
-    }
 }

@@ -1,5 +1,6 @@
 //! What is in the database: one statement, one document.
 
+mod request;
 mod tier;
 
 use std::collections::BTreeMap;
@@ -9,10 +10,12 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::Jsonb;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
-pub(super) use self::tier::{LengthFact, Reader, TargetRetention, Tier};
+pub(super) use self::request::{ProcedureRequest, ReferenceRequest, RelationRequest};
+pub(super) use self::tier::{Reader, TargetRetention, Tier};
+pub(super) use super::length::LengthFact;
 use crate::call::{Statement, single};
 use crate::error::{Error, Result};
 use crate::server::{Edition, Server};
@@ -80,6 +83,7 @@ pub(super) struct Relation {
     pub target: Option<Target>,
     /// Asked of tiers alone.
     pub tier: Option<Tier>,
+    pub notifications: Option<Notifications>,
     /// Of the table itself, without chunks and indexes.
     pub bytes: i64,
     pub hypertable: Option<Hypertable>,
@@ -174,6 +178,14 @@ pub(super) struct Target {
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct Notifications {
+    pub time: String,
+    pub group: Option<String>,
+    pub is_enabled: bool,
+    pub is_right: bool,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct Reference {
     pub constraint: Option<Constraint>,
     pub trigger_is_right: bool,
@@ -198,30 +210,6 @@ pub(super) struct QueryFacts {
     pub procedures: Value,
 }
 
-/// A relation, with what is declared of it and changes what is asked.
-#[derive(Debug, Serialize)]
-pub(super) struct RelationRequest<'a> {
-    pub name: &'a str,
-    pub time_column: Option<&'a str>,
-    pub registry: Option<&'a str>,
-    pub is_tier: bool,
-    /// How long a tier keeps its rows.
-    pub kept_for: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct ReferenceRequest<'a> {
-    pub name: &'a str,
-    pub columns: &'a [String],
-    pub target: &'a str,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct ProcedureRequest {
-    pub name: String,
-    pub schema: Option<String>,
-}
-
 impl Statement for QueryFacts {
     type SqlType = (Jsonb, Jsonb, Jsonb, Jsonb, Jsonb);
     type Row = (Value, Value, Value, Value, Value);
@@ -233,7 +221,9 @@ impl Statement for QueryFacts {
         out.push_sql(
             "SELECT diesel_timescale.server_facts(), diesel_timescale.job_facts(), coalesce((\
                  SELECT jsonb_agg(\
-                     diesel_timescale.relation_facts(to_regclass(r.name), r.time_column, r.registry, r.is_tier, r.kept_for) \
+                     diesel_timescale.relation_facts(\
+                         to_regclass(r.name), r.time_column, r.registry, r.is_tier, r.kept_for\
+                     ) || jsonb_build_object('notifications', diesel_timescale.notification_facts(to_regclass(r.name))) \
                      ORDER BY n\
                  ) FROM ROWS FROM (jsonb_to_recordset(",
         );

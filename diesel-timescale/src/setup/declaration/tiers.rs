@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Aggregate, RefreshPolicy};
 use crate::error::{Error, Result};
 use crate::setup::Length;
+use crate::setup::wanted::Wanted;
 
 /// The tiers of a hypertable, from its own rows to the coarsest aggregate.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -86,5 +88,16 @@ impl Tiers {
             before = (&tier.name, tier.drop_after);
         }
         Ok(())
+    }
+}
+
+impl Aggregate {
+    /// All that are wanted.
+    pub(in super::super) fn refresh_policies(&self) -> impl Iterator<Item = &RefreshPolicy> {
+        let first = match &self.refresh_policy {
+            Some(Wanted::Present(policy)) => Some(policy),
+            Some(Wanted::Absent) | None => None,
+        };
+        first.into_iter().chain(&self.further_refresh_policies)
     }
 }

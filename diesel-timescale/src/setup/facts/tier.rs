@@ -1,8 +1,8 @@
-//! What is asked of tiers, and lengths of time as the server tells them.
+//! What is asked of tiers.
 
 use serde::Deserialize;
 
-use crate::setup::length::Length;
+use crate::setup::length::LengthFact;
 
 /// A hypertable or a continuous aggregate that is a tier.
 #[derive(Debug, Deserialize)]
@@ -32,21 +32,4 @@ pub(in super::super) struct Reader {
 pub(in super::super) struct TargetRetention {
     pub id: i32,
     pub drop_after: Option<LengthFact>,
-}
-
-/// A length as the server tells it.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(untagged)]
-pub(in super::super) enum LengthFact {
-    Integer(i64),
-    Interval { months: i32, microseconds: i64 },
-}
-
-impl From<LengthFact> for Length {
-    fn from(fact: LengthFact) -> Self {
-        match fact {
-            LengthFact::Integer(units) => Self::Integer(units),
-            LengthFact::Interval { months, microseconds } => Self::Interval { months, microseconds },
-        }
-    }
 }
