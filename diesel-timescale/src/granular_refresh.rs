@@ -8,6 +8,7 @@ use diesel::sql_types::{Bool, Text};
 use crate::call::{Call, Relation, done, relation_name};
 use crate::error::Error;
 use crate::function_call;
+use crate::setup::{Declare, Setup};
 use crate::time_column::{IntervalOf, TimeColumn};
 use crate::time_value::Length;
 
@@ -41,7 +42,7 @@ pub fn set_granular_refresh<C, G>(
     column: G,
     start_offset: IntervalOf<C>,
     end_offset: IntervalOf<C>,
-) -> impl Call<Output = (), Error = Error> + Clone
+) -> impl Call<Output = (), Error = Error> + Declare + Clone
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -69,12 +70,19 @@ function_call! {
     requires GranularRefresh,
 }
 
+impl Declare for SetGranularRefresh {
+    fn declare(self, setup: &mut Setup) {
+        let offsets = self.start_offset.declared().zip(self.end_offset.declared());
+        setup.declare_granular_refresh(&self.relation, self.column, offsets);
+    }
+}
+
 /// Lets a continuous aggregate refresh only the values of which rows have changed. TimescaleDB has no way back but to
 /// create it again.
 ///
 /// # Errors
 /// As [`set_granular_refresh`], which must come before and has an example.
-pub fn enable_granular_refresh<T>(view: T) -> impl Call<Output = (), Error = Error> + Clone
+pub fn enable_granular_refresh<T>(view: T) -> impl Call<Output = (), Error = Error> + Declare + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -87,4 +95,10 @@ function_call! {
     "SELECT diesel_timescale.enable_granular_refresh(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
     requires GranularRefresh,
+}
+
+impl Declare for EnableGranularRefresh {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_aggregate_granular_refresh(&self.relation);
+    }
 }
