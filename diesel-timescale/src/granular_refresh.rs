@@ -15,7 +15,8 @@ use crate::time_value::Length;
 /// Keeps note of which values of a column, devices say, rows of a hypertable change that are between `start_offset` and
 /// `end_offset` old. Aggregates with [`enable_granular_refresh`] refresh those values alone.
 ///
-/// No server at hand runs this: it is written from upstream's documentation.
+/// Neither the column nor the offsets can be changed later. Of the aggregates of a hypertable, one refreshes so; it must
+/// group by the column, which is a text, an integer, a date or a UUID.
 ///
 /// # Errors
 /// [`Error::Unsupported`] before 2.30, in the Apache edition and without TimescaleDB. When it runs:

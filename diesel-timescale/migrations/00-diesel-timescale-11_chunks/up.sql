@@ -348,21 +348,21 @@ LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
-    start_text CONSTANT TEXT := coalesce(start_offset::TEXT, start_offset_integer::TEXT);
-    end_text CONSTANT TEXT := coalesce(end_offset::TEXT, end_offset_integer::TEXT);
+    present RECORD;
 BEGIN
     PERFORM require_feature('GranularRefresh');
     PERFORM time_type_of(relation);
     -- The server refuses to set it twice, even to what it is.
-    IF EXISTS (
-        SELECT FROM granular_refresh(relation) AS present
-        WHERE (present.column_name, present.start_offset, present.end_offset) = (set_granular_refresh.column_name, start_text, end_text)
-    ) THEN
+    SELECT * INTO present FROM granular_refresh(relation);
+    IF present.column_name = set_granular_refresh.column_name AND (CASE
+        WHEN start_offset IS NULL THEN (present.start_offset, present.end_offset) = (start_offset_integer::TEXT, end_offset_integer::TEXT)
+        ELSE (present.start_offset::INTERVAL, present.end_offset::INTERVAL) = (start_offset, end_offset)
+    END) THEN
         RETURN;
     END IF;
     EXECUTE format(
         'ALTER TABLE %s SET (timescaledb.granular_refresh_column = %L, timescaledb.granular_refresh_start_offset = %L, timescaledb.granular_refresh_end_offset = %L)',
-        relation, column_name, start_text, end_text
+        relation, column_name, coalesce(start_offset::TEXT, start_offset_integer::TEXT), coalesce(end_offset::TEXT, end_offset_integer::TEXT)
     );
 END
 $$;
