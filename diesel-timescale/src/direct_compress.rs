@@ -21,7 +21,7 @@ use crate::setup::{Declare, Setup};
 /// something of the table stands in the way.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Error, Feature, Server, columnstore, compress_directly};
 ///
 /// # fn main() { run(|conn| {
@@ -63,7 +63,7 @@ function_call! {
 /// something of the table stands in the way.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, columnstore, set_direct_compress};
 ///
 /// # fn main() { run(|conn| {
