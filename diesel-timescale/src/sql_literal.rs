@@ -20,7 +20,7 @@ pub(crate) fn value_literal(oid: u32, value: Option<&[u8]>) -> Result<String, St
             return Err("a view takes values of PostgreSQL's own types: write others with diesel::dsl::sql".to_owned());
         }
     };
-    let text = text.map_or_else(|| Some("NULL".to_owned()), |text| text);
+    let text = text.unwrap_or_else(|| Some("NULL".to_owned()));
     let text = text.ok_or_else(|| format!("a value of the type {sql_type} cannot be written as a text"))?;
     Ok(format!("{text}::{sql_type}"))
 }
