@@ -8,6 +8,7 @@ mod extension;
 mod granular_refresh;
 mod hypertable;
 mod job;
+mod notifications;
 mod policy;
 mod reference;
 mod schedule;
@@ -67,6 +68,7 @@ impl Comparison<'_> {
         self.compare_columns(name, table, relation);
         let base = self.compare_hypertable(name, table, relation);
         self.compare_indexes(name, table, relation, base);
+        self.compare_notifications(name, table, relation, base);
         let Some(base) = base else { return };
         self.bases.insert(name.to_owned(), base.step);
         self.compare_dimensions(name, table, relation, base);

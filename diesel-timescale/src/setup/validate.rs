@@ -43,6 +43,9 @@ fn problem(table: &Table) -> Option<&'static str> {
         if matches!(table.target, Some(Wanted::Present(_))) {
             return Some("direct_compress, and a target of references, whose triggers exclude it");
         }
+        if matches!(table.notify_inserts, Some(Wanted::Present(_))) {
+            return Some("direct_compress, and notifications, whose trigger excludes it");
+        }
     }
     if let Some(Wanted::Present(policy)) = &table.columnstore_policy {
         if policy.after.is_some() == policy.created_before.is_some() {
