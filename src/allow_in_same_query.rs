@@ -8,7 +8,7 @@
 /// covered. For `inner_join` without an `ON`, Diesel's [`joinable!`](diesel::joinable) works across crates.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// diesel::table! {
 ///     alerts (id) { id -> Int8, message -> Text, sensor_event_id -> Nullable<Int8> }
 /// }

@@ -28,7 +28,7 @@ pub mod prelude {
 /// As [`run_migrations`](crate::run_migrations).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::asynchronous;
 ///
 /// # #[tokio::main]

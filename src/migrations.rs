@@ -45,7 +45,7 @@ const OWNER: &str = "occupancy_models";
 /// As [`History::run`](crate::timescale::migrations::History::run).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// // The set-up of this example has run them all.
 /// assert!(occupancy_models::run_migrations(conn)?.is_empty());

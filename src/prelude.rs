@@ -2,7 +2,7 @@
 //! `asynchronous::prelude` on diesel-async.
 //!
 //! ```
-//! # include!("doctest_setup.rs");
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 //! use diesel::prelude::*;
 //! use occupancy_models::prelude::*;
 //!

@@ -48,7 +48,7 @@ impl<C> ReferenceColumn for C where C: Column + Expression<SqlType = Nullable<Bi
 /// declaration says; a foreign key violation if a row refers to an event that does not exist.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::references;
 ///
 /// diesel::table! {
@@ -91,7 +91,7 @@ function_call! {
 /// [`Error::Database`] if the caller does not own the table.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::references;
 ///
 /// diesel::table! {
@@ -130,7 +130,7 @@ function_call! {
 /// [`ReferenceError::RowSecurity`](crate::timescale::ReferenceError::RowSecurity) where a policy hides events from the caller.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// assert_eq!(occupancy_models::references::clear_dangling().call(conn)?, 0);
 /// # Ok(()) }) }

@@ -31,7 +31,7 @@ use crate::schema::sensor_events;
 /// [transient](crate::transaction::Transient), if long transactions held locks all the time. Nothing has changed then.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// # an_event(conn);
 /// let report = drop_sensor_events_before(Utc::now() - TimeDelta::days(730)).call(conn)?;
@@ -56,7 +56,7 @@ pub fn drop_sensor_events_before(cutoff: DateTime<Utc>) -> DropBefore<Timestampt
 /// [`ReferenceError::RetentionInterval`](crate::timescale::ReferenceError::RetentionInterval) if nothing would be kept.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::timescale::{Feature, Server, run_job};
 /// use occupancy_models::{add_sensor_events_retention, remove_sensor_events_retention};
 ///

@@ -12,7 +12,7 @@
 //! not.
 //!
 //! ```
-//! # include!("doctest_setup.rs");
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 //! use occupancy_models::rollups::{self, HourlyActivity, hourly_activity};
 //! use occupancy_models::timescale::{Feature, Server, refresh};
 //!
@@ -198,7 +198,7 @@ pub fn hourly_activity() -> ContinuousAggregate<sensor_events::timestamp> {
 /// Describes [`hourly_statistics`](mod@hourly_statistics): the numbers of each sensor by hour.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::rollups::{HourlyStatistics, hourly_statistics};
 /// use occupancy_models::timescale::Server;
 ///

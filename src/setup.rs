@@ -10,7 +10,7 @@ impl SensorEvent {
     /// the table's own indexes serve its reads and every further one slows down inserts.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// let report = SensorEvent::hypertable()
     ///     .chunk_interval(TimeDelta::days(1))
@@ -28,7 +28,7 @@ impl SensorEvent {
     /// So the upsert by sensor and instant finds its rows in compressed chunks by the segment and its range of time.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use occupancy_models::timescale::{Feature, Server};
     ///
     /// # fn main() { run(|conn| {
@@ -49,7 +49,7 @@ impl SensorEvent {
     /// reads the rows as well.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use occupancy_models::timescale::setup::StepClass;
     ///
     /// # fn main() { run(|conn| {

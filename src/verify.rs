@@ -33,7 +33,7 @@ use crate::models::SensorEvent;
 /// What the database itself reports; a violation is not an error.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// let violations = verify().allow_plain_table().call(conn)?;
 /// for violation in &violations {

@@ -23,7 +23,7 @@ use crate::sql_text::{SqlText, identifier};
 /// such continuous aggregate.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel::dsl::{count_star, max};
 /// use diesel_timescale::{Feature, Server, add_aggregate_column, bucketed, continuous_aggregate_of};
 ///

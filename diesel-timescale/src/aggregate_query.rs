@@ -21,7 +21,7 @@ use crate::sql_text::{SqlText, column_names, identifier};
 /// Filling it, policies and dropping it are those of [`continuous_aggregate`](crate::continuous_aggregate()).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel::dsl::{avg, count_star};
 /// use diesel_timescale::{bucketed, continuous_aggregate_of};
 ///

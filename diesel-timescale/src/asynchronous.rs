@@ -37,7 +37,7 @@ use crate::transaction::Retry;
 /// Runs a [call](crate::Call) on an asynchronous connection.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::asynchronous::Call;
 ///
 /// # #[tokio::main]

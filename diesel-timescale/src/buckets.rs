@@ -16,7 +16,7 @@ use crate::time_value::TimeValue;
 /// the bucket with the aggregates, or with the columns of [`by`](Bucketed::by) in between. Other clauses are Diesel's own.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use chrono::DateTime;
 /// use diesel::dsl::{avg, count_star};
 /// use diesel_timescale::{Feature, Server, bucketed};
@@ -74,7 +74,7 @@ pub fn bucketed<C: TimeColumn>(width: IntervalOf<C>, time: C) -> Bucketed<C, ()>
 /// [Buckets](bucketed()) of that many calendar months, where the column counts no units; 12 make a year.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel::dsl::count_star;
 /// use diesel_timescale::{Feature, Server, bucketed_months};
 ///
@@ -149,7 +149,7 @@ impl<C: TimeColumn> Bucketed<C> {
     /// Community edition. An origin or an offset does not go with it.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use chrono::DateTime;
     /// use diesel::dsl::max;
     /// use diesel_timescale::{Feature, Server, bucketed, locf};

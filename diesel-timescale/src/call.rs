@@ -22,7 +22,7 @@ use crate::trace::Run;
 /// What writes or administers, and has not run yet.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::Call;
 ///
 /// # fn main() { run(|conn| {

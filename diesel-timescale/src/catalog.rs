@@ -9,7 +9,7 @@
 //! Numbers of type [`Oid`] name a table, a type or a role, and compare with `'readings'::regclass::oid`.
 //!
 //! ```
-//! # include!("doctest_setup.rs");
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 //! use diesel_timescale::catalog::{Chunk, chunks};
 //!
 //! # fn main() { run(|conn| {

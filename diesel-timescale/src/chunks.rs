@@ -45,7 +45,7 @@ pub fn interval(length: TimeDelta) -> PgInterval {
 /// [`Error::Unsupported`] without TimescaleDB. When it runs: [`HypertableError::ChunkInterval`](crate::HypertableError).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, set_chunk_interval};
 ///
 /// # fn main() { run(|conn| {
@@ -102,7 +102,7 @@ impl Declare for SetChunkInterval {
 /// [`Error::Unsupported`] without TimescaleDB. When it runs, what the server itself refuses.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_hash_dimension, hypertable};
 ///
 /// diesel::table! {
@@ -163,7 +163,7 @@ pub struct Chunk<V = DateTime<Utc>> {
 /// [`HypertableError::NotAHypertable`](crate::HypertableError::NotAHypertable).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, chunks};
 ///
 /// # fn main() { run(|conn| {
@@ -236,7 +236,7 @@ function_call! {
 /// [`HypertableError::NotAHypertable`](crate::HypertableError::NotAHypertable).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, drop_chunks};
 ///
 /// # fn main() { run(|conn| {

@@ -28,7 +28,7 @@ type NullableBigInt = Nullable<BigInt>;
 /// The releases before 2.18 call it compression; this finds the right name.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, chunks, columnstore, columnstore_stats, to_columnstore};
 ///
 /// # fn main() { run(|conn| {
@@ -162,7 +162,7 @@ function_call! {
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, columnstore, disable_columnstore};
 ///
 /// # fn main() { run(|conn| {
@@ -208,7 +208,7 @@ pub fn to_columnstore<V>(chunk: &super::Chunk<V>) -> impl Call<Output = (), Erro
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, chunks, columnstore, to_columnstore, to_rowstore};
 ///
 /// # fn main() { run(|conn| {

@@ -48,7 +48,7 @@ pub struct ColumnstoreChunk {
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, chunks, columnstore, columnstore_chunks, recompress, to_columnstore};
 ///
 /// # fn main() { run(|conn| {

@@ -28,7 +28,7 @@ use crate::time_value::TimeValue;
 /// reads the hypertable itself, unless it is [materialized only](ContinuousAggregate::materialized_only).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel::dsl::{count_star, max};
 /// use diesel_timescale::{Feature, Server, continuous_aggregate, refresh};
 ///

@@ -20,7 +20,7 @@ use crate::function_call;
 /// something of the table stands in the way.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Error, Feature, Server, columnstore, compress_directly};
 ///
 /// # fn main() { run(|conn| {
@@ -62,7 +62,7 @@ function_call! {
 /// something of the table stands in the way.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, columnstore, set_direct_compress};
 ///
 /// # fn main() { run(|conn| {

@@ -1,4 +1,6 @@
 // What every example in the documentation starts from: a database of its own with a hypertable, gone afterwards.
+// Included by its path from the package: rustdoc builds all examples as one program, elsewhere, and one by one, which
+// takes five times as long, where that does not compile.
 #[allow(unused_imports)]
 use chrono::{TimeDelta, Utc};
 #[allow(unused_imports)]

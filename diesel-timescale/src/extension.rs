@@ -29,7 +29,7 @@ type NullableText = Nullable<Text>;
 /// [`ServerTooOld`](crate::HypertableError::ServerTooOld).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::create_extension;
 ///
 /// # fn main() { run(|conn| {

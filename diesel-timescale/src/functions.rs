@@ -14,7 +14,7 @@ extern "SQL" {
     /// [`bucketed`](crate::bucketed()): Diesel's own `group_by` does not take a function.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel::pg::data_types::PgInterval;
     /// use diesel_timescale::{Feature, Server, time_bucket};
     ///
@@ -60,7 +60,7 @@ extern "SQL" {
     /// The value of the row with the earliest time; null for no rows. Every edition.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel_timescale::{Feature, Server, first, last};
     ///
     /// # fn main() { run(|conn| {
@@ -93,7 +93,7 @@ extern "SQL" {
     /// it behind: `buckets` + 2 counts. Every edition.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel_timescale::{Feature, Server, histogram};
     ///
     /// # fn main() { run(|conn| {

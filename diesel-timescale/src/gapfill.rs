@@ -20,7 +20,7 @@ use crate::time_column::TimeType;
 /// [`prev`](Locf::prev).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use chrono::DateTime;
 /// use diesel_timescale::{Feature, Server, bucketed, last, locf};
 ///
@@ -114,7 +114,7 @@ where
 /// [`next`](Interpolate::next).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use chrono::DateTime;
 /// use diesel::dsl::avg;
 /// use diesel::pg::sql_types::Record;

@@ -21,7 +21,7 @@ use crate::time_value::Length;
 /// [`HypertableError::NotAHypertable`](crate::HypertableError::NotAHypertable), and what the server refuses.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, enable_granular_refresh, set_granular_refresh};
 ///
 /// diesel::table! { hourly (bucket) { bucket -> Timestamptz, sensor -> Text } }

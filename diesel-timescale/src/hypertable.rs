@@ -30,7 +30,7 @@ pub use report::HypertableReport;
 /// A [`HypertableError`](crate::HypertableError) that names the obstacle and the remedy, before anything has changed.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Outcome, hypertable};
 ///
 /// diesel::table! {
@@ -55,7 +55,7 @@ pub use report::HypertableReport;
 /// A hypertable on a column that counts units covers a number of them, and needs to know the present for its policies:
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_retention_policy, hypertable};
 ///
 /// diesel::table! {

@@ -50,7 +50,7 @@ fn document<T: Serialize>(config: &T) -> Document {
 /// out, and have any type.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{AddJob as _, Feature, Schedule, Server, job_procedure, run_job};
 /// use serde::{Deserialize, Serialize};
 ///

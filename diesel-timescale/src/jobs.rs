@@ -80,7 +80,7 @@ pub struct Job {
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_retention_policy, jobs};
 ///
 /// # fn main() { run(|conn| {
@@ -139,7 +139,7 @@ function_call! {
 /// job.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Schedule, Server, add_retention_policy, alter_job};
 ///
 /// # fn main() { run(|conn| {
@@ -170,7 +170,7 @@ function_call! {
 /// it, and the server's error if there is no such job.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_retention_policy, jobs, set_job_config};
 ///
 /// # fn main() { run(|conn| {

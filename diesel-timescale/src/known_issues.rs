@@ -100,7 +100,7 @@ impl fmt::Display for KnownIssue {
 /// The [`KNOWN_ISSUES`] of the release that a server has; none on plain PostgreSQL.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Server, known_issues};
 ///
 /// # fn main() { run(|conn| {

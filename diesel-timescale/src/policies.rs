@@ -29,7 +29,7 @@ use crate::time_value::Length;
 /// not know the present ([`set_integer_now`](crate::set_integer_now)).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_retention_policy, run_job};
 ///
 /// # fn main() { run(|conn| {
@@ -70,7 +70,7 @@ impl AddsJob for AddRetentionPolicy {
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, remove_retention_policy};
 ///
 /// # fn main() { run(|conn| {

@@ -1,7 +1,7 @@
 //! What code that calls this crate imports, beside Diesel's own prelude; `asynchronous::prelude` on diesel-async.
 //!
 //! ```
-//! # include!("doctest_setup.rs");
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 //! use diesel::prelude::*;
 //! use diesel_timescale::prelude::*;
 //!

@@ -95,7 +95,7 @@ impl Statement for RefreshContinuousAggregate {
 /// continuous aggregate, or the window covers less than two buckets.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_refresh_policy, continuous_aggregate, remove_refresh_policy};
 ///
 /// diesel::table! { hourly_readings (bucket) { bucket -> Timestamptz, readings -> Int8 } }
@@ -185,7 +185,7 @@ impl Declare for RemoveRefreshPolicy {
 /// [`Error::Unsupported`] in the Apache edition and without TimescaleDB.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, continuous_aggregate, set_materialized_only};
 ///
 /// diesel::table! { hourly_readings (bucket) { bucket -> Timestamptz, readings -> Int8 } }
@@ -226,7 +226,7 @@ impl Declare for SetMaterializedOnly {
 /// Drops a continuous aggregate, or the plain view in its place. Gives `false` if there is none. Runs on every server.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// assert!(!diesel_timescale::drop_continuous_aggregate("hourly_readings").call(conn)?);
 /// # Ok(()) }) }

@@ -17,7 +17,7 @@ use crate::function_call;
 /// [`Error::Unsupported`] before 2.18, in the Apache edition and without TimescaleDB; [`Error::InsideTransaction`].
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, refresh_by_force, refresh_in_batches};
 ///
 /// diesel::table! { hourly (bucket) { bucket -> Timestamptz, readings -> BigInt } }

@@ -16,7 +16,7 @@ type NullableBool = Nullable<Bool>;
 /// without TimescaleDB; [`Error::RefreshBatches`](crate::Error::RefreshBatches) for negative numbers.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_refresh_policy, continuous_aggregate, refresh_batches};
 ///
 /// diesel::table! { hourly_readings (bucket) { bucket -> Timestamptz, readings -> Int8 } }

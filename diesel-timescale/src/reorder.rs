@@ -21,7 +21,7 @@ use crate::setup::{Declare, Setup};
 /// index; [`HypertableError::NotAHypertable`](crate::HypertableError::NotAHypertable).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_reorder_policy, remove_reorder_policy};
 ///
 /// # fn main() { run(|conn| {

@@ -5,7 +5,7 @@
 //! returns once that is replayed there, or with [`Error::NotReplayed`] after a limit.
 //!
 //! ```
-//! # include!("doctest_setup.rs");
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 //! use std::time::Duration;
 //! use diesel_timescale::replication::{wait_for, write_position};
 //!

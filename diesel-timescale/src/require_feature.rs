@@ -11,7 +11,7 @@ impl Server {
     /// [`Error::Unsupported`], which names the feature, what was found and what is needed.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel_timescale::{Feature, Server};
     ///
     /// # fn main() { run(|conn| {

@@ -22,7 +22,7 @@ use crate::timestamp::TimestampOrInfinity;
 /// there.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{AddJob as _, Feature, Schedule, Server, add_retention_policy};
 ///
 /// # fn main() { run(|conn| {

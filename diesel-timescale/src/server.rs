@@ -107,7 +107,7 @@ impl FromSql<Text, Pg> for Edition {
 /// The server that a connection leads to, and what TimescaleDB it has.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::Server;
 ///
 /// # fn main() { run(|conn| {

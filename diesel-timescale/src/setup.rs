@@ -9,7 +9,7 @@
 //! [`plan`](Setup::plan) is empty then. What cannot be done is a step as well, with the reason.
 //!
 //! ```
-//! # include!("doctest_setup.rs");
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 //! use diesel_timescale::setup::{Setup, StepClass};
 //!
 //! # fn main() { run(|conn| {

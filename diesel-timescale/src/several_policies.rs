@@ -24,7 +24,7 @@ use crate::time_value::Length;
 /// as for [`add_refresh_policy`](crate::add_refresh_policy); the server's error if the windows overlap.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_another_refresh_policy, delete_job};
 ///
 /// diesel::table! { hourly (bucket) { bucket -> Timestamptz, readings -> BigInt } }

@@ -30,7 +30,7 @@ pub struct Size {
 /// [`Error::Unsupported`] without TimescaleDB.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, size};
 ///
 /// # fn main() { run(|conn| {
@@ -64,7 +64,7 @@ function_call! {
 /// [`Error::Unsupported`] without TimescaleDB.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, chunk_sizes};
 ///
 /// # fn main() { run(|conn| {
@@ -97,7 +97,7 @@ function_call! {
 /// [`Error::Unsupported`] without TimescaleDB.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, approximate_row_count};
 ///
 /// # fn main() { run(|conn| {
@@ -129,7 +129,7 @@ function_call! {
 /// [`Error::Unsupported`] without TimescaleDB.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, approximate_size, index_size};
 ///
 /// # fn main() { run(|conn| {

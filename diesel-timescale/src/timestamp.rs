@@ -19,7 +19,7 @@ use diesel::sql_types::Timestamptz;
 /// last chunk that there can be, loads as `Infinity`.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel::sql_types::Timestamptz;
 /// use diesel_timescale::TimestampOrInfinity;
 ///

@@ -7,7 +7,7 @@
 //! of the summary is part of its type, so that an accessor of another kind does not compile.
 //!
 //! ```no_run
-//! # include!("doctest_setup.rs");
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 //! use diesel::pg::data_types::PgInterval;
 //! use diesel_timescale::toolkit::{duration_in, state_agg};
 //!

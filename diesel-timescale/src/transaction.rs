@@ -65,7 +65,7 @@ impl Transient for BulkError {
 /// How often to try, and how long to wait in between.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::transaction::Retry;
 ///
 /// # fn main() { run(|conn| {

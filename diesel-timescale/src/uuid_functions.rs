@@ -9,7 +9,7 @@ extern "SQL" {
     /// A new UUID of version 7. PostgreSQL 18 has `uuidv7()` of its own.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use chrono::DateTime;
     /// use diesel_timescale::{Feature, Server, generate_uuidv7, uuid_timestamp, uuid_version};
     ///
@@ -30,7 +30,7 @@ extern "SQL" {
     /// The smallest UUID of version 7 of an instant: the bound of a range of time.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel_timescale::{Feature, Server, to_uuidv7, to_uuidv7_boundary};
     ///
     /// # fn main() { run(|conn| {

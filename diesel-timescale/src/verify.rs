@@ -25,7 +25,7 @@ use crate::server::TimescaleVersion;
 /// What the database itself reports; a violation is not an error.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// for violation in diesel_timescale::verify().call(conn)? {
 ///     eprintln!("{violation}");
@@ -49,7 +49,7 @@ pub fn verify() -> impl Call<Output = Vec<Violation>, Error = Error> + Clone {
 /// [`ReferenceError::NotATarget`](crate::ReferenceError::NotATarget); a violation is not an error.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::references;
 ///
 /// # fn main() { run(|conn| {

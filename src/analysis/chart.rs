@@ -43,7 +43,7 @@ impl SensorEvent {
     /// [`create`](crate::timescale::ContinuousAggregate::create) both views first.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use occupancy_models::analysis::{ChartPoint, chart_points};
     /// use occupancy_models::rollups;
     ///

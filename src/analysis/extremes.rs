@@ -20,7 +20,7 @@ impl SensorEvent {
     /// A query that takes further clauses.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use occupancy_models::queries::oldest_first;
     ///
     /// # fn main() { run(|conn| {

@@ -48,7 +48,7 @@ impl<Z: TimeZone> FeatureMatrix<Z> {
     /// of `chrono-tz`.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel::pg::PgRowByRowLoadingMode;
     /// use occupancy_models::analysis::{FeatureMatrix};
     ///

@@ -60,7 +60,7 @@ pub struct ForecastScore {
 /// A forecast outside 0 to 1 is taken as the nearer of the two; one that is not a number is left out.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::analysis::{Binning, forecast_score};
 ///
 /// # fn main() { run(|conn| {

@@ -60,7 +60,7 @@ subquery_columns! {
 /// A query that takes further clauses, with the columns of [`prediction_errors_columns`].
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::analysis::{PredictionErrors, prediction_errors, prediction_errors_columns};
 /// use occupancy_models::timescale::states::Calendar;
 ///

@@ -72,7 +72,7 @@ subquery_columns! {
 /// A query that takes further clauses, with the columns of [`prediction_scores_columns`].
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::analysis::{PredictionScore, prediction_scores, prediction_scores_columns};
 /// use occupancy_models::timescale::states::Calendar;
 ///
@@ -122,7 +122,7 @@ where
 /// A query that takes further clauses, with the columns of [`calibration_columns`].
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::analysis::{CalibrationBin, calibration, calibration_columns};
 /// use occupancy_models::timescale::states::Calendar;
 ///

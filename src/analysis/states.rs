@@ -11,7 +11,7 @@ impl SensorEvent {
     /// [spans](States::spans) or the [time in each state](States::time_in_state).
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use occupancy_models::timescale::states::{Calendar, TimeInState, times_in_state};
     ///
     /// # fn main() { run(|conn| {

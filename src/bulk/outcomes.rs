@@ -20,7 +20,7 @@ use crate::microseconds;
 /// [`Error::IdRepeated`](crate::Error::IdRepeated) if an id is there twice; nothing is recorded.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// # let (late, missed) = (a_prediction(conn), a_prediction(conn));
 /// let actual = late.predicted_transition_time + TimeDelta::minutes(4);

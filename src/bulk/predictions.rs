@@ -19,7 +19,7 @@ type KeyedColumns = <Keyed<NewPrediction<'static>> as Row<predictions::table>>::
 /// not exist; then nothing is stored.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// # let event = an_event(conn);
 /// let at = event.timestamp + TimeDelta::minutes(15);

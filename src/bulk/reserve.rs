@@ -19,7 +19,7 @@ use crate::models::SensorEventKey;
 /// used stay unused.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::bulk::{self, Keyed};
 ///
 /// # fn main() { run(|conn| {
@@ -67,7 +67,7 @@ impl Statement for ReserveKeys {
 /// Reserves ids for this many predictions, for [`upsert_predictions`](super::upsert_predictions).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// let ids = occupancy_models::bulk::reserve_prediction_ids(3).call(conn)?;
 /// assert_eq!(ids.len(), 3);

@@ -23,7 +23,7 @@ type KeyedColumns = <Keyed<NewSensorEvent<'static>> as Row<sensor_events::table>
 /// [`BulkError::InvalidRows`](bulk::BulkError::InvalidRows), before anything is sent; and what [`bulk::upsert`] fails with.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::bulk;
 ///
 /// # fn main() { run(|conn| {
@@ -52,7 +52,7 @@ where
 /// As [`upsert_sensor_events`], for the events of a stream, on an asynchronous connection.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// # #[tokio::main]
 /// # async fn main() {
 /// # let (_db, conn) = support::TestDb::ready();
@@ -88,7 +88,7 @@ where
 /// [`BulkError::InvalidRows`](bulk::BulkError::InvalidRows), before anything is sent; a unique violation.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::bulk;
 ///
 /// # fn main() { run(|conn| {

@@ -67,7 +67,7 @@ pub fn predictions_schema() -> SchemaRef {
 /// The events of a query as record batches, or as a Parquet file.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::{export, queries};
 ///
 /// # fn main() { run(|conn| {
@@ -88,7 +88,7 @@ pub fn sensor_events<Q: QueryOf<SensorEvent> + Clone>(query: Q) -> RecordBatches
 /// The predictions of a query, with what came of them, as record batches, or as a Parquet file.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::export;
 ///
 /// # fn main() { run(|conn| {

@@ -30,7 +30,7 @@ fn number(value: f64) -> String {
 /// [`FileError::Csv`] if they cannot be written, [`FileError::Store`] if they cannot be read from the database.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel::pg::PgRowByRowLoadingMode;
 /// use occupancy_models::{export, queries};
 ///

@@ -20,7 +20,7 @@ type Texts = Array<Text>;
 /// choices.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::legacy_import::{self, OnDuplicate};
 ///
 /// # fn main() { run(|conn| {

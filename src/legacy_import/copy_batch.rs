@@ -22,7 +22,7 @@ use crate::error::Error;
 /// Nothing has changed then.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::legacy_import;
 ///
 /// # fn main() { run(|conn| {

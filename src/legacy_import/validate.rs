@@ -26,7 +26,7 @@ type Texts = Array<Text>;
 /// Only what the database itself reports, such as that there is no such table; a violation is a row of the result, not an error.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::legacy_import::{self, Severity};
 ///
 /// # fn main() { run(|conn| {

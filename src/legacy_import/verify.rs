@@ -21,7 +21,7 @@ type NullableText = Nullable<Text>;
 /// Only what the database itself reports, such as that no import was begun.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::legacy_import;
 ///
 /// # fn main() { run(|conn| {

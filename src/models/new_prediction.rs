@@ -18,7 +18,7 @@ use crate::schema::predictions;
 /// A prediction to insert. The database assigns the id.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// # let event: SensorEvent = an_event(conn);
 /// let prediction: Prediction = diesel::insert_into(predictions::table)

@@ -151,7 +151,7 @@ impl Prediction {
 /// What came of a prediction: a changeset for the columns that validation fills.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// # let prediction: Prediction = a_prediction(conn);
 /// // The transition took place four minutes later than predicted; ten are tolerated.

@@ -48,7 +48,7 @@ impl SensorEvent {
     /// To be read see [`timeline`](Self::timeline), which has an order.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// # an_event(conn);
     /// let motions: i64 = SensorEvent::in_room("office", Utc::now() - TimeDelta::hours(24)..)
@@ -73,7 +73,7 @@ impl SensorEvent {
     /// A room's events in a range of time, the oldest first unless another order is given.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use occupancy_models::queries::newest_first;
     ///
     /// # fn main() { run(|conn| {
@@ -96,7 +96,7 @@ impl SensorEvent {
     /// Numbers that a sensor reported in a range of time, the oldest first: `(timestamp, value)`.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # use chrono::DateTime;
     /// # fn main() { run(|conn| {
     /// # let now = Utc::now();
@@ -121,7 +121,7 @@ impl SensorEvent {
     /// range is read, so do not start further back than the slowest sensor needs.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// # let event = an_event(conn);
     /// let now: Vec<SensorEvent> = SensorEvent::latest_per_sensor(Utc::now() - TimeDelta::hours(24)..)

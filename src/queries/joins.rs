@@ -25,7 +25,7 @@ impl Prediction {
     /// [`SensorEvent::group_predictions`] sorts what it gives by event.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// # let (event, other) = (an_event(conn), an_event(conn));
     /// # let prediction: Prediction = diesel::update(&a_prediction(conn))
@@ -53,7 +53,7 @@ impl Prediction {
     /// Reads only the chunks of the weeks that the events lie in.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// # let event = an_event(conn);
     /// # let without = a_prediction(conn);
@@ -122,7 +122,7 @@ impl QueryFragment<Pg> for TriggeringEvents {
 /// chunk for every prediction. Further clauses go to the query of predictions.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::queries;
 ///
 /// # fn main() { run(|conn| {

@@ -25,7 +25,7 @@ impl SensorEvent {
     /// is `SensorEvent::query().find((key.id(), key.timestamp()))`.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// # let keys = [an_event(conn).key(), an_event(conn).key()];
     /// let states: Vec<String> =
@@ -50,7 +50,7 @@ impl SensorEvent {
     /// Reads only the chunks of the weeks that the keys lie in.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// # let (first, second) = (an_event(conn), an_event(conn));
     /// diesel::delete(&first).execute(conn)?;
@@ -73,7 +73,7 @@ impl SensorEvent {
     /// Code that loops carries keys.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// # let event = an_event(conn);
     /// let found: Option<SensorEvent> = SensorEvent::by_id(event.id).first(conn).optional()?;

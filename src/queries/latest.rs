@@ -20,7 +20,7 @@ impl SensorEvent {
     /// reported lately. Where the sensors are not known, see [`latest_per_sensor`](Self::latest_per_sensor).
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// # let event = an_event(conn);
     /// let last = SensorEvent::latest_for_sensors(["office.motion", "office.door"], ..).load::<SensorEvent>(conn)?;

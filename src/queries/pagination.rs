@@ -27,7 +27,7 @@ pub fn newest_first() -> NewestFirst {
 /// every page, and no event is skipped or given twice when others are stored meanwhile.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::queries::{newest_first, before};
 ///
 /// # fn main() { run(|conn| {

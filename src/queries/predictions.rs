@@ -32,7 +32,7 @@ impl Prediction {
     /// A room's predictions that were made in a range of time, in no order.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// # a_prediction(conn);
     /// let recent: Vec<Prediction> = Prediction::in_room("office", Utc::now() - TimeDelta::hours(24)..)
@@ -52,7 +52,7 @@ impl Prediction {
     /// on. In no order.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// # a_prediction(conn);
     /// // Those of the last day whose time has come.
@@ -94,7 +94,7 @@ subquery_columns! {
 /// How accurate each kind of model is in each room, by the predictions of a query that have an outcome.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::queries::{self, ModelAccuracy, model_accuracies};
 ///
 /// # fn main() { run(|conn| {

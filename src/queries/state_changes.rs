@@ -24,7 +24,7 @@ impl SensorEvent {
     /// recorded.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # use diesel::insert_into;
     /// use occupancy_models::queries::oldest_first;
     ///
@@ -101,7 +101,7 @@ pub const DEFAULT_MIN_LENGTH: i64 = 3;
 /// clauses of its own, and so can the result, with the columns of [`transition_sequences`].
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::queries::{self, TransitionSequence, transition_sequences};
 ///
 /// # fn main() { run(|conn| {

@@ -35,7 +35,7 @@ subquery_columns! {
 /// Counts, confidence and range of time of the events of each room, for [any query of events](crate::SensorEvent::in_room).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::queries::{self, RoomSummary};
 ///
 /// # fn main() { run(|conn| {
@@ -86,7 +86,7 @@ subquery_columns! {
 /// event before is looked for among the events of the query.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::queries::{self, SensorEfficiency, sensor_efficiencies};
 ///
 /// # fn main() { run(|conn| {
@@ -138,7 +138,7 @@ subquery_columns! {
 /// PostgreSQL refuses a time zone that it does not know.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::queries::{self, TemporalPattern, temporal_patterns};
 ///
 /// # fn main() { run(|conn| {

@@ -12,7 +12,7 @@ use super::subquery::Part;
 /// Whether a timestamp is in a range of time: for `filter`.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::queries::within;
 ///
 /// # fn main() { run(|conn| {

@@ -55,7 +55,7 @@ crate::allow_in_same_query!(@schema daily_statistics);
 /// A state holds for `silence_limit` at most; with `None` until the next event.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::rollups;
 /// use occupancy_models::timescale::states::{Calendar, TimeInState, times_in_state};
 /// use occupancy_models::timescale::{Feature, Server, refresh};

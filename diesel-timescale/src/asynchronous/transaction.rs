@@ -17,7 +17,7 @@ impl Retry {
     /// The last error of `work` or of the commit.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel_timescale::asynchronous::Call;
     /// use diesel_timescale::transaction::Retry;
     ///

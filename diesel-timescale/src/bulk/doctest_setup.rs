@@ -1,4 +1,6 @@
 // What the examples of bulk writes start from: a database of its own with a table of readings, gone afterwards.
+// Included by its path from the package: rustdoc builds all examples as one program, elsewhere, and one by one, which
+// takes five times as long, where that does not compile.
 #[allow(unused_imports)]
 use chrono::{DateTime, TimeDelta, Utc};
 #[allow(unused_imports)]

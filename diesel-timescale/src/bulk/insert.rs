@@ -14,7 +14,7 @@ use super::work::Work;
 /// Inserts rows that are known to be new: through binary COPY, where the connection is libpq's.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// use diesel_timescale::bulk;
 ///

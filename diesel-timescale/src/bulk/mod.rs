@@ -2,7 +2,7 @@
 //! [`Insertable`](diesel::Insertable) and nothing else. Nothing is installed in the database.
 //!
 //! ```
-//! # include!("doctest_setup.rs");
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
 //! # fn main() { run(|conn| {
 //! use diesel_timescale::bulk;
 //! use readings::{device_id, measured_at};

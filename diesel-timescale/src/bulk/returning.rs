@@ -45,7 +45,7 @@ where
     /// found by their keys, in the same transaction; a row that is not found is [`BulkError::NotFound`].
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// use diesel_timescale::bulk::{self, Report};
     ///
@@ -79,7 +79,7 @@ where
     /// `selection` is columns, or `T::as_returning()`.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// use diesel_timescale::bulk::{self, Report};
     ///

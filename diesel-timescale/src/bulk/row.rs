@@ -9,7 +9,7 @@ use super::values::{ColumnValues, Values, ValuesOf};
 /// It is for functions that make ready calls for a table, and take each type of row that writes the same columns:
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
 /// use diesel_timescale::bulk::{self, Row, Upsert};
 ///
 /// fn upsert_readings<I>(rows: I) -> Upsert<I::IntoIter, readings::table>

@@ -17,7 +17,7 @@ use super::work::Work;
 /// [`Insertable`](diesel::Insertable).
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
 /// # fn main() { run(|conn| {
 /// use diesel_timescale::bulk;
 ///
@@ -35,7 +35,7 @@ pub fn upsert<I: IntoIterator>(rows: I) -> Upsert<I::IntoIter, ()> {
 /// The stream is asked for the rows of the next batch when the one before is stored.
 ///
 /// ```
-/// # include!("doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
 /// # #[tokio::main]
 /// # async fn main() {
 /// # let (_db, conn) = database::TestDb::with(TABLE);
@@ -86,7 +86,7 @@ where
     /// Updates only these columns of a row that is stored already. Default: all that the rows write, but for the key.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// use diesel_timescale::bulk;
     ///
@@ -108,7 +108,7 @@ where
     /// Leaves rows that are stored already as they are.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// use diesel_timescale::bulk;
     ///
@@ -127,7 +127,7 @@ where
     /// A null in a new row does not clear what is stored in these columns.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// use diesel_timescale::bulk;
     ///
@@ -148,7 +148,7 @@ where
     /// What to do with rows of one batch that have the same key. Default: [`OnDuplicate::KeepLast`].
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// use diesel_timescale::bulk::{self, OnDuplicate};
     ///
@@ -184,7 +184,7 @@ where
     /// one of its own.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// use diesel::connection::SimpleConnection;
     /// use diesel_timescale::bulk;
@@ -218,7 +218,7 @@ where
     /// Runs the checks of the row type before anything is sent: [`Validate`].
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// use diesel_timescale::bulk::{self, Violations, Validate};
     ///
@@ -254,7 +254,7 @@ where
     /// in a later batch is an update of what the earlier one stored.
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// use diesel_timescale::bulk;
     ///

@@ -30,7 +30,7 @@ type NullableTimestamptz = Nullable<Timestamptz>;
 /// [`HypertableError::NotAHypertable`](crate::HypertableError::NotAHypertable).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, drop_chunks_created};
 ///
 /// # fn main() { run(|conn| {
@@ -80,7 +80,7 @@ function_call! {
 /// [`add_retention_policy`](crate::add_retention_policy).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_retention_policy_by_creation, remove_retention_policy};
 ///
 /// # fn main() { run(|conn| {
@@ -119,7 +119,7 @@ impl AddsJob for AddCreationRetentionPolicy {
 /// As [`add_columnstore_policy`](crate::add_columnstore_policy).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_columnstore_policy_by_creation, columnstore};
 ///
 /// # fn main() { run(|conn| {

@@ -23,7 +23,7 @@ type Texts = Array<Text>;
 /// the chunk.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, chunks, merge_chunks, split_chunk};
 ///
 /// # fn main() { run(|conn| {
@@ -86,7 +86,7 @@ function_call! {
 /// of the columnstore.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, attach_chunk, chunks, detach_chunk};
 ///
 /// # fn main() { run(|conn| {

@@ -24,7 +24,7 @@ type Texts = Array<Text>;
 /// another type.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{
 ///     Feature, Server, chunk_skipping_columns, disable_chunk_skipping, enable_chunk_skipping, use_chunk_skipping,
 /// };

@@ -21,7 +21,7 @@ type Texts = Array<Text>;
 /// tablespace, or the owner of the table may not use it.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, attach_tablespace, detach_tablespace, detach_tablespaces, tablespaces};
 ///
 /// # fn main() { run(|conn| {
@@ -128,7 +128,7 @@ function_call! {
 /// there is no such tablespace or index.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, chunks, move_chunk, reorder_chunk};
 ///
 /// # fn main() { run(|conn| {

@@ -22,7 +22,7 @@ use crate::time_value::Length;
 /// is not enabled; [`HypertableError::NoIntegerNow`](crate::HypertableError::NoIntegerNow).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_columnstore_policy, columnstore, remove_columnstore_policy};
 ///
 /// # fn main() { run(|conn| {

@@ -1,7 +1,7 @@
 //! The rows of any query as record batches of Apache Arrow, and as Parquet, in bounded memory (feature `arrow`).
 //!
 //! ```
-//! # include!("../doctest_setup.rs");
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 //! use std::sync::Arc;
 //!
 //! use arrow_schema::{DataType, Field, Schema, TimeUnit};

@@ -27,7 +27,7 @@ type NullableText = Nullable<Text>;
 /// [`HypertableError::NotAHypertable`](crate::HypertableError::NotAHypertable).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, hypertable, set_integer_now};
 ///
 /// diesel::table! {

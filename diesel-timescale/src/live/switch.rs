@@ -19,7 +19,7 @@ use crate::function_call;
 /// The server's, if the role does not own the table.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::live::{notify_inserts, stop_notifying};
 ///
 /// # fn main() { run(|conn| {

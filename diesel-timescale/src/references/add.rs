@@ -63,7 +63,7 @@ impl OnDelete {
 /// violation if a row references what does not exist.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::references::{self, OnDelete};
 ///
 /// diesel::table! {
@@ -142,7 +142,7 @@ fn on_delete(rows: Vec<(String,)>) -> Result<OnDelete> {
 /// [`ReferenceError::NotATarget`](crate::ReferenceError::NotATarget).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::references;
 ///
 /// diesel::table! {

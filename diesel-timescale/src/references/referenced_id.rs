@@ -20,7 +20,7 @@ use diesel::sql_types::{BigInt, HasSqlType, Nullable, Timestamptz};
 /// column, which Diesel finds.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use chrono::DateTime;
 /// use diesel_timescale::references::{self, ReferencedId};
 ///

@@ -39,7 +39,7 @@ use crate::timestamp::TimestampOrInfinity;
 /// [`NotATarget`](crate::ReferenceError::NotATarget). Nothing has changed then.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::references;
 ///
 /// # fn main() { run(|conn| {

@@ -32,7 +32,7 @@ use crate::time_value::Length;
 /// not know the present ([`set_integer_now`](crate::set_integer_now)).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, references, run_job};
 ///
 /// # fn main() { run(|conn| {

@@ -23,7 +23,7 @@ use crate::time_column::TimeColumn;
 /// changed.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::references;
 ///
 /// diesel::table! {
@@ -102,7 +102,7 @@ impl Declare for CreateTarget {
 /// to the registry: [`remove`](super::remove) first.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::references;
 ///
 /// # fn main() { run(|conn| {
@@ -140,7 +140,7 @@ impl Declare for DropTarget {
 /// [`NotATarget`](crate::ReferenceError::NotATarget).
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::references;
 ///
 /// # fn main() { run(|conn| {

@@ -22,7 +22,7 @@ impl Setup {
     /// says so. Columns are not created: that is for the migrations of the application.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel_timescale::setup::Setup;
     ///
     /// # fn main() { run(|conn| {

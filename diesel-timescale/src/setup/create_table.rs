@@ -19,7 +19,7 @@ impl Setup {
     /// [`Error::Declaration`] if no hypertable of that name is declared, or it has what these options cannot say.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel_timescale::setup::Setup;
     ///
     /// # fn main() {

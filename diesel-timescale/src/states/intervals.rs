@@ -111,7 +111,7 @@ where
     /// `ended_by`.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel_timescale::states::{IntervalRule, StateInterval, state_intervals, states};
     ///
     /// # fn main() { run(|conn| {

@@ -58,7 +58,7 @@ where
     /// A query that takes further clauses, with the columns of [`hourly_priors`].
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel_timescale::states::{HourlyPrior, IntervalRule, hourly_priors, states};
     ///
     /// # fn main() { run(|conn| {

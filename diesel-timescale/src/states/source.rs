@@ -11,7 +11,7 @@ use diesel::sql_types::{BoolOrNullableBool, Text, Timestamptz};
 /// state.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::states::{Calendar, TimeInState, states, times_in_state};
 ///
 /// # fn main() { run(|conn| {

@@ -42,7 +42,7 @@ where
     /// A query that takes further clauses, with the columns of [`state_spans`].
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel_timescale::states::{StateSpan, state_spans, states};
     ///
     /// # fn main() { run(|conn| {

@@ -29,7 +29,7 @@ pub type StateSummary = Record<(
 /// A state holds for `silence_limit` at most; with `None` until the next reading.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::states::{
 ///     Calendar, StateSummary, TimeInState, state_summaries, state_summary, times_in_state,
 /// };

@@ -46,7 +46,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// tasks: they are [`Writer`] and `asynchronous::Writer`, with the same methods. Rows have to be [`Clone`].
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
 /// # fn main() { run_with_db(|db, _| {
 /// # let url = db.url();
 /// use std::time::Duration;

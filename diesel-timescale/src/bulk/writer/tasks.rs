@@ -56,7 +56,7 @@ impl<R: Clone + Send> Writer<R> {
     /// no sooner.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # #[tokio::main]
     /// # async fn main() {
     /// # let (db, conn) = database::TestDb::with(TABLE);
@@ -136,7 +136,7 @@ where
     /// The server may be away: then the rows wait.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # #[tokio::main]
     /// # async fn main() {
     /// # let (db, conn) = database::TestDb::with(TABLE);

@@ -50,7 +50,7 @@ impl<R: Clone> Writer<R> {
     /// Takes a row as [`send`](Self::send) does, and gives what tells when it is committed.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # fn main() { run_with_db(|db, conn| {
     /// # let url = db.url_for_child();
     /// use diesel_timescale::bulk;
@@ -123,7 +123,7 @@ where
     /// The server may be away: then the rows wait.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
     /// # fn main() { run_with_db(|db, _| {
     /// # let url = db.url_for_child();
     /// use std::time::Duration;
