@@ -52,8 +52,8 @@ impl Plan {
     fn is_fresh(&self, batch: &Batch, sql: &mut Sql) {
         let others = self.others();
         // With about as many combinations as rows, a probe of each costs more than it saves.
-        let is_worth_it = batch
-            .groups(&others)
+        let is_worth_it = self
+            .groups(batch)
             .first()
             .is_none_or(|g| usize::try_from(g.len()).unwrap_or(0) <= batch.len() / ROWS_A_PROBE);
         let Some(range) = self.range.filter(|_| is_worth_it) else {
