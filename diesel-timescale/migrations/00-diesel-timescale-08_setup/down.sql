@@ -1,5 +1,5 @@
 DROP FUNCTION diesel_timescale.server_facts();
-DROP FUNCTION diesel_timescale.relation_facts(REGCLASS, NAME, NAME, BOOLEAN, TEXT);
+DROP FUNCTION diesel_timescale.relation_facts(REGCLASS, NAME, NAME, BOOLEAN, BOOLEAN, TEXT);
 DROP FUNCTION diesel_timescale.tier_facts(REGCLASS, TEXT);
 DROP FUNCTION diesel_timescale.restore_target_triggers(REGCLASS, NAME, REGCLASS);
 DROP FUNCTION diesel_timescale.reference_facts(REGCLASS, NAME[], REGCLASS);
@@ -11,6 +11,8 @@ DROP FUNCTION diesel_timescale.aggregate_facts(REGCLASS);
 DROP FUNCTION diesel_timescale.aggregate_source(REGCLASS);
 DROP FUNCTION diesel_timescale.hypertable_obstacle(REGCLASS, NAME);
 DROP FUNCTION diesel_timescale.hypertable_facts(REGCLASS);
+DROP FUNCTION diesel_timescale.granular_refresh_facts(REGCLASS);
+DROP FUNCTION diesel_timescale.compresses_directly(REGCLASS);
 DROP FUNCTION diesel_timescale.index_facts(REGCLASS);
 DROP FUNCTION diesel_timescale.column_facts(REGCLASS);
 DROP FUNCTION diesel_timescale.job_facts();

@@ -190,6 +190,7 @@ impl Setup {
                 Some(Wanted::Present(target)) => target.registry.as_deref(),
                 Some(Wanted::Absent) | None => None,
             },
+            direct_compress: table.direct_compress == Some(true),
         });
         let views = self.aggregates.keys().map(|name| RelationRequest {
             name,
@@ -197,6 +198,7 @@ impl Setup {
             kept_for: kept_for(name),
             time_column: None,
             registry: None,
+            direct_compress: false,
         });
         let references = self.tables.iter().flat_map(|(name, table)| {
             table.references.iter().map(move |reference| ReferenceRequest {

@@ -1,5 +1,6 @@
 //! What is in the database: one statement, one document.
 
+mod hypertable;
 mod request;
 mod tier;
 
@@ -13,6 +14,7 @@ use diesel::sql_types::Jsonb;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub(super) use self::hypertable::{Aggregate, GranularRefresh, Hypertable};
 pub(super) use self::request::{ProcedureRequest, ReferenceRequest, RelationRequest};
 pub(super) use self::tier::{Reader, TargetRetention, Tier};
 pub(super) use super::length::LengthFact;
@@ -89,43 +91,11 @@ pub(super) struct Relation {
     pub hypertable: Option<Hypertable>,
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
+    /// What keeps rows from going into a columnstore directly.
+    pub direct_compress_obstacle: Option<String>,
     /// Why it cannot become a hypertable.
     pub obstacle: Option<String>,
     pub has_rows: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Hypertable {
-    pub chunks: i64,
-    pub columnstore: bool,
-    pub chunk_skipping: Vec<String>,
-    /// Whether the sessions of the database leave out chunks by it.
-    pub uses_chunk_skipping: bool,
-    pub tablespaces: Vec<String>,
-    pub segment_by: Option<String>,
-    pub order_by: Option<String>,
-    pub sparse_indexes: Option<Vec<SparseIndex>>,
-    pub dimensions: Vec<Dimension>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct SparseIndex {
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub column: Value,
-    /// `config`, if it was chosen.
-    pub source: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Dimension {
-    pub column: String,
-    pub interval: Option<LengthFact>,
-    pub partitions: Option<i32>,
-    /// The comment of the function that tells the present.
-    pub integer_now: Option<String>,
-    /// That function.
-    pub integer_now_func: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,6 +106,7 @@ pub(super) struct Column {
     pub full_type: String,
     pub type_oid: u32,
     pub not_null: bool,
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -153,18 +124,6 @@ pub(super) struct Index {
 pub(super) struct IndexColumn {
     pub name: String,
     pub descending: bool,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Aggregate {
-    pub materialized_only: bool,
-    /// Of the hypertable that it keeps its rows in.
-    pub schema: String,
-    pub name: String,
-    /// What it reads, with its schema, quoted.
-    pub source: String,
-    pub bucket: Option<LengthFact>,
-    pub has_chunks: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -222,15 +181,15 @@ impl Statement for QueryFacts {
             "SELECT diesel_timescale.server_facts(), diesel_timescale.job_facts(), coalesce((\
                  SELECT jsonb_agg(\
                      diesel_timescale.relation_facts(\
-                         to_regclass(r.name), r.time_column, r.registry, r.is_tier, r.kept_for\
+                         to_regclass(r.name), r.time_column, r.registry, r.direct_compress, r.is_tier, r.kept_for\
                      ) || jsonb_build_object('notifications', diesel_timescale.notification_facts(to_regclass(r.name))) \
                      ORDER BY n\
                  ) FROM ROWS FROM (jsonb_to_recordset(",
         );
         out.push_bind_param::<Jsonb, _>(&self.relations)?;
         out.push_sql(
-            ") AS (name text, time_column name, registry name, is_tier boolean, kept_for text)) WITH ORDINALITY \
-             AS r (name, time_column, registry, is_tier, kept_for, n)\
+            ") AS (name text, time_column name, registry name, direct_compress boolean, is_tier boolean, kept_for text)) \
+             WITH ORDINALITY AS r (name, time_column, registry, direct_compress, is_tier, kept_for, n)\
              ), '[]'), coalesce((\
                  SELECT jsonb_agg(\
                      diesel_timescale.reference_facts(to_regclass(f.name), f.columns, to_regclass(f.target)) ORDER BY n\

@@ -10,7 +10,9 @@ use super::super::plan::{Refused, StepClass};
 use super::super::sql::literal;
 use super::super::wanted::Wanted;
 use super::Comparison;
+use super::aggregate::reads;
 use super::schedule::set_sql;
+use crate::feature::Feature;
 
 /// A tier, with what is declared of it and what is there.
 struct Rung<'a> {
@@ -25,7 +27,7 @@ impl Rung<'_> {
     fn reads(&self, other: &Rung<'_>) -> bool {
         match self.relation.and_then(|relation| relation.aggregate.as_ref()) {
             Some(aggregate) => other.relation.is_some_and(|relation| relation.qualified == aggregate.source),
-            None => self.declared.and_then(|declared| declared.from.as_deref()) == Some(other.name),
+            None => self.declared.is_some_and(|declared| reads(declared, other.name)),
         }
     }
 
@@ -95,8 +97,12 @@ impl<'a> Comparison<'a> {
     /// Before anything is dropped.
     pub(super) fn compare_tiers(&mut self) {
         let facts: &'a Facts = self.facts;
+        if self.extension.is_none() && !facts.server.has(Feature::ContinuousAggregates) {
+            // Steps, or what was left out, say so.
+            return;
+        }
         for ((name, table), relation) in self.setup.tables.iter().zip(&facts.relations) {
-            if let (Some(tiers), Some(relation), true) = (&table.tiers, relation, self.has_aggregates()) {
+            if let (Some(tiers), Some(relation)) = (&table.tiers, relation) {
                 let rungs = self.rungs(name, tiers, relation);
                 self.compare_sources(&rungs);
                 for source in &rungs {

@@ -8,6 +8,8 @@ pub(in super::super) struct RelationRequest<'a> {
     pub name: &'a str,
     pub time_column: Option<&'a str>,
     pub registry: Option<&'a str>,
+    /// Whether its rows should go into the columnstore directly.
+    pub direct_compress: bool,
     pub is_tier: bool,
     /// How long a tier keeps its rows.
     pub kept_for: Option<String>,
