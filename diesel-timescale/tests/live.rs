@@ -411,6 +411,23 @@ fn what_is_not_notified_is_refused() {
         let text = error.to_string();
         assert!(matches!(error, Error::Notifications { .. }) && text.contains(expected), "{text}");
     };
+    let mut unreachable = inserted(readings::time, None, TimeDelta::zero(), || {
+        Err(diesel::ConnectionError::BadConnection("no such server".to_owned()))
+    });
+    let error = unreachable.next().unwrap().unwrap_err();
+    assert!(error.to_string().contains("no such server"), "{error}");
+    // Whoever listens already is told after some silence, and reads what was not told.
+    let mut listener = inserted(readings::time, None, TimeDelta::zero(), connect);
+    assert!(listener.next().unwrap().unwrap().missed);
+    sql(
+        &mut conn,
+        "ALTER TABLE readings DISABLE TRIGGER notify_inserts; INSERT INTO readings VALUES ('s', now(), 'r')",
+    );
+    let error = listener.next().unwrap().unwrap_err();
+    assert!(matches!(error, Error::Notifications { .. }), "{error}");
+    sql(&mut conn, "ALTER TABLE readings ENABLE TRIGGER notify_inserts");
+    assert_eq!(listener.next().unwrap().unwrap().rows, 1);
+    drop(listener);
     let mut absent = inserted(odd::at, None, TimeDelta::zero(), connect);
     let error = absent.next().unwrap().unwrap_err();
     assert!(error.to_string().contains("does not exist"), "{error}");

@@ -153,6 +153,14 @@ AS $$
 $$;
 COMMENT ON FUNCTION diesel_timescale.notification_facts(REGCLASS) IS 'The columns by which notify_inserts() tells of new rows of a table, and whether it does; null if nothing is told.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.is_notified(relation REGCLASS, time_column NAME) RETURNS BOOLEAN
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN coalesce(
+    diesel_timescale.notification_facts(relation) @> jsonb_build_object('time', time_column, 'is_enabled', true, 'is_right', true), false
+);
+COMMENT ON FUNCTION diesel_timescale.is_notified(REGCLASS, NAME) IS 'Whether new rows of a table are notified by this time column.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.stop_notifying(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -225,7 +233,7 @@ DECLARE
     payload TEXT;
     bound TEXT;
 BEGIN
-    IF present IS NULL OR NOT present @> jsonb_build_object('time', time_column, 'is_enabled', true, 'is_right', true) THEN
+    IF NOT is_notified(relation, time_column) THEN
         PERFORM refuse(
             'diesel_timescale:notifications', 'object_not_in_prerequisite_state',
             format('new rows of %s are not notified by %I', relation, time_column),
