@@ -51,11 +51,11 @@ BEGIN
                 CASE WHEN of_type = 'smallint'::REGTYPE THEN 32767 ELSE 2147483647 END, of_type
             );
         WHEN of_type = 'uuid'::REGTYPE THEN
-            -- The first 48 bits are the milliseconds since 1970.
+            -- The first 48 bits are the milliseconds since 1970. The bound is of version 7, as the server wants it.
             value := format('(''x'' || left(replace(%I::TEXT, ''-'', ''''), 12))::BIT(48)::BIGINT', time_column);
             value_type := 'bigint';
             number := '%s * 1000';
-            bound := '(lpad(to_hex(least(greatest($1 / 1000, 0), 281474976710655)), 12, ''0'') || repeat(''0'', 20))::UUID';
+            bound := '(lpad(to_hex(least(greatest($1 / 1000, 0), 281474976710655)), 12, ''0'') || ''70008000000000000000'')::UUID';
         ELSE
             value := NULL;
     END CASE;
