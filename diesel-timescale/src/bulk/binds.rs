@@ -14,7 +14,7 @@ pub(super) const SAMPLE: usize = 50;
 impl Batch {
     /// A statement over this batch.
     pub(super) fn statement<ST>(&self, plan: &Plan, sql: Sql) -> Statement<ST> {
-        let mut pieces = Pieces { batch: self, plan, groups: None, range: None, columns: HashMap::default() };
+        let mut pieces = Pieces { batch: self, plan, range: None, columns: HashMap::default() };
         let binds = sql.binds.iter().map(|piece| pieces.bind(*piece)).collect();
         Statement::new(sql.text, binds)
     }
@@ -41,20 +41,16 @@ impl Batch {
 
     /// The different combinations of columns, as one array for each column.
     pub(super) fn groups(&self, columns: &[usize]) -> Vec<ArrayBody> {
+        if let [column] = columns {
+            let mut seen: HashSet<Option<&[u8]>> = HashSet::default();
+            return vec![ArrayBody::of(self.values(*column).filter(|value| seen.insert(*value)), 0)];
+        }
         let mut seen: HashSet<Vec<Option<&[u8]>>> = HashSet::default();
         let mut arrays = vec![ArrayBody::default(); columns.len()];
-        let mut last: Option<u32> = None;
         for row in &self.order {
-            let value = |column: usize, row: u32| self.columns[column].bytes.get(row as usize);
-            // Rows are sorted by key, so that repeats mostly follow each other.
-            let repeats =
-                last.is_some_and(|last| columns.iter().all(|&column| value(column, last) == value(column, *row)));
-            last = Some(*row);
-            if repeats || !seen.insert(columns.iter().map(|&column| value(column, *row)).collect()) {
-                continue;
-            }
-            for (array, &column) in arrays.iter_mut().zip(columns) {
-                array.push(value(column, *row));
+            let value = |column: &usize| self.columns[*column].bytes.get(*row as usize);
+            if seen.insert(columns.iter().map(value).collect()) {
+                arrays.iter_mut().zip(columns).for_each(|(array, column)| array.push(value(column)));
             }
         }
         arrays
@@ -112,7 +108,6 @@ type ColumnPieces = (Bind, Bind, Bind);
 struct Pieces<'b> {
     batch: &'b Batch,
     plan: &'b Plan,
-    groups: Option<Vec<ArrayBody>>,
     range: Option<(Single, Single)>,
     columns: HashMap<usize, ColumnPieces>,
 }
@@ -179,9 +174,8 @@ impl Pieces<'_> {
         })
     }
 
-    fn groups(&mut self) -> &[ArrayBody] {
-        let (batch, plan) = (self.batch, self.plan);
-        self.groups.get_or_insert_with(|| batch.groups(&plan.others()))
+    fn groups(&self) -> &[ArrayBody] {
+        self.plan.groups(self.batch)
     }
 
     fn range(&mut self, end: impl Fn(&(Single, Single)) -> Single) -> Bind {

@@ -1,7 +1,7 @@
 //! SQL that looks at what is stored before anything is written.
 
 use super::batch::Batch;
-use super::plan::Plan;
+use super::plan::{Plan, Set};
 use super::sql::{Piece, Sql};
 use super::write_sql::COUNTS;
 
@@ -52,8 +52,8 @@ impl Plan {
     fn is_fresh(&self, batch: &Batch, sql: &mut Sql) {
         let others = self.others();
         // With about as many combinations as rows, a probe of each costs more than it saves.
-        let is_worth_it = batch
-            .groups(&others)
+        let is_worth_it = self
+            .groups(batch)
             .first()
             .is_none_or(|g| usize::try_from(g.len()).unwrap_or(0) <= batch.len() / ROWS_A_PROBE);
         let Some(range) = self.range.filter(|_| is_worth_it) else {
@@ -86,21 +86,29 @@ impl Plan {
 
     /// That a stored row `e` is what a row `i` of the batch would make of it, bit for bit.
     fn is_stored(&self, sql: &mut Sql, is_compared: impl Fn(usize) -> bool) {
-        sql.joined(&self.key, " AND ", |sql, index| {
-            sql.push(format!("e.{} = {}", self.names[*index], self.value("i", *index)));
-        });
+        self.has_same_key(sql);
         if let Some(range) = self.range {
             // By this TimescaleDB excludes chunks.
             sql.push(" AND ");
             self.in_range(sql, range);
         }
         let set: Vec<_> = self.set.iter().filter(|set| is_compared(set.index)).collect();
-        if set.is_empty() {
-            return;
+        if !set.is_empty() {
+            sql.push(" AND ");
+            self.is_same(sql, &set);
         }
-        sql.push(" AND pg_catalog.record_image_eq(ROW(")
-            .list(&set, |sql, set| _ = sql.push(format!("e.{}", self.names[set.index])));
-        sql.push("), ROW(").list(&set, |sql, set| {
+    }
+
+    fn has_same_key(&self, sql: &mut Sql) {
+        sql.joined(&self.key, " AND ", |sql, index| {
+            sql.push(format!("e.{} = {}", self.names[*index], self.value("i", *index)));
+        });
+    }
+
+    fn is_same(&self, sql: &mut Sql, set: &[&Set]) {
+        sql.push("pg_catalog.record_image_eq(ROW(")
+            .list(set, |sql, set| _ = sql.push(format!("e.{}", self.names[set.index])));
+        sql.push("), ROW(").list(set, |sql, set| {
             let value = self.value("i", set.index);
             let name = &self.names[set.index];
             sql.push(if set.keep_if_null { format!("coalesce({value}, e.{name})") } else { value });
@@ -108,27 +116,56 @@ impl Plan {
         sql.push("))");
     }
 
-    /// Leaves out the rows that are stored already without a difference; the others go through `ON CONFLICT`.
+    /// The rows of the batch that are not stored as they are, one by one.
     ///
     /// What is stored is found by `EXISTS`, as TimescaleDB leaves no chunk out for `NOT EXISTS` or `LEFT JOIN`.
-    pub(super) fn upsert_rest(&self, look: Look) -> Sql {
-        let mut sql = Sql::default();
+    fn rest_by_key(&self, sql: &mut Sql) {
         sql.push("WITH given AS MATERIALIZED (");
-        self.rows(&mut sql, true);
+        self.rows(sql, true);
         sql.push(format!(
             "), same AS MATERIALIZED (SELECT i.n FROM given AS i WHERE EXISTS (SELECT FROM {} AS e WHERE ",
             self.table
         ));
-        self.is_stored(&mut sql, |_| true);
-        if look == Look::ByRange {
-            for (at, index) in self.others().iter().enumerate() {
-                sql.push(format!(" AND e.{} = ANY (", self.names[*index])).bind(Piece::Group(at)).push(")");
-            }
+        self.is_stored(sql, |_| true);
+        sql.push(")), rest AS (SELECT * FROM given AS i WHERE i.n NOT IN (SELECT n FROM same)");
+    }
+
+    /// The same, where the range of the batch has hardly any other row: it is read once, and joined.
+    ///
+    /// By itself (`OFFSET 0`), so that TimescaleDB excludes chunks, and by a join that no plan makes a loop of, however
+    /// few rows the planner expects of a table without statistics: that is `FULL JOIN`, as long as the condition after
+    /// it does not make it another one, for which it must not be strict.
+    fn rest_by_range(&self, sql: &mut Sql, range: usize) {
+        sql.push("WITH rest AS MATERIALIZED (SELECT i.* FROM (");
+        self.rows(sql, true);
+        sql.push(") AS i FULL JOIN (SELECT ");
+        let compared = self.key.iter().copied().chain(self.set.iter().map(|set| set.index));
+        sql.list(compared, |sql, index| _ = sql.push(format!("e.{}", self.names[index])));
+        sql.push(format!(" FROM {} AS e WHERE ", self.table));
+        self.in_range(sql, range);
+        for (at, index) in self.others().iter().enumerate() {
+            sql.push(format!(" AND e.{} = ANY (", self.names[*index])).bind(Piece::Group(at)).push(")");
+        }
+        sql.push(" OFFSET 0) AS e ON ");
+        self.has_same_key(sql);
+        sql.push(" WHERE coalesce(i.n, 0) > 0 AND (").push(format!("e.{} IS NULL", self.names[range]));
+        let set: Vec<_> = self.set.iter().collect();
+        if !set.is_empty() {
+            sql.push(" OR NOT ");
+            self.is_same(sql, &set);
+        }
+        sql.push(")");
+    }
+
+    /// Leaves out the rows that are stored already without a difference; the others go through `ON CONFLICT`.
+    pub(super) fn upsert_rest(&self, look: Look) -> Sql {
+        let mut sql = Sql::default();
+        match self.range.filter(|_| look == Look::ByRange) {
+            Some(range) => self.rest_by_range(&mut sql, range),
+            None => self.rest_by_key(&mut sql),
         }
         // Whatever the joins were, rows are locked in their order.
-        sql.push(
-            ")), rest AS (SELECT * FROM given AS i WHERE i.n NOT IN (SELECT n FROM same) ORDER BY i.n), written AS (",
-        );
+        sql.push(" ORDER BY i.n), written AS (");
         self.insert_into(&mut sql);
         sql.push("SELECT ").list(&self.columns, |sql, column| _ = sql.push(format!("c{}", column.index)));
         sql.push(" FROM rest");
