@@ -593,9 +593,8 @@ fn what_a_key_that_was_just_added_refuses_is_typed() {
              INSERT INTO orders (sensor, time) SELECT * FROM notes",
         );
         let add = "SELECT diesel_timescale.add_reference('orders', '{sensor,time}', 'readings', 'RESTRICT')";
-        let delete = || {
-            diesel::delete(readings::table.filter(readings::time.eq(start()).and(readings::sensor.eq("sensor 0"))))
-        };
+        let delete =
+            || diesel::delete(readings::table.filter(readings::time.eq(start()).and(readings::sensor.eq("sensor 0"))));
         sql(&mut other, &format!("BEGIN ISOLATION LEVEL {isolation}; SELECT FROM readings"));
         let removed = if isolation == "READ COMMITTED" {
             sql(&mut conn, &format!("BEGIN; {add}"));
@@ -617,7 +616,8 @@ fn what_a_key_that_was_just_added_refuses_is_typed() {
 
 /// Waits until another session of this database waits for a lock.
 fn wait_until_blocked(conn: &mut PgConnection) {
-    let blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let blocked =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let deadline = Instant::now() + Duration::from_secs(30);
     while value(conn, blocked) == "0" {
         if Instant::now() > deadline {
