@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel_timescale::references::{self, OnDelete};
 use diesel_timescale::transaction::Transient;
 use diesel_timescale::{
-    Call, Error, HypertableError, ReferenceError, ViolationKind, columnstore, hypertable, jobs, run_job,
+    Call, Error, HypertableError, Job, ReferenceError, ViolationKind, columnstore, hypertable, jobs, run_job,
     set_integer_now, to_columnstore,
 };
 use support::{TestDb, needs, sql};
@@ -672,8 +672,10 @@ fn retention_runs_as_a_job_that_refuses_or_keeps_what_restrict_references() {
         .call(conn)
         .unwrap();
     assert_ne!(strict, lenient);
-    let ours: Vec<_> =
-        jobs().call(conn).unwrap().into_iter().filter(|job| job.procedure == "reference_retention").collect();
+    // Others are of tests that share the database.
+    let target = value(conn, "SELECT diesel_timescale.qualified_name('readings')");
+    let is_ours = |job: &Job| job.config.as_ref().is_some_and(|config| config["retention_of"] == target.as_str());
+    let ours: Vec<_> = jobs().call(conn).unwrap().into_iter().filter(is_ours).collect();
     assert_eq!((ours.len(), ours[0].id, ours[0].schedule_interval), (1, lenient, TimeDelta::hours(3)));
     run_job(lenient).call(conn).unwrap();
     let left: i64 =

@@ -14,7 +14,7 @@ pub(super) const SAMPLE: usize = 50;
 impl Batch {
     /// A statement over this batch.
     pub(super) fn statement<ST>(&self, plan: &Plan, sql: Sql) -> Statement<ST> {
-        let mut pieces = Pieces { batch: self, plan, groups: None, range: None, columns: HashMap::default() };
+        let mut pieces = Pieces { batch: self, plan, range: None, columns: HashMap::default() };
         let binds = sql.binds.iter().map(|piece| pieces.bind(*piece)).collect();
         Statement::new(sql.text, binds)
     }
@@ -42,12 +42,17 @@ impl Batch {
     /// The different combinations of columns, and the range of another column in each.
     pub(super) fn groups(&self, columns: &[usize], range: Option<usize>) -> Groups {
         let mut seen: HashMap<Vec<Option<&[u8]>>, usize> = HashMap::default();
+        // Most keys are one column and a time.
+        let mut seen_alone: HashMap<Option<&[u8]>, usize> = HashMap::default();
         let mut ranges: Vec<Option<(&[u8], &[u8])>> = Vec::new();
         let mut groups = Groups { columns: vec![ArrayBody::default(); columns.len()], ..Groups::default() };
         for row in self.order.iter().map(|row| *row as usize) {
             let value = |column: usize| self.columns[column].bytes.get(row);
-            let next = seen.len();
-            let group = *seen.entry(columns.iter().map(|&column| value(column)).collect()).or_insert(next);
+            let next = ranges.len();
+            let group = *match columns {
+                [column] => seen_alone.entry(value(*column)).or_insert(next),
+                _ => seen.entry(columns.iter().map(|&column| value(column)).collect()).or_insert(next),
+            };
             if group == next {
                 groups.columns.iter_mut().zip(columns).for_each(|(array, &column)| array.push(value(column)));
                 ranges.push(None);
@@ -134,7 +139,6 @@ type ColumnPieces = (Bind, Bind, Bind);
 struct Pieces<'b> {
     batch: &'b Batch,
     plan: &'b Plan,
-    groups: Option<Groups>,
     range: Option<(Single, Single)>,
     columns: HashMap<usize, ColumnPieces>,
 }
@@ -200,9 +204,8 @@ impl Pieces<'_> {
         })
     }
 
-    fn groups(&mut self) -> &Groups {
-        let (batch, plan) = (self.batch, self.plan);
-        self.groups.get_or_insert_with(|| batch.groups(&plan.others(), plan.range))
+    fn groups(&self) -> &Groups {
+        self.plan.groups(self.batch)
     }
 
     fn range(&mut self, end: impl Fn(&(Single, Single)) -> Single) -> Bind {

@@ -8,8 +8,9 @@ const LEVELS: usize = 127;
 /// What the error says of such a value.
 pub(super) const TEXT: &str = "is nested deeper than 127 levels, and could not be read back: flatten it";
 
-/// Whether values of a type are read by `serde_json`. (A type of the caller's own may read any depth.) Types have no other
-/// mark for it, as they may borrow; where the compiler named them otherwise, nothing would be refused.
+/// Whether values of a type are read by `serde_json`. (A type of the caller's own may read any depth.)
+///
+/// By its name, because a type that borrows has no `TypeId`. If the compiler named it otherwise, nothing would be refused.
 pub(super) fn is_read_by_serde<T>() -> bool {
     std::any::type_name::<T>().contains("serde_json::value::Value")
 }

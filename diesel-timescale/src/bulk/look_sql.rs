@@ -53,7 +53,7 @@ impl Plan {
     fn is_fresh(&self, batch: &Batch, sql: &mut Sql) {
         let others = self.others();
         // With about as many combinations as rows, a probe of each costs more than it saves.
-        let is_worth_it = others.is_empty() || batch.groups(&others, None).len() <= batch.len() / ROWS_A_PROBE;
+        let is_worth_it = others.is_empty() || self.groups(batch).len() <= batch.len() / ROWS_A_PROBE;
         let Some(range) = self.range.filter(|_| is_worth_it) else {
             sql.push("false");
             return;
