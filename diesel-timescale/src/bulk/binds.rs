@@ -39,21 +39,38 @@ impl Batch {
         (Single(lowest.map(<[u8]>::to_vec)), Single(highest.map(<[u8]>::to_vec)))
     }
 
-    /// The different combinations of columns, as one array for each column.
-    pub(super) fn groups(&self, columns: &[usize]) -> Vec<ArrayBody> {
-        if let [column] = columns {
-            let mut seen: HashSet<Option<&[u8]>> = HashSet::default();
-            return vec![ArrayBody::of(self.values(*column).filter(|value| seen.insert(*value)), 0)];
-        }
-        let mut seen: HashSet<Vec<Option<&[u8]>>> = HashSet::default();
-        let mut arrays = vec![ArrayBody::default(); columns.len()];
-        for row in &self.order {
-            let value = |column: &usize| self.columns[*column].bytes.get(*row as usize);
-            if seen.insert(columns.iter().map(value).collect()) {
-                arrays.iter_mut().zip(columns).for_each(|(array, column)| array.push(value(column)));
+    /// The different combinations of columns, and the range of another column in each.
+    pub(super) fn groups(&self, columns: &[usize], range: Option<usize>) -> Groups {
+        let mut seen: HashMap<Vec<Option<&[u8]>>, usize> = HashMap::default();
+        // Most keys are one column and a time.
+        let mut seen_alone: HashMap<Option<&[u8]>, usize> = HashMap::default();
+        let mut ranges: Vec<Option<(&[u8], &[u8])>> = Vec::new();
+        let mut groups = Groups { columns: vec![ArrayBody::default(); columns.len()], ..Groups::default() };
+        for row in self.order.iter().map(|row| *row as usize) {
+            let value = |column: usize| self.columns[column].bytes.get(row);
+            let next = ranges.len();
+            let group = *match columns {
+                [column] => seen_alone.entry(value(*column)).or_insert(next),
+                _ => seen.entry(columns.iter().map(|&column| value(column)).collect()).or_insert(next),
+            };
+            if group == next {
+                groups.columns.iter_mut().zip(columns).for_each(|(array, &column)| array.push(value(column)));
+                ranges.push(None);
+            }
+            if let Some(value) = range.and_then(value) {
+                let (low, high) = ranges[group].get_or_insert((value, value));
+                if number(value) < number(low) {
+                    *low = value;
+                } else if number(value) > number(high) {
+                    *high = value;
+                }
             }
         }
-        arrays
+        for range in ranges {
+            groups.low.push(range.map(|(low, _)| low));
+            groups.high.push(range.map(|(_, high)| high));
+        }
+        groups
     }
 
     /// The different values of a column, and the position of each row's among them, from 1 (0: null).
@@ -93,6 +110,20 @@ impl Batch {
             }
         }
         (elements, rows, nulls)
+    }
+}
+
+/// Combinations of columns: one array for each column, and one for each end of the range.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    columns: Vec<ArrayBody>,
+    low: ArrayBody,
+    high: ArrayBody,
+}
+
+impl Groups {
+    pub(super) fn len(&self) -> usize {
+        usize::try_from(self.low.len()).unwrap_or(0)
     }
 }
 
@@ -146,14 +177,13 @@ impl Pieces<'_> {
             Piece::High => self.range(|range| range.1.clone()),
             Piece::Group(at) => {
                 let column = self.plan.others()[at];
-                Bind::Array(info(column), self.groups()[at].clone())
+                Bind::Array(info(column), self.groups().columns[at].clone())
             }
+            Piece::GroupLow => Bind::Array(info(self.plan.range.unwrap_or(0)), self.groups().low.clone()),
+            Piece::GroupHigh => Bind::Array(info(self.plan.range.unwrap_or(0)), self.groups().high.clone()),
             Piece::Count => count(batch.len()),
             Piece::GivenCount => count(batch.rows),
-            Piece::Dense => {
-                let combinations = self.groups().first().map_or(1, |group| group.len().max(1));
-                count(4 * (batch.len() / usize::try_from(combinations).unwrap_or(1)).max(1))
-            }
+            Piece::Dense => count(4 * (batch.len() / self.groups().len().max(1)).max(1)),
         }
     }
 
@@ -174,7 +204,7 @@ impl Pieces<'_> {
         })
     }
 
-    fn groups(&self) -> &[ArrayBody] {
+    fn groups(&self) -> &Groups {
         self.plan.groups(self.batch)
     }
 

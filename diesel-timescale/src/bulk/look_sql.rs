@@ -48,14 +48,12 @@ impl Plan {
         sql
     }
 
-    /// Whether nothing is stored in the range of the batch.
+    /// Whether nothing is stored in the ranges of the batch: of each combination of the other key columns in its own, since
+    /// batches of many sensors begin and end between readings of the same time.
     fn is_fresh(&self, batch: &Batch, sql: &mut Sql) {
         let others = self.others();
         // With about as many combinations as rows, a probe of each costs more than it saves.
-        let is_worth_it = self
-            .groups(batch)
-            .first()
-            .is_none_or(|g| usize::try_from(g.len()).unwrap_or(0) <= batch.len() / ROWS_A_PROBE);
+        let is_worth_it = others.is_empty() || self.groups(batch).len() <= batch.len() / ROWS_A_PROBE;
         let Some(range) = self.range.filter(|_| is_worth_it) else {
             sql.push("false");
             return;
@@ -65,19 +63,21 @@ impl Plan {
         sql.joined(&self.key, " AND ", |sql, index| {
             sql.push(format!("e.{} = ", self.names[*index])).bind(Piece::First(*index));
         });
-        sql.push(") AND NOT EXISTS (SELECT FROM ");
-        if !others.is_empty() {
-            sql.push("(SELECT ").list(others.iter().enumerate(), |sql, (at, index)| {
-                sql.push("unnest(").bind(Piece::Group(at)).push(format!(") AS c{index}"));
-            });
-            sql.push(") AS g CROSS JOIN LATERAL ");
+        sql.push(") AND NOT EXISTS (SELECT FROM (SELECT ");
+        for (at, index) in others.iter().enumerate() {
+            sql.push("unnest(").bind(Piece::Group(at)).push(format!(") AS c{index}, "));
         }
-        sql.push(format!("(SELECT FROM {} AS e WHERE ", self.table));
+        sql.push("unnest(").bind(Piece::GroupLow).push(format!(") AS c{range}, unnest("));
+        sql.bind(Piece::GroupHigh).push(") AS high) AS g CROSS JOIN LATERAL (SELECT FROM ");
+        sql.push(format!("{} AS e WHERE ", self.table));
         for index in &others {
             sql.push(format!("e.{} = {} AND ", self.names[*index], self.value("g", *index)));
         }
+        // By the range of all, TimescaleDB excludes chunks.
         self.in_range(sql, range);
-        sql.push(" LIMIT 1) AS stored)");
+        let (name, low) = (&self.names[range], self.value("g", range));
+        let high = low.replacen(&format!("c{range}"), "high", 1);
+        sql.push(format!(" AND e.{name} BETWEEN {low} AND {high} LIMIT 1) AS stored)"));
     }
 
     fn in_range(&self, sql: &mut Sql, range: usize) {

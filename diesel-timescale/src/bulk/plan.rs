@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use super::array::ArrayBody;
 use super::batch::Batch;
+use super::binds::Groups;
 use super::facts::Facts;
 use super::oid;
 use super::settings::Settings;
@@ -57,7 +57,7 @@ pub(super) struct Plan {
     pub(super) range: Option<usize>,
     pub(super) overriding_system_value: bool,
     /// The different combinations of the other columns of the key, once a statement needs them.
-    groups: OnceLock<Vec<ArrayBody>>,
+    groups: OnceLock<Groups>,
 }
 
 /// Dictionaries are short, as an array finds an element by walking to it.
@@ -101,9 +101,9 @@ impl Plan {
         self.key.iter().copied().filter(|index| Some(*index) != self.range).collect()
     }
 
-    /// The different combinations of these columns in the batch that the plan is of.
-    pub(super) fn groups(&self, batch: &Batch) -> &[ArrayBody] {
-        self.groups.get_or_init(|| batch.groups(&self.others()))
+    /// The different combinations of these columns in the batch that the plan is of, and the range of each.
+    pub(super) fn groups(&self, batch: &Batch) -> &Groups {
+        self.groups.get_or_init(|| batch.groups(&self.others(), self.range))
     }
 
     pub(super) fn column(&self, index: usize) -> Option<&PlannedColumn> {
