@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
 use occupancy_models::schema::sensor_events;
-use occupancy_models::timescale::live::{notify_inserts, stop_notifying};
+use occupancy_models::timescale::live::{notify_inserts_by, stop_notifying};
 use occupancy_models::{Call, NewSensorEvent, SensorType, bulk};
 
 use crate::measure::{Measurements, size};
@@ -30,7 +30,7 @@ pub fn ingest(rounds: usize) {
         // Each goes first every other time.
         for is_on in [round % 2 == 0, round % 2 == 1] {
             if is_on {
-                notify_inserts(sensor_events::timestamp, sensor_events::room_id).call(&mut conn).unwrap();
+                notify_inserts_by(sensor_events::timestamp, sensor_events::room_id).call(&mut conn).unwrap();
             } else {
                 stop_notifying(sensor_events::table).call(&mut conn).unwrap();
             }

@@ -153,6 +153,17 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// New rows of a table are not [notified](crate::live), or not by that column; or the columns to notify by are not
+    /// there.
+    #[error("{message}. {remedy}")]
+    Notifications {
+        /// Names the table and the column.
+        message: String,
+        /// The table.
+        table: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A range without a bound, where that would be everything. Nothing has changed.
     #[error("{message}. {remedy}")]
     NoBound {
@@ -226,6 +237,7 @@ impl Error {
             "refresh_batches" => Error::RefreshBatches { message, remedy },
             "job_config" => Error::JobConfig { message, remedy },
             "other_procedure" => Error::OtherProcedure { message, remedy },
+            "notifications" => Error::Notifications { message, table, remedy },
             "no_bound" => Error::NoBound { message, table, remedy },
             "other_aggregate" => Error::OtherAggregate { message, view: table, remedy },
             _ => return None,

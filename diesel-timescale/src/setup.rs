@@ -49,7 +49,8 @@ use serde::{Deserialize, Serialize};
 
 use self::declaration::{Aggregate, Extension, Job, Procedure, Relations, Table};
 pub(crate) use self::declaration::{
-    Columnstore as ColumnstoreDeclaration, Hypertable as HypertableDeclaration, Procedure as ProcedureDeclaration,
+    Columnstore as ColumnstoreDeclaration, Hypertable as HypertableDeclaration,
+    Notifications as NotificationsDeclaration, Procedure as ProcedureDeclaration,
     RefreshPolicy as RefreshPolicyDeclaration, Target as TargetDeclaration, Unit,
 };
 pub(crate) use self::declare::AggregateQueries;

@@ -54,6 +54,19 @@ impl TimeValue {
         }
     }
 
+    /// As one number: microseconds, since 1970 if it is a moment, or the count.
+    pub(crate) fn number(self) -> i64 {
+        match self {
+            Self::Interval(interval) => interval.microseconds,
+            Self::Timestamptz(at) => at.timestamp_micros(),
+            Self::Timestamp(at) => at.and_utc().timestamp_micros(),
+            Self::Date(date) => midnight(date).timestamp_micros(),
+            Self::SmallInt(count) => count.into(),
+            Self::Integer(count) => count.into(),
+            Self::BigInt(count) => count,
+        }
+    }
+
     fn integer(self) -> Option<i64> {
         match self {
             Self::SmallInt(count) => Some(count.into()),

@@ -289,6 +289,54 @@ fn drifts_of_references_are_found_and_repaired() {
 }
 
 #[test]
+fn drifts_of_notifications_are_found_and_repaired() {
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let setup: Setup = toml::from_str(
+        "[tables.readings]
+         notify_inserts = { time = \"time\", group = \"room\" }
+         [tables.meters]
+         notify_inserts = false",
+    )
+    .unwrap();
+    let plan = plan(&mut conn, &setup);
+    assert_eq!(plan.steps[0].difference, "inserts are not notified by time and room");
+    assert!(setup.apply(Locks).call(&mut conn).unwrap().is_empty());
+    #[rustfmt::skip]
+    let drifts = [
+        drift("DROP TRIGGER notify_inserts ON readings", "readings", "inserts are not notified by time and room", Locks),
+        drift("ALTER TABLE readings DISABLE TRIGGER notify_inserts", "readings", "the notifications of inserts are disabled", Locks),
+        drift("ALTER TABLE readings DISABLE TRIGGER USER", "readings", "the notifications of inserts are disabled", Locks),
+        drift("SELECT diesel_timescale.notify_inserts('readings', 'time')", "readings", "inserts are notified by time, not by time and room", Locks),
+        drift("SELECT diesel_timescale.notify_inserts('readings', 'time', 'sensor')", "readings", "inserts are notified by time and sensor, not by time and room", Locks),
+        drift(
+            "CREATE OR REPLACE FUNCTION notify_inserts_into_readings() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NULL;END'",
+            "readings", "the notifications of inserts are those of another release or another name", Locks,
+        ),
+        drift("SELECT diesel_timescale.notify_inserts('meters', 'read_at')", "meters", "inserts are notified, and should not be", Locks),
+    ];
+    assert_found_and_repaired(&mut conn, &setup, &drifts);
+}
+
+/// Notifications that are there when a table becomes a hypertable, and those that come with it.
+#[test]
+fn notifications_come_after_the_hypertable() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::installed();
+    sql(&mut conn, TABLES);
+    let setup = Setup::new()
+        .with(diesel_timescale::hypertable(readings::time))
+        .with(diesel_timescale::live::notify_inserts_by(readings::time, readings::room));
+    let plan = plan(&mut conn, &setup);
+    assert_eq!(plan.steps.iter().map(|step| step.after).collect::<Vec<_>>(), [None, Some(0)], "{plan}");
+    assert!(setup.apply(Locks).call(&mut conn).unwrap().is_empty());
+    sql(&mut conn, "DROP TABLE readings; CREATE TABLE readings (sensor TEXT, time TIMESTAMPTZ NOT NULL, room TEXT)");
+    sql(&mut conn, "SELECT diesel_timescale.notify_inserts('readings', 'time', 'room')");
+    let applied = setup.apply(Locks).call(&mut conn).unwrap();
+    assert!(applied.is_empty() && applied.done.len() == 1, "{applied}");
+}
+
+#[test]
 fn what_the_server_would_refuse_is_a_step_that_cannot_be_done() {
     needs!(Community);
     let (_db, mut conn) = TestDb::installed();
@@ -671,6 +719,8 @@ fn calls_declare_what_a_file_does() {
         .with(hypertable(readings::time).chunk_interval(TimeDelta::days(1)))
         .with(columnstore(readings::table).segment_by(readings::sensor).order_by_desc(readings::time))
         .with(references::create_target(readings::time))
+        .with(live::notify_inserts_by(readings::time, readings::room))
+        .with(live::stop_notifying(ticks::table))
         .with(references::add((alerts::sensor, alerts::time), readings::table).on_delete(OnDelete::Restrict))
         .with(hourly.clone().allow_plain_view())
         .with(hourly)
@@ -696,6 +746,7 @@ fn calls_declare_what_a_file_does() {
                 "hypertable": { "time": "time", "chunk_interval": "24 hours" },
                 "columnstore": { "segment_by": ["sensor"], "order_by": ["time DESC"] },
                 "target": { "time": "time" },
+                "notify_inserts": { "time": "time", "group": "room" },
                 "indexes": [{ "columns": ["room", "time"] }],
                 "columnstore_policy": { "after": "1 week" },
                 "retention_policy": false,
@@ -707,6 +758,7 @@ fn calls_declare_what_a_file_does() {
                 "retention_policy": { "drop_after": 900_000_000 },
                 "columnstore": false,
                 "columnstore_policy": false,
+                "notify_inserts": false,
             },
             "alerts": {
                 "references": [{ "columns": ["sensor", "time"], "to": "readings", "on_delete": "restrict" }],

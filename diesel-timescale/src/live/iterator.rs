@@ -1,95 +1,130 @@
 //! Notifications as an iterator, on libpq.
 
+use std::marker::PhantomData;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use diesel::ConnectionResult;
 use diesel::connection::SimpleConnection;
-use diesel::dsl::sql;
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
-use diesel::sql_types::Text;
 
-use super::lost::{CHECK, PAUSES, is_refused, listen};
+use super::lost::{CHECK, PAUSES, is_listening, is_refused, listen};
 use super::news::Inserted;
-use crate::call::{Relation, relation_name};
+use super::position::Position;
+use crate::call::Call;
+use crate::error::{Error, Result};
+use crate::time_column::{TimeColumn, TimeType};
 
 /// How long to wait between two looks at what has come.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The notifications of new rows of a table, as [`notify_inserts`](super::notify_inserts) switches them on, from a
-/// connection that this makes: each step waits for the next one. Those that have come meanwhile are one.
+/// The notifications of new rows of the table of a time column, as [`notify_inserts`](super::notify_inserts) switches
+/// them on for that column, from a connection that this makes: each step waits for the next one. Those that have come
+/// meanwhile are one.
 ///
 /// Makes a new connection when it is lost, with pauses of 50 ms to 2 s, for as long as it takes. The first item, and
-/// the first after each new connection, is [`missed`](field@Inserted::missed). Never ends: for a thread of its own. For
-/// an example see [the module](super).
+/// the first after each new connection, is [`missed`](field@Inserted::missed): what the table has from the newest
+/// moment so far on, less the lateness, so that nothing is lost which is no later than that. What is guaranteed stands
+/// in [the module](super), with an example.
+///
+/// `since` is where to start: the [`position`](field@Inserted::position) of an earlier run, or `None` for rows from now
+/// on. `lateness` is how much older than the newest row another one may be when it is committed. Never ends: for a
+/// thread of its own.
 ///
 /// # Errors
-/// What the server refuses, such as `LISTEN` on a replica; a further step tries again. A connection that is lost or
+/// [`Error::Notifications`] if the table is not notified by that column; what the server refuses, such as `LISTEN` on a
+/// replica, or reading without `SELECT` on both columns. A further step tries again. A connection that is lost or
 /// cannot be made is none.
-pub fn inserted<T, F>(table: T, connect: F) -> impl Iterator<Item = QueryResult<Inserted>> + use<T, F>
+pub fn inserted<C, F>(
+    time: C,
+    since: Option<<C::SqlType as TimeType>::Value>,
+    lateness: <C::SqlType as TimeType>::Interval,
+    connect: F,
+) -> impl Iterator<Item = Result<Inserted<<C::SqlType as TimeType>::Value>, Error>> + use<C, F>
 where
-    T: Table + QueryFragment<Pg>,
+    C: TimeColumn,
+    C::Table: Default + QueryFragment<Pg>,
     F: FnMut() -> ConnectionResult<PgConnection>,
 {
-    Listener { table: relation_name(&table), connect, conn: None, pause: PAUSES.start }
+    let _ = time;
+    let position = Position::new::<C>(since, lateness);
+    Listener { position, connect, conn: None, pause: PAUSES.start, of_type: PhantomData::<C::SqlType> }
 }
 
-struct Listener<F> {
-    table: Relation,
+struct Listener<ST, F> {
+    position: Position,
     connect: F,
     conn: Option<PgConnection>,
     pause: Duration,
+    of_type: PhantomData<ST>,
 }
 
-impl<F: FnMut() -> ConnectionResult<PgConnection>> Listener<F> {
-    /// A connection that listens.
-    fn listen(&mut self) -> QueryResult<Option<PgConnection>> {
+impl<ST: TimeType, F: FnMut() -> ConnectionResult<PgConnection>> Listener<ST, F> {
+    /// Listens on a new connection, then reads: what is committed after the first is told, what is before it is read.
+    fn listen(&mut self) -> Result<Option<Inserted<ST::Value>>> {
         let Ok(mut conn) = (self.connect)() else { return Ok(None) };
-        let table =
-            self.table.as_ref().map_err(|error| diesel::result::Error::QueryBuilderError(error.clone().into()))?;
-        let name = sql::<Text>("CAST(diesel_timescale.insert_channel(CAST(")
-            .bind::<Text, _>(table)
-            .sql(" AS regclass)) AS TEXT)");
-        let channel: String = diesel::select(name).get_result(&mut conn)?;
+        let channel = self.position.channel().call(&mut conn)?;
         conn.batch_execute(&listen(&channel))?;
-        Ok(Some(conn))
+        let missed = self.read(&mut conn)?;
+        self.conn = Some(conn);
+        Ok(Some(missed))
+    }
+
+    fn read(&mut self, conn: &mut PgConnection) -> Result<Inserted<ST::Value>> {
+        let payload = self.position.read().call(conn)?;
+        self.position.missed::<ST>(&payload)
     }
 }
 
 /// What has come by the next notification; an error if the connection is lost.
-fn wait(conn: &mut PgConnection) -> QueryResult<Inserted> {
+fn wait(conn: &mut PgConnection) -> QueryResult<Vec<String>> {
     let mut checked = Instant::now();
     loop {
-        let come = conn.notifications_iter().collect::<QueryResult<Vec<_>>>()?;
-        if let Some(news) = Inserted::of(come.iter().map(|notification| &*notification.payload)) {
-            return Ok(news);
+        let mut come = Vec::new();
+        for notification in conn.notifications_iter() {
+            match notification {
+                Ok(notification) => come.push(notification.payload),
+                // What came before the error counts; it comes again at the next step.
+                Err(_) if !come.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if !come.is_empty() {
+            return Ok(come);
         }
         if checked.elapsed() > CHECK {
-            conn.batch_execute("SELECT 1")?;
+            if !is_listening().get_result::<bool>(conn)? {
+                return Err(diesel::result::Error::BrokenTransactionManager);
+            }
             checked = Instant::now();
         }
         sleep(LOOK);
     }
 }
 
-impl<F: FnMut() -> ConnectionResult<PgConnection>> Iterator for Listener<F> {
-    type Item = QueryResult<Inserted>;
+impl<ST: TimeType, F: FnMut() -> ConnectionResult<PgConnection>> Iterator for Listener<ST, F> {
+    type Item = Result<Inserted<ST::Value>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(conn) = &mut self.conn {
-                match wait(conn) {
-                    Ok(news) => return Some(Ok(news)),
-                    Err(_) => self.conn = None,
+            if let Some(mut conn) = self.conn.take() {
+                if let Ok(come) = wait(&mut conn) {
+                    let news = match self.position.told::<ST>(&come) {
+                        Some(news) => Ok(news),
+                        None => self.read(&mut conn),
+                    };
+                    if let Ok(news) = news {
+                        self.conn = Some(conn);
+                        return Some(Ok(news));
+                    }
                 }
             }
             match self.listen() {
-                Ok(Some(conn)) => {
-                    self.conn = Some(conn);
+                Ok(Some(missed)) => {
                     self.pause = PAUSES.start;
-                    return Some(Ok(Inserted::missed()));
+                    return Some(Ok(missed));
                 }
                 Err(error) if is_refused(&error) => return Some(Err(error)),
                 Ok(None) | Err(_) => {

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use diesel::dsl::select;
+use diesel::expression::SqlLiteral;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::Bool;
+
+use crate::error::Error;
 
 /// How long to wait before the connection is asked whether it is still there.
 pub(super) const CHECK: Duration = Duration::from_secs(10);
@@ -15,10 +20,15 @@ pub(super) fn listen(channel: &str) -> String {
     format!("LISTEN \"{}\"", channel.replace('"', "\"\""))
 }
 
+/// The query that gives whether the session listens, which a pool may have ended.
+pub(super) fn is_listening() -> diesel::dsl::select<SqlLiteral<Bool>> {
+    select(diesel::dsl::sql::<Bool>("EXISTS (SELECT FROM pg_catalog.pg_listening_channels())"))
+}
+
 /// Whether the server refuses what it is asked for, rather than that the connection is lost or cannot be had now.
-pub(super) fn is_refused(error: &DieselError) -> bool {
-    const PASSING: [&str; 4] =
-        ["terminating connection", "the database system is", "server closed", "canceling statement"];
+pub(super) fn is_refused(error: &Error) -> bool {
+    const PASSING: [&str; 3] = ["terminating connection", "the database system is", "server closed"];
+    let Error::Database(error) = error else { return true };
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _) => {
             false
@@ -26,7 +36,7 @@ pub(super) fn is_refused(error: &DieselError) -> bool {
         DieselError::DatabaseError(_, information) => {
             !PASSING.iter().any(|start| information.message().starts_with(start))
         }
-        DieselError::QueryBuilderError(_) => true,
+        DieselError::QueryBuilderError(_) | DieselError::DeserializationError(_) => true,
         _ => false,
     }
 }

@@ -1,29 +1,30 @@
 //! Notifications as a stream, on diesel-async.
 
+use std::marker::PhantomData;
 use std::pin::pin;
 use std::time::Duration;
 
-use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
-use diesel::sql_types::Text;
-use diesel::{ConnectionResult, QueryResult, Table};
+use diesel::{ConnectionResult, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
 use tokio::time::{sleep, timeout};
 
-use super::lost::{CHECK, PAUSES, is_refused, listen};
+use super::lost::{CHECK, PAUSES, is_listening, is_refused, listen};
 use super::news::Inserted;
-use crate::call::{Relation, relation_name};
+use super::position::Position;
+use crate::call::Call;
+use crate::error::{Error, Result};
+use crate::time_column::{TimeColumn, TimeType};
 
-/// The notifications of new rows of a table, on diesel-async and tokio; otherwise as [`inserted`](super::inserted).
-///
-/// # Errors
-/// As [`inserted`](super::inserted).
+/// The notifications of new rows of the table of a time column, on diesel-async and tokio; otherwise as
+/// [`inserted`](super::inserted), errors included.
 ///
 /// ```no_run
+/// use chrono::TimeDelta;
 /// use diesel_async::{AsyncConnection, AsyncPgConnection};
 /// use diesel_timescale::live::inserted_stream;
 /// use futures_util::StreamExt;
@@ -33,53 +34,66 @@ use crate::call::{Relation, relation_name};
 /// # #[tokio::main]
 /// # async fn main() {
 /// let connect = || AsyncPgConnection::establish("postgres://localhost/home");
-/// let mut news = std::pin::pin!(inserted_stream(readings::table, connect));
+/// let mut news = std::pin::pin!(inserted_stream(readings::time, None, TimeDelta::minutes(10), connect));
 /// while let Some(news) = news.next().await {
 ///     println!("{:?}", news.unwrap());
 /// }
 /// # }
 /// ```
-pub fn inserted_stream<T, F, Fut>(
-    table: T,
+pub fn inserted_stream<C, F, Fut>(
+    time: C,
+    since: Option<<C::SqlType as TimeType>::Value>,
+    lateness: <C::SqlType as TimeType>::Interval,
     connect: F,
-) -> impl Stream<Item = QueryResult<Inserted>> + Send + use<T, F, Fut>
+) -> impl Stream<Item = Result<Inserted<<C::SqlType as TimeType>::Value>, Error>> + Send + use<C, F, Fut>
 where
-    T: Table + QueryFragment<Pg>,
+    C: TimeColumn,
+    C::Table: Default + QueryFragment<Pg>,
     F: FnMut() -> Fut + Send,
     Fut: Future<Output = ConnectionResult<AsyncPgConnection>> + Send,
 {
-    let listener = Listener { table: relation_name(&table), connect, conn: None, pause: PAUSES.start };
+    let _ = time;
+    let position = Position::new::<C>(since, lateness);
+    let of_type = PhantomData::<fn() -> C::SqlType>;
+    let listener = Listener { position, connect, conn: None, pause: PAUSES.start, of_type };
     unfold(listener, |mut listener| async move {
         let news = listener.next().await;
         Some((news, listener))
     })
 }
 
-struct Listener<F> {
-    table: Relation,
+struct Listener<ST, F> {
+    position: Position,
     connect: F,
     conn: Option<AsyncPgConnection>,
     pause: Duration,
+    of_type: PhantomData<fn() -> ST>,
 }
 
-impl<F, Fut> Listener<F>
+impl<ST, F, Fut> Listener<ST, F>
 where
+    ST: TimeType,
     F: FnMut() -> Fut + Send,
     Fut: Future<Output = ConnectionResult<AsyncPgConnection>> + Send,
 {
-    async fn next(&mut self) -> QueryResult<Inserted> {
+    async fn next(&mut self) -> Result<Inserted<ST::Value>> {
         loop {
-            if let Some(conn) = &mut self.conn {
-                match wait(conn).await {
-                    Ok(news) => return Ok(news),
-                    Err(_) => self.conn = None,
+            if let Some(mut conn) = self.conn.take() {
+                if let Ok(come) = wait(&mut conn).await {
+                    let news = match self.position.told::<ST>(&come) {
+                        Some(news) => Ok(news),
+                        None => self.read(&mut conn).await,
+                    };
+                    if let Ok(news) = news {
+                        self.conn = Some(conn);
+                        return Ok(news);
+                    }
                 }
             }
             match self.listen().await {
-                Ok(Some(conn)) => {
-                    self.conn = Some(conn);
+                Ok(Some(missed)) => {
                     self.pause = PAUSES.start;
-                    return Ok(Inserted::missed());
+                    return Ok(missed);
                 }
                 Err(error) if is_refused(&error) => return Err(error),
                 Ok(None) | Err(_) => {
@@ -90,39 +104,46 @@ where
         }
     }
 
-    /// A connection that listens.
-    async fn listen(&mut self) -> QueryResult<Option<AsyncPgConnection>> {
+    /// Listens on a new connection, then reads: what is committed after the first is told, what is before it is read.
+    async fn listen(&mut self) -> Result<Option<Inserted<ST::Value>>> {
         let Ok(mut conn) = (self.connect)().await else { return Ok(None) };
-        let table = self.table.clone().map_err(|error| diesel::result::Error::QueryBuilderError(error.into()))?;
-        let name = sql::<Text>("CAST(diesel_timescale.insert_channel(CAST(")
-            .bind::<Text, _>(table)
-            .sql(" AS regclass)) AS TEXT)");
-        let channel: String = diesel::select(name).get_result(&mut conn).await?;
+        let channel = self.position.channel().call_async(&mut conn).await?;
         conn.batch_execute(&listen(&channel)).await?;
-        Ok(Some(conn))
+        let missed = self.read(&mut conn).await?;
+        self.conn = Some(conn);
+        Ok(Some(missed))
+    }
+
+    async fn read(&mut self, conn: &mut AsyncPgConnection) -> Result<Inserted<ST::Value>> {
+        let payload = self.position.read().call_async(conn).await?;
+        self.position.missed::<ST>(&payload)
     }
 }
 
 /// What has come by the next notification; an error if the connection is lost.
-async fn wait(conn: &mut AsyncPgConnection) -> QueryResult<Inserted> {
+async fn wait(conn: &mut AsyncPgConnection) -> QueryResult<Vec<String>> {
     loop {
-        let mut payloads = Vec::new();
+        let mut come = Vec::new();
         {
             let mut notifications = pin!(conn.notifications_stream());
             let mut limit = CHECK;
-            // The first that comes, and those that are there.
+            // The first that comes, and those that are there. What came before an error counts; it comes again.
             loop {
                 match timeout(limit, notifications.next()).await {
-                    Ok(Some(notification)) => payloads.push(notification?.payload),
+                    Ok(Some(Ok(notification))) => come.push(notification.payload),
+                    Ok(Some(Err(_)) | None) if !come.is_empty() => break,
+                    Ok(Some(Err(error))) => return Err(error),
                     Ok(None) => return Err(diesel::result::Error::BrokenTransactionManager),
                     Err(_) => break,
                 }
                 limit = Duration::ZERO;
             }
         }
-        match Inserted::of(payloads.iter().map(String::as_str)) {
-            Some(news) => return Ok(news),
-            None => conn.batch_execute("SELECT 1").await?,
+        if !come.is_empty() {
+            return Ok(come);
+        }
+        if !is_listening().get_result::<bool>(conn).await? {
+            return Err(diesel::result::Error::BrokenTransactionManager);
         }
     }
 }

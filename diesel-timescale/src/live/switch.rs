@@ -3,57 +3,82 @@
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
-use diesel::sql_types::{Bool, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Bool, Nullable, Text};
 
 use crate::call::{Call, Relation, relation_name, value};
 use crate::error::Error;
 use crate::function_call;
+use crate::setup::{Declare, NotificationsDeclaration, Setup};
+use crate::time_column::TimeColumn;
 
-/// Notifies whoever listens of each statement that inserts rows into a table: the oldest and the newest instant of the
-/// rows, by a column of the table, and their groups, by another, such as the room. Takes the place of notifications
-/// that are there.
+/// Notifies whoever listens of each statement that inserts rows into the table of a time column: how many rows, the
+/// oldest and the newest moment. [`notify_inserts_by`] tells their groups as well. Takes the place of notifications of
+/// the table that are there, unless they are the same; can be declared in a [`Setup`].
 ///
-/// Rows that an upsert only updates are not told. Locks the table against writes for a moment.
+/// Locks the table against writes for a moment. Run it again after renaming the table or a column: until then inserts
+/// fail, or listeners are [told so](Error::Notifications). Dropping the table without [`stop_notifying`] leaves a
+/// function `notify_inserts_into_…` behind.
 ///
 /// # Errors
-/// The server's, if the role does not own the table.
+/// [`Error::Notifications`] if the columns are not there; the server's, if the role does not own the table, or a
+/// trigger `notify_inserts` of the application's own is there.
+pub fn notify_inserts<C>(time: C) -> impl Call<Output = (), Error = Error> + Declare + Clone
+where
+    C: TimeColumn,
+    C::Table: Default + QueryFragment<Pg>,
+{
+    let _ = time;
+    let (relation, time) = (relation_name(&C::Table::default()), C::NAME.to_owned());
+    NotifyInserts { relation, time, group: None }
+}
+
+/// As [`notify_inserts`], with the groups of the rows, by another column, such as the room.
+///
+/// # Errors
+/// As [`notify_inserts`].
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
-/// use diesel_timescale::live::{notify_inserts, stop_notifying};
+/// use diesel_timescale::live::{notify_inserts_by, stop_notifying};
 ///
 /// # fn main() { run(|conn| {
-/// notify_inserts(readings::time, readings::room).call(conn)?;
+/// notify_inserts_by(readings::time, readings::room).call(conn)?;
 /// # a_reading(conn);
 /// assert!(stop_notifying(readings::table).call(conn)?);
 /// # Ok(()) }) }
 /// ```
-pub fn notify_inserts<C, G>(time: C, group: G) -> impl Call<Output = (), Error = Error> + Clone
+pub fn notify_inserts_by<C, G>(time: C, group: G) -> impl Call<Output = (), Error = Error> + Declare + Clone
 where
-    C: Column<SqlType = Timestamptz>,
+    C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
     G: Column<Table = C::Table>,
 {
     let _ = (time, group);
-    NotifyInserts {
-        relation: relation_name(&C::Table::default()),
-        time: C::NAME.to_owned(),
-        group: Some(G::NAME.to_owned()),
-    }
+    let (relation, time) = (relation_name(&C::Table::default()), C::NAME.to_owned());
+    NotifyInserts { relation, time, group: Some(G::NAME.to_owned()) }
 }
+
+type OptionalText = Nullable<Text>;
 
 function_call! {
     /// The call that [`notify_inserts`] makes.
-    NotifyInserts { relation: Relation = Relation, time: String = Text, group: Option<String> = NullableText },
+    NotifyInserts { relation: Relation = Relation, time: String = Text, group: Option<String> = OptionalText },
     "SELECT diesel_timescale.notify_inserts(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), crate::call::done,
 }
 
-/// Ends the notifications of a table. Gives `false` if there are none. For an example see [`notify_inserts`].
+impl Declare for NotifyInserts {
+    fn declare(self, setup: &mut Setup) {
+        let declared = NotificationsDeclaration { time: self.time, group: self.group };
+        setup.declare_notifications(&self.relation, Some(declared));
+    }
+}
+
+/// Ends the notifications of a table. Gives `false` if there are none. For an example see [`notify_inserts_by`].
 ///
 /// # Errors
-/// As [`notify_inserts`].
-pub fn stop_notifying<T>(table: T) -> impl Call<Output = bool, Error = Error> + Clone
+/// The server's, if the role does not own the table.
+pub fn stop_notifying<T>(table: T) -> impl Call<Output = bool, Error = Error> + Declare + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -67,4 +92,8 @@ function_call! {
     (Bool,) => (bool,) => bool, value,
 }
 
-type NullableText = Nullable<Text>;
+impl Declare for StopNotifying {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_notifications(&self.relation, None);
+    }
+}

@@ -6,6 +6,7 @@ mod columnstore;
 mod extension;
 mod hypertable;
 mod job;
+mod notifications;
 mod policy;
 mod reference;
 mod schedule;
@@ -63,6 +64,7 @@ impl Comparison<'_> {
         self.compare_columns(name, table, relation);
         let base = self.compare_hypertable(name, table, relation);
         self.compare_indexes(name, table, relation, base);
+        self.compare_notifications(name, table, relation, base);
         let Some(base) = base else { return };
         self.bases.insert(name.to_owned(), base.step);
         self.compare_dimensions(name, table, relation, base);

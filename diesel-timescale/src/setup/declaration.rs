@@ -71,6 +71,8 @@ pub(crate) struct Table {
     pub target: Option<Wanted<Target>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_inserts: Option<Wanted<Notifications>>,
 }
 
 /// The type of a column, by its name or its number.
@@ -211,6 +213,15 @@ pub(crate) struct Target {
     pub id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<String>,
+}
+
+/// Notifications of new rows: the columns that they tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Notifications {
+    pub time: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

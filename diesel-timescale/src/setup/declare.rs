@@ -2,7 +2,8 @@
 
 use super::Setup;
 use super::declaration::{
-    Action, Aggregate, Columnstore, Dimension, Extension, Hypertable, IntegerNow, Reference, Table, Target, Unit,
+    Action, Aggregate, Columnstore, Dimension, Extension, Hypertable, IntegerNow, Notifications, Reference, Table,
+    Target, Unit,
 };
 use super::length::Length;
 use super::names::plain_name;
@@ -42,6 +43,11 @@ impl Setup {
 
     pub(crate) fn declare_no_target(&mut self, relation: &Relation) {
         self.table(relation).target = Some(Wanted::Absent);
+    }
+
+    /// `None`: that there are none.
+    pub(crate) fn declare_notifications(&mut self, relation: &Relation, declared: Option<Notifications>) {
+        self.table(relation).notify_inserts = Some(declared.map_or(Wanted::Absent, Wanted::Present));
     }
 
     /// `None`: that there is none.

@@ -10,7 +10,7 @@ use diesel::sql_types::Jsonb;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::length::Length;
+pub(super) use super::length::LengthFact;
 use crate::call::{Statement, single};
 use crate::error::{Error, Result};
 use crate::server::{Edition, Server};
@@ -76,6 +76,7 @@ pub(super) struct Relation {
     pub comment: Option<String>,
     pub aggregate: Option<Aggregate>,
     pub target: Option<Target>,
+    pub notifications: Option<Notifications>,
     /// Of the table itself, without chunks and indexes.
     pub bytes: i64,
     pub hypertable: Option<Hypertable>,
@@ -166,6 +167,14 @@ pub(super) struct Target {
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct Notifications {
+    pub time: String,
+    pub group: Option<String>,
+    pub is_enabled: bool,
+    pub is_right: bool,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct Reference {
     pub constraint: Option<Constraint>,
     pub trigger_is_right: bool,
@@ -177,23 +186,6 @@ pub(super) struct Constraint {
     /// As in `pg_constraint`.
     pub on_delete: String,
     pub validated: bool,
-}
-
-/// A length as the server tells it.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(untagged)]
-pub(super) enum LengthFact {
-    Integer(i64),
-    Interval { months: i32, microseconds: i64 },
-}
-
-impl From<LengthFact> for Length {
-    fn from(fact: LengthFact) -> Self {
-        match fact {
-            LengthFact::Integer(units) => Self::Integer(units),
-            LengthFact::Interval { months, microseconds } => Self::Interval { months, microseconds },
-        }
-    }
 }
 
 /// Asks for the facts about relations, and about references from one to another.
@@ -239,7 +231,9 @@ impl Statement for QueryFacts {
         out.push_sql(
             "SELECT diesel_timescale.server_facts(), diesel_timescale.job_facts(), coalesce((\
                  SELECT jsonb_agg(\
-                     diesel_timescale.relation_facts(to_regclass(r.name), r.time_column, r.registry) ORDER BY n\
+                     diesel_timescale.relation_facts(to_regclass(r.name), r.time_column, r.registry) || \
+                     jsonb_build_object('notifications', diesel_timescale.notification_facts(to_regclass(r.name))) \
+                     ORDER BY n\
                  ) FROM ROWS FROM (jsonb_to_recordset(",
         );
         out.push_bind_param::<Jsonb, _>(&self.relations)?;

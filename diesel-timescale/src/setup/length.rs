@@ -200,6 +200,23 @@ impl<'de> Deserialize<'de> for Length {
     }
 }
 
+/// A length as the server tells it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+pub(super) enum LengthFact {
+    Integer(i64),
+    Interval { months: i32, microseconds: i64 },
+}
+
+impl From<LengthFact> for Length {
+    fn from(fact: LengthFact) -> Self {
+        match fact {
+            LengthFact::Integer(units) => Self::Integer(units),
+            LengthFact::Interval { months, microseconds } => Self::Interval { months, microseconds },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
