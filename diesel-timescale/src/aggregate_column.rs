@@ -9,6 +9,7 @@ use diesel::sql_types::{Bool, Text};
 use crate::call::{Call, Statement, value};
 use crate::error::Error;
 use crate::feature::Feature;
+use crate::setup::{Declare, Setup};
 use crate::sql_text::{SqlText, identifier};
 
 /// Adds an aggregate to a continuous aggregate, under the name of a column of the declared view, without making it
@@ -49,30 +50,30 @@ use crate::sql_text::{SqlText, identifier};
 pub fn add_aggregate_column<C, A>(
     column: C,
     aggregate: A,
-) -> impl Call<Output = bool, Error = Error> + Clone + use<C, A>
+) -> impl Call<Output = bool, Error = Error> + Declare + Clone + use<C, A>
 where
     C: Column,
     C::Table: Default + QueryFragment<Pg>,
     A: Expression<SqlType = C::SqlType> + QueryFragment<Pg> + ValidGrouping<(), IsAggregate = is_aggregate::Yes>,
 {
     let _ = column;
-    AddAggregateColumn { view: identifier(&C::Table::default()), column: C::NAME, aggregate: SqlText::of(&aggregate) }
+    let aggregate = SqlText::of(&aggregate).map(|aggregate| aggregate.sql());
+    AddAggregateColumn { view: identifier(&C::Table::default()), column: C::NAME, aggregate }
 }
 
 /// The call that [`add_aggregate_column`] makes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, QueryId)]
 #[must_use = "a call does nothing until it runs"]
 struct AddAggregateColumn {
     view: Result<String, String>,
     column: &'static str,
-    aggregate: Result<SqlText, String>,
+    aggregate: Result<String, String>,
 }
 
-// As many parts as the aggregate has values.
-impl QueryId for AddAggregateColumn {
-    type QueryId = ();
-
-    const HAS_STATIC_QUERY_ID: bool = false;
+impl Declare for AddAggregateColumn {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_aggregate_column(self.view, self.column, self.aggregate);
+    }
 }
 
 impl Statement for AddAggregateColumn {
@@ -90,7 +91,7 @@ impl Statement for AddAggregateColumn {
         out.push_sql(", ");
         out.push_bind_param::<Text, _>(self.column)?;
         out.push_sql(", ");
-        self.aggregate.as_ref().map_err(error)?.push_as_text(out.reborrow())?;
+        out.push_bind_param::<Text, _>(self.aggregate.as_ref().map_err(error)?)?;
         out.push_sql(")");
         Ok(())
     }

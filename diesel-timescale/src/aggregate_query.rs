@@ -8,7 +8,8 @@ use diesel::sql_types::{Array, Bool, Text};
 use crate::call::{Call, Statement, value};
 use crate::error::Error;
 use crate::outcome::Outcome;
-use crate::sql_text::{SqlText, column_names, identifier};
+use crate::setup::{AggregateQueries, Declare, Setup};
+use crate::sql_text::{SqlText, column_names, has_windows, identifier};
 
 /// Describes a continuous aggregate that is a query of Diesel's, grouped by [buckets](crate::bucketed()), under the
 /// name and with the columns of a view that `diesel::table!` declares.
@@ -56,8 +57,12 @@ where
     AggregateQuery {
         name: identifier(&view),
         columns: column_names(&view, &V::all_columns()),
-        has_windows: query.as_ref().is_ok_and(|query| query.contains(" OVER ")),
-        query,
+        // On plain PostgreSQL, buckets come from this crate.
+        plain_definition: query
+            .as_ref()
+            .map(|query| query.replace("time_bucket(", "diesel_timescale.time_bucket("))
+            .map_err(String::clone),
+        definition: query.map(|query| query.sql()),
         allow_plain_view: false,
         materialized_only: false,
     }
@@ -69,8 +74,8 @@ where
 pub struct AggregateQuery {
     name: Result<String, String>,
     columns: Result<Vec<String>, String>,
-    query: Result<SqlText, String>,
-    has_windows: bool,
+    definition: Result<String, String>,
+    plain_definition: Result<String, String>,
     allow_plain_view: bool,
     materialized_only: bool,
 }
@@ -103,20 +108,29 @@ impl AggregateQuery {
     /// error of Diesel's for a value of a type that is not PostgreSQL's own; and the server's error for what it does
     /// not take in a continuous aggregate.
     pub fn create(&self) -> impl Call<Output = Outcome, Error = Error> + Clone + use<> {
-        CreateAggregateOfQuery(self.clone())
+        let has_windows = self.definition.as_ref().is_ok_and(|definition| has_windows(definition));
+        CreateAggregateOfQuery { aggregate: self.clone(), has_windows }
+    }
+}
+
+impl Declare for AggregateQuery {
+    fn declare(self, setup: &mut Setup) {
+        let queries = AggregateQueries {
+            columns: self.columns,
+            definition: self.definition,
+            plain_definition: self.allow_plain_view.then_some(self.plain_definition),
+            materialized_only: self.materialized_only,
+        };
+        setup.declare_aggregate(self.name, None, queries);
     }
 }
 
 /// The call that [`AggregateQuery::create`] makes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, QueryId)]
 #[must_use = "a call does nothing until it runs"]
-struct CreateAggregateOfQuery(AggregateQuery);
-
-// As many parts as the query has values.
-impl QueryId for CreateAggregateOfQuery {
-    type QueryId = ();
-
-    const HAS_STATIC_QUERY_ID: bool = false;
+struct CreateAggregateOfQuery {
+    aggregate: AggregateQuery,
+    has_windows: bool,
 }
 
 impl Statement for CreateAggregateOfQuery {
@@ -126,23 +140,23 @@ impl Statement for CreateAggregateOfQuery {
     type Error = Error;
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Self(aggregate) = self;
+        let Self { aggregate, has_windows } = self;
         let error = |message: &String| diesel::result::Error::QueryBuilderError(message.clone().into());
-        let query = aggregate.query.as_ref().map_err(error)?;
-        out.push_sql("SELECT diesel_timescale.create_aggregate_of_query(");
+        let definition = aggregate.definition.as_ref().map_err(error)?;
+        out.push_sql("SELECT diesel_timescale.create_continuous_aggregate(");
         out.push_bind_param::<Text, _>(aggregate.name.as_ref().map_err(error)?)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(aggregate.columns.as_ref().map_err(error)?)?;
+        out.push_bind_param::<Text, _>(definition)?;
         out.push_sql(", ");
-        query.push_as_text(out.reborrow())?;
-        out.push_sql(", replace(");
-        query.push_as_text(out.reborrow())?;
-        out.push_sql(", 'time_bucket(', 'diesel_timescale.time_bucket('), ");
-        out.push_bind_param::<Bool, _>(&aggregate.has_windows)?;
+        out.push_bind_param::<Text, _>(aggregate.plain_definition.as_ref().map_err(error)?)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&aggregate.allow_plain_view)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&aggregate.materialized_only)?;
+        out.push_sql(", columns => ");
+        out.push_bind_param::<Array<Text>, _>(aggregate.columns.as_ref().map_err(error)?)?;
+        out.push_sql(", has_windows => ");
+        out.push_bind_param::<Bool, _>(has_windows)?;
         out.push_sql(")");
         Ok(())
     }

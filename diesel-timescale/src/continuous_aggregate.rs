@@ -172,11 +172,12 @@ where
     fn declare(self, setup: &mut Setup) {
         let create = self.create_call();
         let queries = AggregateQueries {
+            columns: Ok(Vec::new()),
             definition: create.definition,
             plain_definition: create.allow_plain_view.then_some(create.plain_definition),
             materialized_only: create.materialized_only,
         };
-        setup.declare_aggregate(self.name, &relation_name(&C::Table::default()), queries);
+        setup.declare_aggregate(Ok(self.name.to_owned()), Some(&relation_name(&C::Table::default())), queries);
     }
 }
 

@@ -8,6 +8,7 @@ use diesel::sql_types::Bool;
 use crate::call::{Call, Relation, done, relation_name};
 use crate::error::Error;
 use crate::function_call;
+use crate::setup::{Declare, Setup};
 
 /// Lets rows that the transaction inserts after this go into the columnstore of a hypertable directly, by `INSERT` and
 /// by `COPY`, where a statement brings ten rows or more. Run it inside a transaction: it holds to the end of it.
@@ -54,8 +55,8 @@ function_call! {
     requires DirectCompress,
 }
 
-/// Sets whether rows go into the columnstore of a hypertable [directly](compress_directly), whoever inserts them. Off,
-/// unless this was called.
+/// Sets whether rows go into the columnstore of a hypertable [directly](compress_directly), whoever inserts them.
+/// Default: they do not.
 ///
 /// # Errors
 /// [`Error::Unsupported`] before 2.29, in the Apache edition and without TimescaleDB; [`Error::DirectCompress`] if
@@ -74,7 +75,7 @@ function_call! {
 /// set_direct_compress(readings::table, false).call(conn)?;
 /// # Ok(()) }) }
 /// ```
-pub fn set_direct_compress<T>(table: T, enabled: bool) -> impl Call<Output = (), Error = Error> + Clone
+pub fn set_direct_compress<T>(table: T, enabled: bool) -> impl Call<Output = (), Error = Error> + Declare + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -87,4 +88,10 @@ function_call! {
     "SELECT diesel_timescale.set_direct_compress(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
     requires DirectCompressOfTable,
+}
+
+impl Declare for SetDirectCompress {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_direct_compress(&self.relation, self.enabled);
+    }
 }

@@ -8,13 +8,15 @@ use diesel::sql_types::{Bool, Text};
 use crate::call::{Call, Relation, done, relation_name};
 use crate::error::Error;
 use crate::function_call;
+use crate::setup::{Declare, Setup};
 use crate::time_column::{IntervalOf, TimeColumn};
 use crate::time_value::Length;
 
 /// Keeps note of which values of a column, devices say, rows of a hypertable change that are between `start_offset` and
 /// `end_offset` old. Aggregates with [`enable_granular_refresh`] refresh those values alone.
 ///
-/// No server at hand runs this: it is written from upstream's documentation.
+/// Neither the column nor the offsets can be changed later. Of the aggregates of a hypertable, one refreshes so; it must
+/// group by the column, which is a text, an integer, a date or a UUID.
 ///
 /// # Errors
 /// [`Error::Unsupported`] before 2.30, in the Apache edition and without TimescaleDB. When it runs:
@@ -41,7 +43,7 @@ pub fn set_granular_refresh<C, G>(
     column: G,
     start_offset: IntervalOf<C>,
     end_offset: IntervalOf<C>,
-) -> impl Call<Output = (), Error = Error> + Clone
+) -> impl Call<Output = (), Error = Error> + Declare + Clone
 where
     C: TimeColumn,
     C::Table: Default + QueryFragment<Pg>,
@@ -69,12 +71,19 @@ function_call! {
     requires GranularRefresh,
 }
 
+impl Declare for SetGranularRefresh {
+    fn declare(self, setup: &mut Setup) {
+        let offsets = self.start_offset.declared().zip(self.end_offset.declared());
+        setup.declare_granular_refresh(&self.relation, self.column, offsets);
+    }
+}
+
 /// Lets a continuous aggregate refresh only the values of which rows have changed. TimescaleDB has no way back but to
 /// create it again.
 ///
 /// # Errors
 /// As [`set_granular_refresh`], which must come before and has an example.
-pub fn enable_granular_refresh<T>(view: T) -> impl Call<Output = (), Error = Error> + Clone
+pub fn enable_granular_refresh<T>(view: T) -> impl Call<Output = (), Error = Error> + Declare + Clone
 where
     T: Table + QueryFragment<Pg>,
 {
@@ -87,4 +96,10 @@ function_call! {
     "SELECT diesel_timescale.enable_granular_refresh(", ") IS NOT NULL",
     (Bool,) => (bool,) => (), done,
     requires GranularRefresh,
+}
+
+impl Declare for EnableGranularRefresh {
+    fn declare(self, setup: &mut Setup) {
+        setup.declare_aggregate_granular_refresh(&self.relation);
+    }
 }

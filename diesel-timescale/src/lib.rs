@@ -61,6 +61,7 @@ mod schedule;
 mod server;
 mod several_policies;
 mod size;
+mod sql_literal;
 mod sql_text;
 mod time_column;
 mod time_value;

@@ -1,33 +1,16 @@
-//! A query as text and values, for statements that cannot have parameters.
+//! A query as text, for statements that cannot have parameters.
 
 use diesel::pg::{Pg, PgMetadataLookup, PgQueryBuilder, PgTypeMetadata};
-use diesel::prelude::*;
 use diesel::query_builder::bind_collector::RawBytesBindCollector;
-use diesel::query_builder::{AstPass, QueryBuilder, QueryFragment};
-use diesel::serialize::{IsNull, Output, ToSql};
-use diesel::sql_types::{
-    Array, BigInt, Binary, Bool, Date, Double, Float, Integer, Interval, Json, Jsonb, Numeric, SmallInt, Text, Time,
-    Timestamp, Timestamptz, Uuid,
-};
-use std::io::Write;
+use diesel::query_builder::{QueryBuilder, QueryFragment};
 
-/// Text and values alternate; text comes first and last.
+use crate::sql_literal::value_literal;
+
+/// Text and values, as literals, alternate; text comes first and last.
 #[derive(Debug, Clone)]
 pub(crate) struct SqlText {
     texts: Vec<String>,
-    values: Vec<(u32, Raw)>,
-}
-
-/// A value in PostgreSQL's binary format.
-#[derive(Debug, Clone)]
-struct Raw(Option<Vec<u8>>);
-
-impl<ST> ToSql<ST, Pg> for Raw {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> diesel::serialize::Result {
-        let Some(bytes) = &self.0 else { return Ok(IsNull::Yes) };
-        out.write_all(bytes)?;
-        Ok(IsNull::No)
-    }
+    values: Vec<String>,
 }
 
 /// No connection is there to ask for the OIDs of types that are not PostgreSQL's own.
@@ -46,7 +29,8 @@ impl SqlText {
         let mut collector = RawBytesBindCollector::new();
         query.collect_binds(&mut collector, &mut NoLookup, &Pg).map_err(|error| error.to_string())?;
         let oids = collector.metadata.iter().map(|metadata| metadata.oid().unwrap_or(0));
-        let values: Vec<_> = oids.zip(collector.binds.into_iter().map(Raw)).collect();
+        let values = oids.zip(&collector.binds).map(|(oid, value)| value_literal(oid, value.as_deref()));
+        let values = values.collect::<Result<Vec<_>, _>>()?;
         if texts.len() == values.len() + 1 {
             Ok(Self { texts, values })
         } else {
@@ -54,46 +38,28 @@ impl SqlText {
         }
     }
 
-    pub(crate) fn contains(&self, what: &str) -> bool {
-        self.texts.iter().any(|text| text.contains(what))
+    /// The query with its values in it.
+    pub(crate) fn sql(&self) -> String {
+        self.with_texts(str::to_owned)
     }
 
-    /// Pushes an SQL expression that gives the query as a text with its values in it.
-    pub(crate) fn push_as_text<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let mut values = self.values.iter();
-        out.push_sql("(''");
-        for text in &self.texts {
-            out.push_sql(" || ");
-            out.push_bind_param::<Text, _>(text)?;
-            if let Some((oid, value)) = values.next() {
-                out.push_sql(" || diesel_timescale.literal(");
-                push_value(*oid, value, out.reborrow())?;
-                out.push_sql(")");
-            }
-        }
-        out.push_sql(")");
-        Ok(())
+    /// The same with other words, which its values keep.
+    pub(crate) fn replace(&self, from: &str, to: &str) -> String {
+        self.with_texts(|text| text.replace(from, to))
+    }
+
+    fn with_texts(&self, text: impl Fn(&str) -> String) -> String {
+        let values = self.values.iter().map(String::as_str).chain([""]);
+        self.texts.iter().zip(values).map(|(before, value)| text(before) + value).collect()
     }
 }
 
-/// Pushes a value by the OID of its type.
-fn push_value<'b>(oid: u32, value: &'b Raw, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-    macro_rules! push {
-        ($($oid:literal $sql_type:ty,)+) => {
-            match oid {
-                $($oid => out.push_bind_param::<$sql_type, _>(value),)+
-                _ => Err(diesel::result::Error::QueryBuilderError(
-                    "a view takes values of PostgreSQL's own types: write others with diesel::dsl::sql".into(),
-                )),
-            }
-        };
-    }
-    push! {
-        16 Bool, 17 Binary, 20 BigInt, 21 SmallInt, 23 Integer, 25 Text, 114 Json, 700 Float, 701 Double, 1043 Text,
-        1082 Date, 1083 Time, 1114 Timestamp, 1184 Timestamptz, 1186 Interval, 1700 Numeric, 2950 Uuid, 3802 Jsonb,
-        1005 Array<SmallInt>, 1007 Array<Integer>, 1009 Array<Text>, 1016 Array<BigInt>, 1021 Array<Float>,
-        1022 Array<Double>, 1185 Array<Timestamptz>, 2951 Array<Uuid>,
-    }
+/// Whether a query has window functions.
+pub(crate) fn has_windows(sql: &str) -> bool {
+    // What is quoted is at the odd places.
+    let words: String = sql.split(['"', '\'']).step_by(2).collect::<Vec<_>>().join("x");
+    let words = words.to_ascii_lowercase();
+    words.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "over")
 }
 
 fn render<Q: QueryFragment<Pg>>(fragment: &Q) -> Result<String, String> {
@@ -101,7 +67,6 @@ fn render<Q: QueryFragment<Pg>>(fragment: &Q) -> Result<String, String> {
     fragment.to_sql(&mut builder, &Pg).map_err(|error| error.to_string())?;
     Ok(builder.finish())
 }
-
 /// What stands before, between and after `$1`, `$2`, …; those inside of quotes are none.
 fn split_at_parameters(sql: &str) -> Vec<String> {
     let mut texts = vec![String::new()];
@@ -159,6 +124,56 @@ mod tests {
             ["a = ", r#" AND "$2" > '$3' OR b < "#, ""]
         );
         assert_eq!(split_at_parameters("none"), ["none"]);
+    }
+
+    #[test]
+    fn values_stand_in_the_text_of_a_query() {
+        use chrono::{DateTime, NaiveDate, Utc};
+        use diesel::dsl::sql;
+        use diesel::pg::data_types::{PgInterval, PgNumeric};
+        use diesel::sql_types::{
+            Array, BigInt, Binary, Bool, Date, Double, Float, Interval, Json, Jsonb, Nullable, Numeric, Text,
+            Timestamptz,
+        };
+
+        let at: DateTime<Utc> = "2026-03-28T01:59:30.5Z".parse().unwrap();
+        let positive = |weight, scale, digits| PgNumeric::Positive { weight, scale, digits };
+        let texts = vec![Some("it's".to_owned()), None];
+        macro_rules! text {
+            ($sql_type:ty, $value:expr) => {
+                SqlText::of(&sql::<Bool>("").bind::<$sql_type, _>($value)).map(|text| text.sql())
+            };
+        }
+        let written = [
+            (text!(Bool, true), "'true'::boolean"),
+            (text!(BigInt, -7), "'-7'::bigint"),
+            (text!(Float, 0.1), "'0.1'::real"),
+            (text!(Double, f64::NAN), "'NaN'::double precision"),
+            (text!(Text, "it's $1 \\"), r"E'it''s $1 \\'::text"),
+            (text!(Binary, &[1_u8, 255][..]), r"E'\\x01ff'::bytea"),
+            (text!(Date, NaiveDate::from_ymd_opt(-1, 2, 3).unwrap()), "'0002-02-03 BC'::date"),
+            (text!(Timestamptz, at), "'2026-03-28 01:59:30.500+00'::timestamptz"),
+            (text!(Interval, PgInterval::new(5, -2, 14)), "'14 months -2 days 5 microseconds'::interval"),
+            (text!(Numeric, positive(1, 2, vec![12, 345, 6700])), "'120345.67'::numeric"),
+            (text!(Numeric, positive(-1, 3, vec![120])), "'0.012'::numeric"),
+            (text!(Numeric, PgNumeric::Negative { weight: 2, scale: 0, digits: vec![5] }), "'-500000000'::numeric"),
+            (text!(Numeric, PgNumeric::NaN), "'NaN'::numeric"),
+            (text!(Json, serde_json::json!({ "a": 1 })), r#"'{"a":1}'::json"#),
+            (text!(Jsonb, serde_json::json!(["a"])), r#"'["a"]'::jsonb"#),
+            (text!(Nullable<Text>, None::<String>), "NULL::text"),
+            (text!(Array<BigInt>, Vec::<i64>::new()), "ARRAY[]::bigint[]"),
+            (text!(Array<Nullable<Text>>, texts), "ARRAY['it''s', NULL]::text[]"),
+            (text!(Array<Timestamptz>, vec![at]), "ARRAY['2026-03-28 01:59:30.500+00']::timestamptz[]"),
+        ];
+        for (text, expected) in written {
+            assert_eq!(text.as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn window_functions_are_found_outside_of_quotes() {
+        assert!(has_windows("SELECT sum(v) over (ORDER BY t)") && has_windows("rank() OVER w"));
+        assert!(!has_windows("SELECT 'a OVER b', \"over\", overs FROM t"));
     }
 
     #[test]

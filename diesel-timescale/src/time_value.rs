@@ -55,6 +55,7 @@ impl TimeValue {
     }
 
     /// As one number: microseconds, since 1970 if it is a moment, or the count.
+    #[cfg(any(feature = "sync", feature = "async"))]
     pub(crate) fn number(self) -> i64 {
         match self {
             Self::Interval(interval) => interval.microseconds,

@@ -8,6 +8,7 @@ use diesel::connection::SimpleConnection;
 use diesel::dsl::{count_star, max};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz};
+use diesel_timescale::setup::{Setup, StepClass};
 use diesel_timescale::{
     AggregateQuery, Call, Error, Feature, Outcome, Server, add_aggregate_column, add_another_refresh_policy, bucketed,
     bucketed_months, continuous_aggregate_of, drop_continuous_aggregate, hypertable, refresh_by_force,
@@ -189,6 +190,74 @@ fn window_functions_are_taken_where_the_release_has_them() {
 }
 
 #[test]
+fn an_aggregate_of_a_query_is_declared() {
+    let (_db, mut conn, server) = filled();
+    let conn = &mut conn;
+    let is_plain = !server.has(Feature::ContinuousAggregates);
+    let declared = |least: f64| {
+        let daily = bucketed(TimeDelta::days(1), readings::time).in_time_zone("Europe/Berlin").by(sensors::kind);
+        let query = readings::table
+            .inner_join(sensors::table.on(sensors::name.eq(readings::sensor)))
+            .filter(readings::value.ge(least))
+            .filter(sensors::kind.eq_any(vec!["it's light", "a \\ OVER $1"]))
+            .group_by(daily.clone())
+            .select(daily.row((count_star(), max(readings::value))));
+        continuous_aggregate_of(by_kind::table, query).allow_plain_view().materialized_only(true)
+    };
+    // What the call has made is as declared, in the application and in a file.
+    declared(5.0).create().call(conn).unwrap();
+    let setup = Setup::new().with(declared(5.0));
+    let from_file: Setup = serde_json::from_value(serde_json::to_value(&setup).unwrap()).unwrap();
+    assert_eq!(setup, from_file);
+    for setup in [&setup, &from_file] {
+        setup.check().call(conn).unwrap();
+        assert_eq!(setup.plan().call(conn).unwrap().left_out.is_empty(), !is_plain);
+    }
+    // The set-up makes the same of nothing.
+    assert!(drop_continuous_aggregate("by_kind").call(conn).unwrap());
+    let applied = from_file.apply(StepClass::Safe).call(conn).unwrap();
+    assert_eq!((applied.done.len(), applied.is_empty()), (1, true), "{applied}");
+    let outcome = declared(5.0).create().call(conn).unwrap();
+    assert_eq!(outcome, if is_plain { Outcome::Plain } else { Outcome::AlreadyThere });
+    // Another value is another definition.
+    let planned = Setup::new().with(declared(6.0)).plan().call(conn).unwrap();
+    let differences: Vec<_> = planned.steps.iter().map(|step| (&*step.difference, step.class)).collect();
+    let expected = match is_plain {
+        true => ("the view is defined otherwise", StepClass::Locks),
+        false => ("the continuous aggregate is defined otherwise", StepClass::DestroysData),
+    };
+    assert_eq!(differences, [expected]);
+    assert!(planned.steps[0].sql.as_ref().unwrap().contains("''6''::double precision"), "{planned}");
+}
+
+#[test]
+fn what_an_aggregate_reads_is_made_before_it() {
+    let (_db, mut conn, server) = filled();
+    let conn = &mut conn;
+    // The order of names is another one, and nothing says where each reads from.
+    let setup: Setup = serde_json::from_value(serde_json::json!({
+        "allow_unsupported": true,
+        "aggregates": {
+            "a_months": { "definition": "SELECT time_bucket('30 days', bucket), sum(n) AS n FROM z_days GROUP BY 1" },
+            "z_days": {
+                "definition": "SELECT time_bucket('1 day', time), count(*) FROM readings GROUP BY 1",
+                "columns": ["bucket", "n"],
+            },
+        },
+    }))
+    .unwrap();
+    let applied = setup.apply(StepClass::Safe).call(conn).unwrap();
+    assert!(applied.is_empty(), "{applied}");
+    let done: Vec<_> = applied.done.iter().map(|step| (&*step.object, step.after)).collect();
+    if server.has(Feature::ContinuousAggregates) {
+        assert_eq!(done, [("z_days", None), ("a_months", Some(0))]);
+        assert_eq!(value(conn, "SELECT count(n) FROM z_days"), "276");
+    } else {
+        assert!(done.is_empty());
+    }
+}
+
+#[test]
 fn values_of_types_that_are_not_postgres_own_are_refused() {
     #[derive(diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
     #[diesel(postgres_type(name = "mood"))]
@@ -223,11 +292,48 @@ fn a_column_is_added_once_and_filled_by_force() {
     let query = readings::table.group_by(years.clone()).select(years.row(count_star()));
     make(conn, &server, &continuous_aggregate_of(counted::table, query).named("yearly"), "yearly");
     let late = || max(readings::value).aggregate_filter(readings::value.lt(500.5));
+    let setup = Setup::new().with(add_aggregate_column(yearly::late, late()));
+    let planned = setup.plan().call(conn).unwrap();
+    assert_eq!(
+        (planned.steps.len(), &*planned.steps[0].difference, planned.steps[0].class),
+        (1, "the column late is missing", StepClass::Locks)
+    );
     for expected in [true, false] {
         assert_eq!(add_aggregate_column(yearly::late, late()).call(conn).unwrap(), expected);
     }
+    setup.check().call(conn).unwrap();
+    let other = Setup::new().with(add_aggregate_column(yearly::late, max(readings::value)));
+    let planned = other.plan().call(conn).unwrap();
+    assert_eq!((planned.steps.len(), &*planned.steps[0].difference), (1, "the column late is another aggregate"));
+    assert!(!planned.steps[0].is_possible());
     refresh_by_force(yearly::table).call(conn).unwrap();
     assert_eq!(yearly::table.select((yearly::readings, yearly::late)).load(conn), Ok(vec![(2202_i64, Some(500.0))]));
+}
+
+#[test]
+fn an_aggregate_and_its_added_columns_are_declared_at_once() {
+    let (_db, mut conn, server) = filled();
+    let conn = &mut conn;
+    diesel::table! { yearly (bucket) { bucket -> Timestamptz, readings -> BigInt, late -> Nullable<Double> } }
+    let years = bucketed_months(12, readings::time);
+    let query = readings::table.group_by(years.clone()).select(years.row(count_star()));
+    let setup = Setup::new()
+        .with(continuous_aggregate_of(counted::table, query).named("yearly").allow_plain_view())
+        .with(add_aggregate_column(yearly::late, max(readings::value)))
+        .allow_unsupported();
+    let applied = setup.apply(StepClass::Locks).call(conn).unwrap();
+    assert!(applied.is_empty(), "{applied}");
+    setup.check().call(conn).unwrap();
+    let done: Vec<_> = applied.done.iter().map(|step| (step.class, step.after)).collect();
+    if server.has(Feature::AggregateColumns) {
+        assert_eq!(done, [(StepClass::Safe, None), (StepClass::Locks, Some(0))]);
+        // Both are made anew at once.
+        assert!(drop_continuous_aggregate("yearly").call(conn).unwrap());
+        assert_eq!(setup.apply(StepClass::Locks).call(conn).unwrap().done.len(), 2);
+        setup.check().call(conn).unwrap();
+    } else {
+        assert_eq!((done.len(), applied.left_out.len()), (1, 1), "{applied}");
+    }
 }
 
 #[test]

@@ -7,12 +7,13 @@ mod support;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::{count_star, max};
 use diesel::prelude::*;
+use diesel_timescale::setup::{Setup, StepClass};
 use diesel_timescale::{
     Call, Chunk, Error, Feature, Server, add_refresh_policy, add_retention_policy, approximate_size, chunks,
-    columnstore, columnstore_chunks, compress_directly, continuous_aggregate, disable_columnstore, first,
-    generate_uuidv7, histogram, hypertable, index_size, last, recompress, refresh_batches, remove_refresh_policy,
-    set_direct_compress, size, to_columnstore, to_uuidv7, to_uuidv7_boundary, toolkit, uuid_timestamp,
-    uuid_timestamp_micros, uuid_version,
+    columnstore, columnstore_chunks, compress_directly, continuous_aggregate, disable_columnstore,
+    enable_granular_refresh, first, generate_uuidv7, histogram, hypertable, index_size, last, recompress,
+    refresh_batches, remove_refresh_policy, set_direct_compress, set_granular_refresh, size, to_columnstore, to_uuidv7,
+    to_uuidv7_boundary, toolkit, uuid_timestamp, uuid_timestamp_micros, uuid_version,
 };
 use support::{TestDb, needs, needs_feature, sql, value};
 
@@ -178,6 +179,97 @@ fn direct_compress_is_a_setting_of_the_table() {
     sql(conn, "CREATE UNIQUE INDEX one_at_a_time ON readings (sensor, time)");
     let refused = set_direct_compress(readings::table, true).call(conn);
     assert!(matches!(refused, Err(Error::DirectCompress { .. })), "{refused:?}");
+}
+
+#[test]
+fn direct_compress_is_declared() {
+    let (_db, mut conn) = readings();
+    let conn = &mut conn;
+    let declared = |enabled| {
+        Setup::new()
+            .with(hypertable(readings::time).chunk_interval(TimeDelta::days(1)).allow_plain_table())
+            .with(layout())
+            .with(set_direct_compress(readings::table, enabled))
+            .allow_unsupported()
+    };
+    let setup = declared(true);
+    let applied = setup.apply(StepClass::Locks).call(conn).unwrap();
+    assert!(applied.is_empty(), "{applied}");
+    setup.check().call(conn).unwrap();
+    let server = Server::query().call(conn).unwrap();
+    if !server.has(Feature::DirectCompressOfTable) {
+        assert!(!applied.left_out.is_empty(), "{applied}");
+        return;
+    }
+    assert_eq!(applied.done.len(), 2, "{applied}");
+    fill(conn, "2026-01-01", 1000);
+    assert!(columnstore_chunks(readings::table).call(conn).unwrap()[0].is_columnstore);
+    // Off, on again, and what cannot be on.
+    let off = declared(false).apply(StepClass::Locks).call(conn).unwrap();
+    assert_eq!(off.done[0].difference, "rows go into the columnstore directly, and should not");
+    let on = setup.apply(StepClass::Locks).call(conn).unwrap();
+    assert_eq!(on.done[0].difference, "rows do not go into the columnstore directly");
+    sql(conn, "CREATE UNIQUE INDEX one_at_a_time ON readings (sensor, time)");
+    let planned = setup.plan().call(conn).unwrap();
+    assert_eq!(planned.steps.len(), 1, "{planned}");
+    assert_eq!(planned.steps[0].difference, "rows go into the columnstore directly no longer");
+    assert!(planned.steps[0].obstacle.as_ref().unwrap().contains("one_at_a_time"), "{planned}");
+    declared(false).apply(StepClass::Locks).call(conn).unwrap();
+    assert!(!setup.plan().call(conn).unwrap().steps[0].is_possible());
+}
+
+diesel::table! { by_room (bucket, room) { bucket -> Timestamptz, room -> Text, readings -> BigInt } }
+
+#[test]
+fn granular_refresh_is_declared() {
+    let (_db, mut conn) = readings();
+    let conn = &mut conn;
+    let declared = |days| {
+        Setup::new()
+            .with(hypertable(readings::time).allow_plain_table())
+            .with(
+                continuous_aggregate("by_room", TimeDelta::days(1), readings::time)
+                    .by(readings::room)
+                    .aggregate("readings", count_star())
+                    .allow_plain_view(),
+            )
+            .with(set_granular_refresh(readings::time, readings::room, TimeDelta::days(days), TimeDelta::hours(1)))
+            .with(enable_granular_refresh(by_room::table))
+            .allow_unsupported()
+    };
+    let setup = declared(3650);
+    let applied = setup.apply(StepClass::Locks).call(conn).unwrap();
+    assert!(applied.is_empty(), "{applied}");
+    setup.check().call(conn).unwrap();
+    let json = serde_json::to_value(&setup).unwrap();
+    assert_eq!(serde_json::from_value::<Setup>(json).unwrap(), setup);
+    let server = Server::query().call(conn).unwrap();
+    if !server.has(Feature::GranularRefresh) {
+        assert!(!applied.left_out.is_empty(), "{applied}");
+        return;
+    }
+    let done: Vec<_> = applied.done.iter().map(|step| (&*step.object, step.class, step.after)).collect();
+    assert_eq!(
+        done,
+        [
+            ("readings", StepClass::Locks, None),
+            ("by_room", StepClass::Safe, None),
+            ("by_room", StepClass::Locks, Some(1)),
+        ]
+    );
+    // The call may be repeated as well.
+    for _ in 0..2 {
+        let (ten_years, hour) = (TimeDelta::days(3650), TimeDelta::hours(1));
+        set_granular_refresh(readings::time, readings::room, ten_years, hour).call(conn).unwrap();
+        enable_granular_refresh(by_room::table).call(conn).unwrap();
+    }
+    let planned = declared(30).plan().call(conn).unwrap();
+    assert_eq!(planned.steps.len(), 1, "{planned}");
+    assert_eq!(
+        planned.steps[0].difference,
+        "has granular refresh by room from 3650 days to 1 hour ago, not granular refresh by room from 30 days to 1 hour ago"
+    );
+    assert!(!planned.steps[0].is_possible());
 }
 
 #[test]

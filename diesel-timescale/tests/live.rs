@@ -12,7 +12,7 @@ use diesel_async::AsyncConnection as _;
 use diesel_timescale::live::{Inserted, inserted, inserted_stream, notify_inserts, notify_inserts_by, stop_notifying};
 use diesel_timescale::{Call, Error, bulk, hypertable};
 use futures_util::StreamExt;
-use support::{TestDb, needs, sql, value};
+use support::{Needs, TestDb, has_quietly, needs, sql, value};
 
 diesel::table! {
     readings (sensor, time) { sensor -> Text, time -> Timestamptz, room -> Text }
@@ -319,6 +319,10 @@ fn every_type_of_time_is_told_and_read() {
             let (db, mut conn) = TestDb::installed();
             let of_type = value(&mut conn, concat!("SELECT lower('", stringify!($sql_type), "')"));
             sql(&mut conn, &format!("CREATE TABLE {} (at {of_type} NOT NULL)", stringify!($name)));
+            // Plain where the server has no such hypertable.
+            if stringify!($name) != "uuids" || has_quietly(Needs::UuidTime) {
+                hypertable($name::at).chunk_interval($lateness).allow_plain_table().call(&mut conn).unwrap();
+            }
             notify_inserts($name::at).call(&mut conn).unwrap();
             let url = db.url();
             let connect = || PgConnection::establish(url.as_str());
@@ -407,6 +411,23 @@ fn what_is_not_notified_is_refused() {
         let text = error.to_string();
         assert!(matches!(error, Error::Notifications { .. }) && text.contains(expected), "{text}");
     };
+    let mut unreachable = inserted(readings::time, None, TimeDelta::zero(), || {
+        Err(diesel::ConnectionError::BadConnection("no such server".to_owned()))
+    });
+    let error = unreachable.next().unwrap().unwrap_err();
+    assert!(error.to_string().contains("no such server"), "{error}");
+    // Whoever listens already is told after some silence, and reads what was not told.
+    let mut listener = inserted(readings::time, None, TimeDelta::zero(), connect);
+    assert!(listener.next().unwrap().unwrap().missed);
+    sql(
+        &mut conn,
+        "ALTER TABLE readings DISABLE TRIGGER notify_inserts; INSERT INTO readings VALUES ('s', now(), 'r')",
+    );
+    let error = listener.next().unwrap().unwrap_err();
+    assert!(matches!(error, Error::Notifications { .. }), "{error}");
+    sql(&mut conn, "ALTER TABLE readings ENABLE TRIGGER notify_inserts");
+    assert_eq!(listener.next().unwrap().unwrap().rows, 1);
+    drop(listener);
     let mut absent = inserted(odd::at, None, TimeDelta::zero(), connect);
     let error = absent.next().unwrap().unwrap_err();
     assert!(error.to_string().contains("does not exist"), "{error}");

@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel_timescale::references::{self, OnDelete};
 use diesel_timescale::transaction::Transient;
 use diesel_timescale::{
-    Call, Error, HypertableError, ReferenceError, ViolationKind, columnstore, hypertable, jobs, run_job,
+    Call, Error, HypertableError, Job, ReferenceError, ViolationKind, columnstore, hypertable, jobs, run_job,
     set_integer_now, to_columnstore,
 };
 use support::{TestDb, needs, sql};
@@ -576,6 +576,61 @@ fn what_restrict_refuses_is_typed() {
     }
 }
 
+/// A reference with RESTRICT that comes after the removal of its row has looked for one: before it deletes, or, under an
+/// older snapshot, before it begins. The order of the two sessions is set by the lock that adding the key takes.
+#[test]
+fn what_a_key_that_was_just_added_refuses_is_typed() {
+    needs!(TwoConnections);
+    for isolation in ["READ COMMITTED", "REPEATABLE READ"] {
+        let (db, mut conn) = ready();
+        let mut other = db.connect();
+        // Registered by another table, whose references go along.
+        sql(
+            &mut conn,
+            "CREATE TABLE notes (sensor TEXT, time TIMESTAMPTZ);
+             SELECT diesel_timescale.add_reference('notes', '{sensor,time}', 'readings', 'CASCADE');
+             INSERT INTO notes VALUES ('sensor 0', '2026-01-05 00:00Z');
+             INSERT INTO orders (sensor, time) SELECT * FROM notes",
+        );
+        let add = "SELECT diesel_timescale.add_reference('orders', '{sensor,time}', 'readings', 'RESTRICT')";
+        let delete =
+            || diesel::delete(readings::table.filter(readings::time.eq(start()).and(readings::sensor.eq("sensor 0"))));
+        sql(&mut other, &format!("BEGIN ISOLATION LEVEL {isolation}; SELECT FROM readings"));
+        let removed = if isolation == "READ COMMITTED" {
+            sql(&mut conn, &format!("BEGIN; {add}"));
+            std::thread::scope(|scope| {
+                let removed = scope.spawn(|| delete().execute(&mut other));
+                wait_until_blocked(&mut conn);
+                sql(&mut conn, "COMMIT");
+                removed.join().unwrap()
+            })
+        } else {
+            sql(&mut conn, add);
+            delete().execute(&mut other)
+        };
+        assert_still_referenced(removed.unwrap_err());
+        sql(&mut other, "ROLLBACK");
+        assert_eq!((counts(&mut conn), dangling(&mut conn).as_str()), ((1, 1), "0"), "{isolation}");
+    }
+}
+
+/// Waits until another session of this database waits for a lock.
+fn wait_until_blocked(conn: &mut PgConnection) {
+    let blocked =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while value(conn, blocked) == "0" {
+        if Instant::now() > deadline {
+            // Releases it, so that the test can end.
+            sql(conn, "ROLLBACK");
+            panic!("no session waits for a lock");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        // A transaction sees what it saw at first.
+        sql(conn, "SELECT pg_stat_clear_snapshot()");
+    }
+}
+
 #[test]
 fn an_action_that_is_not_made_is_refused() {
     let (_db, mut conn) = ready();
@@ -617,8 +672,10 @@ fn retention_runs_as_a_job_that_refuses_or_keeps_what_restrict_references() {
         .call(conn)
         .unwrap();
     assert_ne!(strict, lenient);
-    let ours: Vec<_> =
-        jobs().call(conn).unwrap().into_iter().filter(|job| job.procedure == "reference_retention").collect();
+    // Others are of tests that share the database.
+    let target = value(conn, "SELECT diesel_timescale.qualified_name('readings')");
+    let is_ours = |job: &Job| job.config.as_ref().is_some_and(|config| config["retention_of"] == target.as_str());
+    let ours: Vec<_> = jobs().call(conn).unwrap().into_iter().filter(is_ours).collect();
     assert_eq!((ours.len(), ours[0].id, ours[0].schedule_interval), (1, lenient, TimeDelta::hours(3)));
     run_job(lenient).call(conn).unwrap();
     let left: i64 =

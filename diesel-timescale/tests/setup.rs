@@ -92,6 +92,7 @@ fn a_set_up_is_planned_applied_and_then_as_declared() {
 }
 
 /// A drift: what makes it, and the step that finds it.
+#[derive(Clone, Copy)]
 struct Drift {
     needs: Option<Needs>,
     seed: &'static str,
@@ -114,7 +115,7 @@ const fn of(needs: Needs, drift: Drift) -> Drift {
     Drift { needs: Some(needs), ..drift }
 }
 
-use Needs::{Community, Timescale};
+use Needs::{Community, PlainPostgres, Timescale};
 use StepClass::{DestroysData, Locks, Rewrites, Safe};
 
 #[rustfmt::skip]
@@ -128,6 +129,7 @@ const DRIFTS: &[Drift] = &[
     beyond("ALTER TABLE rooms ALTER COLUMN name TYPE VARCHAR(90)", "rooms", "the column name is of the type character varying(90), not varchar(80)", Rewrites),
     beyond("ALTER TABLE rooms ALTER COLUMN name DROP NOT NULL", "rooms", "the column name is not NOT NULL", Rewrites),
     beyond("ALTER TABLE rooms ALTER COLUMN floor SET NOT NULL", "rooms", "the column floor is NOT NULL", Rewrites),
+    beyond("ALTER TABLE rooms RENAME COLUMN id TO number", "rooms", "the column id of the type bigint is missing", Rewrites),
     drift("DROP INDEX rooms_by_floor", "rooms", "the index on (\"floor\") is missing", Locks),
     drift("DROP INDEX rooms_by_floor; CREATE INDEX rooms_by_name ON rooms (floor)", "rooms", "the index on (\"floor\") is missing", Locks),
     drift("DROP INDEX rooms_name_idx", "rooms", "the unique index on (\"name\") is missing", Locks),
@@ -137,6 +139,8 @@ const DRIFTS: &[Drift] = &[
     of(Timescale, drift("DROP INDEX readings_room_time_idx1; CREATE INDEX ON readings (room, time DESC) WHERE room <> 'x'", "readings", "the index on (\"room\", \"time\" DESC) is missing", Locks)),
 
     // Hypertables.
+    of(Timescale, beyond("ALTER TABLE meters RENAME TO gauges", "meters", "the table is missing", Safe)),
+    of(Timescale, beyond("ALTER TABLE meters RENAME read_at TO taken_at", "meters", "is a hypertable on taken_at, not on read_at", Rewrites)),
     of(Timescale, drift("SELECT set_chunk_time_interval('readings', INTERVAL '3 days')", "readings", "the chunk interval is 3 days, not 1 day", Safe)),
     of(Timescale, drift("SELECT set_number_partitions('meters', 8, 'meter')", "meters", "meter has 8 partitions, not 4", Safe)),
     of(Timescale, drift(
@@ -259,6 +263,8 @@ const REFERENCE_DRIFTS: &[Drift] = &[
          ALTER TABLE alerts ADD FOREIGN KEY (sensor, time) REFERENCES referenced_readings ON DELETE CASCADE NOT VALID",
         "alerts", "the reference of (sensor, time) to readings is not validated", Locks),
     drift("DROP TRIGGER readings_release_all_references ON readings", "readings", "the triggers of the target are missing or disabled: readings_release_all_references", Locks),
+    of(PlainPostgres, drift("ALTER TABLE readings DISABLE TRIGGER readings_key_is_fixed", "readings", "the triggers of the target are missing or disabled: readings_key_is_fixed", Locks)),
+    drift("ALTER TRIGGER readings_key_is_fixed ON readings RENAME TO other_name", "readings", "the triggers of the target are missing or disabled: readings_key_is_fixed", Locks),
     drift("DROP TRIGGER readings_key_is_fixed ON readings", "readings", "the triggers of the target are missing or disabled: readings_key_is_fixed", Locks),
     beyond("ALTER TABLE alerts RENAME TO alarms", "alerts", "the table is missing", Safe),
 ];
@@ -362,6 +368,56 @@ fn what_the_server_would_refuse_is_a_step_that_cannot_be_done() {
 }
 
 #[test]
+fn what_belongs_to_another_role_is_planned_and_left_as_it_is() {
+    needs!(TwoConnections);
+    let (db, mut owner) = TestDb::installed();
+    sql(&mut owner, TABLES);
+    let role = format!("setup_test_reader_{}", std::process::id());
+    sql(&mut owner, &format!("CREATE ROLE {role}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"));
+    let mut conn = db.connect();
+    sql(&mut conn, &format!("SET ROLE {role}"));
+    let (setup, planned) = (setup(), plan(&mut owner, &setup()));
+    assert_eq!(plan(&mut conn, &setup), planned);
+    let Err(Error::Step { step, source }) = setup.apply(DestroysData).call(&mut conn) else { panic!("{planned}") };
+    assert_eq!(*step, planned.steps[0]);
+    assert!(source.to_string().contains("permission denied"), "{source}");
+    assert_eq!(plan(&mut owner, &setup), planned);
+    drop(conn);
+    sql(&mut owner, &format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+/// Every kind of object that can drift, and how many drifts of all are seeded.
+#[test]
+fn the_seeded_drifts_are_of_every_kind() {
+    let all = [DRIFTS, REFERENCE_DRIFTS, AGGREGATE_DRIFTS, JOB_DRIFTS].concat();
+    assert!(all.len() >= 70, "{}", all.len());
+    for kind in [
+        "the table",
+        "the column",
+        "index on",
+        "chunk interval",
+        "hypertable on",
+        "dimension",
+        "partitions",
+        "columnstore",
+        "columnstore policy",
+        "retention policy",
+        "refresh policy",
+        "reference",
+        "trigger",
+        "continuous aggregate",
+        "the job",
+        "missing",
+        "disabled",
+        "none is wanted",
+        "is not wanted",
+        "not 1 day",
+    ] {
+        assert!(all.iter().any(|drift| drift.difference.contains(kind)), "{kind}");
+    }
+}
+
+#[test]
 fn references_that_are_not_wanted_are_removed() {
     let (_db, mut conn) = TestDb::installed();
     sql(&mut conn, TABLES);
@@ -418,6 +474,9 @@ const AGGREGATE_DRIFTS: &[Drift] = &[
         "daily", "the continuous aggregate is defined otherwise", DestroysData),
     beyond("DROP MATERIALIZED VIEW daily; CREATE VIEW daily AS SELECT 1", "daily", "is no continuous aggregate", DestroysData),
     beyond("DROP MATERIALIZED VIEW daily; CREATE TABLE daily ()", "daily", "is no continuous aggregate", DestroysData),
+    drift("ALTER MATERIALIZED VIEW daily RENAME TO days", "daily", "the continuous aggregate is missing", Safe),
+    drift("COMMENT ON VIEW daily IS NULL", "daily", "the continuous aggregate is defined otherwise", DestroysData),
+    drift("CREATE VIEW weekly AS SELECT 1", "weekly", "is there, and is not wanted", Locks),
     drift("CREATE MATERIALIZED VIEW weekly WITH (timescaledb.continuous) AS SELECT time_bucket('7 days', time), count(*) FROM readings GROUP BY 1 WITH NO DATA", "weekly", "is there, and is not wanted", DestroysData),
     drift("SELECT remove_continuous_aggregate_policy('hourly')", "hourly", "has no refresh policy with start_offset 3 days and end_offset 1 hour", Safe),
     drift("SELECT add_continuous_aggregate_policy('daily', NULL, INTERVAL '1 day', INTERVAL '1 day')", "daily", "has a refresh policy, and none is wanted", Safe),

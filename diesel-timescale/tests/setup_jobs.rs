@@ -283,6 +283,9 @@ fn a_declaration_without_a_meaning_is_refused() {
         (json!({ "retention_policy": { "drop_after": "1 day", "drop_created_before": "1 day" } }), "one of drop_after"),
         (json!({ "columnstore_policy": { "schedule": "1 day" } }), "one of after and created_before"),
         (json!({ "integer_now": {} }), "one of unit and function"),
+        (json!({ "direct_compress": true, "columnstore": false }), "direct_compress, and no columnstore"),
+        (json!({ "direct_compress": true, "target": { "time": "time" } }), "whose triggers exclude it"),
+        (json!({ "direct_compress": true, "notify_inserts": { "time": "time" } }), "whose trigger excludes it"),
     ] {
         let message = refused(&mut conn, table(settings));
         assert!(message.contains(problem), "{message}");

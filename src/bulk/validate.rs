@@ -3,8 +3,6 @@
 
 use diesel_timescale::bulk::{Validate, Violations};
 
-use serde_json::Value;
-
 use crate::models::{NewPrediction, NewSensorEvent};
 
 impl Validate for NewSensorEvent<'_> {
@@ -15,7 +13,7 @@ impl Validate for NewSensorEvent<'_> {
         if let Some(number) = self.numeric_value.filter(|number| !number.is_finite()) {
             violations.add("numeric_value", format!("{number} is not a finite number: leave it out"));
         }
-        json("attributes", &self.attributes, violations);
+        violations.refuse_deep_json("attributes", &self.attributes);
         if let Some(score) = self.confidence_score {
             confidence(score, violations);
         }
@@ -29,7 +27,7 @@ impl Validate for NewPrediction<'_> {
         confidence(self.confidence_score, violations);
         for (column, value) in [("feature_importance", &self.feature_importance), ("alternatives", &self.alternatives)]
         {
-            value.iter().for_each(|value| json(column, value, violations));
+            value.iter().for_each(|value| violations.refuse_deep_json(column, value));
         }
         match (self.prediction_interval_lower, self.prediction_interval_upper) {
             (Some(lower), Some(upper)) if lower > upper => violations.add(
@@ -43,31 +41,6 @@ impl Validate for NewPrediction<'_> {
                 violations.add("processing_time_ms", format!("{time} is not a finite number from 0 on: leave it out"));
             }
             _ => {}
-        }
-    }
-}
-
-/// What `serde_json` reads back.
-const LEVELS: usize = 127;
-
-/// By a list of its own: the stack is no deeper than JSON may be.
-fn json(column: &str, value: &Value, violations: &mut Violations) {
-    let mut nested = Vec::new();
-    let (mut level, mut next) = (1, value);
-    loop {
-        let is_nested = |value: &&Value| value.is_array() || value.is_object();
-        match next {
-            Value::Array(values) => nested.extend(values.iter().filter(is_nested).map(|value| (level + 1, value))),
-            Value::Object(fields) => nested.extend(fields.values().filter(is_nested).map(|value| (level + 1, value))),
-            _ => {}
-        }
-        match nested.pop() {
-            None => return,
-            Some((deeper, value)) => (level, next) = (deeper, value),
-        }
-        if level > LEVELS {
-            let text = format!("is nested deeper than {LEVELS} levels, and could not be read back: flatten it");
-            return violations.refuse(column, text);
         }
     }
 }

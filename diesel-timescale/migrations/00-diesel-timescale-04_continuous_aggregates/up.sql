@@ -33,19 +33,27 @@ CREATE OR REPLACE FUNCTION diesel_timescale.create_continuous_aggregate(
     -- What the names in the definition mean.
     definition_search_path TEXT DEFAULT current_setting('search_path'),
     -- The hypertable or continuous aggregate that the definition reads, for an error that helps.
-    source REGCLASS DEFAULT NULL
+    source REGCLASS DEFAULT NULL,
+    -- Their names, in order; none: those of the definition.
+    columns NAME[] DEFAULT '{}',
+    has_windows BOOLEAN DEFAULT false
 ) RETURNS TEXT
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
+    feature CONSTANT TEXT := CASE WHEN has_windows THEN 'AggregateWindows' ELSE 'ContinuousAggregates' END;
     qualified CONSTANT TEXT := format('%I.%I', view_schema, view_name);
     present CONSTANT REGCLASS := to_regclass(qualified);
-    is_plain_view CONSTANT BOOLEAN := allow_plain_view AND NOT has_feature('ContinuousAggregates');
-    marked CONSTANT TEXT := CASE WHEN is_plain_view THEN 'View: ' || plain_definition ELSE 'Continuous aggregate: ' || definition END;
+    is_plain_view CONSTANT BOOLEAN := allow_plain_view AND NOT has_feature(feature);
+    -- Quoted whether they need it or not, as a declared set-up has them.
+    names CONSTANT TEXT := coalesce((
+        SELECT '(' || string_agg('"' || replace(name, '"', '""') || '"', ', ' ORDER BY n) || ') ' FROM unnest(columns) WITH ORDINALITY AS c (name, n)
+    ), '');
+    marked CONSTANT TEXT := CASE WHEN is_plain_view THEN 'View: ' || names || plain_definition ELSE 'Continuous aggregate: ' || names || definition END;
 BEGIN
     IF NOT is_plain_view THEN
-        PERFORM require_feature('ContinuousAggregates');
+        PERFORM require_feature(feature);
         IF source IS NOT NULL THEN
             PERFORM require_integer_now(source);
         END IF;
@@ -73,20 +81,23 @@ BEGIN
     END IF;
     IF is_plain_view THEN
         PERFORM set_config('search_path', definition_search_path, true);
-        EXECUTE format('CREATE VIEW %s WITH (security_invoker = true) AS %s', qualified, plain_definition);
+        EXECUTE format('CREATE VIEW %s %sWITH (security_invoker = true) AS %s', qualified, names, plain_definition);
     ELSE
         -- With the schema of time_bucket. Both hold until this function ends.
         PERFORM set_config('search_path', format('%s, %I', definition_search_path, timescaledb_schema()), true);
+        IF has_windows THEN
+            PERFORM set_config('timescaledb.enable_cagg_window_functions', 'on', true);
+        END IF;
         EXECUTE format(
-            'CREATE MATERIALIZED VIEW %s WITH (timescaledb.continuous, timescaledb.materialized_only = %L) AS %s WITH NO DATA',
-            qualified, materialized_only, definition
+            'CREATE MATERIALIZED VIEW %s %sWITH (timescaledb.continuous, timescaledb.materialized_only = %L) AS %s WITH NO DATA',
+            qualified, names, materialized_only, definition
         );
     END IF;
     EXECUTE format('COMMENT ON VIEW %s IS %L', qualified, marked);
     RETURN CASE WHEN is_plain_view THEN 'plain_view' ELSE 'created' END;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.create_continuous_aggregate(NAME, TEXT, TEXT, BOOLEAN, BOOLEAN, NAME, TEXT, REGCLASS) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there; what it shows of rows that are not materialized is set all the same. The outcome is created, already_there or plain_view.';
+COMMENT ON FUNCTION diesel_timescale.create_continuous_aggregate(NAME, TEXT, TEXT, BOOLEAN, BOOLEAN, NAME, TEXT, REGCLASS, NAME[], BOOLEAN) IS 'Makes a continuous aggregate without data, or a plain view, or finds that it is there; what it shows of rows that are not materialized is set all the same. The outcome is created, already_there or plain_view.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.alter_continuous_aggregate(view REGCLASS, materialized_only BOOLEAN) RETURNS VOID
 LANGUAGE plpgsql

@@ -667,8 +667,9 @@ BEGIN
         END IF;
     END IF;
     {tombstone}
-    -- A block that can fail costs a subtransaction.
-    IF is_registered AND diesel_timescale.has_restricting_key({{{registry}}}::REGCLASS) THEN
+    -- A block that can fail costs a subtransaction. The tombstone's lock on the registry keeps keys from being added from
+    -- here on; one that was added after an old snapshot is not seen.
+    IF is_registered AND (diesel_timescale.snapshot_may_be_old() OR diesel_timescale.has_restricting_key({{{registry}}}::REGCLASS)) THEN
         BEGIN
             DELETE FROM {registry} AS r WHERE {r_is_old};
         EXCEPTION WHEN foreign_key_violation OR restrict_violation THEN
@@ -680,11 +681,10 @@ BEGIN
     RETURN NULL;
 END
 $t$,
-        -- Where references go by the key, the lock on the row is enough under READ COMMITTED.
+        -- Where references go by the key, the lock on the row keeps others from registering it under READ COMMITTED.
         '{tombstone}', CASE WHEN time_column = ANY (primary_key_columns(registry))
-            THEN 'IF in_columnstore OR diesel_timescale.snapshot_may_be_old() THEN ' || tombstone || '
-    ELSE
-        is_registered := EXISTS (SELECT FROM {registry} AS r WHERE {r_is_old});
+            THEN 'is_registered := EXISTS (SELECT FROM {registry} AS r WHERE {r_is_old});
+    IF is_registered OR in_columnstore OR diesel_timescale.snapshot_may_be_old() THEN ' || tombstone || '
     END IF;'
             ELSE tombstone
         END), 'Trigger: a deleted row of {target} takes its registration along, and with it every reference.');
@@ -1382,7 +1382,6 @@ DECLARE
     is_hypertable CONSTANT BOOLEAN := hypertable_of(target) IS NOT NULL;
     -- Of a plain table.
     moment CONSTANT TEXT := moment_as((SELECT atttypid FROM pg_attribute WHERE attrelid = target AND attname = t.time_column), '$1', '$2');
-    kept CONSTANT TEXT := CASE WHEN keep_referenced THEN restricted_rows(target) ELSE 'false' END;
     own_timeout CONSTANT TEXT := current_setting('lock_timeout');
     give_up_at CONSTANT TIMESTAMPTZ := clock_timestamp() + lock_timeout;
     longest CONSTANT INTERVAL := INTERVAL '400 milliseconds';
@@ -1410,8 +1409,10 @@ BEGIN
                 -- Locks rows only. The trigger of the target releases, too, what is registered meanwhile.
                 PERFORM set_config('lock_timeout', format('%s ms', greatest(1, extract(epoch FROM lock_timeout) * 1000)::INT), true);
                 chunks_dropped := 0;
-                EXECUTE format('DELETE FROM %s AS r WHERE r.%I < %s AND NOT (%s)', qualified_name(t.registry), t.time_column, moment, kept)
-                    USING cutoff, cutoff_integer;
+                EXECUTE format(
+                    'DELETE FROM %s AS r WHERE r.%I < %s AND NOT (%s)',
+                    qualified_name(t.registry), t.time_column, moment, CASE WHEN keep_referenced THEN restricted_rows(target) ELSE 'false' END
+                ) USING cutoff, cutoff_integer;
                 GET DIAGNOSTICS rows_released = ROW_COUNT;
                 EXECUTE format(
                     'DELETE FROM %s AS e WHERE e.%I < %s %s',

@@ -1,5 +1,4 @@
 DROP FUNCTION diesel_timescale.add_another_refresh_policy(REGCLASS, INTERVAL, BIGINT, INTERVAL, BIGINT, INTERVAL);
-DROP FUNCTION diesel_timescale.create_aggregate_of_query(NAME, NAME[], TEXT, TEXT, BOOLEAN, BOOLEAN, BOOLEAN, NAME, TEXT);
 DROP FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ, TEXT);
 DROP FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ, INTERVAL);
 DROP FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ, TIMESTAMPTZ);
@@ -8,9 +7,9 @@ DROP FUNCTION diesel_timescale.plain_bucket(INTERVAL, TIMESTAMP, TIMESTAMP);
 DROP FUNCTION diesel_timescale.set_direct_compress(REGCLASS, BOOLEAN);
 DROP FUNCTION diesel_timescale.compress_directly(REGCLASS);
 DROP FUNCTION diesel_timescale.refuse_direct_compress(REGCLASS);
+DROP FUNCTION diesel_timescale.direct_compress_obstacle(REGCLASS);
 DROP FUNCTION diesel_timescale.recompress_chunk(REGCLASS);
 DROP FUNCTION diesel_timescale.columnstore_chunks(REGCLASS);
-DROP FUNCTION diesel_timescale.literal(ANYELEMENT);
 DROP FUNCTION diesel_timescale.add_aggregate_column(NAME, NAME, TEXT, NAME, TEXT);
 DROP FUNCTION diesel_timescale.set_refresh_batches(INT, INT, INT, BOOLEAN);
 DROP FUNCTION diesel_timescale.refuse_refresh_beyond_retention(REGCLASS, TEXT);

@@ -186,16 +186,12 @@ BEGIN
     -- Of no rows: the table itself has none, its chunks do.
     EXECUTE format('SELECT pg_typeof(%s) FROM ONLY %s', aggregate, source) INTO column_type;
     EXECUTE format('ALTER MATERIALIZED VIEW %s ADD COLUMN %I %s GENERATED ALWAYS AS (%s) STORED', qualified, column_name, column_type, aggregate);
+    -- By which a column that is there already is compared.
+    EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', qualified, column_name, 'Aggregate: ' || aggregate);
     RETURN true;
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.add_aggregate_column(NAME, NAME, TEXT, NAME, TEXT) IS 'Adds an aggregate to a continuous aggregate. False if a column of that name is there. What was materialized before has null in it until it is refreshed by force.';
-
-CREATE OR REPLACE FUNCTION diesel_timescale.literal(value ANYELEMENT) RETURNS TEXT
-LANGUAGE sql STABLE
-SET search_path TO pg_catalog, diesel_timescale, pg_temp
-AS $$ SELECT format('%L::%s', value, pg_typeof(value)) $$;
-COMMENT ON FUNCTION diesel_timescale.literal(ANYELEMENT) IS 'A value as it stands in a view, which cannot have parameters.';
 
 -- The columnstore.
 CREATE OR REPLACE FUNCTION diesel_timescale.columnstore_chunks(relation REGCLASS)
@@ -236,16 +232,13 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.recompress_chunk(REGCLASS) IS 'Converts a chunk to the columnstore anew, as the hypertable is set up now.';
 
 -- Where one of these is, TimescaleDB goes another way with no more than a warning.
-CREATE OR REPLACE FUNCTION diesel_timescale.refuse_direct_compress(relation REGCLASS) RETURNS VOID
-LANGUAGE plpgsql STABLE
+CREATE OR REPLACE FUNCTION diesel_timescale.direct_compress_obstacle(relation REGCLASS, OUT kind TEXT, OUT name TEXT)
+LANGUAGE sql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
-DECLARE
-    obstacle RECORD;
-BEGIN
-    SELECT * INTO obstacle
+    SELECT kind, name
     FROM (
-        SELECT 1 AS place, 'a unique index' AS kind, indexrelid::REGCLASS::TEXT AS name
+        SELECT 1, 'a unique index', indexrelid::REGCLASS::TEXT
         FROM pg_index
         WHERE indrelid = relation AND (indisunique OR indisexclusion)
         UNION ALL
@@ -258,10 +251,21 @@ BEGIN
         WHERE tgrelid = relation AND NOT tgisinternal
             -- TimescaleDB's own, in some releases.
             AND tgname NOT IN ('ts_insert_blocker', 'ts_cagg_invalidation_trigger')
-    ) AS present
+    ) AS present (place, kind, name)
     ORDER BY place, name
-    LIMIT 1;
-    IF FOUND THEN
+    LIMIT 1
+$$;
+COMMENT ON FUNCTION diesel_timescale.direct_compress_obstacle(REGCLASS) IS 'What of a table keeps its rows from going into the columnstore directly; null if nothing does.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.refuse_direct_compress(relation REGCLASS) RETURNS VOID
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    obstacle RECORD;
+BEGIN
+    SELECT * INTO obstacle FROM direct_compress_obstacle(relation);
+    IF obstacle.kind IS NOT NULL THEN
         PERFORM refuse(
             'diesel_timescale:direct_compress', 'object_not_in_prerequisite_state',
             format('rows of %s cannot go into the columnstore directly: it has %s, %s', relation, obstacle.kind, obstacle.name),
@@ -312,7 +316,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.set_direct_compress(REGCLASS, BOOLEAN) IS 'Sets whether rows that statements of ten or more bring go into the columnstore of a hypertable directly.';
 
--- Continuous aggregates of any query. On plain PostgreSQL, buckets come from here.
+-- Plain views in place of continuous aggregates of any query have their buckets from here.
 CREATE OR REPLACE FUNCTION diesel_timescale.plain_bucket(width INTERVAL, moment TIMESTAMP, origin TIMESTAMP DEFAULT NULL) RETURNS TIMESTAMP
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -354,69 +358,6 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 RETURN diesel_timescale.plain_bucket(bucket_width, ts AT TIME ZONE timezone) AT TIME ZONE timezone;
 COMMENT ON FUNCTION diesel_timescale.time_bucket(INTERVAL, TIMESTAMPTZ, TEXT) IS 'As the function of TimescaleDB, for views on plain PostgreSQL.';
-
-CREATE OR REPLACE FUNCTION diesel_timescale.create_aggregate_of_query(
-    view_name NAME,
-    columns NAME[],
-    definition TEXT,
-    plain_definition TEXT,
-    has_windows BOOLEAN,
-    allow_plain_view BOOLEAN,
-    materialized_only BOOLEAN,
-    view_schema NAME DEFAULT current_schema(),
-    -- What the names in the definition mean.
-    definition_search_path TEXT DEFAULT current_setting('search_path')
-) RETURNS TEXT
-LANGUAGE plpgsql
-SET search_path TO pg_catalog, diesel_timescale, pg_temp
-AS $$
-DECLARE
-    feature CONSTANT TEXT := CASE WHEN has_windows THEN 'AggregateWindows' ELSE 'ContinuousAggregates' END;
-    qualified CONSTANT TEXT := format('%I.%I', view_schema, view_name);
-    present CONSTANT REGCLASS := to_regclass(qualified);
-    is_plain_view CONSTANT BOOLEAN := allow_plain_view AND NOT has_feature(feature);
-    names CONSTANT TEXT := (SELECT string_agg(quote_ident(name), ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS c (name, n));
-    marked CONSTANT TEXT := format(
-        CASE WHEN is_plain_view THEN 'View: (%s) %s' ELSE 'Continuous aggregate: (%s) %s' END,
-        names, CASE WHEN is_plain_view THEN plain_definition ELSE definition END
-    );
-BEGIN
-    IF NOT is_plain_view THEN
-        PERFORM require_feature(feature);
-    END IF;
-    IF present IS NOT NULL AND obj_description(present, 'pg_class') IS DISTINCT FROM marked THEN
-        PERFORM refuse(
-            'diesel_timescale:other_aggregate', 'duplicate_table',
-            format('%s is there already, and defined otherwise', present),
-            'Drop it first, or take another name.',
-            relation => present
-        );
-    ELSIF present IS NOT NULL THEN
-        IF is_plain_view THEN
-            RETURN 'plain_view';
-        END IF;
-        EXECUTE format('ALTER MATERIALIZED VIEW %s SET (timescaledb.materialized_only = %L)', present, materialized_only);
-        RETURN 'already_there';
-    END IF;
-    -- All of it holds until this function ends.
-    IF is_plain_view THEN
-        PERFORM set_config('search_path', definition_search_path, true);
-        EXECUTE format('CREATE VIEW %s (%s) WITH (security_invoker = true) AS %s', qualified, names, plain_definition);
-    ELSE
-        PERFORM set_config('search_path', format('%s, %I', definition_search_path, timescaledb_schema()), true);
-        IF has_windows THEN
-            PERFORM set_config('timescaledb.enable_cagg_window_functions', 'on', true);
-        END IF;
-        EXECUTE format(
-            'CREATE MATERIALIZED VIEW %s (%s) WITH (timescaledb.continuous, timescaledb.materialized_only = %L) AS %s WITH NO DATA',
-            qualified, names, materialized_only, definition
-        );
-    END IF;
-    EXECUTE format('COMMENT ON VIEW %s IS %L', qualified, marked);
-    RETURN CASE WHEN is_plain_view THEN 'plain_view' ELSE 'created' END;
-END
-$$;
-COMMENT ON FUNCTION diesel_timescale.create_aggregate_of_query(NAME, NAME[], TEXT, TEXT, BOOLEAN, BOOLEAN, BOOLEAN, NAME, TEXT) IS 'Makes a continuous aggregate of a query without data, or a plain view, or finds that it is there. The outcome is created, already_there or plain_view.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.add_another_refresh_policy(
     view REGCLASS,

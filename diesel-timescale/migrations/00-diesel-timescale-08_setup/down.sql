@@ -1,11 +1,13 @@
 DROP FUNCTION diesel_timescale.server_facts();
-DROP FUNCTION diesel_timescale.relation_facts(REGCLASS, NAME, NAME);
+DROP FUNCTION diesel_timescale.relation_facts(REGCLASS, NAME, NAME, BOOLEAN);
 DROP FUNCTION diesel_timescale.restore_target_triggers(REGCLASS, NAME, REGCLASS);
 DROP FUNCTION diesel_timescale.reference_facts(REGCLASS, NAME[], REGCLASS);
 DROP FUNCTION diesel_timescale.target_facts(REGCLASS, NAME);
 DROP FUNCTION diesel_timescale.aggregate_facts(REGCLASS);
 DROP FUNCTION diesel_timescale.hypertable_obstacle(REGCLASS, NAME);
 DROP FUNCTION diesel_timescale.hypertable_facts(REGCLASS);
+DROP FUNCTION diesel_timescale.granular_refresh_facts(REGCLASS);
+DROP FUNCTION diesel_timescale.compresses_directly(REGCLASS);
 DROP FUNCTION diesel_timescale.index_facts(REGCLASS);
 DROP FUNCTION diesel_timescale.column_facts(REGCLASS);
 DROP FUNCTION diesel_timescale.job_facts();

@@ -73,7 +73,8 @@ BEGIN
             'type', format_type(atttypid, NULL),
             'full_type', format_type(atttypid, atttypmod),
             'type_oid', atttypid::BIGINT,
-            'not_null', attnotnull
+            'not_null', attnotnull,
+            'comment', col_description(relation, attnum)
         ) ORDER BY attnum), '[]')
         FROM pg_attribute
         WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
@@ -115,6 +116,41 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.index_facts(REGCLASS) IS 'The indexes of a table.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.compresses_directly(relation REGCLASS) RETURNS BOOLEAN
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        -- Releases without the setting do not use this bit.
+        SELECT h.status & 8 <> 0
+        FROM _timescaledb_catalog.hypertable AS h
+        JOIN pg_namespace ON nspname = h.schema_name
+        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = h.table_name
+        WHERE pg_class.oid = relation
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.compresses_directly(REGCLASS) IS 'Whether the rows of a hypertable go into the columnstore directly, by a setting of the table.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.granular_refresh_facts(relation REGCLASS) RETURNS JSONB
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        -- Of integer time, both offsets are numbers.
+        SELECT jsonb_build_object('column', g.column_name) || config_facts(jsonb_build_object(
+            'start_offset', CASE WHEN g.start_offset ~ '^-?\d+$' THEN g.start_offset::JSONB ELSE to_jsonb(g.start_offset) END,
+            'end_offset', CASE WHEN g.end_offset ~ '^-?\d+$' THEN g.end_offset::JSONB ELSE to_jsonb(g.end_offset) END
+        ))
+        FROM granular_refresh(relation) AS g
+        WHERE g.column_name IS NOT NULL
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.granular_refresh_facts(REGCLASS) IS 'What granular refresh of a hypertable goes by; null without it.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.hypertable_facts(relation REGCLASS) RETURNS JSONB
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -133,6 +169,8 @@ BEGIN
             'chunk_skipping', chunk_skipping_columns(relation),
             'uses_chunk_skipping', uses_chunk_skipping(),
             'tablespaces', coalesce(tablespaces, '{}'),
+            'direct_compress', compresses_directly(relation),
+            'granular_refresh', granular_refresh_facts(relation),
             'dimensions', (
                 SELECT jsonb_agg(jsonb_build_object(
                     'column', column_name,
@@ -197,6 +235,12 @@ BEGIN
             'materialized_only', a.materialized_only,
             'schema', a.materialization_hypertable_schema,
             'name', a.materialization_hypertable_name,
+            -- Earlier releases have no such column.
+            'granular_refresh', (
+                SELECT to_jsonb(c) -> 'granular_refresh_enabled'
+                FROM _timescaledb_catalog.continuous_agg AS c
+                WHERE c.user_view_schema = a.view_schema AND c.user_view_name = a.view_name
+            ),
             'has_chunks', EXISTS (
                 SELECT
                 FROM timescaledb_information.chunks AS c
@@ -299,7 +343,7 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.restore_target_triggers(REGCLASS, NAME, REGCLASS) IS 'Creates the triggers of a target of references anew. References to rows that were removed while one was missing are left: clear_dangling_references().';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.relation_facts(relation REGCLASS, time_column NAME, registry_name NAME) RETURNS JSONB
+CREATE OR REPLACE FUNCTION diesel_timescale.relation_facts(relation REGCLASS, time_column NAME, registry_name NAME, direct_compress BOOLEAN) RETURNS JSONB
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -315,6 +359,7 @@ BEGIN
         'comment', obj_description(relation, 'pg_class'),
         'hypertable', hypertable,
         'aggregate', CASE WHEN relkind = 'v' THEN aggregate_facts(relation) END,
+        'direct_compress_obstacle', CASE WHEN direct_compress THEN (SELECT kind || ', ' || o.name FROM direct_compress_obstacle(relation) AS o) END,
         'target', CASE WHEN relkind = 'r' THEN target_facts(relation, registry_name) END,
         'columns', column_facts(relation),
         'indexes', index_facts(relation)
@@ -328,7 +373,7 @@ BEGIN
     RETURN facts;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.relation_facts(REGCLASS, NAME, NAME) IS 'What a table or view is; null if there is none. With a time column: what keeps it from becoming a hypertable on that. With a name: its registry, if it is a target of references.';
+COMMENT ON FUNCTION diesel_timescale.relation_facts(REGCLASS, NAME, NAME, BOOLEAN) IS 'What a table or view is; null if there is none. With a time column: what keeps it from becoming a hypertable on that. With a name: its registry, if it is a target of references. On demand: what keeps its rows from going into the columnstore directly.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.server_facts() RETURNS JSONB
 LANGUAGE sql STABLE

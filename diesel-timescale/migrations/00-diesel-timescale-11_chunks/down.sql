@@ -1,5 +1,6 @@
 DROP FUNCTION diesel_timescale.enable_granular_refresh(REGCLASS);
 DROP FUNCTION diesel_timescale.set_granular_refresh(REGCLASS, NAME, INTERVAL, BIGINT, INTERVAL, BIGINT);
+DROP FUNCTION diesel_timescale.granular_refresh(REGCLASS);
 DROP FUNCTION diesel_timescale.remove_reorder_policy(REGCLASS);
 DROP FUNCTION diesel_timescale.add_reorder_policy(REGCLASS, NAME);
 DROP FUNCTION diesel_timescale.add_creation_columnstore_policy(REGCLASS, INTERVAL);

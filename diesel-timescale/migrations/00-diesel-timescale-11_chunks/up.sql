@@ -321,17 +321,45 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.remove_reorder_policy(REGCLASS) IS 'Removes the reorder policy of a hypertable. False if there is none.';
 
 -- Granular refresh.
+CREATE OR REPLACE FUNCTION diesel_timescale.granular_refresh(relation REGCLASS, OUT column_name NAME, OUT start_offset TEXT, OUT end_offset TEXT)
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF has_feature('GranularRefresh') THEN
+        SELECT s.granular_refresh_column, s.granular_refresh_start_offset, s.granular_refresh_end_offset
+        INTO column_name, start_offset, end_offset
+        FROM _timescaledb_catalog.hypertable_cagg_settings AS s
+        JOIN _timescaledb_catalog.hypertable AS h ON h.id = s.hypertable_id
+        JOIN pg_namespace ON nspname = h.schema_name
+        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = h.table_name
+        WHERE pg_class.oid = relation;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.granular_refresh(REGCLASS) IS 'The column of a hypertable that granular refresh goes by, and the rows of which age it is for; null without it.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.set_granular_refresh(
     relation REGCLASS, column_name NAME,
-    start_offset INTERVAL, start_offset_integer BIGINT,
-    end_offset INTERVAL, end_offset_integer BIGINT
+    start_offset INTERVAL DEFAULT NULL, start_offset_integer BIGINT DEFAULT NULL,
+    end_offset INTERVAL DEFAULT NULL, end_offset_integer BIGINT DEFAULT NULL
 ) RETURNS VOID
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
+DECLARE
+    present RECORD;
 BEGIN
     PERFORM require_feature('GranularRefresh');
     PERFORM time_type_of(relation);
+    -- The server refuses to set it twice, even to what it is.
+    SELECT * INTO present FROM granular_refresh(relation);
+    IF present.column_name = set_granular_refresh.column_name AND (CASE
+        WHEN start_offset IS NULL THEN (present.start_offset, present.end_offset) = (start_offset_integer::TEXT, end_offset_integer::TEXT)
+        ELSE (present.start_offset::INTERVAL, present.end_offset::INTERVAL) = (start_offset, end_offset)
+    END) THEN
+        RETURN;
+    END IF;
     EXECUTE format(
         'ALTER TABLE %s SET (timescaledb.granular_refresh_column = %L, timescaledb.granular_refresh_start_offset = %L, timescaledb.granular_refresh_end_offset = %L)',
         relation, column_name, coalesce(start_offset::TEXT, start_offset_integer::TEXT), coalesce(end_offset::TEXT, end_offset_integer::TEXT)

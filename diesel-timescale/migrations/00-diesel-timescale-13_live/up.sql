@@ -51,11 +51,11 @@ BEGIN
                 CASE WHEN of_type = 'smallint'::REGTYPE THEN 32767 ELSE 2147483647 END, of_type
             );
         WHEN of_type = 'uuid'::REGTYPE THEN
-            -- The first 48 bits are the milliseconds since 1970.
+            -- The first 48 bits are the milliseconds since 1970. The bound is of version 7, as the server wants it.
             value := format('(''x'' || left(replace(%I::TEXT, ''-'', ''''), 12))::BIT(48)::BIGINT', time_column);
             value_type := 'bigint';
             number := '%s * 1000';
-            bound := '(lpad(to_hex(least(greatest($1 / 1000, 0), 281474976710655)), 12, ''0'') || repeat(''0'', 20))::UUID';
+            bound := '(lpad(to_hex(least(greatest($1 / 1000, 0), 281474976710655)), 12, ''0'') || ''70008000000000000000'')::UUID';
         ELSE
             value := NULL;
     END CASE;
@@ -153,6 +153,14 @@ AS $$
 $$;
 COMMENT ON FUNCTION diesel_timescale.notification_facts(REGCLASS) IS 'The columns by which notify_inserts() tells of new rows of a table, and whether it does; null if nothing is told.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.is_notified(relation REGCLASS, time_column NAME) RETURNS BOOLEAN
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN coalesce(
+    diesel_timescale.notification_facts(relation) @> jsonb_build_object('time', time_column, 'is_enabled', true, 'is_right', true), false
+);
+COMMENT ON FUNCTION diesel_timescale.is_notified(REGCLASS, NAME) IS 'Whether new rows of a table are notified by this time column.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.stop_notifying(relation REGCLASS) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -225,7 +233,7 @@ DECLARE
     payload TEXT;
     bound TEXT;
 BEGIN
-    IF present IS NULL OR NOT present @> jsonb_build_object('time', time_column, 'is_enabled', true, 'is_right', true) THEN
+    IF NOT is_notified(relation, time_column) THEN
         PERFORM refuse(
             'diesel_timescale:notifications', 'object_not_in_prerequisite_state',
             format('new rows of %s are not notified by %I', relation, time_column),

@@ -14,7 +14,7 @@ pub(super) const SAMPLE: usize = 50;
 impl Batch {
     /// A statement over this batch.
     pub(super) fn statement<ST>(&self, plan: &Plan, sql: Sql) -> Statement<ST> {
-        let mut pieces = Pieces { batch: self, plan, groups: None, range: None, columns: HashMap::default() };
+        let mut pieces = Pieces { batch: self, plan, range: None, columns: HashMap::default() };
         let binds = sql.binds.iter().map(|piece| pieces.bind(*piece)).collect();
         Statement::new(sql.text, binds)
     }
@@ -39,25 +39,38 @@ impl Batch {
         (Single(lowest.map(<[u8]>::to_vec)), Single(highest.map(<[u8]>::to_vec)))
     }
 
-    /// The different combinations of columns, as one array for each column.
-    pub(super) fn groups(&self, columns: &[usize]) -> Vec<ArrayBody> {
-        let mut seen: HashSet<Vec<Option<&[u8]>>> = HashSet::default();
-        let mut arrays = vec![ArrayBody::default(); columns.len()];
-        let mut last: Option<u32> = None;
-        for row in &self.order {
-            let value = |column: usize, row: u32| self.columns[column].bytes.get(row as usize);
-            // Rows are sorted by key, so that repeats mostly follow each other.
-            let repeats =
-                last.is_some_and(|last| columns.iter().all(|&column| value(column, last) == value(column, *row)));
-            last = Some(*row);
-            if repeats || !seen.insert(columns.iter().map(|&column| value(column, *row)).collect()) {
-                continue;
+    /// The different combinations of columns, and the range of another column in each.
+    pub(super) fn groups(&self, columns: &[usize], range: Option<usize>) -> Groups {
+        let mut seen: HashMap<Vec<Option<&[u8]>>, usize> = HashMap::default();
+        // Most keys are one column and a time.
+        let mut seen_alone: HashMap<Option<&[u8]>, usize> = HashMap::default();
+        let mut ranges: Vec<Option<(&[u8], &[u8])>> = Vec::new();
+        let mut groups = Groups { columns: vec![ArrayBody::default(); columns.len()], ..Groups::default() };
+        for row in self.order.iter().map(|row| *row as usize) {
+            let value = |column: usize| self.columns[column].bytes.get(row);
+            let next = ranges.len();
+            let group = *match columns {
+                [column] => seen_alone.entry(value(*column)).or_insert(next),
+                _ => seen.entry(columns.iter().map(|&column| value(column)).collect()).or_insert(next),
+            };
+            if group == next {
+                groups.columns.iter_mut().zip(columns).for_each(|(array, &column)| array.push(value(column)));
+                ranges.push(None);
             }
-            for (array, &column) in arrays.iter_mut().zip(columns) {
-                array.push(value(column, *row));
+            if let Some(value) = range.and_then(value) {
+                let (low, high) = ranges[group].get_or_insert((value, value));
+                if number(value) < number(low) {
+                    *low = value;
+                } else if number(value) > number(high) {
+                    *high = value;
+                }
             }
         }
-        arrays
+        for range in ranges {
+            groups.low.push(range.map(|(low, _)| low));
+            groups.high.push(range.map(|(_, high)| high));
+        }
+        groups
     }
 
     /// The different values of a column, and the position of each row's among them, from 1 (0: null).
@@ -100,6 +113,20 @@ impl Batch {
     }
 }
 
+/// Combinations of columns: one array for each column, and one for each end of the range.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    columns: Vec<ArrayBody>,
+    low: ArrayBody,
+    high: ArrayBody,
+}
+
+impl Groups {
+    pub(super) fn len(&self) -> usize {
+        usize::try_from(self.low.len()).unwrap_or(0)
+    }
+}
+
 /// Big-endian two's complement, as integers, dates and timestamps are sent.
 fn number(value: &[u8]) -> i64 {
     let sign = if value.first().is_some_and(|first| first & 0x80 != 0) { -1 } else { 0 };
@@ -112,7 +139,6 @@ type ColumnPieces = (Bind, Bind, Bind);
 struct Pieces<'b> {
     batch: &'b Batch,
     plan: &'b Plan,
-    groups: Option<Vec<ArrayBody>>,
     range: Option<(Single, Single)>,
     columns: HashMap<usize, ColumnPieces>,
 }
@@ -151,14 +177,13 @@ impl Pieces<'_> {
             Piece::High => self.range(|range| range.1.clone()),
             Piece::Group(at) => {
                 let column = self.plan.others()[at];
-                Bind::Array(info(column), self.groups()[at].clone())
+                Bind::Array(info(column), self.groups().columns[at].clone())
             }
+            Piece::GroupLow => Bind::Array(info(self.plan.range.unwrap_or(0)), self.groups().low.clone()),
+            Piece::GroupHigh => Bind::Array(info(self.plan.range.unwrap_or(0)), self.groups().high.clone()),
             Piece::Count => count(batch.len()),
             Piece::GivenCount => count(batch.rows),
-            Piece::Dense => {
-                let combinations = self.groups().first().map_or(1, |group| group.len().max(1));
-                count(4 * (batch.len() / usize::try_from(combinations).unwrap_or(1)).max(1))
-            }
+            Piece::Dense => count(4 * (batch.len() / self.groups().len().max(1)).max(1)),
         }
     }
 
@@ -179,9 +204,8 @@ impl Pieces<'_> {
         })
     }
 
-    fn groups(&mut self) -> &[ArrayBody] {
-        let (batch, plan) = (self.batch, self.plan);
-        self.groups.get_or_insert_with(|| batch.groups(&plan.others()))
+    fn groups(&self) -> &Groups {
+        self.plan.groups(self.batch)
     }
 
     fn range(&mut self, end: impl Fn(&(Single, Single)) -> Single) -> Bind {

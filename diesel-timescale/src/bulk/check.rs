@@ -1,6 +1,7 @@
 //! Values that PostgreSQL refuses, found before the batch is sent, with their rows.
 
 use super::batch::Column;
+use super::json_depth;
 use super::oid;
 use super::validation::{Violation, Violations};
 
@@ -19,6 +20,9 @@ pub(super) fn values(column: &Column, violations: &mut Violations) {
             }
         }
     };
+    if column.info.is_serde_json && !column.info.is_array() {
+        each(&|value| json_depth::is_deep_text(value).then(too_deep));
+    }
     // One look at all values together: hardly any batch has such a value.
     let has = |byte: u8| column.bytes.all().contains(&byte);
     match column.info.oid {
@@ -34,9 +38,13 @@ pub(super) fn values(column: &Column, violations: &mut Violations) {
             let is_infinite = at == i32::MIN || at == i32::MAX;
             (!is_infinite && !(DATES.0..DATES.1).contains(&at)).then_some(Violation::OutOfRange)
         }),
-        _ if column.info.is_array() => each(&array),
+        _ if column.info.is_array() => each(&|value| array(value, column.info.is_serde_json)),
         _ => {}
     }
+}
+
+fn too_deep() -> Violation {
+    Violation::Invalid(json_depth::TEXT.to_owned())
 }
 
 fn text(value: &[u8]) -> Option<Violation> {
@@ -70,21 +78,25 @@ fn code_unit(text: &[u8]) -> Option<u16> {
 }
 
 /// Arrays of one dimension at most; texts in them without NUL.
-fn array(value: &[u8]) -> Option<Violation> {
+fn array(value: &[u8], is_serde_json: bool) -> Option<Violation> {
     let dimensions = int(value, 0)?;
     if dimensions > 1 {
         return Some(Violation::Dimensions);
     }
     let element = u32::try_from(int(value, 8)?).ok()?;
-    if !matches!(element, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::JSONB) || dimensions == 0 {
+    if !matches!(element, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::JSON | oid::JSONB) || dimensions == 0 {
         return None;
     }
     let mut rest = value.get(20..)?;
     while !rest.is_empty() {
         let len = usize::try_from(int(rest, 0)?).unwrap_or(0);
-        let violation = if element == oid::JSONB { jsonb(rest.get(4..4 + len)?) } else { text(rest.get(4..4 + len)?) };
+        let value = rest.get(4..4 + len)?;
+        let violation = if element == oid::JSONB { jsonb(value) } else { text(value) };
         if violation.is_some() {
             return violation;
+        }
+        if is_serde_json && json_depth::is_deep_text(value) {
+            return Some(too_deep());
         }
         rest = &rest[4 + len..];
     }

@@ -1,7 +1,7 @@
 //! SQL that looks at what is stored before anything is written.
 
 use super::batch::Batch;
-use super::plan::Plan;
+use super::plan::{Plan, Set};
 use super::sql::{Piece, Sql};
 use super::write_sql::COUNTS;
 
@@ -48,14 +48,12 @@ impl Plan {
         sql
     }
 
-    /// Whether nothing is stored in the range of the batch.
+    /// Whether nothing is stored in the ranges of the batch: of each combination of the other key columns in its own, since
+    /// batches of many sensors begin and end between readings of the same time.
     fn is_fresh(&self, batch: &Batch, sql: &mut Sql) {
         let others = self.others();
         // With about as many combinations as rows, a probe of each costs more than it saves.
-        let is_worth_it = batch
-            .groups(&others)
-            .first()
-            .is_none_or(|g| usize::try_from(g.len()).unwrap_or(0) <= batch.len() / ROWS_A_PROBE);
+        let is_worth_it = others.is_empty() || self.groups(batch).len() <= batch.len() / ROWS_A_PROBE;
         let Some(range) = self.range.filter(|_| is_worth_it) else {
             sql.push("false");
             return;
@@ -65,19 +63,21 @@ impl Plan {
         sql.joined(&self.key, " AND ", |sql, index| {
             sql.push(format!("e.{} = ", self.names[*index])).bind(Piece::First(*index));
         });
-        sql.push(") AND NOT EXISTS (SELECT FROM ");
-        if !others.is_empty() {
-            sql.push("(SELECT ").list(others.iter().enumerate(), |sql, (at, index)| {
-                sql.push("unnest(").bind(Piece::Group(at)).push(format!(") AS c{index}"));
-            });
-            sql.push(") AS g CROSS JOIN LATERAL ");
+        sql.push(") AND NOT EXISTS (SELECT FROM (SELECT ");
+        for (at, index) in others.iter().enumerate() {
+            sql.push("unnest(").bind(Piece::Group(at)).push(format!(") AS c{index}, "));
         }
-        sql.push(format!("(SELECT FROM {} AS e WHERE ", self.table));
+        sql.push("unnest(").bind(Piece::GroupLow).push(format!(") AS c{range}, unnest("));
+        sql.bind(Piece::GroupHigh).push(") AS high) AS g CROSS JOIN LATERAL (SELECT FROM ");
+        sql.push(format!("{} AS e WHERE ", self.table));
         for index in &others {
             sql.push(format!("e.{} = {} AND ", self.names[*index], self.value("g", *index)));
         }
+        // By the range of all, TimescaleDB excludes chunks.
         self.in_range(sql, range);
-        sql.push(" LIMIT 1) AS stored)");
+        let (name, low) = (&self.names[range], self.value("g", range));
+        let high = low.replacen(&format!("c{range}"), "high", 1);
+        sql.push(format!(" AND e.{name} BETWEEN {low} AND {high} LIMIT 1) AS stored)"));
     }
 
     fn in_range(&self, sql: &mut Sql, range: usize) {
@@ -86,21 +86,29 @@ impl Plan {
 
     /// That a stored row `e` is what a row `i` of the batch would make of it, bit for bit.
     fn is_stored(&self, sql: &mut Sql, is_compared: impl Fn(usize) -> bool) {
-        sql.joined(&self.key, " AND ", |sql, index| {
-            sql.push(format!("e.{} = {}", self.names[*index], self.value("i", *index)));
-        });
+        self.has_same_key(sql);
         if let Some(range) = self.range {
             // By this TimescaleDB excludes chunks.
             sql.push(" AND ");
             self.in_range(sql, range);
         }
         let set: Vec<_> = self.set.iter().filter(|set| is_compared(set.index)).collect();
-        if set.is_empty() {
-            return;
+        if !set.is_empty() {
+            sql.push(" AND ");
+            self.is_same(sql, &set);
         }
-        sql.push(" AND pg_catalog.record_image_eq(ROW(")
-            .list(&set, |sql, set| _ = sql.push(format!("e.{}", self.names[set.index])));
-        sql.push("), ROW(").list(&set, |sql, set| {
+    }
+
+    fn has_same_key(&self, sql: &mut Sql) {
+        sql.joined(&self.key, " AND ", |sql, index| {
+            sql.push(format!("e.{} = {}", self.names[*index], self.value("i", *index)));
+        });
+    }
+
+    fn is_same(&self, sql: &mut Sql, set: &[&Set]) {
+        sql.push("pg_catalog.record_image_eq(ROW(")
+            .list(set, |sql, set| _ = sql.push(format!("e.{}", self.names[set.index])));
+        sql.push("), ROW(").list(set, |sql, set| {
             let value = self.value("i", set.index);
             let name = &self.names[set.index];
             sql.push(if set.keep_if_null { format!("coalesce({value}, e.{name})") } else { value });
@@ -108,27 +116,56 @@ impl Plan {
         sql.push("))");
     }
 
-    /// Leaves out the rows that are stored already without a difference; the others go through `ON CONFLICT`.
+    /// The rows of the batch that are not stored as they are, one by one.
     ///
     /// What is stored is found by `EXISTS`, as TimescaleDB leaves no chunk out for `NOT EXISTS` or `LEFT JOIN`.
-    pub(super) fn upsert_rest(&self, look: Look) -> Sql {
-        let mut sql = Sql::default();
+    fn rest_by_key(&self, sql: &mut Sql) {
         sql.push("WITH given AS MATERIALIZED (");
-        self.rows(&mut sql, true);
+        self.rows(sql, true);
         sql.push(format!(
             "), same AS MATERIALIZED (SELECT i.n FROM given AS i WHERE EXISTS (SELECT FROM {} AS e WHERE ",
             self.table
         ));
-        self.is_stored(&mut sql, |_| true);
-        if look == Look::ByRange {
-            for (at, index) in self.others().iter().enumerate() {
-                sql.push(format!(" AND e.{} = ANY (", self.names[*index])).bind(Piece::Group(at)).push(")");
-            }
+        self.is_stored(sql, |_| true);
+        sql.push(")), rest AS (SELECT * FROM given AS i WHERE i.n NOT IN (SELECT n FROM same)");
+    }
+
+    /// The same, where the range of the batch has hardly any other row: it is read once, and joined.
+    ///
+    /// By itself (`OFFSET 0`), so that TimescaleDB excludes chunks, and by a join that no plan makes a loop of, however
+    /// few rows the planner expects of a table without statistics: that is `FULL JOIN`, as long as the condition after
+    /// it does not make it another one, for which it must not be strict.
+    fn rest_by_range(&self, sql: &mut Sql, range: usize) {
+        sql.push("WITH rest AS MATERIALIZED (SELECT i.* FROM (");
+        self.rows(sql, true);
+        sql.push(") AS i FULL JOIN (SELECT ");
+        let compared = self.key.iter().copied().chain(self.set.iter().map(|set| set.index));
+        sql.list(compared, |sql, index| _ = sql.push(format!("e.{}", self.names[index])));
+        sql.push(format!(" FROM {} AS e WHERE ", self.table));
+        self.in_range(sql, range);
+        for (at, index) in self.others().iter().enumerate() {
+            sql.push(format!(" AND e.{} = ANY (", self.names[*index])).bind(Piece::Group(at)).push(")");
+        }
+        sql.push(" OFFSET 0) AS e ON ");
+        self.has_same_key(sql);
+        sql.push(" WHERE coalesce(i.n, 0) > 0 AND (").push(format!("e.{} IS NULL", self.names[range]));
+        let set: Vec<_> = self.set.iter().collect();
+        if !set.is_empty() {
+            sql.push(" OR NOT ");
+            self.is_same(sql, &set);
+        }
+        sql.push(")");
+    }
+
+    /// Leaves out the rows that are stored already without a difference; the others go through `ON CONFLICT`.
+    pub(super) fn upsert_rest(&self, look: Look) -> Sql {
+        let mut sql = Sql::default();
+        match self.range.filter(|_| look == Look::ByRange) {
+            Some(range) => self.rest_by_range(&mut sql, range),
+            None => self.rest_by_key(&mut sql),
         }
         // Whatever the joins were, rows are locked in their order.
-        sql.push(
-            ")), rest AS (SELECT * FROM given AS i WHERE i.n NOT IN (SELECT n FROM same) ORDER BY i.n), written AS (",
-        );
+        sql.push(" ORDER BY i.n), written AS (");
         self.insert_into(&mut sql);
         sql.push("SELECT ").list(&self.columns, |sql, column| _ = sql.push(format!("c{}", column.index)));
         sql.push(" FROM rest");

@@ -80,6 +80,7 @@ mod duplicates;
 mod error;
 mod facts;
 mod insert;
+mod json_depth;
 mod look_sql;
 mod oid;
 mod operators;

@@ -1,6 +1,9 @@
 //! What is the same for all statements over a batch: the table, its columns, and how each is sent.
 
+use std::sync::OnceLock;
+
 use super::batch::Batch;
+use super::binds::Groups;
 use super::facts::Facts;
 use super::oid;
 use super::settings::Settings;
@@ -53,6 +56,8 @@ pub(super) struct Plan {
     /// The column of the key that bounds a look at the table.
     pub(super) range: Option<usize>,
     pub(super) overriding_system_value: bool,
+    /// The different combinations of the other columns of the key, once a statement needs them.
+    groups: OnceLock<Groups>,
 }
 
 /// Dictionaries are short, as an array finds an element by walking to it.
@@ -88,12 +93,17 @@ impl Plan {
             .collect();
         let range = batch.range_column(key);
         let overriding_system_value = settings.overriding_system_value;
-        Self { table, columns, names, key: key.to_vec(), set, range, overriding_system_value }
+        Self { table, columns, names, key: key.to_vec(), set, range, overriding_system_value, groups: OnceLock::new() }
     }
 
     /// The columns of the key that do not bound a look.
     pub(super) fn others(&self) -> Vec<usize> {
         self.key.iter().copied().filter(|index| Some(*index) != self.range).collect()
+    }
+
+    /// The different combinations of these columns in the batch that the plan is of, and the range of each.
+    pub(super) fn groups(&self, batch: &Batch) -> &Groups {
+        self.groups.get_or_init(|| batch.groups(&self.others(), self.range))
     }
 
     pub(super) fn column(&self, index: usize) -> Option<&PlannedColumn> {

@@ -26,7 +26,7 @@ where
     type List = (C, ());
 
     fn columns(out: &mut Vec<ColumnInfo>) {
-        out.push(ColumnInfo { time: Some(Box::new(ColumnInfo::of::<C, ST>())), ..ColumnInfo::of::<C, Id>() });
+        out.push(ColumnInfo { time: Some(Box::new(ColumnInfo::of::<C, ST, Id>())), ..ColumnInfo::of::<C, Id, Id>() });
     }
 
     #[inline]

@@ -28,6 +28,10 @@ pub(super) enum Piece {
     High,
     /// The different combinations of the other key columns: one column of them.
     Group(usize),
+    /// The lowest value of the range column in each of them.
+    GroupLow,
+    /// The highest value of the range column in each of them.
+    GroupHigh,
     /// The first rows of a column.
     Head(usize),
     /// The first row's value of a column.

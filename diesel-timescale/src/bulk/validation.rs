@@ -3,12 +3,15 @@
 use serde::Serialize;
 
 use super::error::BulkError;
+use super::json_depth;
 
 /// Checks of a row type, for what its SQL types allow and its meaning does not.
 ///
 /// [`Upsert::validate`](super::Upsert::validate) runs them for every row before anything is sent, and reports all
-/// violations of all rows. Without it, or without an implementation, rows are checked for what PostgreSQL would refuse:
-/// NUL characters and timestamps out of range.
+/// violations of all rows. Without it, or without an implementation, rows are checked for what PostgreSQL would refuse,
+/// such as NUL characters and timestamps out of range, and for a `serde_json::Value` that could not be read back as it is
+/// nested too deep. (What is so deep that it overflows the stack when it is serialized needs
+/// [`Violations::refuse_deep_json`].)
 ///
 /// ```
 /// use diesel_timescale::bulk::{Violations, Validate};
@@ -67,6 +70,28 @@ impl Violations {
     pub fn refuse(&mut self, column: impl Into<String>, text: impl Into<String>) {
         self.add(column, text);
         self.refused = Some(self.row);
+    }
+
+    /// Adds JSON that is nested deeper than the 127 levels that `serde_json`, and so Diesel, reads back. The row is not
+    /// serialized, for which the stack may be too small.
+    ///
+    /// ```
+    /// use diesel_timescale::bulk::{Validate, Violations};
+    ///
+    /// struct Document {
+    ///     content: serde_json::Value,
+    /// }
+    ///
+    /// impl Validate for Document {
+    ///     fn validate(&self, violations: &mut Violations) {
+    ///         violations.refuse_deep_json("content", &self.content);
+    ///     }
+    /// }
+    /// ```
+    pub fn refuse_deep_json(&mut self, column: impl Into<String>, json: &serde_json::Value) {
+        if json_depth::is_deep_value(json) {
+            self.refuse(column, json_depth::TEXT);
+        }
     }
 
     /// Whether the row that is being checked must not be serialized.

@@ -16,6 +16,7 @@ use diesel::sql_types::{Array, HasSqlType};
 
 use super::array::{Binding, TypeName};
 use super::columns::Concat;
+use super::json_depth;
 
 /// OIDs that no type has, for types that are looked up when the statement runs.
 const UNRESOLVED: (u32, u32) = (u32::MAX - 1, u32::MAX - 2);
@@ -44,6 +45,8 @@ pub(crate) struct ColumnInfo {
     /// The name of a type that has to be looked up.
     pub(super) custom: Option<TypeName>,
     pub(super) bind: BindFn,
+    /// Whether its values are JSON that `serde_json` reads.
+    pub(super) is_serde_json: bool,
     /// The type of the time that comes with an id of a referenced row.
     pub(super) time: Option<Box<ColumnInfo>>,
 }
@@ -51,7 +54,8 @@ pub(crate) struct ColumnInfo {
 type BindFn = for<'b> fn(Binding<'b>, AstPass<'_, 'b, Pg>) -> QueryResult<()>;
 
 impl ColumnInfo {
-    pub(super) fn of<C, ST>() -> Self
+    /// The column of values of a type.
+    pub(super) fn of<C, ST, U>() -> Self
     where
         C: Column,
         ST: 'static,
@@ -65,6 +69,7 @@ impl ColumnInfo {
             array_oid: metadata.array_oid().unwrap_or(0),
             custom: lookup.name,
             bind: bind::<ST>,
+            is_serde_json: json_depth::is_read_by_serde::<U>(),
             time: None,
         }
     }
@@ -144,7 +149,7 @@ where
     type List = (C, ());
 
     fn columns(out: &mut Vec<ColumnInfo>) {
-        out.push(ColumnInfo::of::<C, ST>());
+        out.push(ColumnInfo::of::<C, ST, U>());
     }
 
     #[inline]
@@ -163,7 +168,7 @@ where
     type List = (C, ());
 
     fn columns(out: &mut Vec<ColumnInfo>) {
-        out.push(ColumnInfo::of::<C, ST>());
+        out.push(ColumnInfo::of::<C, ST, U>());
     }
 
     #[inline]

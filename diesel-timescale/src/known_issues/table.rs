@@ -167,4 +167,89 @@ known_issues! {
         "Bloom filters written by a package that was built otherwise, for another processor, say, can hide rows: \
          chunks must be converted anew",
         ["pull/8761"];
+
+    "refresh_misses_upper_bounds", "continuous_aggregates", (24, 0) to [] on [],
+        "The refresh of buckets in a time zone misses the last row of each chunk where one statement has changed rows of \
+         several: refresh by force",
+        ["issues/10296"];
+
+    "refresh_leaves_gaps", "continuous_aggregates", (22, 0) to [(22, 1)] on [],
+        "Refresh policies leave buckets out, and can crash: refresh by force after the update",
+        ["issues/8621"];
+
+    "refresh_of_months_misses_changes", "continuous_aggregates", (0, 0) to [(25, 1)] on [],
+        "The refresh of buckets of months, or in a time zone, can leave changes at the bounds of buckets and batches out",
+        ["pull/9226"];
+
+    "concurrent_refreshes_interfere", "continuous_aggregates", (0, 0) to [(26, 3)] on [],
+        "Refreshes of one continuous aggregate at the same time can interfere with each other",
+        ["pull/9571"];
+
+    "real_time_of_uuid_fails", "continuous_aggregates", (24, 0) to [(25, 2)] on [],
+        "Continuous aggregates of a hypertable on UUIDv7 do not show the latest rows: materialize only",
+        ["pull/9281"];
+
+    "null_breaks_unique_key", "columnstore_writes", (0, 0) to [(25, 2)] on [],
+        "An INSERT with null in a unique key, or with a column left to its default, is not compared rightly with the \
+         rows of the columnstore",
+        ["pull/9276"];
+
+    "generated_columns_are_null", "columnstore_writes", (0, 0) to [(25, 2)] on [],
+        "Generated columns of rows that are inserted into chunks of the columnstore are null",
+        ["pull/9314"];
+
+    "direct_compress_checks_nothing", "columnstore_writes", (21, 0) to [(28, 1)] on [],
+        "CHECK and NOT NULL are not enforced of rows that go into the columnstore directly",
+        ["pull/10056"];
+
+    "direct_compress_returns_nothing", "columnstore_writes", (23, 0) to [(29, 0)] on [],
+        "INSERT … RETURNING of rows that go into the columnstore directly gives none",
+        ["pull/10280"];
+
+    "merged_chunks_are_corrupt", "columnstore_writes", (18, 0) to [(26, 4)] on [],
+        "Merging chunks of the columnstore that were converted by different settings corrupts them: convert them anew \
+         by the same settings first",
+        ["pull/9655"];
+
+    "write_crashes_server", "columnstore_writes", (0, 0) to [(28, 1)] on [],
+        "UPDATE and DELETE of rows of the columnstore through a bitmap can crash the server",
+        ["pull/9913"];
+
+    "delete_of_aggregated_rows_crashes_server", "columnstore_writes", (25, 0) to [(29, 1)] on [],
+        "DELETE from the columnstore of a hypertable with a continuous aggregate can crash the server",
+        ["pull/10339"];
+
+    "insert_of_referencing_row_fails", "columnstore_writes", (0, 0) to [(26, 0)] on [],
+        "An INSERT into a hypertable that references another table can fail with a false foreign key violation",
+        ["pull/9378"];
+
+    "columnstore_policy_skips_chunks", "jobs", (0, 0) to [(27, 0)] on [],
+        "A columnstore policy can leave chunks in the rowstore",
+        ["pull/9590"];
+
+    "jobs_stop_after_failover", "jobs", (0, 0) to [(26, 4)] on [],
+        "Jobs that were running when the primary failed do not run again on the new primary",
+        ["pull/9360"];
+
+    "policies_keep_their_owner", "jobs", (0, 0) to [(25, 2)] on [],
+        "ALTER … OWNER TO leaves the jobs of the policies of a table with the owner before: remove the policies and \
+         add them anew",
+        ["pull/9290"];
+
+    "uuid_micros_are_wrong", "queries", (22, 0) to [(23, 1)] on [],
+        "uuid_timestamp_micros() gives wrong microseconds",
+        ["pull/8875"];
+
+    "bloom_filters_of_smallint_miss_rows", "queries", (20, 0) to [(27, 0)] on [],
+        "Bloom filters on a smallint column can hide rows: chunks must be converted anew",
+        ["pull/9579"];
+
+    "mutable_condition_is_left_out", "queries", (0, 0) to [(26, 2)] on [],
+        "A condition on the time column with a value that is not fixed, now() say, can be taken for true of all rows of \
+         a chunk",
+        ["pull/9392"];
+
+    "date_compared_with_instant", "queries", (0, 0) to [(28, 0)] on [],
+        "Comparing a date column with a timestamptz can give wrong results",
+        ["pull/9976"];
 }

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use diesel::ConnectionResult;
 use diesel::connection::SimpleConnection;
 use diesel::pg::{Pg, PgConnection};
-use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 
-use super::lost::{CHECK, PAUSES, is_listening, is_refused, listen};
+use super::lost::{CHECK, PAUSES, is_refused, listen, unreachable};
 use super::news::Inserted;
 use super::position::Position;
 use crate::call::Call;
@@ -35,8 +34,8 @@ const LOOK: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// [`Error::Notifications`] if the table is not notified by that column; what the server refuses, such as `LISTEN` on a
-/// replica, or reading without `SELECT` on both columns. A further step tries again. A connection that is lost or
-/// cannot be made is none.
+/// replica, or reading without `SELECT` on both columns; the first connection, if it cannot be made. Each comes after a
+/// pause, and a further step tries again. A connection that is lost, or cannot be made again, is none.
 pub fn inserted<C, F>(
     time: C,
     since: Option<<C::SqlType as TimeType>::Value>,
@@ -63,13 +62,13 @@ struct Listener<ST, F> {
 
 impl<ST: TimeType, F: FnMut() -> ConnectionResult<PgConnection>> Listener<ST, F> {
     /// Listens on a new connection, then reads: what is committed after the first is told, what is before it is read.
-    fn listen(&mut self) -> Result<Option<Inserted<ST::Value>>> {
-        let Ok(mut conn) = (self.connect)() else { return Ok(None) };
+    fn listen(&mut self) -> Result<Inserted<ST::Value>> {
+        let mut conn = (self.connect)().map_err(|error| unreachable(&error))?;
         let channel = self.position.channel().call(&mut conn)?;
         conn.batch_execute(&listen(&channel))?;
         let missed = self.read(&mut conn)?;
         self.conn = Some(conn);
-        Ok(Some(missed))
+        Ok(missed)
     }
 
     fn read(&mut self, conn: &mut PgConnection) -> Result<Inserted<ST::Value>> {
@@ -78,8 +77,8 @@ impl<ST: TimeType, F: FnMut() -> ConnectionResult<PgConnection>> Listener<ST, F>
     }
 }
 
-/// What has come by the next notification; an error if the connection is lost.
-fn wait(conn: &mut PgConnection) -> QueryResult<Vec<String>> {
+/// What has come by the next notification; an error if the connection is lost, or is not told any more.
+fn wait(conn: &mut PgConnection, position: &Position) -> Result<Vec<String>> {
     let mut checked = Instant::now();
     loop {
         let mut come = Vec::new();
@@ -88,15 +87,15 @@ fn wait(conn: &mut PgConnection) -> QueryResult<Vec<String>> {
                 Ok(notification) => come.push(notification.payload),
                 // What came before the error counts; it comes again at the next step.
                 Err(_) if !come.is_empty() => break,
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         if !come.is_empty() {
             return Ok(come);
         }
         if checked.elapsed() > CHECK {
-            if !is_listening().get_result::<bool>(conn)? {
-                return Err(diesel::result::Error::BrokenTransactionManager);
+            if !position.is_told().call(conn)? {
+                return Err(diesel::result::Error::BrokenTransactionManager.into());
             }
             checked = Instant::now();
         }
@@ -110,7 +109,7 @@ impl<ST: TimeType, F: FnMut() -> ConnectionResult<PgConnection>> Iterator for Li
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(mut conn) = self.conn.take() {
-                if let Ok(come) = wait(&mut conn) {
+                if let Ok(come) = wait(&mut conn, &self.position) {
                     let news = match self.position.told::<ST>(&come) {
                         Some(news) => Ok(news),
                         None => self.read(&mut conn),
@@ -122,14 +121,16 @@ impl<ST: TimeType, F: FnMut() -> ConnectionResult<PgConnection>> Iterator for Li
                 }
             }
             match self.listen() {
-                Ok(Some(missed)) => {
+                Ok(missed) => {
                     self.pause = PAUSES.start;
                     return Some(Ok(missed));
                 }
-                Err(error) if is_refused(&error) => return Some(Err(error)),
-                Ok(None) | Err(_) => {
+                Err(error) => {
                     sleep(self.pause);
                     self.pause = (self.pause * 2).min(PAUSES.end);
+                    if is_refused(&error) || !self.position.is_known() {
+                        return Some(Err(error));
+                    }
                 }
             }
         }

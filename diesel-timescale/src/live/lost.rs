@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use diesel::dsl::select;
-use diesel::expression::SqlLiteral;
+use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::Bool;
 
 use crate::error::Error;
 
-/// How long to wait before the connection is asked whether it is still there.
-pub(super) const CHECK: Duration = Duration::from_secs(10);
+/// After how much silence the connection is asked whether it is still there, and still told.
+pub(super) const CHECK: Duration = Duration::from_secs(5);
 
 /// Pauses between attempts to connect.
 pub(super) const PAUSES: std::ops::Range<Duration> = Duration::from_millis(50)..Duration::from_secs(2);
@@ -20,9 +18,9 @@ pub(super) fn listen(channel: &str) -> String {
     format!("LISTEN \"{}\"", channel.replace('"', "\"\""))
 }
 
-/// The query that gives whether the session listens, which a pool may have ended.
-pub(super) fn is_listening() -> diesel::dsl::select<SqlLiteral<Bool>> {
-    select(diesel::dsl::sql::<Bool>("EXISTS (SELECT FROM pg_catalog.pg_listening_channels())"))
+/// That no connection can be made.
+pub(super) fn unreachable(error: &ConnectionError) -> Error {
+    DieselError::DatabaseError(DatabaseErrorKind::UnableToSendCommand, Box::new(error.to_string())).into()
 }
 
 /// Whether the server refuses what it is asked for, rather than that the connection is lost or cannot be had now.

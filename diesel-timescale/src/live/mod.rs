@@ -43,6 +43,8 @@
 //!   `lateness`. Choose `lateness` no shorter than the longest transaction that inserts, and how late rows may come.
 //!   Since [`read_from`](field@Inserted::read_from) says from where the table was read, rows that are older can be
 //!   looked for in another way, such as by an id. `TimeDelta::MAX` reads the whole table.
+//! - While notifications are switched off, or are those of an older name, nothing is told. The listener finds that out
+//!   within five seconds of silence, fails, and reads what it has missed once they are on again.
 //! - Rows are told again that were told before: by each read, and where one was committed while the listener began.
 //!   Take news as a reason to read, and write what follows so that it can be repeated.
 //!

@@ -40,10 +40,20 @@ impl Position {
         InsertChannel { relation: self.relation.clone() }
     }
 
+    /// The call that gives whether the session listens, which a pool may have ended, to what is still notified.
+    pub(super) fn is_told(&self) -> impl Call<Output = bool, Error = Error> + Send + use<> {
+        IsTold { relation: self.relation.clone(), time: self.time }
+    }
+
     /// The call that reads what may have been missed.
     pub(super) fn read(&self) -> impl Call<Output = String, Error = Error> + Send + use<> {
         let (relation, time) = (self.relation.clone(), self.time);
         InsertedSince { relation, time, since: self.from(), everything: self.is_known }
+    }
+
+    /// Whether the table was read, and so a connection was made.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
     }
 
     fn from(&self) -> Option<i64> {
@@ -83,6 +93,12 @@ function_call! {
 }
 
 function_call! {
+    IsTold { relation: Relation = Relation, time: &'static str = Text },
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_listening_channels()) AND diesel_timescale.is_notified(", ")",
+    (Bool,) => (bool,) => bool, value,
+}
+
+function_call! {
     InsertedSince {
         relation: Relation = Relation,
         time: &'static str = Text,
@@ -104,7 +120,7 @@ mod tests {
     #[test]
     fn a_position_goes_on_and_never_back() {
         let mut position = Position::new::<ticks::tick>(None, 10);
-        assert_eq!((position.from(), position.is_known), (None, false));
+        assert_eq!((position.from(), position.is_known()), (None, false));
         let first = position.missed::<Integer>(r#"{"count": 0, "position": 100}"#).unwrap();
         assert_eq!((first.missed, first.read_from, first.position), (true, None, Some(100)));
         let mut told = |newest: i64| {

@@ -4,16 +4,16 @@ use std::marker::PhantomData;
 use std::pin::pin;
 use std::time::Duration;
 
+use diesel::ConnectionResult;
 use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
-use diesel::{ConnectionResult, QueryResult};
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
 use tokio::time::{sleep, timeout};
 
-use super::lost::{CHECK, PAUSES, is_listening, is_refused, listen};
+use super::lost::{CHECK, PAUSES, is_refused, listen, unreachable};
 use super::news::Inserted;
 use super::position::Position;
 use crate::call::Call;
@@ -79,7 +79,7 @@ where
     async fn next(&mut self) -> Result<Inserted<ST::Value>> {
         loop {
             if let Some(mut conn) = self.conn.take() {
-                if let Ok(come) = wait(&mut conn).await {
+                if let Ok(come) = wait(&mut conn, &self.position).await {
                     let news = match self.position.told::<ST>(&come) {
                         Some(news) => Ok(news),
                         None => self.read(&mut conn).await,
@@ -91,27 +91,29 @@ where
                 }
             }
             match self.listen().await {
-                Ok(Some(missed)) => {
+                Ok(missed) => {
                     self.pause = PAUSES.start;
                     return Ok(missed);
                 }
-                Err(error) if is_refused(&error) => return Err(error),
-                Ok(None) | Err(_) => {
+                Err(error) => {
                     sleep(self.pause).await;
                     self.pause = (self.pause * 2).min(PAUSES.end);
+                    if is_refused(&error) || !self.position.is_known() {
+                        return Err(error);
+                    }
                 }
             }
         }
     }
 
     /// Listens on a new connection, then reads: what is committed after the first is told, what is before it is read.
-    async fn listen(&mut self) -> Result<Option<Inserted<ST::Value>>> {
-        let Ok(mut conn) = (self.connect)().await else { return Ok(None) };
+    async fn listen(&mut self) -> Result<Inserted<ST::Value>> {
+        let mut conn = (self.connect)().await.map_err(|error| unreachable(&error))?;
         let channel = self.position.channel().call_async(&mut conn).await?;
         conn.batch_execute(&listen(&channel)).await?;
         let missed = self.read(&mut conn).await?;
         self.conn = Some(conn);
-        Ok(Some(missed))
+        Ok(missed)
     }
 
     async fn read(&mut self, conn: &mut AsyncPgConnection) -> Result<Inserted<ST::Value>> {
@@ -120,8 +122,8 @@ where
     }
 }
 
-/// What has come by the next notification; an error if the connection is lost.
-async fn wait(conn: &mut AsyncPgConnection) -> QueryResult<Vec<String>> {
+/// What has come by the next notification; an error if the connection is lost, or is not told any more.
+async fn wait(conn: &mut AsyncPgConnection, position: &Position) -> Result<Vec<String>> {
     loop {
         let mut come = Vec::new();
         {
@@ -132,8 +134,8 @@ async fn wait(conn: &mut AsyncPgConnection) -> QueryResult<Vec<String>> {
                 match timeout(limit, notifications.next()).await {
                     Ok(Some(Ok(notification))) => come.push(notification.payload),
                     Ok(Some(Err(_)) | None) if !come.is_empty() => break,
-                    Ok(Some(Err(error))) => return Err(error),
-                    Ok(None) => return Err(diesel::result::Error::BrokenTransactionManager),
+                    Ok(Some(Err(error))) => return Err(error.into()),
+                    Ok(None) => return Err(diesel::result::Error::BrokenTransactionManager.into()),
                     Err(_) => break,
                 }
                 limit = Duration::ZERO;
@@ -142,8 +144,8 @@ async fn wait(conn: &mut AsyncPgConnection) -> QueryResult<Vec<String>> {
         if !come.is_empty() {
             return Ok(come);
         }
-        if !is_listening().get_result::<bool>(conn).await? {
-            return Err(diesel::result::Error::BrokenTransactionManager);
+        if !position.is_told().call_async(conn).await? {
+            return Err(diesel::result::Error::BrokenTransactionManager.into());
         }
     }
 }

@@ -192,8 +192,14 @@ impl Setup {
                 Some(Wanted::Present(target)) => target.registry.as_deref(),
                 Some(Wanted::Absent) | None => None,
             },
+            direct_compress: table.direct_compress == Some(true),
         });
-        let views = self.aggregates.keys().map(|name| RelationRequest { name, time_column: None, registry: None });
+        let views = self.aggregates.keys().map(|name| RelationRequest {
+            name,
+            time_column: None,
+            registry: None,
+            direct_compress: false,
+        });
         let references = self.tables.iter().flat_map(|(name, table)| {
             table.references.iter().map(move |reference| ReferenceRequest {
                 name,

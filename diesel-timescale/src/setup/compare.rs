@@ -3,7 +3,9 @@
 mod aggregate;
 mod chunks;
 mod columnstore;
+mod direct_compress;
 mod extension;
+mod granular_refresh;
 mod hypertable;
 mod job;
 mod notifications;
@@ -29,6 +31,8 @@ pub(super) struct Comparison<'a> {
     extension: Option<usize>,
     /// The hypertables and aggregates, each with the step that makes it.
     bases: BTreeMap<String, Option<usize>>,
+    /// The steps that set granular refresh of hypertables.
+    granular: BTreeMap<String, usize>,
     /// The steps that make targets of references.
     targets: BTreeMap<String, usize>,
     /// The steps that make or change procedures.
@@ -38,8 +42,8 @@ pub(super) struct Comparison<'a> {
 /// The steps from what is there to what is declared. The facts are those of the declared relations, in their order.
 pub(super) fn compare(setup: &Setup, facts: &Facts) -> Plan {
     let plan = Plan { server: facts.server.clone(), done: Vec::new(), steps: Vec::new(), left_out: Vec::new() };
-    let (bases, targets, procedures) = Default::default();
-    let mut comparison = Comparison { setup, facts, plan, extension: None, bases, targets, procedures };
+    let (bases, granular, targets, procedures) = Default::default();
+    let mut comparison = Comparison { setup, facts, plan, extension: None, bases, granular, targets, procedures };
     comparison.compare_extension();
     for ((name, table), relation) in setup.tables.iter().zip(&facts.relations) {
         comparison.compare_table(name, table, relation.as_ref());
@@ -70,6 +74,8 @@ impl Comparison<'_> {
         self.compare_dimensions(name, table, relation, base);
         let columnstore = self.compare_columnstore(name, table, relation, base);
         self.compare_columnstore_policy(name, table, relation, columnstore);
+        self.compare_direct_compress(name, table, relation, columnstore);
+        self.compare_granular_refresh(name, table, relation, base);
         self.compare_chunk_skipping(name, table, relation, columnstore);
         self.compare_retention_policy(name, table, relation, base);
         self.compare_reorder_policy(name, table, relation, base);

@@ -13,7 +13,8 @@ impl Setup {
     /// hypertable with its columnstore: `WITH (tsdb.hypertable, …)`, for a migration of servers with
     /// [`Feature::CreateTableWith`](crate::Feature::CreateTableWith). Names the table as it was declared.
     ///
-    /// Policies are no part of it, nor are dimensions of space: apply the set-up for them.
+    /// Policies are no part of it, nor are dimensions of space, direct compress and granular refresh: apply the set-up
+    /// for them.
     ///
     /// # Errors
     /// [`Error::Declaration`] if no hypertable of that name is declared, or it has what these options cannot say.

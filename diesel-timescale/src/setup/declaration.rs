@@ -1,11 +1,13 @@
 //! What a set-up declares, as it stands in the application and in a file.
 
+mod aggregate;
 mod jobs;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::aggregate::{Aggregate, GranularRefresh};
 pub(crate) use self::jobs::{ColumnstorePolicy, Job, Procedure, RefreshPolicy, ReorderPolicy, RetentionPolicy};
 use super::length::Length;
 use super::wanted::Wanted;
@@ -57,6 +59,12 @@ pub(crate) struct Table {
     pub columnstore_policy: Option<Wanted<ColumnstorePolicy>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reorder_policy: Option<Wanted<ReorderPolicy>>,
+    /// Whether inserted rows go there directly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direct_compress: Option<bool>,
+    /// What aggregates that refresh single values go by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granular_refresh: Option<GranularRefresh>,
     /// Columns, and whether chunks are left out by them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub chunk_skipping: BTreeMap<String, bool>,
@@ -260,27 +268,4 @@ impl Action {
             Self::Restrict => ("RESTRICT", "r"),
         }
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Aggregate {
-    /// The hypertable or the aggregate that it reads.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    /// Its query; none of an aggregate that is set up elsewhere.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub definition: Option<String>,
-    /// What a plain view in its place has; none otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plain_definition: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub materialized_only: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refresh_policy: Option<Wanted<RefreshPolicy>>,
-    /// Beside that one, over other windows.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub further_refresh_policies: Vec<RefreshPolicy>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retention_policy: Option<Wanted<RetentionPolicy>>,
 }

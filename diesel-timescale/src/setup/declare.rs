@@ -2,8 +2,8 @@
 
 use super::Setup;
 use super::declaration::{
-    Action, Aggregate, Columnstore, Dimension, Extension, Hypertable, IntegerNow, Notifications, Reference, Table,
-    Target, Unit,
+    Action, Aggregate, Columnstore, Dimension, Extension, GranularRefresh, Hypertable, IntegerNow, Notifications,
+    Reference, Table, Target, Unit,
 };
 use super::length::Length;
 use super::names::plain_name;
@@ -69,14 +69,26 @@ impl Setup {
         references.push(reference);
     }
 
-    pub(crate) fn declare_aggregate(&mut self, name: &str, source: &Relation, declared: AggregateQueries) {
-        let from = self.name(source);
+    /// Without a source: it reads what its definition names.
+    pub(crate) fn declare_aggregate(
+        &mut self,
+        name: Result<String, String>,
+        source: Option<&Relation>,
+        declared: AggregateQueries,
+    ) {
+        let name = self.sql(name);
+        let from = source.map(|source| self.name(source));
         let definition = self.sql(declared.definition);
         let plain_definition = declared.plain_definition.map(|plain| self.sql(plain));
-        self.aggregate(plain_name(&identifier(name)), |aggregate| {
-            aggregate.from = Some(from);
+        let columns = declared.columns.unwrap_or_else(|message| {
+            self.error.get_or_insert(message);
+            Vec::new()
+        });
+        self.aggregate(plain_name(&identifier(&name)), |aggregate| {
+            aggregate.from = from;
             aggregate.definition = Some(definition);
             aggregate.plain_definition = plain_definition;
+            aggregate.columns = columns;
             // Not to be so is the default.
             aggregate.materialized_only = declared.materialized_only.then_some(true).or(aggregate.materialized_only);
         });
@@ -85,6 +97,39 @@ impl Setup {
     pub(crate) fn declare_materialized_only(&mut self, relation: &Relation, materialized_only: bool) {
         let name = self.name(relation);
         self.aggregate(name, |aggregate| aggregate.materialized_only = Some(materialized_only));
+    }
+
+    pub(crate) fn declare_aggregate_column(
+        &mut self,
+        view: Result<String, String>,
+        column: &str,
+        aggregate: Result<String, String>,
+    ) {
+        let (view, added) = (self.sql(view), self.sql(aggregate));
+        self.aggregate(plain_name(&identifier(&view)), |aggregate| {
+            aggregate.added_columns.insert(column.to_owned(), added);
+        });
+    }
+
+    /// The offsets are those of a time column.
+    pub(crate) fn declare_granular_refresh(
+        &mut self,
+        relation: &Relation,
+        column: &str,
+        offsets: Option<(Length, Length)>,
+    ) {
+        let column = column.to_owned();
+        self.table(relation).granular_refresh =
+            offsets.map(|(start_offset, end_offset)| GranularRefresh { column, start_offset, end_offset });
+    }
+
+    pub(crate) fn declare_aggregate_granular_refresh(&mut self, relation: &Relation) {
+        let name = self.name(relation);
+        self.aggregate(name, |aggregate| aggregate.granular_refresh = true);
+    }
+
+    pub(crate) fn declare_direct_compress(&mut self, relation: &Relation, enabled: bool) {
+        self.table(relation).direct_compress = Some(enabled);
     }
 
     pub(crate) fn declare_no_columnstore(&mut self, relation: &Relation) {
@@ -155,6 +200,8 @@ impl Setup {
 
 /// What a continuous aggregate shows, each as SQL or why it is none.
 pub(crate) struct AggregateQueries {
+    /// Their names; none: those of the definition.
+    pub columns: Result<Vec<String>, String>,
     pub definition: Result<String, String>,
     pub plain_definition: Option<Result<String, String>>,
     pub materialized_only: bool,

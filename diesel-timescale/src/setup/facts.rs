@@ -1,5 +1,7 @@
 //! What is in the database: one statement, one document.
 
+mod hypertable;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +12,7 @@ use diesel::sql_types::Jsonb;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(super) use self::hypertable::{Aggregate, GranularRefresh, Hypertable};
 pub(super) use super::length::LengthFact;
 use crate::call::{Statement, single};
 use crate::error::{Error, Result};
@@ -82,43 +85,11 @@ pub(super) struct Relation {
     pub hypertable: Option<Hypertable>,
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
+    /// What keeps rows from going into a columnstore directly.
+    pub direct_compress_obstacle: Option<String>,
     /// Why it cannot become a hypertable.
     pub obstacle: Option<String>,
     pub has_rows: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Hypertable {
-    pub chunks: i64,
-    pub columnstore: bool,
-    pub chunk_skipping: Vec<String>,
-    /// Whether the sessions of the database leave out chunks by it.
-    pub uses_chunk_skipping: bool,
-    pub tablespaces: Vec<String>,
-    pub segment_by: Option<String>,
-    pub order_by: Option<String>,
-    pub sparse_indexes: Option<Vec<SparseIndex>>,
-    pub dimensions: Vec<Dimension>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct SparseIndex {
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub column: Value,
-    /// `config`, if it was chosen.
-    pub source: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Dimension {
-    pub column: String,
-    pub interval: Option<LengthFact>,
-    pub partitions: Option<i32>,
-    /// The comment of the function that tells the present.
-    pub integer_now: Option<String>,
-    /// That function.
-    pub integer_now_func: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,6 +100,7 @@ pub(super) struct Column {
     pub full_type: String,
     pub type_oid: u32,
     pub not_null: bool,
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -146,15 +118,6 @@ pub(super) struct Index {
 pub(super) struct IndexColumn {
     pub name: String,
     pub descending: bool,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Aggregate {
-    pub materialized_only: bool,
-    /// Of the hypertable that it keeps its rows in.
-    pub schema: String,
-    pub name: String,
-    pub has_chunks: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -205,6 +168,8 @@ pub(super) struct RelationRequest<'a> {
     pub name: &'a str,
     pub time_column: Option<&'a str>,
     pub registry: Option<&'a str>,
+    /// Whether its rows should go into the columnstore directly.
+    pub direct_compress: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -231,14 +196,16 @@ impl Statement for QueryFacts {
         out.push_sql(
             "SELECT diesel_timescale.server_facts(), diesel_timescale.job_facts(), coalesce((\
                  SELECT jsonb_agg(\
-                     diesel_timescale.relation_facts(to_regclass(r.name), r.time_column, r.registry) || \
-                     jsonb_build_object('notifications', diesel_timescale.notification_facts(to_regclass(r.name))) \
+                     diesel_timescale.relation_facts(\
+                         to_regclass(r.name), r.time_column, r.registry, r.direct_compress\
+                     ) || jsonb_build_object('notifications', diesel_timescale.notification_facts(to_regclass(r.name))) \
                      ORDER BY n\
                  ) FROM ROWS FROM (jsonb_to_recordset(",
         );
         out.push_bind_param::<Jsonb, _>(&self.relations)?;
         out.push_sql(
-            ") AS (name text, time_column name, registry name)) WITH ORDINALITY AS r (name, time_column, registry, n)\
+            ") AS (name text, time_column name, registry name, direct_compress boolean)) \
+             WITH ORDINALITY AS r (name, time_column, registry, direct_compress, n)\
              ), '[]'), coalesce((\
                  SELECT jsonb_agg(\
                      diesel_timescale.reference_facts(to_regclass(f.name), f.columns, to_regclass(f.target)) ORDER BY n\

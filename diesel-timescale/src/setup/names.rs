@@ -47,6 +47,14 @@ pub(super) fn name_parts(name: &str) -> (Option<String>, String) {
     (parts.pop(), name)
 }
 
+/// Whether SQL has the name of a relation among its words, whatever its schema.
+pub(super) fn is_named_in(name: &str, sql: &str) -> bool {
+    let (name, sql) = (name_parts(name).1.to_lowercase(), sql.to_lowercase());
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    sql.match_indices(&name)
+        .any(|(start, found)| !sql[..start].ends_with(is_word) && !sql[start + found.len()..].starts_with(is_word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +77,13 @@ mod tests {
     fn a_name_has_parts() {
         assert_eq!(name_parts("Readings"), (None, "readings".to_owned()));
         assert_eq!(name_parts("house.\"a \"\"b\"\".c\""), (Some("house".to_owned()), "a \"b\".c".to_owned()));
+    }
+
+    #[test]
+    fn a_name_is_found_among_the_words_of_a_query() {
+        let sql = "SELECT count(*) FROM house.\"Readings\" JOIN rooms_2 USING (room)";
+        assert!(is_named_in("readings", sql) && is_named_in("house.readings", sql) && is_named_in("rooms_2", sql));
+        assert!(!is_named_in("rooms", sql) && !is_named_in("reading", sql));
     }
 
     #[test]

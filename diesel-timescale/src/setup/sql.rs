@@ -3,11 +3,7 @@
 use diesel::pg::PgQueryBuilder;
 use diesel::query_builder::QueryBuilder;
 
-/// A text as a literal of SQL, whatever `standard_conforming_strings` says.
-pub(super) fn literal(text: &str) -> String {
-    let quoted = text.replace('\'', "''");
-    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
-}
+pub(super) use crate::sql_literal::literal;
 
 /// A name, quoted.
 pub(super) fn identifier(name: &str) -> String {
@@ -29,8 +25,6 @@ mod tests {
 
     #[test]
     fn what_is_quoted_stays_what_it_was() {
-        assert_eq!(literal("it's"), "'it''s'");
-        assert_eq!(literal(r"a\'b"), r"E'a\\''b'");
         assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
     }
 }

@@ -36,6 +36,17 @@ fn problem(table: &Table) -> Option<&'static str> {
     if table.columnstore == Some(Wanted::Absent) && matches!(table.columnstore_policy, Some(Wanted::Present(_))) {
         return Some("a columnstore policy, and no columnstore");
     }
+    if table.direct_compress == Some(true) {
+        if table.columnstore == Some(Wanted::Absent) {
+            return Some("direct_compress, and no columnstore");
+        }
+        if matches!(table.target, Some(Wanted::Present(_))) {
+            return Some("direct_compress, and a target of references, whose triggers exclude it");
+        }
+        if matches!(table.notify_inserts, Some(Wanted::Present(_))) {
+            return Some("direct_compress, and notifications, whose trigger excludes it");
+        }
+    }
     if let Some(Wanted::Present(policy)) = &table.columnstore_policy {
         if policy.after.is_some() == policy.created_before.is_some() {
             return Some("a columnstore policy goes by one of after and created_before");

@@ -128,6 +128,68 @@ fn escapes_are_refused_where_the_server_would_refuse_them() {
     assert!(refused > cases / 10 && refused < cases, "{refused} of {cases} refused");
 }
 
+/// The same table, by rows that `serde_json` reads.
+#[derive(Insertable, Queryable, Debug, PartialEq)]
+#[diesel(table_name = documents)]
+struct ReadBack {
+    id: i32,
+    document: serde_json::Value,
+}
+
+#[test]
+fn what_could_not_be_read_back_is_refused_by_row_and_column() {
+    let (_db, mut conn) = database();
+    let nested = |levels: usize| {
+        let inner = serde_json::json!(r#"[[["{{{\"#);
+        (0..levels).fold(inner, |inner, level| {
+            if level % 2 == 0 { serde_json::json!([inner]) } else { serde_json::json!({ "{": inner }) }
+        })
+    };
+    for count in [2, 600] {
+        let documents = |levels: usize| -> Vec<ReadBack> {
+            (0..count).map(|id| ReadBack { id, document: nested(if id == 1 { levels } else { 1 }) }).collect()
+        };
+        let fits = documents(127);
+        assert_eq!(bulk::upsert(&fits).on_conflict(documents::id).call(&mut conn).unwrap().inserted, count as u64);
+        assert_eq!(documents::table.order(documents::id).load::<ReadBack>(&mut conn).unwrap(), fits);
+        let too_deep = documents(128);
+        for result in [
+            bulk::upsert(&too_deep).on_conflict(documents::id).call(&mut conn),
+            bulk::insert_into(documents::table).values(&too_deep).call(&mut conn),
+        ] {
+            let Err(BulkError::InvalidRows(invalid)) = result else { panic!("{result:?}") };
+            assert_eq!((invalid.len(), invalid[0].row, invalid[0].column.as_str()), (1, 1, "document"));
+            assert!(invalid[0].to_string().contains("nested deeper than 127 levels"), "{}", invalid[0]);
+        }
+        diesel::delete(documents::table).execute(&mut conn).unwrap();
+    }
+}
+
+#[test]
+fn elements_of_an_array_are_looked_at_as_well() {
+    diesel::table! {
+        lists (id) { id -> Int4, items -> Array<Jsonb> }
+    }
+    #[derive(Insertable)]
+    #[diesel(table_name = lists)]
+    struct List {
+        id: i32,
+        items: Vec<serde_json::Value>,
+    }
+    let (_db, mut conn) = TestDb::with("CREATE TABLE lists (id INT PRIMARY KEY, items JSONB[] NOT NULL)");
+    let nested = |levels: usize| (1..levels).fold(serde_json::json!([]), |inner, _| serde_json::json!([inner]));
+    // The lengths of these elements are brackets and quotation marks.
+    let texts = [b'[', b'"', b'{'].map(|length| serde_json::json!("a".repeat(usize::from(length) - 3)));
+    let many: Vec<_> = (0..600).map(|n| texts[n % 3].clone()).chain([nested(127)]).collect();
+    let list = |id, items| List { id, items };
+    let rows = [list(0, many.clone()), list(1, vec![nested(127)])];
+    bulk::upsert(&rows).on_conflict(lists::id).call(&mut conn).unwrap();
+    assert_eq!(lists::table.select(lists::items).find(0).first::<Vec<serde_json::Value>>(&mut conn).unwrap(), many);
+    let rows = [list(0, many), list(1, vec![nested(1), nested(128)])];
+    let error = bulk::upsert(&rows).on_conflict(lists::id).call(&mut conn).unwrap_err();
+    assert!(error.to_string().contains("row 1, items: is nested deeper than 127 levels"), "{error}");
+}
+
 #[test]
 fn what_is_deeper_than_the_server_can_read_is_its_error_and_changes_nothing() {
     let (_db, mut conn) = database();

@@ -50,6 +50,8 @@ impl Comparison<'_> {
             || table.reorder_policy.is_some()
             || table.tablespaces.is_some()
             || table.integer_now.is_some()
+            || table.direct_compress.is_some()
+            || table.granular_refresh.is_some()
             || !table.chunk_skipping.is_empty();
         if needs_one && !self.lacks(name, "what only a hypertable has", Feature::Hypertables) {
             self.step(name, StepClass::Locks, "is a plain table, not a hypertable").obstacle =
