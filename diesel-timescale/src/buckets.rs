@@ -68,7 +68,7 @@ use crate::time_value::TimeValue;
 /// ```
 pub fn bucketed<C: TimeColumn>(width: IntervalOf<C>, time: C) -> Bucketed<C, ()> {
     let width = C::SqlType::interval(width);
-    Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None }, columns: (), aggregates: () }
+    Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None }, columns: () }
 }
 
 /// [Buckets](bucketed()) of that many calendar months, where the column counts no units; 12 make a year.
@@ -92,7 +92,7 @@ where
     C: TimeColumn<SqlType: TimeType<Interval = TimeDelta>>,
 {
     let width = TimeValue::Interval(PgInterval::from_months(i32::from(months)));
-    Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None }, columns: (), aggregates: () }
+    Bucketed { bucket: Bucket { function: "time_bucket(", width, time, anchor: None }, columns: () }
 }
 
 /// Where buckets start, if not at midnight UTC.
@@ -111,14 +111,12 @@ struct Bucket<C> {
     anchor: Option<Anchor>,
 }
 
-/// What [`bucketed()`] makes: buckets of the time column `C`. `G` is `()`, or `(columns,)` of [`by`](Self::by); `A` is `()`
-/// in what a query groups by, and `(aggregates,)` in the [`row`](Self::row) that it selects.
+/// What [`bucketed()`] makes: buckets of the time column `C`. `G` is `()`, or `(columns,)` of [`by`](Self::by).
 #[derive(Debug, Clone)]
-#[must_use = "does nothing until a query groups by it or selects it"]
-pub struct Bucketed<C, G = (), A = ()> {
+#[must_use = "does nothing until a query groups by it"]
+pub struct Bucketed<C, G = ()> {
     bucket: Bucket<C>,
     columns: G,
-    aggregates: A,
 }
 
 impl<C: TimeColumn> Bucketed<C> {
@@ -179,7 +177,7 @@ impl<C: TimeColumn> Bucketed<C> {
 
     /// Groups by these columns as well: one column, or a tuple of several.
     pub fn by<G: Expression>(self, columns: G) -> Bucketed<C, (G,)> {
-        Bucketed { bucket: self.bucket, columns: (columns,), aggregates: () }
+        Bucketed { bucket: self.bucket, columns: (columns,) }
     }
 }
 
@@ -189,15 +187,22 @@ impl<C: TimeColumn, G> Bucketed<C, G> {
     where
         C: Clone,
     {
-        Bucketed { bucket: self.bucket.clone(), columns: (), aggregates: () }
+        Bucketed { bucket: self.bucket.clone(), columns: () }
     }
 
     /// What to select: the start of the bucket, the columns of [`by`](Self::by) if there are any, and one aggregate or a
     /// tuple of several.
-    pub fn row<A>(self, aggregates: A) -> Bucketed<C, G, (A,)>
+    pub fn row<A>(self, aggregates: A) -> BucketRow<C, G, A>
     where
         A: Expression + ValidGrouping<(), IsAggregate = is_aggregate::Yes>,
     {
-        Bucketed { bucket: self.bucket, columns: self.columns, aggregates: (aggregates,) }
+        BucketRow { buckets: self, aggregates }
     }
+}
+
+/// What [`Bucketed::row`] makes.
+#[derive(Debug, Clone)]
+pub struct BucketRow<C, G, A> {
+    buckets: Bucketed<C, G>,
+    aggregates: A,
 }

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::Text;
 
-use super::{Anchor, Bucket, Bucketed};
+use super::{Anchor, Bucket, BucketRow, Bucketed};
 
 impl<C: TimeColumn + QueryFragment<Pg>> QueryFragment<Pg> for Bucket<C> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -50,26 +50,26 @@ impl<C, G: QueryFragment<Pg>> QueryFragment<Pg> for Bucketed<C, (G,)> {
     }
 }
 
-impl<C: TimeColumn + QueryFragment<Pg>, A: QueryFragment<Pg>> QueryFragment<Pg> for Bucketed<C, (), (A,)> {
+impl<C: TimeColumn + QueryFragment<Pg>, A: QueryFragment<Pg>> QueryFragment<Pg> for BucketRow<C, (), A> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.bucket.walk_ast(out.reborrow())?;
+        self.buckets.bucket.walk_ast(out.reborrow())?;
         out.push_sql(", ");
-        self.aggregates.0.walk_ast(out)
+        self.aggregates.walk_ast(out)
     }
 }
 
-impl<C, G, A> QueryFragment<Pg> for Bucketed<C, (G,), (A,)>
+impl<C, G, A> QueryFragment<Pg> for BucketRow<C, (G,), A>
 where
     C: TimeColumn + QueryFragment<Pg>,
     G: QueryFragment<Pg>,
     A: QueryFragment<Pg>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.bucket.walk_ast(out.reborrow())?;
+        self.buckets.bucket.walk_ast(out.reborrow())?;
         out.push_sql(", ");
-        self.columns.0.walk_ast(out.reborrow())?;
+        self.buckets.columns.0.walk_ast(out.reborrow())?;
         out.push_sql(", ");
-        self.aggregates.0.walk_ast(out)
+        self.aggregates.walk_ast(out)
     }
 }
 
@@ -102,22 +102,28 @@ type Start<C> = <<C as Expression>::SqlType as TimeType>::Bucket;
 
 expression!([C] Bucketed<C>, Start<C>, group by Bucketed<C>);
 expression!([C, G] Bucketed<C, (G,)>, (Start<C>, G::SqlType), group by Bucketed<C, (G,)>);
-expression!([C, A] Bucketed<C, (), (A,)>, (Start<C>, A::SqlType), group by Bucketed<C>);
-expression!([C, G, A] Bucketed<C, (G,), (A,)>, (Start<C>, G::SqlType, A::SqlType), group by Bucketed<C, (G,)>);
+expression!([C, A] BucketRow<C, (), A>, (Start<C>, A::SqlType), group by Bucketed<C>);
+expression!([C, G, A] BucketRow<C, (G,), A>, (Start<C>, G::SqlType, A::SqlType), group by Bucketed<C, (G,)>);
 
 impl<C, G> ValidGrouping<Bucketed<C, (G,)>> for Bucketed<C> {
     type IsAggregate = is_aggregate::Yes;
 }
 
-// The anchor and gap filling change the SQL.
-impl<C, G, A> QueryId for Bucketed<C, G, A> {
-    type QueryId = ();
+/// The anchor and gap filling change the SQL.
+macro_rules! uncached {
+    ($($name:ident<$($part:ident),+>),+) => {$(
+        impl<$($part),+> QueryId for $name<$($part),+> {
+            type QueryId = ();
 
-    const HAS_STATIC_QUERY_ID: bool = false;
+            const HAS_STATIC_QUERY_ID: bool = false;
+        }
+    )+};
 }
 
+uncached!(Bucketed<C, G>, BucketRow<C, G, A>);
+
 // What may be selected: the rows, and nothing that only names a place in them.
-impl<QS, C, A> SelectableExpression<QS> for Bucketed<C, (), (A,)>
+impl<QS, C, A> SelectableExpression<QS> for BucketRow<C, (), A>
 where
     C: SelectableExpression<QS>,
     A: SelectableExpression<QS>,
@@ -125,7 +131,7 @@ where
 {
 }
 
-impl<QS, C, G, A> SelectableExpression<QS> for Bucketed<C, (G,), (A,)>
+impl<QS, C, G, A> SelectableExpression<QS> for BucketRow<C, (G,), A>
 where
     C: SelectableExpression<QS>,
     G: SelectableExpression<QS>,
