@@ -1,9 +1,12 @@
 //! Ready set-ups of `sensor_events`: hypertable and columnstore.
 
+use chrono::TimeDelta;
+
 use crate::models::SensorEvent;
+use crate::rollups::{daily_statistics, hourly_statistics};
 use crate::schema::{predictions, sensor_events};
 use crate::timescale::setup::Setup;
-use crate::timescale::{Columnstore, HypertableSetup, columnstore, hypertable, references};
+use crate::timescale::{Columnstore, HypertableSetup, Tiers, columnstore, hypertable, references, tiers};
 
 impl SensorEvent {
     /// The set-up of `sensor_events` as a hypertable: without the server's default index on the timestamp, because
@@ -42,6 +45,41 @@ impl SensorEvent {
             .segment_by(sensor_events::sensor_id)
             .order_by(sensor_events::timestamp)
             .order_by(sensor_events::id)
+    }
+
+    /// For how long events are kept, and what stays of them: the numbers of an hour for `hourly`, those of a day
+    /// forever. [`SensorEvent::chart`] reads all three.
+    ///
+    /// Retention clears the references to the events that it drops, as
+    /// [`add_sensor_events_retention`](crate::add_sensor_events_retention) does, whose job it changes where that is there. Both
+    /// aggregates must be there with a refresh policy. Further settings, and what is refused: [`tiers`].
+    ///
+    /// ```
+    /// # include!("doctest_setup.rs");
+    /// use occupancy_models::rollups::{self, daily_statistics, hourly_statistics};
+    /// use occupancy_models::timescale::{Feature, Server, add_refresh_policy};
+    ///
+    /// # fn main() { run(|conn| {
+    /// # if !Server::query().call(conn)?.has(Feature::Columnstore) { return Ok(()); }
+    /// let (hour, day) = (TimeDelta::hours(1), TimeDelta::days(1));
+    /// rollups::hourly_statistics().create().call(conn)?;
+    /// rollups::daily_statistics().create().call(conn)?;
+    /// add_refresh_policy(hourly_statistics::bucket, Some(day * 3), hour, hour).call(conn)?;
+    /// add_refresh_policy(daily_statistics::bucket, Some(day * 7), day, day).call(conn)?;
+    /// SensorEvent::columnstore().enable().call(conn)?;
+    ///
+    /// let plan = SensorEvent::tiers(day * 90, day * 730).columnstore_after(day * 7).call(conn)?;
+    /// println!("{plan}");
+    /// # occupancy_models::remove_sensor_events_retention().call(conn)?;
+    /// # occupancy_models::timescale::drop_continuous_aggregate("hourly_statistics").call(conn)?;
+    /// # occupancy_models::timescale::drop_continuous_aggregate("daily_statistics").call(conn)?;
+    /// # Ok(()) }) }
+    /// ```
+    pub fn tiers(drop_after: TimeDelta, hourly: TimeDelta) -> Tiers<sensor_events::timestamp> {
+        tiers(sensor_events::timestamp)
+            .drop_after(drop_after)
+            .then(hourly_statistics::bucket, hourly)
+            .then_forever(daily_statistics::bucket)
     }
 
     /// What the migrations of this crate and [`hypertable`](Self::hypertable) make of both tables, as a declared set-up: a

@@ -266,3 +266,74 @@ fn compressed_chunks_are_referenced_deleted_from_and_dropped() {
     assert_eq!(counts(&mut conn), (240, 143));
     assert_constraints_in_place(&mut conn);
 }
+
+#[test]
+fn tiers_keep_the_numbers_of_events_that_are_gone() {
+    use occupancy_models::rollups::{self, daily_statistics, hourly_statistics};
+    use occupancy_models::timescale::{Server, add_refresh_policy, refresh, run_job};
+
+    let (_db, mut conn) = TestDb::ready();
+    let conn = &mut conn;
+    let (hour, day) = (TimeDelta::hours(1), TimeDelta::days(1));
+    let tiers = || SensorEvent::tiers(day * 90, day * 730).columnstore_after(day * 7);
+    let server = Server::query().call(conn).unwrap();
+    if !server.has(timescale::Feature::Columnstore) {
+        let refused = tiers().call(conn).unwrap_err();
+        assert!(matches!(refused, timescale::Error::Unsupported { .. }), "{refused}");
+        return;
+    }
+    sql(
+        conn,
+        "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state, numeric_value)
+         SELECT date_trunc('day', now()) - n * INTERVAL '1 day', 'room', 'lux', 'light', 'on', n FROM generate_series(1, 100) AS n;
+         INSERT INTO predictions (room_id, predicted_transition_time, transition_type, confidence_score, model_type, model_version, triggering_event_id)
+         SELECT 'room', now(), 'state_change', 0.5, 'hmm', '1', id FROM sensor_events ORDER BY id",
+    );
+    rollups::hourly_statistics().create().call(conn).unwrap();
+    rollups::daily_statistics().create().call(conn).unwrap();
+    SensorEvent::columnstore().enable().call(conn).unwrap();
+    add_refresh_policy(hourly_statistics::bucket, Some(day * 3), hour, hour).call(conn).unwrap();
+    add_refresh_policy(daily_statistics::bucket, Some(day * 7), day, day).call(conn).unwrap();
+    // What would go at once is in neither yet.
+    let refused = tiers().call(conn).unwrap_err();
+    assert!(matches!(&refused, timescale::Error::Tiers { .. }), "{refused}");
+    assert!(refused.to_string().contains("old enough to be dropped"), "{refused}");
+    refresh(hourly_statistics::bucket, ..).call(conn).unwrap();
+    refresh(daily_statistics::bucket, ..).call(conn).unwrap();
+
+    // The job of this crate is changed, and not a second one added.
+    let job = occupancy_models::add_sensor_events_retention(day * 200, day).call(conn).unwrap();
+    let plan = tiers().call(conn).unwrap();
+    assert_eq!((plan.done.len(), plan.steps.len()), (3, 0), "{plan}");
+    assert!(tiers().call(conn).unwrap().done.is_empty());
+    run_job(job).call(conn).unwrap();
+    // An event of each day, in chunks of whole days.
+    let (all, with_event) = counts(conn);
+    assert_eq!(all, 100);
+    assert!((89..=91).contains(&with_event), "{with_event}");
+    for view in ["hourly_statistics", "daily_statistics"] {
+        assert_eq!(value(conn, &format!("SELECT count(*) FROM {view}")), "100");
+    }
+    assert_eq!(verify().call(conn).unwrap(), []);
+
+    // A refresh from the beginning would erase them.
+    sql(
+        conn,
+        "SELECT alter_job(job_id, config => config || '{\"start_offset\": null}')
+         FROM diesel_timescale.refresh_windows('sensor_events') JOIN timescaledb_information.jobs USING (job_id)
+         WHERE view_name = 'daily_statistics'::regclass",
+    );
+    let found = verify().call(conn).unwrap();
+    let kinds: Vec<_> = found.iter().map(|violation| (violation.kind, &*violation.object)).collect();
+    assert_eq!(kinds, [(ViolationKind::RetentionWithinRefresh, "daily_statistics")]);
+    assert!(timescale::setup::Setup::new().with(tiers()).check().call(conn).is_err());
+    sql(conn, &found[0].remedy);
+    assert_eq!(verify().call(conn).unwrap(), []);
+    timescale::setup::Setup::new().with(tiers()).check().call(conn).unwrap();
+
+    // One that was added by tiers is removed as well.
+    assert!(occupancy_models::remove_sensor_events_retention().call(conn).unwrap());
+    assert_eq!(tiers().call(conn).unwrap().done.len(), 1);
+    assert!(occupancy_models::remove_sensor_events_retention().call(conn).unwrap());
+    assert!(!occupancy_models::remove_sensor_events_retention().call(conn).unwrap());
+}

@@ -53,6 +53,16 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// [Tiers](crate::tiers) cannot be kept as they are asked for. Nothing has changed.
+    #[error("{message}. {remedy}.")]
+    Tiers {
+        /// Names the lengths of time, or what is missing.
+        message: String,
+        /// The hypertable, or the continuous aggregate.
+        relation: String,
+        /// What to do.
+        remedy: String,
+    },
     /// Something of the table keeps rows from going into the columnstore directly. Nothing has changed.
     #[error("{message}. {remedy}")]
     DirectCompress {

@@ -35,11 +35,13 @@ mod declaration;
 mod declare;
 mod declare_jobs;
 mod driver;
+mod expand;
 mod facts;
 mod length;
 mod names;
 mod plan;
 mod sql;
+mod tiers;
 mod validate;
 mod wanted;
 
@@ -56,6 +58,7 @@ pub(crate) use self::declaration::{
 pub(crate) use self::declare::AggregateQueries;
 pub use self::declare::Declare;
 pub use self::plan::{Plan, Step, StepClass};
+pub use self::tiers::{Tiers, tiers};
 use self::wanted::Wanted;
 
 /// What should be in a database.

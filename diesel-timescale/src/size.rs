@@ -173,3 +173,49 @@ function_call! {
     (BigInt,) => (i64,) => i64, value,
     requires Hypertables,
 }
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    /// What each tier takes, as measured: a row for each hypertable, and for each continuous aggregate that reads it or
+    /// another one of them. A view; sizes are read of the rows that a filter leaves. Empty without TimescaleDB.
+    ///
+    /// `bytes_per_day` is the size of the chunks that have ended by now, as they are stored now, divided by the time that
+    /// they cover. `bytes_when_full` is that times `kept_for`: what the tier will take if rows go on coming as they did,
+    /// and are stored as they are. Both are null before a chunk has ended, and where the time column counts units; the
+    /// latter also where rows are kept forever.
+    ///
+    /// For an example see [`tiers`](crate::tiers).
+    diesel_timescale.tier_sizes (relation) {
+        /// The hypertable, with its schema, quoted where need be.
+        hypertable -> Text,
+        /// How many aggregates it is away from the hypertable, which is 0.
+        level -> Integer,
+        /// The hypertable or the continuous aggregate, with its schema.
+        relation -> Text,
+        /// What it reads; null for a hypertable.
+        source -> Nullable<Text>,
+        /// After which time a job drops its rows; null: never.
+        kept_for -> Nullable<Interval>,
+        /// The same in units, where the time column counts these.
+        kept_for_integer -> Nullable<BigInt>,
+        /// How many chunks it has.
+        chunks -> BigInt,
+        /// How many of them are in the columnstore.
+        columnstore_chunks -> BigInt,
+        /// The bytes of rows.
+        table_bytes -> BigInt,
+        /// The bytes of indexes.
+        index_bytes -> BigInt,
+        /// The bytes of long values; most of what is in the columnstore.
+        toast_bytes -> BigInt,
+        /// The bytes of all of that.
+        total_bytes -> BigInt,
+        /// How many of them the chunks in the columnstore take.
+        columnstore_bytes -> BigInt,
+        /// The bytes of a day, on the average.
+        bytes_per_day -> Nullable<BigInt>,
+        /// The bytes of all the time that rows are kept for.
+        bytes_when_full -> Nullable<BigInt>,
+    }
+}

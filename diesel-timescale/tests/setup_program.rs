@@ -71,7 +71,12 @@ fn a_file_is_planned_applied_and_checked() {
     assert!(text.contains("\x1b[32mdone\x1b[0m"), "{text}");
     let (status, text) = run(&db, &["check", file]);
     assert_eq!(status, 0, "{text}");
-    assert_eq!(text.contains("left out"), !has_quietly(support::Needs::Community), "{text}");
+    let has_jobs = has_quietly(support::Needs::Community);
+    assert_eq!(text.contains("left out"), !has_jobs, "{text}");
+    if has_jobs {
+        // A job that is left would keep a shared database from being reverted.
+        sql(&mut db.connect(), "SELECT diesel_timescale.remove_reference_retention('readings')");
+    }
 }
 
 #[test]

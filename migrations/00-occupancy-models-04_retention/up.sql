@@ -98,9 +98,14 @@ SET search_path FROM CURRENT
 AS $$
 DECLARE
     present CONSTANT INT := sensor_events_retention_job();
+    -- What tiers have added.
+    was_there CONSTANT BOOLEAN := CASE
+        WHEN diesel_timescale.has_timescaledb() THEN diesel_timescale.remove_reference_retention('sensor_events')
+        ELSE false
+    END;
 BEGIN
     IF present IS NULL THEN
-        RETURN false;
+        RETURN was_there;
     END IF;
     EXECUTE format('SELECT %I.delete_job($1)', diesel_timescale.timescaledb_schema()) USING present;
     RETURN true;

@@ -15,5 +15,7 @@ DROP FUNCTION diesel_timescale.set_refresh_batches(INT, INT, INT, BOOLEAN);
 DROP FUNCTION diesel_timescale.refuse_refresh_beyond_retention(REGCLASS, TEXT);
 DROP FUNCTION diesel_timescale.refuse_retention_within_refresh(REGCLASS, TEXT);
 DROP FUNCTION diesel_timescale.in_days(TEXT);
+DROP FUNCTION diesel_timescale.longest_start_offset(TEXT, TEXT, TEXT, INTERVAL);
 DROP FUNCTION diesel_timescale.reaches_beyond(TEXT, TEXT);
-DROP FUNCTION diesel_timescale.refresh_policies(REGCLASS);
+DROP FUNCTION diesel_timescale.refresh_windows(REGCLASS);
+DROP FUNCTION diesel_timescale.bucket_width(NAME, NAME);

@@ -2,8 +2,35 @@
 
 -- Retention of rows that a refresh window still reads: the refresh would take their loss for a change, and erase the
 -- aggregate of them.
-CREATE OR REPLACE FUNCTION diesel_timescale.refresh_policies(relation REGCLASS)
-RETURNS TABLE (view_name REGCLASS, job_id INT, start_offset TEXT)
+CREATE OR REPLACE FUNCTION diesel_timescale.bucket_width(hypertable_schema NAME, hypertable_name NAME) RETURNS TEXT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    hypertable CONSTANT INT := (
+        SELECT id
+        FROM _timescaledb_catalog.hypertable AS h
+        WHERE (h.schema_name, h.table_name) = (bucket_width.hypertable_schema, bucket_width.hypertable_name)
+    );
+    width TEXT;
+BEGIN
+    -- Later releases read it out of the definition.
+    IF to_regclass('_timescaledb_catalog.continuous_aggs_bucket_function') IS NOT NULL THEN
+        EXECUTE 'SELECT f.bucket_width FROM _timescaledb_catalog.continuous_aggs_bucket_function AS f WHERE f.mat_hypertable_id = $1'
+            INTO width USING hypertable;
+    ELSIF to_regprocedure('_timescaledb_functions.cagg_get_bucket_function_info(integer)') IS NOT NULL THEN
+        EXECUTE 'SELECT f.bucket_width::TEXT FROM _timescaledb_functions.cagg_get_bucket_function_info($1) AS f'
+            INTO width USING hypertable;
+    END IF;
+    RETURN width;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.bucket_width(NAME, NAME) IS 'How wide the buckets of a continuous aggregate are, by the hypertable that it keeps its rows in; null if that is unknown.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.refresh_windows(relation REGCLASS)
+RETURNS TABLE (
+    view_name REGCLASS, job_id INT, start_offset TEXT, end_offset TEXT, bucket TEXT, schedule_interval INTERVAL, scheduled BOOLEAN
+)
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -12,7 +39,9 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY
-        SELECT format('%I.%I', a.view_schema, a.view_name)::REGCLASS, j.job_id, j.config ->> 'start_offset'
+        SELECT
+            format('%I.%I', a.view_schema, a.view_name)::REGCLASS, j.job_id, j.config ->> 'start_offset', j.config ->> 'end_offset',
+            bucket_width(a.materialization_hypertable_schema, a.materialization_hypertable_name), j.schedule_interval, j.scheduled
         FROM timescaledb_information.continuous_aggregates AS a
         JOIN timescaledb_information.jobs AS j
             ON j.proc_name = 'policy_refresh_continuous_aggregate'
@@ -29,7 +58,7 @@ BEGIN
         ORDER BY j.job_id;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.refresh_policies(REGCLASS) IS 'The refresh policies of the continuous aggregates that read a hypertable, or a continuous aggregate: the view, the job, and how far back it refreshes (null: from the beginning).';
+COMMENT ON FUNCTION diesel_timescale.refresh_windows(REGCLASS) IS 'The refresh policies of the continuous aggregates that read a hypertable, or a continuous aggregate: the view, the job, how far back it refreshes (null: from the beginning) and up to when, the width of its buckets, how often it runs, and whether it does.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.reaches_beyond(start_offset TEXT, drop_after TEXT) RETURNS BOOLEAN
 LANGUAGE sql STABLE
@@ -41,6 +70,22 @@ RETURN CASE
     ELSE start_offset::INTERVAL > drop_after::INTERVAL
 END;
 COMMENT ON FUNCTION diesel_timescale.reaches_beyond(TEXT, TEXT) IS 'Whether a refresh from start_offset ago (null: from the beginning) reads what is dropped after drop_after.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.longest_start_offset(drop_after TEXT, end_offset TEXT, bucket TEXT, schedule_interval INTERVAL) RETURNS JSONB
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+-- A refresh reads a bucket more, and is over when the next one is due.
+RETURN CASE
+    WHEN drop_after ~ '^-?\d+$' THEN (
+        SELECT CASE WHEN longest >= coalesce(end_offset::BIGINT, 0) + 2 * width THEN to_jsonb(longest) END
+        FROM (SELECT drop_after::BIGINT - coalesce(bucket::BIGINT, 0), coalesce(bucket::BIGINT, 0)) AS s (longest, width)
+    )
+    ELSE (
+        SELECT CASE WHEN longest >= coalesce(end_offset::INTERVAL, '0') + 2 * width THEN to_jsonb(longest::TEXT) END
+        FROM (SELECT drop_after::INTERVAL - coalesce(bucket::INTERVAL, '0') - schedule_interval, coalesce(bucket::INTERVAL, '0')) AS s (longest, width)
+    )
+END;
+COMMENT ON FUNCTION diesel_timescale.longest_start_offset(TEXT, TEXT, TEXT, INTERVAL) IS 'How far back a refresh policy can read rows that are dropped after drop_after, for its settings; null if that is less than two buckets.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.in_days(span TEXT) RETURNS TEXT
 LANGUAGE sql STABLE
@@ -56,7 +101,7 @@ DECLARE
     refresh RECORD;
 BEGIN
     SELECT * INTO refresh
-    FROM refresh_policies(relation) AS p
+    FROM refresh_windows(relation) AS p
     WHERE reaches_beyond(p.start_offset, drop_after)
     LIMIT 1;
     IF FOUND THEN

@@ -16,12 +16,18 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.length_facts(INTERVAL) IS 'An interval as months and microseconds; a day has 24 hours.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.span_facts(span TEXT) RETURNS JSONB
+LANGUAGE sql STABLE STRICT
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+RETURN CASE WHEN span ~ '^-?\d+$' THEN span::JSONB ELSE diesel_timescale.length_facts(span::INTERVAL) END;
+COMMENT ON FUNCTION diesel_timescale.span_facts(TEXT) IS 'A span of time as length_facts(); a number where the time column counts units.';
+
 -- The settings of a policy are text or numbers, depending on the type of the time column.
 CREATE OR REPLACE FUNCTION diesel_timescale.config_facts(config JSONB) RETURNS JSONB
 LANGUAGE sql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 RETURN (
-    SELECT coalesce(jsonb_object_agg(key, CASE jsonb_typeof(value) WHEN 'string' THEN diesel_timescale.length_facts((value #>> '{}')::INTERVAL) ELSE value END), '{}')
+    SELECT coalesce(jsonb_object_agg(key, CASE jsonb_typeof(value) WHEN 'string' THEN diesel_timescale.span_facts(value #>> '{}') ELSE value END), '{}')
     FROM jsonb_each(config)
     WHERE key IN ('drop_after', 'drop_created_before', 'compress_after', 'compress_created_before', 'start_offset', 'end_offset')
 );
@@ -222,6 +228,22 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.hypertable_obstacle(REGCLASS, NAME) IS 'Why a table cannot become a hypertable on the column, or null; and whether it has rows, null if that is unknown.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.aggregate_source(view REGCLASS) RETURNS TEXT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT format('%I.%I', coalesce(below.view_schema, a.hypertable_schema), coalesce(below.view_name, a.hypertable_name))
+        FROM timescaledb_information.continuous_aggregates AS a
+        LEFT JOIN timescaledb_information.continuous_aggregates AS below
+            ON (a.hypertable_schema, a.hypertable_name) = (below.materialization_hypertable_schema, below.materialization_hypertable_name)
+        WHERE format('%I.%I', a.view_schema, a.view_name) = qualified_name(view)
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.aggregate_source(REGCLASS) IS 'The hypertable, or the continuous aggregate, that a continuous aggregate reads, with its schema, quoted.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.aggregate_facts(relation REGCLASS) RETURNS JSONB
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -235,6 +257,8 @@ BEGIN
             'materialized_only', a.materialized_only,
             'schema', a.materialization_hypertable_schema,
             'name', a.materialization_hypertable_name,
+            'source', aggregate_source(relation),
+            'bucket', span_facts(bucket_width(a.materialization_hypertable_schema, a.materialization_hypertable_name)),
             -- Earlier releases have no such column.
             'granular_refresh', (
                 SELECT to_jsonb(c) -> 'granular_refresh_enabled'
@@ -255,6 +279,65 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.aggregate_facts(REGCLASS) IS 'What a continuous aggregate shows, and where it keeps its rows; null for another relation.';
+
+-- A job of this crate, or of one that builds on it: it names the table in retention_of.
+CREATE OR REPLACE FUNCTION diesel_timescale.target_retention_job(target REGCLASS) RETURNS INT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF NOT has_timescaledb() THEN
+        RETURN NULL;
+    END IF;
+    RETURN (
+        SELECT job_id
+        FROM timescaledb_information.jobs
+        WHERE config ->> 'retention_of' = qualified_name(target)
+            -- Any role can add a job of its own, which is refused what it does.
+            AND EXISTS (
+                SELECT FROM pg_roles
+                WHERE owner::TEXT IN (rolname, quote_ident(rolname)) AND (rolsuper OR oid = (SELECT relowner FROM pg_class WHERE oid = target))
+            )
+        ORDER BY job_id
+        LIMIT 1
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.target_retention_job(REGCLASS) IS 'The job that drops rows of a target and clears the references to them, or null.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.target_retention_facts(target REGCLASS) RETURNS JSONB
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF NOT has_timescaledb() THEN
+        RETURN NULL;
+    END IF;
+    RETURN (
+        SELECT jsonb_build_object('id', job_id, 'drop_after', span_facts(config ->> 'drop_after'))
+        FROM timescaledb_information.jobs
+        WHERE job_id = target_retention_job(target)
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.target_retention_facts(REGCLASS) IS 'The job of target_retention_job(), and after which time it drops rows.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.kept_for(relation REGCLASS) RETURNS TEXT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF NOT has_timescaledb() THEN
+        RETURN NULL;
+    END IF;
+    RETURN (
+        SELECT config ->> 'drop_after'
+        FROM timescaledb_information.jobs
+        WHERE job_id = coalesce(policy_job(relation, 'policy_retention'), target_retention_job(relation)) AND scheduled
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.kept_for(REGCLASS) IS 'After which time a job drops the rows of a hypertable or a continuous aggregate, as text; null if none does.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.target_facts(relation REGCLASS, declared_registry NAME) RETURNS JSONB
 LANGUAGE plpgsql STABLE
@@ -279,6 +362,7 @@ BEGIN
         'registry', registry,
         'registry_is_there', to_regclass(registry) IS NOT NULL,
         'key', primary_key_columns(to_regclass(registry)),
+        'retention', target_retention_facts(relation),
         'missing_triggers', ARRAY(
             SELECT short_name(place.relname, suffix)
             FROM unnest(ARRAY['_release_references', '_release_all_references', '_key_is_fixed']) AS suffix
@@ -343,7 +427,41 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.restore_target_triggers(REGCLASS, NAME, REGCLASS) IS 'Creates the triggers of a target of references anew. References to rows that were removed while one was missing are left: clear_dangling_references().';
 
-CREATE OR REPLACE FUNCTION diesel_timescale.relation_facts(relation REGCLASS, time_column NAME, registry_name NAME, direct_compress BOOLEAN) RETURNS JSONB
+-- What is asked of the tiers alone.
+CREATE OR REPLACE FUNCTION diesel_timescale.tier_facts(relation REGCLASS, kept_for TEXT) RETURNS JSONB
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF hypertable_of(relation) IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN jsonb_build_object(
+        'readers', (
+            SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'view', qualified_name(view_name),
+                'job', job_id,
+                'start_offset', span_facts(start_offset),
+                'end_offset', span_facts(end_offset),
+                'bucket', span_facts(bucket),
+                'schedule', length_facts(schedule_interval),
+                'scheduled', scheduled
+            ) ORDER BY job_id), '[]')
+            FROM refresh_windows(relation)
+        ),
+        'expired_chunks', (
+            SELECT count(*)
+            FROM chunk_ranges(relation)
+            WHERE range_end <= now() - CASE WHEN kept_for !~ '^-?\d+$' THEN kept_for::INTERVAL END
+        )
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.tier_facts(REGCLASS, TEXT) IS 'The refresh policies of what reads a hypertable or a continuous aggregate, and how many chunks are older than it keeps rows; null if it is neither.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.relation_facts(
+    relation REGCLASS, time_column NAME, registry_name NAME, direct_compress BOOLEAN, is_tier BOOLEAN, kept_for TEXT
+) RETURNS JSONB
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
@@ -361,6 +479,7 @@ BEGIN
         'aggregate', CASE WHEN relkind = 'v' THEN aggregate_facts(relation) END,
         'direct_compress_obstacle', CASE WHEN direct_compress THEN (SELECT kind || ', ' || o.name FROM direct_compress_obstacle(relation) AS o) END,
         'target', CASE WHEN relkind = 'r' THEN target_facts(relation, registry_name) END,
+        'tier', CASE WHEN is_tier THEN tier_facts(relation, kept_for) END,
         'columns', column_facts(relation),
         'indexes', index_facts(relation)
     )
@@ -373,7 +492,7 @@ BEGIN
     RETURN facts;
 END
 $$;
-COMMENT ON FUNCTION diesel_timescale.relation_facts(REGCLASS, NAME, NAME, BOOLEAN) IS 'What a table or view is; null if there is none. With a time column: what keeps it from becoming a hypertable on that. With a name: its registry, if it is a target of references. On demand: what keeps its rows from going into the columnstore directly.';
+COMMENT ON FUNCTION diesel_timescale.relation_facts(REGCLASS, NAME, NAME, BOOLEAN, BOOLEAN, TEXT) IS 'What a table or view is; null if there is none. With a time column: what keeps it from becoming a hypertable on that. With a name: its registry, if it is a target of references. On demand: what keeps its rows from going into the columnstore directly, and of a tier what tier_facts() gives as well.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.server_facts() RETURNS JSONB
 LANGUAGE sql STABLE

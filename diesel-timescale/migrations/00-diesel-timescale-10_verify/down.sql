@@ -1,5 +1,6 @@
 DROP FUNCTION diesel_timescale.verify_database();
 DROP FUNCTION diesel_timescale.verify_references(REGCLASS, NAME, REGCLASS);
+DROP FUNCTION diesel_timescale.verify_refresh_windows(REGCLASS, NAME);
 DROP FUNCTION diesel_timescale.verify_retention(REGCLASS);
 DROP FUNCTION diesel_timescale.verify_rights(REGCLASS, NAME);
 DROP FUNCTION diesel_timescale.verify_registrations(REGCLASS, NAME, REGCLASS);

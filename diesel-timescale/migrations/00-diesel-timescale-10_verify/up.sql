@@ -577,6 +577,37 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.verify_retention(REGCLASS) IS 'Part of verify_references(): retention policies of the server.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.verify_refresh_windows(relation REGCLASS, home NAME) RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    kept CONSTANT TEXT := kept_for(relation);
+BEGIN
+    IF kept IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT
+        'retention_within_refresh', name_from(p.view_name, home),
+        format(
+            'Its refresh policy (job %s) reads %s back to %s, where rows go after %s: a refresh erases the aggregates of the rows that are gone.',
+            p.job_id, name_from(relation, home), coalesce(in_days(p.start_offset) || ' ago', 'the beginning'), in_days(kept)
+        ),
+        CASE
+            WHEN fix.start_offset IS NULL THEN format('Keep rows of %s for longer: too few for two buckets are left.', name_from(relation, home))
+            ELSE format(
+                'SELECT %I.alter_job(%s, config => %L)', timescaledb_schema(), p.job_id, j.config || jsonb_build_object('start_offset', fix.start_offset)
+            )
+        END
+    FROM refresh_windows(relation) AS p
+    JOIN timescaledb_information.jobs AS j USING (job_id)
+    CROSS JOIN LATERAL (SELECT longest_start_offset(kept, p.end_offset, p.bucket, p.schedule_interval)) AS fix (start_offset)
+    WHERE p.scheduled AND reaches_beyond(p.start_offset, kept);
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.verify_refresh_windows(REGCLASS, NAME) IS 'Part of verify_references() and verify_database(): refresh policies that read rows which retention drops.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.verify_references(target REGCLASS, home NAME DEFAULT NULL, trusted REGCLASS DEFAULT NULL) RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -598,6 +629,7 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY SELECT * FROM verify_retention(target);
+    RETURN QUERY SELECT * FROM verify_refresh_windows(target, home);
     RETURN QUERY SELECT * FROM verify_target_triggers(target, home);
     -- In the order to fix them in: no foreign key can be added over a reference that dangles.
     RETURN QUERY SELECT * FROM verify_referencing_rows(target, home, trusted);
@@ -631,6 +663,16 @@ BEGIN
             ORDER BY 1
         LOOP
             RETURN QUERY SELECT * FROM verify_native_foreign_keys(relation, NULL, NULL);
+            RETURN QUERY SELECT * FROM verify_refresh_windows(relation, NULL);
+        END LOOP;
+        FOR relation IN
+            SELECT c.oid
+            FROM timescaledb_information.continuous_aggregates AS a
+            JOIN pg_namespace AS n ON n.nspname = a.view_schema
+            JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = a.view_name
+            ORDER BY 1
+        LOOP
+            RETURN QUERY SELECT * FROM verify_refresh_windows(relation, NULL);
         END LOOP;
     END IF;
 END

@@ -1,10 +1,11 @@
 //! The calls of a set-up: plan, apply and check.
 
+use std::collections::BTreeMap;
+
 use diesel::connection::LoadConnection;
 use diesel::pg::Pg;
 use diesel::result::Error as DieselError;
 
-use super::declaration::Table;
 #[cfg(feature = "async")]
 use super::driver::Asynchronous;
 use super::driver::{Blocking, Driver, run};
@@ -50,25 +51,11 @@ impl Setup {
         CheckCall { setup: self.clone() }
     }
 
-    async fn plan_on(&self, conn: &mut impl Driver) -> Result<Plan> {
+    pub(super) async fn plan_on(&self, conn: &mut impl Driver) -> Result<Plan> {
         self.validate()?;
-        let setup = self.by_kind()?;
+        let setup = self.expanded()?;
         let facts = conn.facts(setup.query_facts()?).await?;
         Ok(compare::compare(&setup, &facts))
-    }
-
-    /// With the retention of an aggregate, which its call cannot tell from that of a hypertable, where it belongs.
-    fn by_kind(&self) -> Result<Self> {
-        let mut setup = self.clone();
-        for (name, wanted) in &mut setup.aggregates {
-            let (Some(table), Wanted::Present(aggregate)) = (setup.tables.remove(name), wanted) else { continue };
-            aggregate.retention_policy = table.retention_policy.clone().or(aggregate.retention_policy.take());
-            if (Table { retention_policy: None, ..table }) != Table::default() {
-                let message = format!("{name} is declared as a table and as a continuous aggregate");
-                return Err(Error::Declaration { message });
-            }
-        }
-        Ok(setup)
     }
 
     async fn apply_on(&self, conn: &mut impl Driver, up_to: StepClass) -> Result<Plan> {
@@ -181,12 +168,23 @@ macro_rules! setup_call {
 setup_call!(PlanCall {}, Plan, |this, conn| this.setup.plan_on(conn));
 setup_call!(ApplyCall { up_to: StepClass }, Plan, |this, conn| this.setup.apply_on(conn, this.up_to));
 setup_call!(CheckCall {}, (), |this, conn| this.setup.check_on(conn));
+setup_call!(TiersCall {}, Plan, |this, conn| this.setup.set_tiers(conn));
+
+/// The call that sets the tiers of a set-up that has nothing else.
+pub(super) fn tiers_call(setup: Setup) -> impl Call<Output = Plan, Error = Error> + Clone {
+    TiersCall { setup }
+}
 
 impl Setup {
     /// Asks for what the comparison goes through, in its order: tables, then aggregates.
     fn query_facts(&self) -> Result<QueryFacts> {
+        let tiers: BTreeMap<&str, _> =
+            self.tables.iter().filter_map(|(name, table)| Some(table.tiers.as_ref()?.each(name))).flatten().collect();
+        let kept_for = |name: &str| tiers.get(name).copied().flatten().map(|length| length.to_string());
         let tables = self.tables.iter().map(|(name, table)| RelationRequest {
             name,
+            is_tier: table.tiers.is_some(),
+            kept_for: kept_for(name),
             time_column: table.hypertable.as_ref().map(|declared| declared.time.as_str()),
             registry: match &table.target {
                 Some(Wanted::Present(target)) => target.registry.as_deref(),
@@ -196,6 +194,8 @@ impl Setup {
         });
         let views = self.aggregates.keys().map(|name| RelationRequest {
             name,
+            is_tier: tiers.contains_key(name.as_str()),
+            kept_for: kept_for(name),
             time_column: None,
             registry: None,
             direct_compress: false,

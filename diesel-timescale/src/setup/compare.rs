@@ -13,6 +13,8 @@ mod policy;
 mod reference;
 mod schedule;
 mod table;
+mod target_retention;
+mod tiers;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +37,8 @@ pub(super) struct Comparison<'a> {
     granular: BTreeMap<String, usize>,
     /// The steps that make targets of references.
     targets: BTreeMap<String, usize>,
+    /// The tiers whose rows must not go before a step is done.
+    held: BTreeMap<String, usize>,
     /// The steps that make or change procedures.
     procedures: BTreeMap<String, usize>,
 }
@@ -42,9 +46,10 @@ pub(super) struct Comparison<'a> {
 /// The steps from what is there to what is declared. The facts are those of the declared relations, in their order.
 pub(super) fn compare(setup: &Setup, facts: &Facts) -> Plan {
     let plan = Plan { server: facts.server.clone(), done: Vec::new(), steps: Vec::new(), left_out: Vec::new() };
-    let (bases, granular, targets, procedures) = Default::default();
-    let mut comparison = Comparison { setup, facts, plan, extension: None, bases, granular, targets, procedures };
+    let (bases, granular, targets, held, procedures) = Default::default();
+    let mut comparison = Comparison { setup, facts, plan, extension: None, bases, granular, targets, held, procedures };
     comparison.compare_extension();
+    comparison.compare_tiers();
     for ((name, table), relation) in setup.tables.iter().zip(&facts.relations) {
         comparison.compare_table(name, table, relation.as_ref());
     }
@@ -92,6 +97,7 @@ impl Comparison<'_> {
             obstacle: None,
             after: None,
             lock: None,
+            refused: None,
         });
         let last = self.plan.steps.len() - 1;
         &mut self.plan.steps[last]

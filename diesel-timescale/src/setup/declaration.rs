@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod jobs;
+mod tiers;
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::aggregate::{Aggregate, GranularRefresh};
 pub(crate) use self::jobs::{ColumnstorePolicy, Job, Procedure, RefreshPolicy, ReorderPolicy, RetentionPolicy};
+pub(crate) use self::tiers::{AggregateTier, Tiers};
 use super::length::Length;
 use super::wanted::Wanted;
 use crate::parse_error::ParseError;
@@ -75,6 +77,8 @@ pub(crate) struct Table {
     pub integer_now: Option<IntegerNow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_policy: Option<Wanted<RetentionPolicy>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tiers: Option<Tiers>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Wanted<Target>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

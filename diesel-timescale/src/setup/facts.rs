@@ -1,6 +1,8 @@
 //! What is in the database: one statement, one document.
 
 mod hypertable;
+mod request;
+mod tier;
 
 use std::collections::BTreeMap;
 
@@ -9,10 +11,12 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryId};
 use diesel::sql_types::Jsonb;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 pub(super) use self::hypertable::{Aggregate, GranularRefresh, Hypertable};
+pub(super) use self::request::{ProcedureRequest, ReferenceRequest, RelationRequest};
+pub(super) use self::tier::{Reader, TargetRetention, Tier};
 pub(super) use super::length::LengthFact;
 use crate::call::{Statement, single};
 use crate::error::{Error, Result};
@@ -51,7 +55,7 @@ struct ServerFacts {
     database: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Job {
     pub id: i32,
     pub procedure_schema: String,
@@ -79,6 +83,8 @@ pub(super) struct Relation {
     pub comment: Option<String>,
     pub aggregate: Option<Aggregate>,
     pub target: Option<Target>,
+    /// Asked of tiers alone.
+    pub tier: Option<Tier>,
     pub notifications: Option<Notifications>,
     /// Of the table itself, without chunks and indexes.
     pub bytes: i64,
@@ -126,6 +132,7 @@ pub(super) struct Target {
     pub registry: String,
     pub registry_is_there: bool,
     pub key: Option<Vec<String>>,
+    pub retention: Option<TargetRetention>,
     pub missing_triggers: Vec<String>,
 }
 
@@ -162,29 +169,6 @@ pub(super) struct QueryFacts {
     pub procedures: Value,
 }
 
-/// A relation, with what is declared of it and changes what is asked.
-#[derive(Debug, Serialize)]
-pub(super) struct RelationRequest<'a> {
-    pub name: &'a str,
-    pub time_column: Option<&'a str>,
-    pub registry: Option<&'a str>,
-    /// Whether its rows should go into the columnstore directly.
-    pub direct_compress: bool,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct ReferenceRequest<'a> {
-    pub name: &'a str,
-    pub columns: &'a [String],
-    pub target: &'a str,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct ProcedureRequest {
-    pub name: String,
-    pub schema: Option<String>,
-}
-
 impl Statement for QueryFacts {
     type SqlType = (Jsonb, Jsonb, Jsonb, Jsonb, Jsonb);
     type Row = (Value, Value, Value, Value, Value);
@@ -197,15 +181,15 @@ impl Statement for QueryFacts {
             "SELECT diesel_timescale.server_facts(), diesel_timescale.job_facts(), coalesce((\
                  SELECT jsonb_agg(\
                      diesel_timescale.relation_facts(\
-                         to_regclass(r.name), r.time_column, r.registry, r.direct_compress\
+                         to_regclass(r.name), r.time_column, r.registry, r.direct_compress, r.is_tier, r.kept_for\
                      ) || jsonb_build_object('notifications', diesel_timescale.notification_facts(to_regclass(r.name))) \
                      ORDER BY n\
                  ) FROM ROWS FROM (jsonb_to_recordset(",
         );
         out.push_bind_param::<Jsonb, _>(&self.relations)?;
         out.push_sql(
-            ") AS (name text, time_column name, registry name, direct_compress boolean)) \
-             WITH ORDINALITY AS r (name, time_column, registry, direct_compress, n)\
+            ") AS (name text, time_column name, registry name, direct_compress boolean, is_tier boolean, kept_for text)) \
+             WITH ORDINALITY AS r (name, time_column, registry, direct_compress, is_tier, kept_for, n)\
              ), '[]'), coalesce((\
                  SELECT jsonb_agg(\
                      diesel_timescale.reference_facts(to_regclass(f.name), f.columns, to_regclass(f.target)) ORDER BY n\

@@ -47,6 +47,32 @@ impl Length {
         }
     }
 
+    /// Both together. A length of time and units have no sum: the units stay what they are.
+    pub(super) fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Interval { months, microseconds }, Self::Interval { months: more, microseconds: longer }) => {
+                Self::Interval {
+                    months: months.saturating_add(more),
+                    microseconds: microseconds.saturating_add(longer),
+                }
+            }
+            (Self::Integer(units), Self::Integer(more)) => Self::Integer(units.saturating_add(more)),
+            (units @ Self::Integer(_), Self::Interval { .. }) | (Self::Interval { .. }, units @ Self::Integer(_)) => {
+                units
+            }
+        }
+    }
+
+    /// As much in the other direction.
+    pub(super) fn negated(self) -> Self {
+        match self {
+            Self::Interval { months, microseconds } => {
+                Self::Interval { months: months.saturating_neg(), microseconds: microseconds.saturating_neg() }
+            }
+            Self::Integer(units) => Self::Integer(units.saturating_neg()),
+        }
+    }
+
     /// Whether it is surely less than another one.
     pub(super) fn is_less_than(self, other: Self) -> bool {
         // The shortest month against the longest: what may be less is less.
@@ -241,6 +267,15 @@ mod tests {
         for text in ["", "7", "days", "7 fortnights", "1:99:00", "1 day 7", "99999999999999999 days", "1.5 hours"] {
             Length::parse(text).unwrap_err();
         }
+    }
+
+    #[test]
+    fn lengths_are_added() {
+        let length = |text| Length::parse(text).unwrap();
+        assert_eq!(length("2 days").plus(length("1 month 3 hours")), length("1 month 2 days 3 hours"));
+        assert_eq!(length("1 month").plus(length("1 hour").negated()), length("1 month -1 hours"));
+        assert_eq!(Length::Integer(5).plus(Length::Integer(3).negated()), Length::Integer(2));
+        assert_eq!(Length::Integer(5).plus(length("1 hour")), Length::Integer(5));
     }
 
     #[test]

@@ -53,6 +53,9 @@ pub struct Step {
     /// The table that nobody else may set up meanwhile; quoted.
     #[serde(skip)]
     pub(super) lock: Option<String>,
+    /// Why a call that sets tiers alone does not take it.
+    #[serde(skip)]
+    pub(super) refused: Option<Refused>,
 }
 
 impl Step {
@@ -75,6 +78,15 @@ impl fmt::Display for Step {
             None => write!(f, " [{}]", self.class),
         }
     }
+}
+
+/// What keeps tiers from being kept, with the remedy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// A refresh reads what would be dropped.
+    Window(String),
+    /// A refresh that should run does not.
+    Refresh(String),
 }
 
 /// The steps that make the database what is [declared](super::Setup).

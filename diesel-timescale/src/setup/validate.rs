@@ -14,6 +14,9 @@ impl Setup {
             return Err(DieselError::QueryBuilderError(message.clone().into()).into());
         }
         for (name, table) in &self.tables {
+            if let Some(tiers) = &table.tiers {
+                tiers.check(name)?;
+            }
             if let Some(problem) = problem(table) {
                 return Err(Error::Declaration { message: format!("{name}: {problem}") });
             }

@@ -77,6 +77,8 @@ violation_kinds! {
     WrongDimension = "wrong_dimension",
     /// A retention policy of the server's own drops chunks without clearing references.
     ForeignRetentionPolicy = "foreign_retention_policy",
+    /// A refresh policy reads rows that retention drops, so that a refresh erases their aggregates.
+    RetentionWithinRefresh = "retention_within_refresh",
     /// A primary key or a unique key that is promised is missing.
     MissingKey = "missing_key",
     /// Ids are not `GENERATED ALWAYS`.

@@ -11,6 +11,7 @@ use super::super::wanted::Wanted;
 use super::Comparison;
 use super::hypertable::Base;
 use super::schedule::{arguments, schedule_changes, set_sql};
+use super::target_retention::is_target;
 use crate::feature::Feature;
 use crate::schedule::Schedule;
 
@@ -41,7 +42,6 @@ pub(super) struct Retained<'a> {
     pub lock: Option<&'a str>,
     pub job: Option<&'a Job>,
     pub is_empty: bool,
-    pub is_target: bool,
     pub after: Option<usize>,
 }
 
@@ -101,17 +101,19 @@ impl Comparison<'_> {
     }
 
     pub(super) fn compare_retention_policy(&mut self, name: &str, table: &Table, relation: &Relation, base: Base) {
+        if is_target(table, relation) {
+            // When the target is what it should be.
+            return;
+        }
         let job = self.policy_job(relation, &["policy_retention"]);
         match &table.retention_policy {
             Some(Wanted::Present(declared)) => {
-                let is_target = relation.target.is_some() || matches!(table.target, Some(Wanted::Present(_)));
                 let retained = Retained {
                     qualified: &relation.qualified,
                     lock: Some(&relation.qualified),
                     job,
                     is_empty: relation.hypertable.as_ref().is_none_or(|hypertable| hypertable.chunks == 0),
-                    is_target,
-                    after: base.step,
+                    after: self.held.get(name).copied().or(base.step),
                 };
                 self.retention_policy(name, declared, retained);
             }
@@ -123,27 +125,16 @@ impl Comparison<'_> {
     }
 
     pub(super) fn retention_policy(&mut self, name: &str, declared: &RetentionPolicy, retained: Retained<'_>) {
-        let Retained { qualified, lock, job, is_empty, is_target, after } = retained;
+        let Retained { qualified, lock, job, is_empty, after } = retained;
         let feature = if declared.drop_after.is_some() { Feature::Jobs } else { Feature::RetentionByCreation };
         if self.lacks(name, "a retention policy", feature) {
-            return;
-        }
-        if is_target {
-            let difference = "a retention policy is declared, and the table is a target of references";
-            self.step(name, StepClass::DestroysData, difference).obstacle = Some(
-                "The policy of the server would leave references to rows that are gone: use references::drop_before."
-                    .to_owned(),
-            );
             return;
         }
         let (key, other, age) = match declared.drop_after {
             Some(age) => ("drop_after", "drop_created_before", Some(age)),
             None => ("drop_created_before", "drop_after", declared.drop_created_before),
         };
-        let current = job.filter(|job| job.scheduled).and_then(|job| length(job, key));
-        let keeps_more = current.zip(age).is_some_and(|(current, age)| !age.is_less_than(current));
-        let is_disabled = declared.schedule.as_ref().is_some_and(|schedule| schedule.settings.enabled == Some(false));
-        let class = if keeps_more || is_empty || is_disabled { StepClass::Safe } else { StepClass::DestroysData };
+        let class = retention_class(job, key, age, is_empty, declared.schedule.as_ref());
         let add = match declared.drop_after {
             Some(age) => format!(
                 "diesel_timescale.add_retention_policy({}, {})",
@@ -215,6 +206,20 @@ impl Comparison<'_> {
             step.lock = policy.lock.map(str::to_owned);
         }
     }
+}
+
+/// How much a retention policy takes that is added or changed.
+pub(super) fn retention_class(
+    job: Option<&Job>,
+    key: &str,
+    age: Option<Length>,
+    is_empty: bool,
+    schedule: Option<&Schedule>,
+) -> StepClass {
+    let current = job.filter(|job| job.scheduled).and_then(|job| length(job, key));
+    let keeps_more = current.zip(age).is_some_and(|(current, age)| !age.is_less_than(current));
+    let is_disabled = schedule.is_some_and(|schedule| schedule.settings.enabled == Some(false));
+    if keeps_more || is_empty || is_disabled { StepClass::Safe } else { StepClass::DestroysData }
 }
 
 impl<'a> Comparison<'a> {

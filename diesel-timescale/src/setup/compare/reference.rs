@@ -19,6 +19,9 @@ impl<'a> Comparison<'a> {
                 self.compare_target(name, declared, relation);
             }
         }
+        for (name, table, relation) in &tables {
+            self.compare_target_retention(name, table, relation);
+        }
         let mut references = facts.references.iter();
         for (name, table) in &self.setup.tables {
             let relation = tables.iter().find(|(of, _, _)| *of == name).map(|(_, _, relation)| *relation);

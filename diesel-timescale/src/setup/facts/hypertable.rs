@@ -54,6 +54,9 @@ pub(in super::super) struct Aggregate {
     /// Of the hypertable that it keeps its rows in.
     pub schema: String,
     pub name: String,
+    /// What it reads, with its schema, quoted.
+    pub source: String,
+    pub bucket: Option<LengthFact>,
     pub has_chunks: bool,
     pub granular_refresh: Option<bool>,
 }

@@ -52,7 +52,8 @@ impl<'a> Comparison<'a> {
                 let qualified = relation.map_or(name, |relation| &relation.qualified);
                 let present = relation.and_then(|relation| relation.aggregate.as_ref());
                 let is_empty = present.is_none_or(|aggregate| !aggregate.has_chunks);
-                let retained = Retained { qualified, lock: None, job: retention, is_empty, is_target: false, after };
+                let after = self.held.get(name).copied().or(after);
+                let retained = Retained { qualified, lock: None, job: retention, is_empty, after };
                 self.retention_policy(name, policy, retained);
             }
             (Some(Wanted::Absent), Some(relation)) => {
