@@ -76,7 +76,7 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
-    /// An event that was given to [`FeatureRows`](crate::analysis::FeatureRows) is earlier than the one before it.
+    /// An event that was given to a [`FeatureMatrix`](crate::analysis::FeatureMatrix) is earlier than the one before it.
     #[error("an event of {sensor} at {at} comes after one at {after}. Order the events by timestamp")]
     EventOutOfOrder {
         /// The sensor.
@@ -86,6 +86,55 @@ pub enum Error {
         /// The timestamp of the event before it.
         after: DateTime<Utc>,
     },
+    /// A value in a [file](crate::export) is none that the field can have.
+    #[error("row {row}, field {field}: {value:?} is not {expected}")]
+    FieldValue {
+        /// Which row of the data, from 1.
+        row: u64,
+        /// The field.
+        field: &'static str,
+        /// What it has.
+        value: String,
+        /// What it can have.
+        expected: &'static str,
+    },
+    /// A field in a [file](crate::export) that every row must have has no value.
+    #[error("row {row}, field {field}: there is no value. Give it one")]
+    NoFieldValue {
+        /// Which row of the data, from 1.
+        row: u64,
+        /// The field.
+        field: &'static str,
+    },
+    /// A field that all rows must have is not in the [file](crate::export).
+    #[error("the file has no field {field}. Its fields are: {found}")]
+    NoField {
+        /// The field.
+        field: &'static str,
+        /// Those that it has.
+        found: String,
+    },
+    /// The [file](crate::export) has a field that events do not have.
+    #[error("events have no field {field:?}. Leave it out, or rename it to one of: {known}")]
+    UnknownField {
+        /// The field.
+        field: String,
+        /// Those that events have.
+        known: String,
+    },
+    /// A field in a [file](crate::export) has another type than it can have.
+    #[error("the field {field} is {data_type}, and not {expected}. Convert it")]
+    FieldType {
+        /// The field.
+        field: &'static str,
+        /// Its type.
+        data_type: String,
+        /// What it can be.
+        expected: &'static str,
+    },
+    /// A [file](crate::export) is not Parquet or CSV, not whole, or could not be read or written.
+    #[error(transparent)]
+    File(Box<dyn std::error::Error + Send + Sync>),
     /// A bulk write was refused, or failed: rows that the database would refuse, all of them; a batch of many.
     #[error(transparent)]
     Bulk(BulkError),

@@ -41,10 +41,10 @@ pub(crate) use diesel_timescale::microseconds;
 #[doc(no_inline)]
 pub use diesel_timescale::{self as timescale, Call, transaction};
 pub use error::Error;
-pub use migrations::{MIGRATIONS, revert_migrations, run_migrations};
+pub use migrations::{revert_migrations, run_migrations};
 pub use models::{
-    ModelType, NewPrediction, NewSensorEvent, Prediction, PredictionChanges, PredictionOutcome, ReferencedEvent,
-    SensorEvent, SensorEventChanges, SensorEventKey, SensorState, SensorType, TransitionType,
+    ModelType, NewPrediction, NewSensorEvent, Prediction, PredictionChanges, ReferencedEvent, SensorEvent,
+    SensorEventChanges, SensorEventKey, SensorState, SensorType, TransitionType,
 };
 pub use retention::{add_sensor_events_retention, drop_sensor_events_before, remove_sensor_events_retention};
 pub use verify::{Verify, Violation, ViolationKind, verify};
@@ -52,8 +52,8 @@ pub use verify::{Verify, Violation, ViolationKind, verify};
 /// What both preludes have.
 mod models_prelude {
     pub use crate::models::{
-        ModelType, NewPrediction, NewSensorEvent, Prediction, PredictionChanges, PredictionOutcome, SensorEvent,
-        SensorEventChanges, SensorEventKey, SensorState, SensorType, TransitionType,
+        ModelType, NewPrediction, NewSensorEvent, Prediction, PredictionChanges, SensorEvent, SensorEventChanges,
+        SensorEventKey, SensorState, SensorType, TransitionType,
     };
     pub use crate::schema::{predictions, referenced_events, sensor_events};
     pub use crate::verify::verify;

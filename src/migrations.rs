@@ -10,27 +10,30 @@
 //!
 //! An application on diesel-async calls `asynchronous::run_migrations`, under the feature `async`.
 //!
-//! Those who compose sources run [`MIGRATIONS`] through Diesel's own harness instead. The versions in it start with
+//! Those who compose sources run [`all`] through Diesel's own harness instead. The versions in it start with
 //! `00dieseltimescale` and `00occupancymodels`, so that no other crate has them and they sort before dated ones. Choose
 //! one way and stay with it.
 
 use diesel::connection::LoadConnection;
+use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
-use diesel_timescale::migrations::{self, Chained, EmbeddedMigrations, embed_migrations};
+use diesel_timescale::migrations::{self, EmbeddedMigrations, embed_migrations};
 
 use crate::error::Result;
 
-/// The migrations of this crate, and those that they need, for those who compose them with others in Diesel's own
-/// harness.
+/// The migrations of this crate, and those that they need, for those who run them through Diesel's own harness, with
+/// others [`chained`](crate::timescale::migrations::chained) to them or not.
 ///
 /// ```no_run
 /// use diesel::{Connection, PgConnection};
 /// use diesel_migrations::MigrationHarness;
 ///
 /// let mut conn = PgConnection::establish("postgres://localhost/occupancy").unwrap();
-/// conn.run_pending_migrations(occupancy_models::MIGRATIONS).unwrap();
+/// conn.run_pending_migrations(occupancy_models::migrations::all()).unwrap();
 /// ```
-pub const MIGRATIONS: Chained<2> = Chained([diesel_timescale::MIGRATIONS, OWN]);
+pub fn all() -> impl MigrationSource<Pg> {
+    migrations::chained(diesel_timescale::MIGRATIONS, OWN)
+}
 
 const OWN: EmbeddedMigrations = embed_migrations!("migrations");
 

@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard};
 use chrono::TimeDelta;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use occupancy_models::legacy_import::{self, OnDuplicate, Phase, Severity, Violation};
+use occupancy_models::bulk::OnDuplicate;
+use occupancy_models::legacy_import::{self, Severity, Violation};
 use occupancy_models::{
     Call, Error, SensorEvent, drop_sensor_events_before, revert_migrations, run_migrations, verify,
 };
@@ -86,13 +87,18 @@ fn old_pair(rows: u32) -> (TestDb, PgConnection) {
     (db, conn)
 }
 
-/// As `import_all` does first.
-fn begin(conn: &mut PgConnection, on_duplicate: OnDuplicate) -> Result<(), Error> {
+/// As `import_all` does first. `None` shifts duplicates.
+fn begin(conn: &mut PgConnection, on_duplicate: impl Into<Option<OnDuplicate>>) -> Result<(), Error> {
     conn.transaction(|conn| {
         conn.batch_execute(legacy_import::MOVE_ASIDE)?;
         run_migrations(conn)?;
         SensorEvent::hypertable().chunk_interval(TimeDelta::days(1)).allow_plain_table().call(conn)?;
-        legacy_import::begin("legacy").on_duplicate(on_duplicate).call(conn)
+        let begin = legacy_import::begin("legacy");
+        match on_duplicate.into() {
+            Some(on_duplicate) => begin.on_duplicate(on_duplicate),
+            None => begin.shift_duplicates(),
+        }
+        .call(conn)
     })
 }
 
@@ -218,7 +224,7 @@ fn cut_off_in_the_middle_of_a_batch_it_goes_on() {
     needs!(TwoConnections);
     let _alone = alone();
     let (db, mut conn) = old_pair(20_000);
-    begin(&mut conn, OnDuplicate::Shift).unwrap();
+    begin(&mut conn, None).unwrap();
     let mut cuts = 0;
     for round in 0..40 {
         let mut worker = db.connect();
@@ -323,7 +329,7 @@ fn an_event_is_removed_meanwhile() {
     let _alone = alone();
     let (_db, mut conn) = old_pair(1_000);
     begin(&mut conn, OnDuplicate::KeepFirst).unwrap();
-    while legacy_import::copy_batch("legacy", 300).call(&mut conn).unwrap().phase != Phase::Predictions {}
+    while legacy_import::copy_batch("legacy", 300).call(&mut conn).unwrap().next.as_deref() != Some("predictions") {}
     sql(&mut conn, "DELETE FROM sensor_events WHERE id = 13");
     copy(&mut conn, 300).unwrap();
     let gone = "SELECT p.id FROM legacy.predictions AS o JOIN predictions AS p USING (id) WHERE o.triggering_event_id IS NOT NULL AND p.triggering_event_id IS NULL";
@@ -346,14 +352,12 @@ async fn the_same_on_an_asynchronous_connection() {
 
     let _alone = alone();
     let (db, mut conn) = old_pair(1_000);
-    begin(&mut conn, OnDuplicate::Shift).unwrap();
+    begin(&mut conn, None).unwrap();
     drop(conn);
     let mut conn = db.connect_async().await;
     while !AsyncCall::call(legacy_import::copy_batch("legacy", 200), &mut conn).await.unwrap().is_done() {}
     assert_eq!(AsyncCall::call(legacy_import::verify("legacy"), &mut conn).await.unwrap(), []);
-    let check = legacy_import::validate("legacy.sensor_events")
-        .predictions("legacy.predictions")
-        .on_duplicate(OnDuplicate::Shift);
+    let check = legacy_import::validate("legacy.sensor_events").predictions("legacy.predictions").shift_duplicates();
     let violations = AsyncCall::call(check, &mut conn).await.unwrap();
     assert!(violations.iter().all(|violation| violation.severity == Severity::Warning), "{violations:?}");
 }
@@ -482,8 +486,8 @@ fn whatever_would_not_come_over_is_found_and_mended() {
     }
     // The choices, which can be made until the copy begins.
     let start = legacy_import::begin("legacy").time_zone("Europe/Berlin").leave_column("sensor_events.battery");
-    start.clone().on_duplicate(OnDuplicate::Shift).call(&mut conn).unwrap();
-    let left = check.on_duplicate(OnDuplicate::Shift).time_zone("Europe/Berlin").leave_column("sensor_events.battery");
+    start.clone().shift_duplicates().call(&mut conn).unwrap();
+    let left = check.shift_duplicates().time_zone("Europe/Berlin").leave_column("sensor_events.battery");
     assert!(left.call(&mut conn).unwrap().iter().all(|f| f.severity == Severity::Warning));
     copy(&mut conn, 3).unwrap();
     assert_eq!(legacy_import::verify("legacy").call(&mut conn).unwrap(), []);
@@ -508,7 +512,7 @@ fn whatever_would_not_come_over_is_found_and_mended() {
     let error = start.call(&mut conn).unwrap_err();
     assert!(matches!(error, Error::ImportChoice { .. }), "{error}");
     assert!(support::sql_error(&mut conn, "DROP TABLE legacy.sensor_events").contains("other objects depend"));
-    assert_eq!(legacy_import::copy_batch("legacy", 3).call(&mut conn).unwrap().phase, Phase::Done);
+    assert_eq!(legacy_import::copy_batch("legacy", 3).call(&mut conn).unwrap().next, None);
 }
 
 #[test]

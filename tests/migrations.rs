@@ -13,8 +13,8 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use occupancy_models::timescale::{self, Outcome, create_extension};
 use occupancy_models::{
-    Call, Error, MIGRATIONS, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType, bulk,
-    drop_sensor_events_before, references, revert_migrations, run_migrations, verify,
+    Call, Error, ModelType, NewPrediction, NewSensorEvent, SensorEvent, SensorType, TransitionType, bulk,
+    drop_sensor_events_before, migrations, references, revert_migrations, run_migrations, verify,
 };
 use support::{Catalog, TestDb, needs, sql, sql_error, value, values};
 
@@ -34,7 +34,7 @@ fn versions(source: &impl MigrationSource<Pg>) -> Vec<String> {
 
 /// All that Diesel's harness runs: those of the crate below come first.
 fn all() -> Vec<String> {
-    versions(&MIGRATIONS)
+    versions(&migrations::all())
 }
 
 fn ours() -> Vec<String> {
@@ -159,7 +159,8 @@ fn only_what_has_not_run_yet_runs() {
     run_migrations(&mut conn).unwrap();
     let all = Catalog::new(&mut conn);
     let last = ours().pop().unwrap();
-    let migration = MIGRATIONS.migrations().unwrap().into_iter().find(|m| m.name().version().to_string() == last);
+    let all_migrations = migrations::all().migrations().unwrap();
+    let migration = all_migrations.into_iter().find(|m| m.name().version().to_string() == last);
     let migration: Box<dyn Migration<Pg>> = migration.unwrap();
     migration.revert(&mut conn).unwrap();
     sql(&mut conn, &format!("DELETE FROM {HISTORY} WHERE version = '{last}'"));
@@ -279,7 +280,7 @@ fn diesels_own_harness_runs_and_reverts_them_and_then_run_migrations_refuses() {
     revert_migrations(&mut conn).unwrap();
     sql(&mut conn, &format!("DROP TABLE {HISTORY}"));
 
-    conn.run_pending_migrations(MIGRATIONS).unwrap();
+    conn.run_pending_migrations(migrations::all()).unwrap();
     assert_eq!(recorded(&mut conn, DIESELS_HISTORY), all());
     let by_diesel = Catalog::new(&mut conn);
     by_diesel.without(DIESELS_HISTORY).assert_is(&up.without(HISTORY), "when Diesel's harness has run them");
@@ -292,7 +293,7 @@ fn diesels_own_harness_runs_and_reverts_them_and_then_run_migrations_refuses() {
     }
     Catalog::new(&mut conn).assert_is(&by_diesel, "after run_migrations was refused");
 
-    conn.revert_all_migrations(MIGRATIONS).unwrap();
+    conn.revert_all_migrations(migrations::all()).unwrap();
     Catalog::new(&mut conn).without(DIESELS_HISTORY).assert_is(&empty, "when Diesel's harness has reverted them");
     // Nothing of ours is in Diesel's migration history any more.
     assert_eq!(run_migrations(&mut conn).unwrap(), ours());
@@ -301,7 +302,7 @@ fn diesels_own_harness_runs_and_reverts_them_and_then_run_migrations_refuses() {
 #[test]
 fn revert_migrations_does_not_pass_over_what_diesels_harness_ran() {
     let (_db, mut conn) = TestDb::new();
-    conn.run_pending_migrations(MIGRATIONS).unwrap();
+    conn.run_pending_migrations(migrations::all()).unwrap();
     let before = Catalog::new(&mut conn);
     let result = revert_migrations(&mut conn);
     assert!(
@@ -312,14 +313,8 @@ fn revert_migrations_does_not_pass_over_what_diesels_harness_ran() {
 }
 
 /// What an application does that composes sources.
-struct Composed;
-
-impl MigrationSource<Pg> for Composed {
-    fn migrations(&self) -> diesel::migration::Result<Vec<Box<dyn Migration<Pg>>>> {
-        let mut all: Vec<Box<dyn Migration<Pg>>> = APP_MIGRATIONS.migrations()?;
-        all.extend(MigrationSource::<Pg>::migrations(&MIGRATIONS)?);
-        Ok(all)
-    }
+fn composed() -> impl MigrationSource<Pg> {
+    timescale::migrations::chained(APP_MIGRATIONS, migrations::all())
 }
 
 #[test]
@@ -328,11 +323,11 @@ fn composed_with_an_applications_own_they_run_in_the_order_of_the_versions() {
     let empty = Catalog::new(&mut conn);
     let app = versions(&APP_MIGRATIONS);
     let ran: Vec<_> =
-        conn.run_pending_migrations(Composed).unwrap().iter().map(|version| version.to_string()).collect();
+        conn.run_pending_migrations(composed()).unwrap().iter().map(|version| version.to_string()).collect();
     assert_eq!(ran, [&app[..1], &all(), &app[1..]].concat());
     assert_eq!(recorded(&mut conn, DIESELS_HISTORY), ran);
     assert!(matches!(run_migrations(&mut conn), Err(Error::Timescale(timescale::Error::MigratedElsewhere { .. }))));
-    conn.revert_all_migrations(Composed).unwrap();
+    conn.revert_all_migrations(composed()).unwrap();
     Catalog::new(&mut conn).without(DIESELS_HISTORY).assert_is(&empty, "when all are reverted");
 }
 

@@ -65,14 +65,13 @@ fn matrix(home: &mut Home, rounds: usize) {
     let mut measured = Measurements::new();
     for _ in 0..rounds {
         measured.time("matrix", 1, || {
-            let matrix = FeatureMatrix::new(&sensors, TimeDelta::minutes(5), Utc).states(["on"]);
-            let mut rows = matrix.rows(range());
+            let mut matrix = FeatureMatrix::new(&sensors, range(), TimeDelta::minutes(5), Utc).states(["on"]);
             let mut count = 0;
-            let events = matrix.events(range());
+            let events = matrix.events();
             for event in events.load_iter::<_, PgRowByRowLoadingMode>(&mut home.conn).unwrap() {
-                count += rows.push(event.unwrap()).unwrap().len();
+                count += matrix.push(event.unwrap()).unwrap().len();
             }
-            assert_eq!(count + rows.finish().len(), 30 * 288);
+            assert_eq!(count + matrix.finish().len(), 30 * 288);
         });
         let (from, to) = (range().start.to_rfc3339(), range().end.to_rfc3339());
         if let Some(elapsed) = peers::run("matrix.py", &[home.db.url().as_str(), &from, &to, &sensors.join(",")]) {

@@ -9,33 +9,15 @@ use crate::server::{Server, TimescaleVersion};
 
 pub use table::KNOWN_ISSUES;
 
-/// What a known issue is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum IssueSubject {
-    /// Native foreign keys that reference a hypertable.
-    ForeignKeyToHypertable,
-    /// Jobs that run in the background.
-    Jobs,
-    /// `GRANT` and `REVOKE` on a hypertable.
-    Grants,
-    /// What a query gives.
-    Queries,
-    /// Writing to rows of the columnstore: upserts, updates and deletes.
-    ColumnstoreWrites,
-    /// Continuous aggregates and their refresh.
-    ContinuousAggregates,
-}
-
 /// A known issue of TimescaleDB, and the releases that have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct KnownIssue {
     /// A name for it.
     pub id: &'static str,
-    /// What it is about.
-    pub subject: IssueSubject,
+    /// What it is about: `foreign_key_to_hypertable` (native ones), `jobs`, `grants` on a hypertable, `queries`,
+    /// `columnstore_writes`, or `continuous_aggregates`.
+    pub subject: &'static str,
     /// The first release that has it.
     pub since: TimescaleVersion,
     /// The releases that fixed it, in order, one for each branch that was fixed; empty while there is none. A branch

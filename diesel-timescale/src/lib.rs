@@ -104,7 +104,7 @@ pub use job_health::JobHealth;
 #[doc(inline)]
 pub use job_procedure::{JobProcedure, job_procedure};
 pub use jobs::{Job, alter_job, delete_job, jobs, run_job, set_job_config};
-pub use known_issues::{IssueSubject, KNOWN_ISSUES, KnownIssue, issues_of, known_issues};
+pub use known_issues::{KNOWN_ISSUES, KnownIssue, issues_of, known_issues};
 pub use migrations::MIGRATIONS;
 pub use outcome::Outcome;
 pub use parse_error::ParseError;

@@ -18,7 +18,7 @@
 //! migrations::run(&mut conn, "my_application", MIGRATIONS).unwrap();
 //! ```
 //!
-//! Those who compose sources run them through Diesel's own harness instead; [`Chained`] makes one source of several.
+//! Those who compose sources run them through Diesel's own harness instead; [`chained`] makes one source of two.
 //! Choose one way and stay with it.
 
 mod applied;
@@ -120,18 +120,37 @@ impl<S: MigrationSource<Pg>> MigrationSource<Pg> for ByRef<'_, S> {
     }
 }
 
-/// Several sources in one, in this order, for Diesel's own harness.
+/// Two sources in one, for Diesel's own harness.
 ///
 /// The harness sorts by version: `00dieseltimescale…` comes before dated ones.
-#[allow(missing_debug_implementations, reason = "EmbeddedMigrations has none")]
-pub struct Chained<const N: usize>(pub [EmbeddedMigrations; N]);
+///
+/// ```no_run
+/// use diesel::{Connection, PgConnection};
+/// use diesel_migrations::MigrationHarness;
+/// use diesel_timescale::migrations::{EmbeddedMigrations, chained, embed_migrations};
+///
+/// const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+///
+/// let mut conn = PgConnection::establish("postgres://localhost/readings").unwrap();
+/// conn.run_pending_migrations(chained(diesel_timescale::MIGRATIONS, MIGRATIONS)).unwrap();
+/// ```
+pub fn chained<A, B>(first: A, second: B) -> impl MigrationSource<Pg>
+where
+    A: MigrationSource<Pg>,
+    B: MigrationSource<Pg>,
+{
+    Chained { first, second }
+}
 
-impl<const N: usize> MigrationSource<Pg> for Chained<N> {
+struct Chained<A, B> {
+    first: A,
+    second: B,
+}
+
+impl<A: MigrationSource<Pg>, B: MigrationSource<Pg>> MigrationSource<Pg> for Chained<A, B> {
     fn migrations(&self) -> migration::Result<Vec<Box<dyn Migration<Pg>>>> {
-        let mut all = Vec::new();
-        for source in &self.0 {
-            all.extend(MigrationSource::<Pg>::migrations(source)?);
-        }
+        let mut all = self.first.migrations()?;
+        all.extend(self.second.migrations()?);
         Ok(all)
     }
 }

@@ -13,7 +13,8 @@ use crate::schema::sensor_events;
 /// What a [`FeatureMatrix`] is made of: the timestamp, the sensor, the state, and the number if it has one.
 type FeatureEvent = (DateTime<Utc>, String, String, Option<f64>);
 
-/// Which features of which sensors, on which grid.
+/// Features of sensors on a grid of time: a query for the [events](Self::events) that they need, and the rows that
+/// those make, one event after the other. Keeps what the sensors reported last, and nothing more.
 ///
 /// At each instant of the grid, for each sensor, from the step that ends there (its end counts, its beginning does not):
 ///
@@ -32,58 +33,77 @@ type FeatureEvent = (DateTime<Utc>, String, String, Option<f64>);
 /// reported for longer than the [carry limit](Self::carry_limit), or not at all. A row depends on nothing that comes after
 /// its instant.
 #[derive(Debug, Clone)]
+#[must_use = "the last rows come from `finish`"]
 pub struct FeatureMatrix<Z> {
-    pub(super) sensors: Vec<String>,
-    pub(super) states: Vec<String>,
-    pub(super) step: TimeDelta,
-    pub(super) carry_limit: TimeDelta,
+    range: Range<DateTime<Utc>>,
+    names: Vec<String>,
+    /// The place of each sensor.
+    places: HashMap<String, usize>,
+    states: Vec<String>,
+    step: TimeDelta,
+    carry_limit: TimeDelta,
     zone: Z,
+    sensors: Vec<SensorFeatures>,
+    /// The instant of the next row.
+    next: DateTime<Utc>,
+    last_event: Option<DateTime<Utc>>,
 }
 
-/// A row of a [`FeatureMatrix`]: the instant of the grid, and a value for each of the columns.
+/// A row: the instant of the grid, and a value for each of the columns.
 type FeatureRow = (DateTime<Utc>, Vec<Option<f64>>);
 
 impl<Z: TimeZone> FeatureMatrix<Z> {
-    /// A grid with an instant each step (at least a microsecond), for these sensors, in a time zone such as [`Utc`] or one
-    /// of `chrono-tz`.
+    /// The rows of these sensors in a range of time, one each step (at least a microsecond) from the start of the range
+    /// on and before its end, in a time zone such as [`Utc`] or one of `chrono-tz`.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use diesel::pg::PgRowByRowLoadingMode;
-    /// use occupancy_models::analysis::{FeatureMatrix};
+    /// use occupancy_models::analysis::FeatureMatrix;
     ///
     /// # fn main() { run(|conn| {
     /// # let to = an_event(conn).timestamp + TimeDelta::seconds(1);
     /// # let from = to - TimeDelta::hours(1);
-    /// let matrix = FeatureMatrix::new(["office.motion", "office.light"], TimeDelta::minutes(5), Utc)
+    /// let mut matrix = FeatureMatrix::new(["office.motion", "office.light"], from..to, TimeDelta::minutes(5), Utc)
     ///     .states(["on"])
     ///     .carry_limit(TimeDelta::hours(6));
     /// println!("{:?}", matrix.columns());
-    /// let mut rows = matrix.rows(from..to);
     /// // Row by row, so that months need no more memory than a day. (On diesel-async: `load_stream`.)
-    /// for event in matrix.events(from..to).load_iter::<_, PgRowByRowLoadingMode>(conn)? {
-    ///     for (instant, values) in rows.push(event?).expect("the events are ordered") {
+    /// for event in matrix.events().load_iter::<_, PgRowByRowLoadingMode>(conn)? {
+    ///     for (instant, values) in matrix.push(event?).expect("the events are ordered") {
     ///         println!("{instant} {values:?}");
     ///     }
     /// }
-    /// for (instant, values) in rows.finish() {
+    /// for (instant, values) in matrix.finish() {
     ///     println!("{instant} {values:?}");
     /// }
     /// # Ok(()) }) }
     /// ```
-    pub fn new<S: Into<String>>(sensors: impl IntoIterator<Item = S>, step: TimeDelta, zone: Z) -> Self {
+    pub fn new<S: Into<String>>(
+        sensors: impl IntoIterator<Item = S>,
+        range: Range<DateTime<Utc>>,
+        step: TimeDelta,
+        zone: Z,
+    ) -> Self {
+        let names: Vec<String> = sensors.into_iter().map(Into::into).collect();
         Self {
-            sensors: sensors.into_iter().map(Into::into).collect(),
+            places: names.iter().cloned().enumerate().map(|(place, name)| (name, place)).collect(),
+            sensors: vec![SensorFeatures::new(0); names.len()],
+            names,
             states: Vec::new(),
             step: step.max(TimeDelta::microseconds(1)),
             carry_limit: TimeDelta::days(1),
             zone,
+            next: range.start,
+            range,
+            last_event: None,
         }
     }
 
     /// The states whose seconds are columns. Default: none.
     pub fn states<S: Into<String>>(mut self, states: impl IntoIterator<Item = S>) -> Self {
         self.states = states.into_iter().map(Into::into).collect();
+        self.sensors = vec![SensorFeatures::new(self.states.len()); self.names.len()];
         self
     }
 
@@ -97,7 +117,7 @@ impl<Z: TimeZone> FeatureMatrix<Z> {
     /// The names of the columns.
     pub fn columns(&self) -> Vec<String> {
         let mut columns = Vec::new();
-        for sensor in &self.sensors {
+        for sensor in &self.names {
             columns.extend(["last", "mean", "count", "minutes_since_change"].map(|name| format!("{sensor}.{name}")));
             columns.extend(self.states.iter().map(|state| format!("{sensor}.seconds.{state}")));
         }
@@ -105,13 +125,13 @@ impl<Z: TimeZone> FeatureMatrix<Z> {
         columns
     }
 
-    /// The events that the rows of a range need: those in it, and before it as far back as the carry limit and a step go;
-    /// in the order of time. A query of `(timestamp, sensor, state, number)`.
+    /// The events that the rows need: those in the range, and before it as far back as the carry limit and a step go; in
+    /// the order of time. A query of `(timestamp, sensor, state, number)`.
     #[diesel::dsl::auto_type(no_type_alias)]
-    pub fn events(&self, range: Range<DateTime<Utc>>) -> _ {
-        let sensors: Vec<String> = self.sensors.clone();
-        let from: DateTime<Utc> = self.events_from(range.start);
-        let to: DateTime<Utc> = range.end;
+    pub fn events(&self) -> _ {
+        let sensors: Vec<String> = self.names.clone();
+        let from: DateTime<Utc> = self.events_from();
+        let to: DateTime<Utc> = self.range.end;
         sensor_events::table
             .filter(sensor_events::sensor_id.eq_any(sensors))
             .filter(sensor_events::timestamp.ge(from))
@@ -125,7 +145,8 @@ impl<Z: TimeZone> FeatureMatrix<Z> {
             ))
     }
 
-    fn events_from(&self, from: DateTime<Utc>) -> DateTime<Utc> {
+    fn events_from(&self) -> DateTime<Utc> {
+        let from = self.range.start;
         let earlier = from.checked_sub_signed(self.carry_limit).unwrap_or(from);
         self.step_start(earlier)
     }
@@ -134,43 +155,7 @@ impl<Z: TimeZone> FeatureMatrix<Z> {
         at.checked_sub_signed(self.step).unwrap_or(at)
     }
 
-    /// The rows of a range, from its start on with one each step and before its end: give it the events.
-    pub fn rows(&self, range: Range<DateTime<Utc>>) -> FeatureRows<Z> {
-        let numbers = self.sensors.iter().enumerate().map(|(number, sensor)| (sensor.clone(), number)).collect();
-        FeatureRows {
-            sensors: vec![SensorFeatures::new(self.states.len()); self.sensors.len()],
-            numbers,
-            matrix: self.clone(),
-            next: range.start,
-            to: range.end,
-            last_event: None,
-        }
-    }
-
-    fn calendar(&self, at: DateTime<Utc>) -> [Option<f64>; 5] {
-        let local = at.with_timezone(&self.zone).naive_local();
-        let seconds = f64::from(local.num_seconds_from_midnight());
-        let day = std::f64::consts::TAU * seconds / 86_400.0;
-        let weekday = f64::from(local.weekday().num_days_from_monday());
-        let week = std::f64::consts::TAU * (weekday + seconds / 86_400.0) / 7.0;
-        [day.sin(), day.cos(), week.sin(), week.cos(), if weekday >= 5.0 { 1.0 } else { 0.0 }].map(Some)
-    }
-}
-
-/// Makes the rows of a [`FeatureMatrix`] of its events. Keeps what the sensors reported last, and nothing more.
-#[derive(Debug, Clone)]
-#[must_use = "the last rows come from `finish`"]
-pub struct FeatureRows<Z> {
-    matrix: FeatureMatrix<Z>,
-    sensors: Vec<SensorFeatures>,
-    numbers: HashMap<String, usize>,
-    next: DateTime<Utc>,
-    to: DateTime<Utc>,
-    last_event: Option<DateTime<Utc>>,
-}
-
-impl<Z: TimeZone> FeatureRows<Z> {
-    /// Takes the next event, as [`FeatureMatrix::events`] gives them, and gives the rows whose instant is before it. An event
+    /// Takes the next event, as [`events`](Self::events) gives them, and gives the rows whose instant is before it. An event
     /// of another sensor makes none of its own.
     ///
     /// # Errors
@@ -182,9 +167,9 @@ impl<Z: TimeZone> FeatureRows<Z> {
         }
         self.last_event = Some(at);
         let rows = self.rows_before(at);
-        if let Some(sensor) = self.numbers.get(&sensor).and_then(|number| self.sensors.get_mut(*number)) {
-            let step_start = self.matrix.step_start(self.next);
-            sensor.report(&self.matrix.states, step_start, self.matrix.carry_limit, at, state, value);
+        let step_start = self.step_start(self.next);
+        if let Some(sensor) = self.places.get(&sensor).and_then(|place| self.sensors.get_mut(*place)) {
+            sensor.report(&self.states, step_start, self.carry_limit, at, state, value);
         }
         Ok(rows)
     }
@@ -196,18 +181,27 @@ impl<Z: TimeZone> FeatureRows<Z> {
 
     fn rows_before(&mut self, event: DateTime<Utc>) -> Vec<FeatureRow> {
         let mut rows = Vec::new();
-        while self.next < event && self.next < self.to {
+        while self.next < event && self.next < self.range.end {
             let at = self.next;
-            let step_start = self.matrix.step_start(at);
+            let step_start = self.step_start(at);
             let mut values = Vec::new();
             for sensor in &mut self.sensors {
-                sensor.push_values(&self.matrix.states, step_start, self.matrix.carry_limit, at, &mut values);
+                sensor.push_values(&self.states, step_start, self.carry_limit, at, &mut values);
             }
-            values.extend(self.matrix.calendar(at));
+            values.extend(self.calendar(at));
             rows.push((at, values));
-            self.next = at.checked_add_signed(self.matrix.step).unwrap_or(self.to);
+            self.next = at.checked_add_signed(self.step).unwrap_or(self.range.end);
         }
         rows
+    }
+
+    fn calendar(&self, at: DateTime<Utc>) -> [Option<f64>; 5] {
+        let local = at.with_timezone(&self.zone).naive_local();
+        let seconds = f64::from(local.num_seconds_from_midnight());
+        let day = std::f64::consts::TAU * seconds / 86_400.0;
+        let weekday = f64::from(local.weekday().num_days_from_monday());
+        let week = std::f64::consts::TAU * (weekday + seconds / 86_400.0) / 7.0;
+        [day.sin(), day.cos(), week.sin(), week.cos(), if weekday >= 5.0 { 1.0 } else { 0.0 }].map(Some)
     }
 }
 

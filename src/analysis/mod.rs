@@ -35,7 +35,7 @@ pub use agreement::{Agreement, agreement, overlap};
 pub use chart::{ChartPoint, chart_points};
 pub use downsample::downsample;
 pub use drift::{Drift, drift};
-pub use feature_matrix::{FeatureMatrix, FeatureRows, labels};
+pub use feature_matrix::{FeatureMatrix, labels};
 pub use forecasts::{Binning, ForecastScore, ReliabilityBin, forecast_score};
 pub use prediction_errors::{PredictionErrors, prediction_errors, prediction_errors_columns};
 pub use prediction_scores::{

@@ -7,8 +7,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use csv::{Reader, StringRecord, Writer};
 use diesel::QueryResult;
 
-use super::error::FileError;
 use super::event_fields::{EventFields, NAMES, Places};
+use super::file_error;
+use crate::error::Error;
 use crate::models::{NewSensorEvent, Prediction, SensorEvent};
 
 fn instant(at: DateTime<Utc>) -> String {
@@ -27,7 +28,7 @@ fn number(value: f64) -> String {
 /// Writes events as CSV, and gives their number: the rows of a query as it loads them, one by one.
 ///
 /// # Errors
-/// [`FileError::Csv`] if they cannot be written, [`FileError::Store`] if they cannot be read from the database.
+/// [`Error::File`] if they cannot be written; [`Error::Database`] if they cannot be read from the database.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
@@ -45,7 +46,7 @@ fn number(value: f64) -> String {
 pub fn sensor_events_to_csv(
     events: impl IntoIterator<Item = QueryResult<SensorEvent>>,
     to: impl Write,
-) -> Result<u64, FileError> {
+) -> Result<u64, Error> {
     write(to, &NAMES, events, |event| {
         vec![
             event.id.to_string(),
@@ -94,7 +95,7 @@ const PREDICTION: [&str; 19] = [
 pub fn predictions_to_csv(
     predictions: impl IntoIterator<Item = QueryResult<Prediction>>,
     to: impl Write,
-) -> Result<u64, FileError> {
+) -> Result<u64, Error> {
     write(to, &PREDICTION, predictions, |prediction| {
         vec![
             prediction.id.to_string(),
@@ -125,15 +126,15 @@ fn write<R>(
     names: &[&str],
     rows: impl IntoIterator<Item = QueryResult<R>>,
     fields: impl Fn(R) -> Vec<String>,
-) -> Result<u64, FileError> {
+) -> Result<u64, Error> {
     let mut writer = Writer::from_writer(to);
-    writer.write_record(names)?;
+    writer.write_record(names).map_err(file_error)?;
     let mut count = 0;
     for row in rows {
-        writer.write_record(fields(row?))?;
+        writer.write_record(fields(row?)).map_err(file_error)?;
         count += 1;
     }
-    writer.flush()?;
+    writer.flush().map_err(file_error)?;
     Ok(count)
 }
 
@@ -142,20 +143,20 @@ fn write<R>(
 /// an event without the column `numeric_value` has the number that its state is, if it is one.
 ///
 /// # Errors
-/// [`FileError`], at once if the first line has other columns, and of each row that cannot be read.
+/// [`Error`], at once if the first line has other columns, and of each row that cannot be read.
 pub fn sensor_events_from_csv<R: Read>(
     file: R,
-) -> Result<impl Iterator<Item = Result<NewSensorEvent<'static>, FileError>> + use<R>, FileError> {
+) -> Result<impl Iterator<Item = Result<NewSensorEvent<'static>, Error>> + use<R>, Error> {
     let mut reader = Reader::from_reader(file);
-    let places = Places::new(reader.headers()?.iter())?;
+    let places = Places::new(reader.headers().map_err(file_error)?.iter())?;
     let mut row = 0;
     Ok(reader.into_records().map(move |record| {
         row += 1;
-        event(row, &record?, &places)
+        event(row, &record.map_err(file_error)?, &places)
     }))
 }
 
-fn event(row: u64, record: &StringRecord, places: &Places) -> Result<NewSensorEvent<'static>, FileError> {
+fn event(row: u64, record: &StringRecord, places: &Places) -> Result<NewSensorEvent<'static>, Error> {
     let text = |field: &str| places.of(field).and_then(|place| record.get(place));
     let filled = |field: &str| text(field).filter(|text| !text.is_empty());
     EventFields {
@@ -183,7 +184,7 @@ fn parse<T: FromStr>(
     field: &'static str,
     text: Option<&str>,
     expected: &'static str,
-) -> Result<Option<T>, FileError> {
+) -> Result<Option<T>, Error> {
     let Some(text) = text else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| FileError::Value { row, field, value: text.to_owned(), expected })
+    text.parse().map(Some).map_err(|_| Error::FieldValue { row, field, value: text.to_owned(), expected })
 }

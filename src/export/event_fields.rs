@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::error::FileError;
+use crate::error::Error;
 use crate::models::NewSensorEvent;
 
 /// The names of the fields, in the order of the columns of `sensor_events`.
@@ -29,19 +29,19 @@ pub(super) const REQUIRED: [&str; 5] = ["timestamp", "room_id", "sensor_id", "se
 pub(super) struct Places([Option<usize>; NAMES.len()]);
 
 impl Places {
-    pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, FileError> {
+    pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         let mut places = [None; NAMES.len()];
         let mut found = Vec::new();
         for (place, name) in names.into_iter().enumerate() {
             match NAMES.iter().position(|known| *known == name).and_then(|known| places.get_mut(known)) {
                 Some(field) => *field = Some(place),
-                None => return Err(FileError::UnknownField { field: name.to_owned(), known: NAMES.join(", ") }),
+                None => return Err(Error::UnknownField { field: name.to_owned(), known: NAMES.join(", ") }),
             }
             found.push(name);
         }
         let places = Self(places);
         match REQUIRED.into_iter().find(|field| places.of(field).is_none()) {
-            Some(field) => Err(FileError::NoField { field, found: found.join(", ") }),
+            Some(field) => Err(Error::NoField { field, found: found.join(", ") }),
             None => Ok(places),
         }
     }
@@ -71,13 +71,13 @@ pub(super) struct EventFields<'a> {
 }
 
 impl EventFields<'_> {
-    pub(super) fn event(self) -> Result<NewSensorEvent<'static>, FileError> {
+    pub(super) fn event(self) -> Result<NewSensorEvent<'static>, Error> {
         let row = self.row;
         let name = |field: &'static str, value: Option<&str>| {
-            value.map(str::to_owned).ok_or(FileError::Missing { row, field })
+            value.map(str::to_owned).ok_or(Error::NoFieldValue { row, field })
         };
         let mut event = NewSensorEvent::new(
-            self.timestamp.ok_or(FileError::Missing { row, field: "timestamp" })?,
+            self.timestamp.ok_or(Error::NoFieldValue { row, field: "timestamp" })?,
             name("room_id", self.room_id)?,
             name("sensor_id", self.sensor_id)?,
             name("sensor_type", self.sensor_type)?,
@@ -90,7 +90,7 @@ impl EventFields<'_> {
             event = event.with_previous_state(state.to_owned());
         }
         if let Some(attributes) = self.attributes {
-            event = event.with_attributes(serde_json::from_str(attributes).map_err(|_| FileError::Value {
+            event = event.with_attributes(serde_json::from_str(attributes).map_err(|_| Error::FieldValue {
                 row,
                 field: "attributes",
                 value: attributes.to_owned(),

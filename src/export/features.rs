@@ -26,11 +26,12 @@ pub fn feature_schema<Z: TimeZone>(matrix: &FeatureMatrix<Z>) -> SchemaRef {
 /// use occupancy_models::analysis::FeatureMatrix;
 /// use occupancy_models::export::{feature_batch, feature_schema};
 ///
-/// let matrix = FeatureMatrix::new(["office.light"], TimeDelta::minutes(5), Utc);
 /// let nine: DateTime<Utc> = "2026-01-05T09:00:00Z".parse().unwrap();
-/// let rows = matrix.rows(nine..nine + TimeDelta::hours(1)).finish();
-/// let batch = feature_batch(&feature_schema(&matrix), &rows).unwrap();
-/// assert_eq!((batch.num_rows(), batch.num_columns()), (12, 1 + matrix.columns().len()));
+/// let hour = nine..nine + TimeDelta::hours(1);
+/// let matrix = FeatureMatrix::new(["office.light"], hour, TimeDelta::minutes(5), Utc);
+/// let schema = feature_schema(&matrix);
+/// let batch = feature_batch(&schema, &matrix.finish()).unwrap();
+/// assert_eq!((batch.num_rows(), batch.num_columns()), (12, schema.fields().len()));
 /// ```
 pub fn feature_batch(
     schema: &SchemaRef,

@@ -3,9 +3,9 @@
 use diesel::connection::LoadConnection;
 use diesel::pg::Pg;
 
-use super::error::FileError;
 use crate::Call;
 use crate::bulk::{Report, upsert_sensor_events};
+use crate::error::Error;
 use crate::models::NewSensorEvent;
 
 const BATCH: usize = 5_000;
@@ -14,7 +14,7 @@ const BATCH: usize = 5_000;
 /// stored already changes nothing.
 ///
 /// # Errors
-/// [`FileError`], of the first row that cannot be read or stored: what came before it is stored, and after a correction
+/// [`Error`], of the first row that cannot be read or stored: what came before it is stored, and after a correction
 /// of the file the call can be made again.
 ///
 #[cfg_attr(feature = "csv", doc = "```")]
@@ -31,9 +31,9 @@ const BATCH: usize = 5_000;
 /// }
 /// # Ok(()) }) }
 /// ```
-pub fn import_sensor_events<I>(rows: I) -> impl Call<Output = Report, Error = FileError>
+pub fn import_sensor_events<I>(rows: I) -> impl Call<Output = Report, Error = Error>
 where
-    I: IntoIterator<Item = Result<NewSensorEvent<'static>, FileError>>,
+    I: IntoIterator<Item = Result<NewSensorEvent<'static>, Error>>,
     I::IntoIter: Send,
 {
     Import { rows: rows.into_iter() }
@@ -46,12 +46,12 @@ struct Import<I> {
 
 impl<I> Call for Import<I>
 where
-    I: Iterator<Item = Result<NewSensorEvent<'static>, FileError>> + Send,
+    I: Iterator<Item = Result<NewSensorEvent<'static>, Error>> + Send,
 {
     type Output = Report;
-    type Error = FileError;
+    type Error = Error;
 
-    fn call<C>(self, conn: &mut C) -> Result<Report, FileError>
+    fn call<C>(self, conn: &mut C) -> Result<Report, Error>
     where
         C: LoadConnection<Backend = Pg> + 'static,
     {
@@ -62,7 +62,7 @@ where
     }
 
     #[cfg(feature = "async")]
-    async fn call_async<C>(self, conn: &mut C) -> Result<Report, FileError>
+    async fn call_async<C>(self, conn: &mut C) -> Result<Report, Error>
     where
         C: diesel_async::AsyncConnection<Backend = Pg>,
         Self: Send,
@@ -74,7 +74,7 @@ where
     }
 }
 
-fn finish<E: Into<crate::Error>>(report: Result<Report, E>, failure: Option<FileError>) -> Result<Report, FileError> {
-    let report = report.map_err(|error| FileError::Store(error.into()))?;
+fn finish<E: Into<Error>>(report: Result<Report, E>, failure: Option<Error>) -> Result<Report, Error> {
+    let report = report.map_err(Into::into)?;
     failure.map_or(Ok(report), Err)
 }

@@ -21,13 +21,14 @@
 mod arrow;
 #[cfg(feature = "csv")]
 mod csv;
-mod error;
 mod event_fields;
 #[cfg(feature = "arrow")]
 mod features;
 mod import;
 #[cfg(feature = "arrow")]
 mod parquet;
+
+use crate::error::Error;
 
 #[cfg(feature = "arrow")]
 #[doc(no_inline)]
@@ -37,9 +38,13 @@ pub use diesel_timescale::export::*;
 pub use self::arrow::{predictions, predictions_schema, sensor_events, sensor_events_schema};
 #[cfg(feature = "csv")]
 pub use self::csv::{predictions_to_csv, sensor_events_from_csv, sensor_events_to_csv};
-pub use self::error::FileError;
 #[cfg(feature = "arrow")]
 pub use self::features::{feature_batch, feature_schema};
 pub use self::import::import_sensor_events;
 #[cfg(feature = "arrow")]
 pub use self::parquet::sensor_events_from_parquet;
+
+/// The error of a file that cannot be read or written.
+fn file_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::File(error.into())
+}

@@ -11,8 +11,9 @@ use chrono::{DateTime, Utc};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::ChunkReader;
 
-use super::error::FileError;
 use super::event_fields::{EventFields, Places};
+use super::file_error;
+use crate::error::Error;
 use crate::models::NewSensorEvent;
 
 const BATCH: usize = 8_192;
@@ -22,17 +23,18 @@ const BATCH: usize = 8_192;
 /// is JSON as text; all but `timestamp`, `room_id`, `sensor_id`, `sensor_type` and `state` may be left out.
 ///
 /// # Errors
-/// [`FileError`], at once if it is no Parquet file or has other columns, and of each row that cannot be read. The rows
+/// [`Error`], at once if it is no Parquet file or has other columns, and of each row that cannot be read. The rows
 /// of a batch that has another type are not read.
 pub fn sensor_events_from_parquet<R: ChunkReader + Send + 'static>(
     file: R,
-) -> Result<impl Iterator<Item = Result<NewSensorEvent<'static>, FileError>> + Send, FileError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(BATCH).build()?;
+) -> Result<impl Iterator<Item = Result<NewSensorEvent<'static>, Error>> + Send, Error> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(file_error)?;
+    let reader = builder.with_batch_size(BATCH).build().map_err(file_error)?;
     let schema = arrow_array::RecordBatchReader::schema(&reader);
     let places = Places::new(schema.fields().iter().map(|field| field.name().as_str()))?;
     let mut first = 1;
     Ok(reader.flat_map(move |batch| {
-        let events = batch.map_err(FileError::from).and_then(|batch| {
+        let events = batch.map_err(file_error).and_then(|batch| {
             let events = events(&batch, &places, first);
             first += batch.num_rows() as u64;
             events
@@ -46,7 +48,7 @@ fn events(
     batch: &RecordBatch,
     places: &Places,
     first: u64,
-) -> Result<Vec<Result<NewSensorEvent<'static>, FileError>>, FileError> {
+) -> Result<Vec<Result<NewSensorEvent<'static>, Error>>, Error> {
     let column = |field: &str| places.of(field).map(|place| batch.column(place).as_ref());
     let text = |field| column(field).map(|array| Texts::new(field, array)).transpose();
     let number = |field| column(field).map(|array| numbers(field, array)).transpose();
@@ -85,8 +87,8 @@ fn events(
     Ok((0..batch.num_rows()).map(event).collect())
 }
 
-fn other_type(field: &'static str, array: &dyn Array, expected: &'static str) -> FileError {
-    FileError::Type { field, data_type: array.data_type().to_string(), expected }
+fn other_type(field: &'static str, array: &dyn Array, expected: &'static str) -> Error {
+    Error::FieldType { field, data_type: array.data_type().to_string(), expected }
 }
 
 /// Texts, whatever they are kept as.
@@ -97,7 +99,7 @@ struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    fn new(field: &'static str, array: &'a dyn Array) -> Result<Self, FileError> {
+    fn new(field: &'static str, array: &'a dyn Array) -> Result<Self, Error> {
         let (keys, values) = match array.as_any_dictionary_opt() {
             // Without values, every key is null.
             Some(dictionary) if dictionary.values().is_empty() => {
@@ -131,7 +133,7 @@ impl<'a> Texts<'a> {
 
 type Get<'a, T> = Box<dyn Fn(usize) -> Option<T> + 'a>;
 
-fn numbers<'a>(field: &'static str, array: &'a dyn Array) -> Result<Get<'a, f64>, FileError> {
+fn numbers<'a>(field: &'static str, array: &'a dyn Array) -> Result<Get<'a, f64>, Error> {
     if let Some(numbers) = array.as_primitive_opt::<Float64Type>() {
         return Ok(Box::new(move |place| numbers.is_valid(place).then(|| numbers.value(place))));
     }
@@ -145,7 +147,7 @@ fn numbers<'a>(field: &'static str, array: &'a dyn Array) -> Result<Get<'a, f64>
     Err(other_type(field, array, "a floating-point number"))
 }
 
-fn instants<'a>(field: &'static str, array: &'a dyn Array) -> Result<Get<'a, DateTime<Utc>>, FileError> {
+fn instants<'a>(field: &'static str, array: &'a dyn Array) -> Result<Get<'a, DateTime<Utc>>, Error> {
     macro_rules! instants {
         ($unit:ty, $make:expr) => {{
             let instants = array.as_primitive::<$unit>();

@@ -4,7 +4,8 @@ use diesel::sql_types::{Array, Bool, Nullable, Text};
 use diesel_timescale::call::done;
 use diesel_timescale::function_call;
 
-use super::choices::{OnDuplicate, choices};
+use super::choices::choices;
+use crate::bulk::OnDuplicate;
 use crate::error::Error;
 
 type NullableText = Nullable<Text>;
@@ -21,7 +22,8 @@ type Texts = Array<Text>;
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
-/// use occupancy_models::legacy_import::{self, OnDuplicate};
+/// use occupancy_models::bulk::OnDuplicate;
+/// use occupancy_models::legacy_import;
 ///
 /// # fn main() { run(|conn| {
 /// let error = legacy_import::begin("nowhere").on_duplicate(OnDuplicate::KeepLast).call(conn).unwrap_err();

@@ -1,14 +1,14 @@
 //! Copies old rows, one batch for each call.
 
-use diesel::deserialize::{self, FromSql, FromSqlRow};
-use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_timescale::{Call, function_call};
 use serde::Serialize;
 
 use crate::call::single;
 use crate::error::Error;
+
+type NullableText = Nullable<Text>;
 
 /// Takes the next step of the import that [`begin`](super::begin()) began in this schema: the validation, or a batch of at
 /// most `size` events, or of predictions. Call it until it [is done](Progress::is_done).
@@ -38,41 +38,17 @@ pub fn copy_batch(schema: impl Into<String>, size: u32) -> impl Call<Output = Pr
 
 function_call! {
     CopyBatch { schema: String = Text, size: i64 = BigInt },
-    "SELECT phase, copied, changed, copied_in_all FROM copy_legacy_batch(", ")",
-    (Text, BigInt, BigInt, BigInt) => Progress => Progress, single,
+    "SELECT nullif(phase, 'done'), copied, changed, copied_in_all FROM copy_legacy_batch(", ")",
+    (NullableText, BigInt, BigInt, BigInt) => Progress => Progress, single,
     error Error,
 }
 
-/// How far an import has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromSqlRow, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Phase {
-    /// Events are copied next.
-    Events,
-    /// All events are copied; predictions are next.
-    Predictions,
-    /// Everything is copied.
-    Done,
-}
-
-impl FromSql<Text, Pg> for Phase {
-    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        match std::str::from_utf8(value.as_bytes())? {
-            "events" => Ok(Self::Events),
-            "predictions" => Ok(Self::Predictions),
-            "done" => Ok(Self::Done),
-            other => Err(format!("copy_legacy_batch() reports {other:?}, which this release does not know").into()),
-        }
-    }
-}
-
 /// What a step of an import did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
-    /// What comes next.
-    pub phase: Phase,
+    /// What is copied next, `events` or `predictions`; `None` once everything is copied.
+    pub next: Option<String>,
     /// How many rows this step copied.
     pub copied: i64,
     /// How many rows this step recorded in the table `changes`, because they are not copied unchanged.
@@ -84,6 +60,6 @@ pub struct Progress {
 impl Progress {
     /// Whether everything is copied.
     pub fn is_done(&self) -> bool {
-        self.phase == Phase::Done
+        self.next.is_none()
     }
 }

@@ -12,8 +12,7 @@ mod validate;
 mod verify;
 
 pub use begin::{Begin, begin};
-pub use choices::OnDuplicate;
-pub use copy_batch::{Phase, Progress, copy_batch};
+pub use copy_batch::{Progress, copy_batch};
 pub use validate::{Severity, Validate, Violation, validate};
 pub use verify::verify;
 

@@ -9,7 +9,8 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel_timescale::function_call;
 use serde::Serialize;
 
-use super::choices::{OnDuplicate, choices};
+use super::choices::choices;
+use crate::bulk::OnDuplicate;
 use crate::error::Error;
 
 type NullableBigInt = Nullable<BigInt>;

@@ -38,10 +38,3 @@ pub(crate) fn nullable_timestamp<'de, D: Deserializer<'de>>(
 ) -> Result<Option<Option<DateTime<Utc>>>, D::Error> {
     microseconds::deserialize_option(deserializer).map(Some)
 }
-
-/// A value or null. Unlike a field without this, it must be there.
-pub(crate) fn value_or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    Option::deserialize(deserializer)
-}

@@ -72,7 +72,7 @@ pub struct SensorEventChanges<'a> {
 
 /// Changes to a prediction: `None` leaves a column unchanged, `Some(None)` sets it to NULL.
 ///
-/// For the outcome of a prediction see [`PredictionOutcome`](crate::PredictionOutcome).
+/// [`Prediction::outcome`](crate::Prediction::outcome) makes those of its validation.
 ///
 /// In JSON, an absent field leaves its column unchanged, and `null` sets it to NULL. `null` for a `NOT NULL` column is an
 /// error, and so is an unknown field.
@@ -120,6 +120,22 @@ pub struct PredictionChanges<'a> {
     /// Further predictions that the model considered.
     #[serde(deserialize_with = "change_fields::nullable", skip_serializing_if = "Option::is_none")]
     pub alternatives: Option<Option<Value>>,
+    /// When the transition took place; `Some(None)` if it never came.
+    #[serde(deserialize_with = "change_fields::nullable_timestamp", skip_serializing_if = "Option::is_none")]
+    pub actual_transition_time: Option<Option<DateTime<Utc>>>,
+    /// Minutes between the predicted and the actual transition, without sign.
+    #[serde(
+        deserialize_with = "change_fields::nullable",
+        serialize_with = "json_numbers::serialize_nullable_change",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub accuracy_minutes: Option<Option<f64>>,
+    /// Whether that is within the tolerance.
+    #[serde(deserialize_with = "change_fields::nullable", skip_serializing_if = "Option::is_none")]
+    pub is_accurate: Option<Option<bool>>,
+    /// When the outcome was recorded.
+    #[serde(deserialize_with = "change_fields::nullable_timestamp", skip_serializing_if = "Option::is_none")]
+    pub validation_timestamp: Option<Option<DateTime<Utc>>>,
     /// The id of the sensor event that triggered the prediction.
     #[serde(deserialize_with = "change_fields::nullable", skip_serializing_if = "Option::is_none")]
     pub triggering_event_id: Option<Option<i64>>,

@@ -15,7 +15,7 @@ pub use changes::{PredictionChanges, SensorEventChanges};
 pub use labels::{ModelType, SensorState, SensorType};
 pub use new_prediction::NewPrediction;
 pub use new_sensor_event::NewSensorEvent;
-pub use prediction::{Prediction, PredictionOutcome, TransitionType};
+pub use prediction::{Prediction, TransitionType};
 pub use referenced_event::ReferencedEvent;
 pub use sensor_event::SensorEvent;
 pub use sensor_event_key::SensorEventKey;

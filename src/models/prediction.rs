@@ -14,7 +14,7 @@ use diesel_timescale::ParseError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::change_fields;
+use super::changes::PredictionChanges;
 use super::json_numbers;
 use super::labels::ModelType;
 use super::referenced_event::ReferencedEvent;
@@ -133,53 +133,38 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// What came of this prediction, given when the transition took place, or `None` if it never came.
+    /// What came of this prediction, given when the transition took place, or `None` if it never came: the changes of the
+    /// columns that validation fills.
     ///
     /// It is accurate if the transition came within `tolerance` of the predicted time.
-    pub fn outcome(&self, actual_transition_time: Option<DateTime<Utc>>, tolerance: TimeDelta) -> PredictionOutcome {
+    ///
+    /// ```
+    /// # include!("../doctest_setup.rs");
+    /// # fn main() { run(|conn| {
+    /// # let prediction: Prediction = a_prediction(conn);
+    /// // The transition took place four minutes later than predicted; ten are tolerated.
+    /// let actual = prediction.predicted_transition_time + TimeDelta::minutes(4);
+    /// let validated: Prediction = diesel::update(&prediction)
+    ///     .set(prediction.outcome(Some(actual), TimeDelta::minutes(10)))
+    ///     .returning(Prediction::as_returning())
+    ///     .get_result(conn)?;
+    /// assert_eq!(validated.accuracy_minutes, Some(4.0));
+    /// assert_eq!(validated.is_accurate, Some(true));
+    /// # Ok(()) }) }
+    /// ```
+    pub fn outcome(
+        &self,
+        actual_transition_time: Option<DateTime<Utc>>,
+        tolerance: TimeDelta,
+    ) -> PredictionChanges<'static> {
         let actual_transition_time = actual_transition_time.map(microseconds::truncate);
         let off = actual_transition_time.map(|actual| (actual - self.predicted_transition_time).abs());
-        PredictionOutcome {
-            actual_transition_time,
-            accuracy_minutes: off.map(|off| off.as_seconds_f64() / 60.0),
-            is_accurate: Some(off.is_some_and(|off| off <= tolerance)),
-            validation_timestamp: Some(microseconds::truncate(Utc::now())),
+        PredictionChanges {
+            actual_transition_time: Some(actual_transition_time),
+            accuracy_minutes: Some(off.map(|off| off.as_seconds_f64() / 60.0)),
+            is_accurate: Some(Some(off.is_some_and(|off| off <= tolerance))),
+            validation_timestamp: Some(Some(microseconds::truncate(Utc::now()))),
+            ..PredictionChanges::default()
         }
     }
-}
-
-/// What came of a prediction: a changeset for the columns that validation fills.
-///
-/// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
-/// # fn main() { run(|conn| {
-/// # let prediction: Prediction = a_prediction(conn);
-/// // The transition took place four minutes later than predicted; ten are tolerated.
-/// let actual = prediction.predicted_transition_time + TimeDelta::minutes(4);
-/// let validated: Prediction = diesel::update(&prediction)
-///     .set(prediction.outcome(Some(actual), TimeDelta::minutes(10)))
-///     .returning(Prediction::as_returning())
-///     .get_result(conn)?;
-/// assert_eq!(validated.accuracy_minutes, Some(4.0));
-/// assert_eq!(validated.is_accurate, Some(true));
-/// # Ok(()) }) }
-/// ```
-///
-/// It replaces all of them, so its JSON must have every field; `null` clears the column.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, AsChangeset)]
-#[serde(deny_unknown_fields)]
-#[diesel(table_name = predictions, treat_none_as_null = true)]
-pub struct PredictionOutcome {
-    /// When the transition took place; `None` if it never came.
-    #[serde(deserialize_with = "microseconds::deserialize_option")]
-    pub actual_transition_time: Option<DateTime<Utc>>,
-    /// Minutes between the predicted and the actual transition, without sign.
-    #[serde(serialize_with = "json_numbers::serialize_option", deserialize_with = "change_fields::value_or_null")]
-    pub accuracy_minutes: Option<f64>,
-    /// Whether that is within the tolerance.
-    #[serde(deserialize_with = "change_fields::value_or_null")]
-    pub is_accurate: Option<bool>,
-    /// When the outcome was recorded.
-    #[serde(deserialize_with = "microseconds::deserialize_option")]
-    pub validation_timestamp: Option<DateTime<Utc>>,
 }

@@ -14,11 +14,7 @@ use super::time_range::within;
 use crate::models::SensorEvent;
 use crate::schema::sensor_events;
 
-type SensorEventSqlType = SqlTypeOf<AsSelect<SensorEvent, Pg>>;
-
-/// A boxed query of whole [`SensorEvent`]s. It takes any further clause: `filter`, `order`, `limit`, `select`, joins;
-/// and as its type stays the same, also under a condition.
-pub type SensorEventQuery<'a> = sensor_events::BoxedQuery<'a, Pg, SensorEventSqlType>;
+type Timeline<'a> = sensor_events::BoxedQuery<'a, Pg, SqlTypeOf<AsSelect<SensorEvent, Pg>>>;
 
 pub(super) type EventsWithin =
     Filter<Select<sensor_events::table, AsSelect<SensorEvent, Pg>>, Condition<sensor_events::timestamp>>;
@@ -72,6 +68,9 @@ impl SensorEvent {
 
     /// A room's events in a range of time, the oldest first unless another order is given.
     ///
+    /// A boxed query: it takes any further clause (`filter`, `order`, `limit`, `select`, joins), and as its type stays
+    /// the same, also under a condition: `sensor_events::BoxedQuery<'_, Pg, SqlTypeOf<AsSelect<SensorEvent, Pg>>>`.
+    ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use occupancy_models::queries::newest_first;
@@ -86,10 +85,7 @@ impl SensorEvent {
     /// assert_eq!(recent.len(), 1);
     /// # Ok(()) }) }
     /// ```
-    pub fn timeline<'a>(
-        room_id: impl Into<Cow<'a, str>>,
-        range: impl RangeBounds<DateTime<Utc>>,
-    ) -> SensorEventQuery<'a> {
+    pub fn timeline<'a>(room_id: impl Into<Cow<'a, str>>, range: impl RangeBounds<DateTime<Utc>>) -> Timeline<'a> {
         Self::in_room(room_id, range).order(oldest_first()).into_boxed()
     }
 

@@ -58,7 +58,6 @@ mod subquery;
 mod time_range;
 
 pub use condition::Condition;
-pub use events::SensorEventQuery;
 pub use fixed_query::FixedQuery;
 pub use joins::with_events;
 pub use pagination::{after, before, newest_first, oldest_first};

@@ -1,6 +1,7 @@
 //! The feature matrix: every value by itself, and no look into the future. Charts with fewer points.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
@@ -24,15 +25,15 @@ type FeatureRow = (DateTime<Utc>, Vec<Option<f64>>);
 const SENSORS: [&str; 4] = ["Sensor 0", "Sensor 2", "Sensor 4", "never"];
 const STATES: [&str; 2] = ["on", "21"];
 
-fn matrix(carry: TimeDelta) -> FeatureMatrix<Tz> {
+fn matrix(carry: TimeDelta, range: Range<DateTime<Utc>>) -> FeatureMatrix<Tz> {
     let zone: Tz = "Europe/Berlin".parse().unwrap();
-    FeatureMatrix::new(SENSORS, TimeDelta::minutes(15), zone).states(STATES).carry_limit(carry)
+    FeatureMatrix::new(SENSORS, range, TimeDelta::minutes(15), zone).states(STATES).carry_limit(carry)
 }
 
-fn made(matrix: &FeatureMatrix<Tz>, range: std::ops::Range<DateTime<Utc>>, events: &[FeatureEvent]) -> Vec<FeatureRow> {
-    let mut rows = matrix.rows(range);
-    let mut made: Vec<FeatureRow> = events.iter().flat_map(|event| rows.push(event.clone()).unwrap()).collect();
-    made.extend(rows.finish());
+fn made(matrix: &FeatureMatrix<Tz>, events: &[FeatureEvent]) -> Vec<FeatureRow> {
+    let mut matrix = matrix.clone();
+    let mut made: Vec<FeatureRow> = events.iter().flat_map(|event| matrix.push(event.clone()).unwrap()).collect();
+    made.extend(matrix.finish());
     made
 }
 
@@ -71,9 +72,9 @@ fn every_value_of_the_matrix_is_what_the_events_until_then_say() {
     let range = instant("2026-03-27T13:00:00Z")..instant("2026-03-30T13:10:00Z");
     store(&mut conn, &random(4, range.start, range.end, &["on", "off", "21", "22.5"]));
     for carry in [TimeDelta::hours(5), TimeDelta::days(20)] {
-        let matrix = matrix(carry);
-        let events: Vec<FeatureEvent> = matrix.events(range.clone()).load(&mut conn).unwrap();
-        let rows = made(&matrix, range.clone(), &events);
+        let matrix = matrix(carry, range.clone());
+        let events: Vec<FeatureEvent> = matrix.events().load(&mut conn).unwrap();
+        let rows = made(&matrix, &events);
         assert_eq!(rows.len(), 72 * 4 + 1);
         let columns = matrix.columns();
         assert_eq!(
@@ -111,24 +112,23 @@ fn a_row_does_not_change_when_the_future_is_removed() {
     let (_db, mut conn) = TestDb::ready();
     let range = instant("2026-03-27T13:00:00Z")..instant("2026-03-30T13:10:00Z");
     store(&mut conn, &random(8, range.start, range.end, &["on", "off", "21"]));
-    let matrix = matrix(TimeDelta::hours(5));
-    let events: Vec<FeatureEvent> = matrix.events(range.clone()).load(&mut conn).unwrap();
-    let whole = made(&matrix, range.clone(), &events);
+    let mut whole_matrix = matrix(TimeDelta::hours(5), range.clone());
+    let events: Vec<FeatureEvent> = whole_matrix.events().load(&mut conn).unwrap();
+    let whole = made(&whole_matrix, &events);
     for (n, row) in whole.iter().enumerate().step_by(7) {
         let past: Vec<FeatureEvent> = events.iter().filter(|event| event.0 <= row.0).cloned().collect();
-        assert_eq!(made(&matrix, range.clone(), &past)[..=n], whole[..=n]);
+        assert_eq!(made(&whole_matrix, &past)[..=n], whole[..=n]);
         // And a range that starts there has the same row.
-        let later = row.0..range.end;
-        let events: Vec<FeatureEvent> = matrix.events(later.clone()).load(&mut conn).unwrap();
-        let first = &made(&matrix, later, &events)[0];
+        let later = matrix(TimeDelta::hours(5), row.0..range.end);
+        let events: Vec<FeatureEvent> = later.events().load(&mut conn).unwrap();
+        let first = &made(&later, &events)[0];
         // But for changes that were before its look-back.
         for (column, (found, expected)) in first.1.iter().zip(&row.1).enumerate() {
             assert!(found == expected || (column % 6 == 3 && found.is_none()), "{column} at {}", row.0);
         }
     }
-    let mut rows = matrix.rows(range);
-    rows.push(events[9].clone()).unwrap();
-    let error = rows.push(events[0].clone()).unwrap_err();
+    whole_matrix.push(events[9].clone()).unwrap();
+    let error = whole_matrix.push(events[0].clone()).unwrap_err();
     assert!(error.to_string().contains("Order the events by timestamp"), "{error}");
 }
 

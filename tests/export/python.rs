@@ -47,9 +47,9 @@ fn pyarrow_and_polars_read_the_same_numbers() {
     export::predictions(Prediction::within(..)).write_parquet(&mut conn, file("predictions.parquet")).unwrap();
     let rows = all().load_iter::<SensorEvent, PgRowByRowLoadingMode>(&mut conn).unwrap();
     export::sensor_events_to_csv(rows, file("events.csv")).unwrap();
-    let matrix = FeatureMatrix::new(["sensor 1"], TimeDelta::hours(1), Utc);
+    let matrix = FeatureMatrix::new(["sensor 1"], at..at + TimeDelta::days(1), TimeDelta::hours(1), Utc);
     let schema = export::feature_schema(&matrix);
-    let rows = matrix.rows(at..at + TimeDelta::days(1)).finish();
+    let rows = matrix.clone().finish();
     let mut writer = ArrowWriter::try_new(file("matrix.parquet"), schema.clone(), None).unwrap();
     writer.write(&export::feature_batch(&schema, &rows).unwrap()).unwrap();
     writer.close().unwrap();

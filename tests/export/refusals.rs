@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use diesel::prelude::*;
 use occupancy_models::bulk::BulkError;
-use occupancy_models::export::{self, ExportError, FileError, record_batches};
+use occupancy_models::export::{self, ExportError, record_batches};
 use occupancy_models::schema::sensor_events;
 use occupancy_models::{Call, Error, NewSensorEvent, SensorEvent, SensorType};
 use parquet::arrow::ArrowWriter;
@@ -59,13 +59,13 @@ fn rows_before_one_that_is_refused_are_stored_and_the_rest_after_a_correction() 
     };
     let unreadable = [row(0, "office", "1"), row(1, "office", "x"), row(2, "office", "3")];
     let error = import(&mut conn, &unreadable).unwrap_err();
-    assert!(matches!(error, FileError::Value { row: 2, field: "numeric_value", .. }), "{error:?}");
+    assert!(matches!(error, Error::FieldValue { row: 2, field: "numeric_value", .. }), "{error:?}");
     assert_eq!(count(&mut conn), 1);
     // Not refused before it is stored: the general layer tells the row, too.
     let invalid = [row(0, "office", "1"), row(1, "", "NaN"), row(2, "office", "3")];
     let error = import(&mut conn, &invalid).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, FileError::Store(Error::Bulk(BulkError::Batch { .. }))), "{error:?}");
+    assert!(matches!(error, Error::Bulk(BulkError::Batch { .. })), "{error:?}");
     assert!(text.contains("room_id") && text.contains("numeric_value"), "{text}");
     let report = import(&mut conn, &[row(0, "office", "1"), row(1, "office", "2"), row(2, "office", "3")]).unwrap();
     assert_eq!((report.inserted, report.unchanged, count(&mut conn)), (2, 1, 3));
@@ -112,21 +112,18 @@ fn parquet_that_cannot_be_read() {
     assert_eq!(good[1].as_ref().unwrap().timestamp().timestamp(), 1_770_000_001);
     let without_room = read(file(at(Some("UTC")), text([Some("office"), None]), None));
     assert!(without_room[0].is_ok());
-    assert!(matches!(without_room[1], Err(FileError::Missing { row: 2, field: "room_id" })), "{without_room:?}");
+    assert!(matches!(without_room[1], Err(Error::NoFieldValue { row: 2, field: "room_id" })), "{without_room:?}");
     for (bad, field) in [
         (file(at(None), rooms(), None), "timestamp"),
         (file(at(Some("UTC")), Arc::new(Int64Array::from(vec![1, 2])), None), "room_id"),
         (file(at(Some("UTC")), rooms(), Some(rooms())), "numeric_value"),
     ] {
         let found = read(bad);
-        assert!(matches!(&found[..], [Err(FileError::Type { field: f, .. })] if *f == field), "{found:?}");
+        assert!(matches!(&found[..], [Err(Error::FieldType { field: f, .. })] if *f == field), "{found:?}");
     }
-    assert!(matches!(export::sensor_events_from_parquet(Bytes::from("no file")).err(), Some(FileError::Parquet(_))));
+    assert!(matches!(export::sensor_events_from_parquet(Bytes::from("no file")).err(), Some(Error::File(_))));
     let other = parquet(vec![("room_id", rooms())]);
-    assert!(matches!(
-        export::sensor_events_from_parquet(other).err(),
-        Some(FileError::NoField { field: "timestamp", .. })
-    ));
+    assert!(matches!(export::sensor_events_from_parquet(other).err(), Some(Error::NoField { field: "timestamp", .. })));
 }
 
 #[test]

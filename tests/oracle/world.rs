@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use occupancy_models::legacy_import::{self, OnDuplicate as OnLegacyDuplicate};
+use occupancy_models::legacy_import;
 use occupancy_models::schema::sensor_events;
 use occupancy_models::timescale::references::{self, OnDelete};
 use occupancy_models::{Call, SensorEvent, SensorEventKey, bulk, run_migrations};
@@ -86,7 +86,7 @@ impl World {
         run_migrations(conn_).unwrap();
         SensorEvent::hypertable().chunk_interval(TimeDelta::hours(6)).allow_plain_table().call(conn_).unwrap();
         if !truncates {
-            legacy_import::begin("legacy").on_duplicate(OnLegacyDuplicate::KeepFirst).call(conn_).unwrap();
+            legacy_import::begin("legacy").on_duplicate(bulk::OnDuplicate::KeepFirst).call(conn_).unwrap();
         }
         for table in ["alerts", "holds"] {
             sql(

@@ -28,6 +28,17 @@ pub enum OnDuplicate {
     Fail,
 }
 
+impl OnDuplicate {
+    /// The name as `Serialize` writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KeepLast => "keep_last",
+            Self::KeepFirst => "keep_first",
+            Self::Fail => "fail",
+        }
+    }
+}
+
 /// Sorts the rows of the batch by columns, and leaves each row: of rows that are the same in these columns, those that
 /// come first stay first.
 pub(super) fn sort(batch: &mut Batch, columns: &[usize]) {

@@ -1,5 +1,7 @@
 //! What can go wrong in bulk writes.
 
+use std::sync::Arc;
+
 use diesel::result::Error as DieselError;
 
 use super::report::Report;
@@ -105,6 +107,16 @@ pub enum BulkError {
     /// A writer could not start what writes: a thread, or a task outside of a runtime of tokio. Nothing was taken.
     #[error("the writer cannot be started: {0}")]
     Start(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The writer takes no rows any more: `finish` was called, or the writer was dropped; or what writes has ended, by a
+    /// panic or with tokio's runtime.
+    #[error("the writer takes no rows any more, or has ended")]
+    WriterClosed,
+    /// The writer was full, and the row made room for a later one.
+    #[error("the writer was full, and the row made room for a later one")]
+    Dropped,
+    /// A row that was sent to a writer can never be stored, or was not in time.
+    #[error("the row was rejected: {0}")]
+    Rejected(#[source] Arc<BulkError>),
     /// A batch of many failed. It has left nothing, and the batches before it stay: the rows from `first_row` on are what
     /// there is left to do.
     #[error("the batch from row {first_row} on: {source}")]

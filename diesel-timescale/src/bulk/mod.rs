@@ -119,4 +119,4 @@ pub use validation::{InvalidRow, Validate, Violation, Violations};
 #[cfg(feature = "async")]
 #[doc(hidden)]
 pub use writer::AsyncWriter;
-pub use writer::{Confirmation, Sent, Writer, WriterError, WriterStatus, writer};
+pub use writer::{Confirmation, Sent, Writer, WriterStatus, writer};

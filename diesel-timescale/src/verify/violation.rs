@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use serde::Serialize;
 
-use crate::known_issues::{IssueSubject, issues_of};
+use crate::known_issues::issues_of;
 use crate::server::TimescaleVersion;
 use crate::setup::Plan;
 
@@ -143,7 +143,7 @@ pub(super) fn with_known_issues(
     let issues = issues_of(timescaledb, postgres_version);
     match violation.kind {
         ViolationKind::NativeForeignKey => {
-            for issue in issues.filter(|issue| issue.subject == IssueSubject::ForeignKeyToHypertable) {
+            for issue in issues.filter(|issue| issue.subject == "foreign_key_to_hypertable") {
                 violation.detail.push_str(&format!(" Known issue {}: {issue}.", issue.id));
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use diesel_timescale::bulk::{BulkError, WriterError};
+use diesel_timescale::bulk::BulkError;
 
 use crate::readings::{Reading, hypertable, rows, stored};
 use crate::support::needs;
@@ -35,7 +35,7 @@ fn rows_of_many_senders_are_stored() {
             (status.taken, status.stored, status.unchanged, status.retried),
             (12_000, stored_rows, unchanged, 0)
         );
-        assert!(matches!(writer.send(rows[0].clone()), Err(WriterError::Closed)));
+        assert!(matches!(writer.send(rows[0].clone()), Err(BulkError::WriterClosed)));
         assert_eq!(writer.finish().unwrap(), status);
         assert!(stored(&mut conn) == rows);
     }
@@ -122,7 +122,7 @@ fn the_oldest_rows_make_room() {
     (2..1000).for_each(|minute| writer.send(Reading::new(1, minute)).unwrap());
     let status = writer.status();
     assert_eq!((status.taken, status.waiting, status.dropped), (1000, 100, 900), "{status:?}");
-    assert!(matches!(dropped.wait(), Err(WriterError::Dropped)));
+    assert!(matches!(dropped.wait(), Err(BulkError::Dropped)));
     way.open();
     first.wait().unwrap();
     assert_balance(&writer.finish().unwrap());
@@ -184,7 +184,7 @@ fn rows_that_are_not_in_time_come_back() {
     sent[1..].iter().for_each(|row| dropped.send(row.clone()).unwrap());
     eventually("it was tried", || dropped.status().retried > 0);
     drop(dropped);
-    assert!(matches!(confirmation.wait(), Err(WriterError::Rejected(_))));
+    assert!(matches!(confirmation.wait(), Err(BulkError::Rejected(_))));
     let mut all = Vec::new();
     eventually("they come back", || {
         all.append(&mut taken());

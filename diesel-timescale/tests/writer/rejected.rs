@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use diesel_timescale::bulk::{self, BulkError, OnDuplicate, Validate, Violation, Violations, WriterError};
+use diesel_timescale::bulk::{self, BulkError, OnDuplicate, Validate, Violation, Violations};
 
 use crate::readings::{Reading, TABLE, hypertable, readings, rows, stored};
 use crate::support::{TestDb, needs, sql};
@@ -53,7 +53,7 @@ fn bad_rows_come_back_and_the_others_are_stored() {
             let is_bad = row.temperature == Some(200.0) || row.device_id.contains('\0') || row.humidity == Some(-1.0);
             match confirmation.wait() {
                 Ok(()) => assert!(!is_bad || row.measured_at == Reading::new(0, 13).measured_at, "{row:?}"),
-                Err(WriterError::Rejected(_)) => assert!(is_bad, "{row:?}"),
+                Err(BulkError::Rejected(_)) => assert!(is_bad, "{row:?}"),
                 Err(error) => panic!("{error}"),
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, bb8, deadpool, mobc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use diesel_timescale::asynchronous::Writer;
-use diesel_timescale::bulk::{BulkError, WriterError};
+use diesel_timescale::bulk::BulkError;
 use tokio::time::timeout;
 
 use crate::failures::Killer;
@@ -113,7 +113,7 @@ fn futures_that_are_dropped_leave_nothing_half_done() {
         drop(waiting);
         assert!(timeout(brief, writer.finish_within(Duration::from_secs(60))).await.is_err());
         // A writer that finishes takes no more.
-        assert!(matches!(third.await, Err(WriterError::Closed)));
+        assert!(matches!(third.await, Err(BulkError::WriterClosed)));
         way.open();
         let status = writer.finish().await.unwrap();
         assert_balance(&status);
@@ -167,8 +167,8 @@ fn a_runtime_that_ends_closes_the_writer() {
     drop(runtime);
     let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     other.block_on(async {
-        assert!(matches!(writer.send(Reading::new(0, 0)).await, Err(WriterError::Closed)));
-        assert!(matches!(writer.finish().await, Err(WriterError::Closed)));
+        assert!(matches!(writer.send(Reading::new(0, 0)).await, Err(BulkError::WriterClosed)));
+        assert!(matches!(writer.finish().await, Err(BulkError::WriterClosed)));
     });
 }
 

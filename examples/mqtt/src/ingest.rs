@@ -8,7 +8,7 @@ use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::Pool;
 use occupancy_models::NewSensorEvent;
 use occupancy_models::asynchronous::Writer;
-use occupancy_models::bulk::{self, BulkError, Confirmation, WriterError};
+use occupancy_models::bulk::{self, BulkError, Confirmation};
 use occupancy_models::schema::sensor_events;
 use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Packet, Publish, QoS, SubscribeFilter};
 use serde_json::json;
@@ -159,8 +159,8 @@ impl Settling {
                 Err(reason) => Err(reason),
                 Ok(confirmation) => match confirmation.await {
                     Ok(()) => Ok(()),
-                    Err(WriterError::Rejected(error)) if matches!(*error, BulkError::NotInTime { .. }) => continue,
-                    Err(WriterError::Rejected(error)) => Err(error.to_string()),
+                    Err(BulkError::Rejected(error)) if matches!(*error, BulkError::NotInTime { .. }) => continue,
+                    Err(BulkError::Rejected(error)) => Err(error.to_string()),
                     Err(error) => return Err(error.into()),
                 },
             };

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::error::WriterError;
 use super::wait;
+use crate::bulk::error::BulkError;
 
 /// Resolves when the row is committed, or will never be.
 ///
@@ -20,7 +20,7 @@ struct Slot(Mutex<Confirmed>);
 
 #[derive(Debug, Default)]
 struct Confirmed {
-    result: Option<Result<(), WriterError>>,
+    result: Option<Result<(), NotStored>>,
     waker: Option<Waker>,
 }
 
@@ -35,22 +35,40 @@ impl Confirmation {
     ///
     /// # Errors
     /// The row will not be stored, and why.
-    pub fn wait(self) -> Result<(), WriterError> {
+    pub fn wait(self) -> Result<(), BulkError> {
         wait::block_on(self)
     }
 }
 
 impl Future for Confirmation {
-    type Output = Result<(), WriterError>;
+    type Output = Result<(), BulkError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut confirmed = self.0.lock();
         match &confirmed.result {
-            Some(result) => Poll::Ready(result.clone()),
+            Some(result) => Poll::Ready(result.clone().map_err(BulkError::from)),
             None => {
                 confirmed.waker = Some(context.waker().clone());
                 Poll::Pending
             }
+        }
+    }
+}
+
+/// Why a row is not stored, for whoever asks, more than once.
+#[derive(Debug, Clone)]
+pub(super) enum NotStored {
+    Closed,
+    Dropped,
+    Rejected(Arc<BulkError>),
+}
+
+impl From<NotStored> for BulkError {
+    fn from(reason: NotStored) -> Self {
+        match reason {
+            NotStored::Closed => Self::WriterClosed,
+            NotStored::Dropped => Self::Dropped,
+            NotStored::Rejected(error) => Self::Rejected(error),
         }
     }
 }
@@ -65,11 +83,11 @@ impl Confirm {
         (Self(Arc::clone(&slot)), Confirmation(slot))
     }
 
-    pub(super) fn resolve(self, result: Result<(), WriterError>) {
+    pub(super) fn resolve(self, result: Result<(), NotStored>) {
         self.set(result);
     }
 
-    fn set(&self, result: Result<(), WriterError>) {
+    fn set(&self, result: Result<(), NotStored>) {
         let mut confirmed = self.0.lock();
         let waker = confirmed.waker.take();
         confirmed.result.get_or_insert(result);
@@ -82,6 +100,6 @@ impl Confirm {
 
 impl Drop for Confirm {
     fn drop(&mut self) {
-        self.set(Err(WriterError::Closed));
+        self.set(Err(NotStored::Closed));
     }
 }

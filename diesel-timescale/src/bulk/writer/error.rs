@@ -1,25 +1,8 @@
-//! What can go wrong for a row that was sent to a writer, and what is to be done about an error of a batch.
-
-use std::sync::Arc;
+//! What a writer does about the error of a batch.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::bulk::error::BulkError;
-
-/// Why a row was not taken, or is not stored.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum WriterError {
-    /// `finish` was called, the writer was dropped, or what writes has ended: a panic, or the end of tokio's runtime.
-    #[error("the writer takes no rows any more, or has ended")]
-    Closed,
-    /// The writer was full, and the row made room for a later one.
-    #[error("the writer was full, and the row made room for a later one")]
-    Dropped,
-    /// The row can never be stored, or was not in time.
-    #[error("the row was rejected: {0}")]
-    Rejected(#[source] Arc<BulkError>),
-}
 
 /// What is to be done about a batch that was not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

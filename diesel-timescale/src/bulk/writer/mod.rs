@@ -23,7 +23,6 @@ mod work;
 use std::time::Duration;
 
 pub use confirmation::Confirmation;
-pub use error::WriterError;
 pub use options::Sent;
 pub use status::WriterStatus;
 #[cfg(feature = "async")]

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use super::buffer::{Buffer, Phase, Turn};
 use super::clock::Clock;
-use super::confirmation::{Confirm, Confirmation};
-use super::error::WriterError;
+use super::confirmation::{Confirm, Confirmation, NotStored};
 use super::kind::Kind;
 use super::lane::{KindRef, Taken};
 use super::options::{OnRejected, Options};
@@ -60,14 +59,14 @@ impl<R> Shared<R> {
     }
 
     /// Takes a row as soon as there is room. Until then, dropping the future takes nothing.
-    pub(super) async fn send(&self, row: R) -> Result<(), WriterError>
+    pub(super) async fn send(&self, row: R) -> Result<(), BulkError>
     where
         R: Clone,
     {
         self.take(row, None).await
     }
 
-    pub(super) async fn send_and_confirm(&self, row: R) -> Result<Confirmation, WriterError>
+    pub(super) async fn send_and_confirm(&self, row: R) -> Result<Confirmation, BulkError>
     where
         R: Clone,
     {
@@ -76,7 +75,7 @@ impl<R> Shared<R> {
         Ok(confirmation)
     }
 
-    async fn take(&self, row: R, confirm: Option<Confirm>) -> Result<(), WriterError>
+    async fn take(&self, row: R, confirm: Option<Confirm>) -> Result<(), BulkError>
     where
         R: Clone,
     {
@@ -87,7 +86,7 @@ impl<R> Shared<R> {
             }
             Err(error) => {
                 if self.lock().phase != Phase::Open {
-                    return Err(WriterError::Closed);
+                    return Err(BulkError::WriterClosed);
                 }
                 let error = Arc::new(error);
                 self.with(|buffer| {
@@ -101,7 +100,7 @@ impl<R> Shared<R> {
     }
 
     /// Waits for room, and takes the row.
-    async fn room(&self, values: RowValues, taken: Taken<R>) -> Result<(), WriterError> {
+    async fn room(&self, values: RowValues, taken: Taken<R>) -> Result<(), BulkError> {
         let mut taken = Some(taken);
         let mut ticket = Ticket { shared: self, id: None };
         poll_fn(|context| {
@@ -110,7 +109,7 @@ impl<R> Shared<R> {
             let result = self.with(|buffer| {
                 let Some(bytes) = taken.as_ref().map(|taken| taken.bytes) else { return Poll::Ready(Ok(())) };
                 if buffer.phase != Phase::Open {
-                    return Poll::Ready(Err(WriterError::Closed));
+                    return Poll::Ready(Err(BulkError::WriterClosed));
                 }
                 if self.drops_oldest {
                     while !buffer.has_room(bytes) {
@@ -140,7 +139,7 @@ impl<R> Shared<R> {
                 trace::dropped(&self.kind.target.table, dropped.len(), &self.status());
             }
             for confirm in dropped.into_iter().filter_map(|taken| taken.confirm) {
-                confirm.resolve(Err(WriterError::Dropped));
+                confirm.resolve(Err(NotStored::Dropped));
             }
             result
         })
@@ -165,7 +164,7 @@ impl<R> Shared<R> {
             let _ = std::panic::catch_unwind(call);
         }
         if let Some(confirm) = confirm {
-            confirm.resolve(Err(WriterError::Rejected(error)));
+            confirm.resolve(Err(NotStored::Rejected(error)));
         }
     }
 
@@ -196,12 +195,12 @@ impl<R> Shared<R> {
     }
 
     /// Ends taking rows, and waits until none waits.
-    pub(super) async fn finish(&self) -> Result<WriterStatus, WriterError> {
+    pub(super) async fn finish(&self) -> Result<WriterStatus, BulkError> {
         self.enter(Phase::Finishing);
         self.watch(|buffer| match buffer.phase {
-            Phase::Closed => Some(Err(WriterError::Closed)),
+            Phase::Closed => Some(Err(BulkError::WriterClosed)),
             _ if buffer.status.waiting > 0 => None,
-            _ => Some(buffer.unheard.clone().map_or(Ok(()), |error| Err(WriterError::Rejected(error)))),
+            _ => Some(buffer.unheard.clone().map_or(Ok(()), |error| Err(BulkError::Rejected(error)))),
         })
         .await?;
         Ok(self.status())

@@ -19,7 +19,6 @@ use super::GRACE;
 use super::buffer::Phase;
 use super::clock::Clock;
 use super::confirmation::Confirmation;
-use super::error::WriterError;
 use super::kind::Kind;
 use super::options::Sent;
 use super::owner::Owner;
@@ -47,8 +46,8 @@ impl<R: Clone + Send> Writer<R> {
     /// row is dropped with it.
     ///
     /// # Errors
-    /// [`WriterError::Closed`].
-    pub async fn send(&self, row: R) -> Result<(), WriterError> {
+    /// [`BulkError::WriterClosed`].
+    pub async fn send(&self, row: R) -> Result<(), BulkError> {
         self.0.0.send(row).await
     }
 
@@ -77,8 +76,8 @@ impl<R: Clone + Send> Writer<R> {
     /// ```
     ///
     /// # Errors
-    /// [`WriterError::Closed`].
-    pub async fn send_and_confirm(&self, row: R) -> Result<Confirmation, WriterError> {
+    /// [`BulkError::WriterClosed`].
+    pub async fn send_and_confirm(&self, row: R) -> Result<Confirmation, BulkError> {
         self.0.0.send_and_confirm(row).await
     }
 }
@@ -88,9 +87,9 @@ impl<R: Send> Writer<R> {
     /// also when the first one was dropped.
     ///
     /// # Errors
-    /// [`WriterError::Rejected`] with the error of the first row that was rejected, if there is no `on_rejected`;
-    /// [`WriterError::Closed`], if a task of the writer has panicked, or its runtime has ended.
-    pub async fn finish(&self) -> Result<WriterStatus, WriterError> {
+    /// [`BulkError::Rejected`] with the error of the first row that was rejected, if there is no `on_rejected`;
+    /// [`BulkError::WriterClosed`], if a task of the writer has panicked, or its runtime has ended.
+    pub async fn finish(&self) -> Result<WriterStatus, BulkError> {
         self.0.0.finish().await
     }
 
@@ -99,7 +98,7 @@ impl<R: Send> Writer<R> {
     ///
     /// # Errors
     /// As [`finish`](Self::finish).
-    pub async fn finish_within(&self, limit: Duration) -> Result<WriterStatus, WriterError> {
+    pub async fn finish_within(&self, limit: Duration) -> Result<WriterStatus, BulkError> {
         let shared = &self.0.0;
         if let Ok(result) = timeout(limit, shared.finish()).await {
             return result;

@@ -16,7 +16,6 @@ use super::GRACE;
 use super::buffer::Phase;
 use super::clock::Clock;
 use super::confirmation::Confirmation;
-use super::error::WriterError;
 use super::kind::Kind;
 use super::options::Sent;
 use super::owner::Owner;
@@ -42,8 +41,8 @@ impl<R: Clone> Writer<R> {
     /// Takes a row; waits for room while the writer is full, and does not wait until the row is stored.
     ///
     /// # Errors
-    /// [`WriterError::Closed`].
-    pub fn send(&self, row: R) -> Result<(), WriterError> {
+    /// [`BulkError::WriterClosed`].
+    pub fn send(&self, row: R) -> Result<(), BulkError> {
         block_on(self.0.0.send(row))
     }
 
@@ -67,8 +66,8 @@ impl<R: Clone> Writer<R> {
     /// ```
     ///
     /// # Errors
-    /// [`WriterError::Closed`].
-    pub fn send_and_confirm(&self, row: R) -> Result<Confirmation, WriterError> {
+    /// [`BulkError::WriterClosed`].
+    pub fn send_and_confirm(&self, row: R) -> Result<Confirmation, BulkError> {
         block_on(self.0.0.send_and_confirm(row))
     }
 }
@@ -77,9 +76,9 @@ impl<R> Writer<R> {
     /// Writes all rows that were taken, and takes no more; waits for as long as that takes. A second call gives the same.
     ///
     /// # Errors
-    /// [`WriterError::Rejected`] with the error of the first row that was rejected, if there is no `on_rejected`;
-    /// [`WriterError::Closed`], if a thread of the writer has panicked.
-    pub fn finish(&self) -> Result<WriterStatus, WriterError> {
+    /// [`BulkError::Rejected`] with the error of the first row that was rejected, if there is no `on_rejected`;
+    /// [`BulkError::WriterClosed`], if a thread of the writer has panicked.
+    pub fn finish(&self) -> Result<WriterStatus, BulkError> {
         block_on(self.0.0.finish())
     }
 
@@ -91,7 +90,7 @@ impl<R> Writer<R> {
     ///
     /// # Errors
     /// As [`finish`](Self::finish).
-    pub fn finish_within(&self, limit: Duration) -> Result<WriterStatus, WriterError> {
+    pub fn finish_within(&self, limit: Duration) -> Result<WriterStatus, BulkError> {
         let shared = &self.0.0;
         if let Some(result) = block_on_until(Instant::now().checked_add(limit), shared.finish()) {
             return result;
