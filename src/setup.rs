@@ -55,7 +55,7 @@ impl SensorEvent {
     /// aggregates must be there with a refresh policy. Further settings, and what is refused: [`tiers`].
     ///
     /// ```
-    /// # include!("doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// use occupancy_models::rollups::{self, daily_statistics, hourly_statistics};
     /// use occupancy_models::timescale::{Feature, Server, add_refresh_policy};
     ///

@@ -139,7 +139,7 @@ impl Prediction {
     /// It is accurate if the transition came within `tolerance` of the predicted time.
     ///
     /// ```
-    /// # include!("../doctest_setup.rs");
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
     /// # fn main() { run(|conn| {
     /// # let prediction: Prediction = a_prediction(conn);
     /// // The transition took place four minutes later than predicted; ten are tolerated.

@@ -38,7 +38,7 @@ use crate::time_value;
 /// [`allow_unsupported`](Tiers::allow_unsupported). Nothing has changed then.
 ///
 /// ```
-/// # include!("../doctest_setup.rs");
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use diesel_timescale::{Feature, Server, add_refresh_policy, continuous_aggregate, refresh, tier_sizes, tiers};
 ///
 /// diesel::table! { hourly_readings (bucket) { bucket -> Timestamptz, readings -> Int8 } }
