@@ -67,7 +67,7 @@ impl Plan {
         for (at, index) in others.iter().enumerate() {
             sql.push("unnest(").bind(Piece::Group(at)).push(format!(") AS c{index}, "));
         }
-        sql.push("unnest(").bind(Piece::GroupLow).push(format!(") AS c{range}, unnest("));
+        sql.push("unnest(").bind(Piece::GroupLow).push(") AS low, unnest(");
         sql.bind(Piece::GroupHigh).push(") AS high) AS g CROSS JOIN LATERAL (SELECT FROM ");
         sql.push(format!("{} AS e WHERE ", self.table));
         for index in &others {
@@ -75,8 +75,8 @@ impl Plan {
         }
         // By the range of all, TimescaleDB excludes chunks.
         self.in_range(sql, range);
-        let (name, low) = (&self.names[range], self.value("g", range));
-        let high = low.replacen(&format!("c{range}"), "high", 1);
+        let end = |name: &str| self.cast(format!("g.{name}"), range);
+        let (name, low, high) = (&self.names[range], end("low"), end("high"));
         sql.push(format!(" AND e.{name} BETWEEN {low} AND {high} LIMIT 1) AS stored)"));
     }
 

@@ -117,9 +117,14 @@ impl Plan {
 
     /// `c3`, as the type that the column has in the table.
     pub(super) fn value(&self, alias: &str, index: usize) -> String {
+        self.cast(format!("{alias}.c{index}"), index)
+    }
+
+    /// What was sent for a column, as the type that the column has in the table.
+    pub(super) fn cast(&self, sent: String, index: usize) -> String {
         match self.column(index).and_then(|column| column.cast.as_deref()) {
-            Some(cast) => format!("{alias}.c{index}::{cast}"),
-            None => format!("{alias}.c{index}"),
+            Some(cast) => format!("{sent}::{cast}"),
+            None => sent,
         }
     }
 
