@@ -82,8 +82,9 @@ pub(super) async fn read<D: Driver>(
 ) -> Result<Facts, BulkError> {
     let names: Vec<_> = batch.columns.iter().map(|column| column.info.name).collect();
     let key_names: Vec<_> = key.iter().map(|index| names[*index]).collect();
-    let with_defaults = batch.columns.iter().filter(|column| column.has_defaults()).map(|column| column.info.name);
-    let rows: Vec<Row> = driver.load(statement(table, &[&names, &key_names, &with_defaults.collect::<Vec<_>>()])).await?;
+    let with_defaults = batch.columns.iter().filter(|column| column.has_defaults());
+    let with_defaults: Vec<_> = with_defaults.map(|column| column.info.name).collect();
+    let rows: Vec<Row> = driver.load(statement(table, &[&names, &key_names, &with_defaults])).await?;
     let Some((relation, columns, key_columns, indexes)) = rows.into_iter().next() else {
         return Err(BulkError::NoTable { table: table.to_owned() });
     };
