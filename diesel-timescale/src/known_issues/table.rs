@@ -65,6 +65,11 @@ known_issues! {
          prepared) can crash the server",
         ["issues/8600", "pull/8739"];
 
+    "new_rows_are_misread", "triggers", (18, 0) to [(26, 4)] on [],
+        "The transition table of a trigger on a hypertable that has lost a column gives wrong values of new rows, and \
+         reading them can crash the server (this crate's notifications tell such a table's rows by their count alone)",
+        ["issues/9613", "pull/9615", "pull/9641"];
+
     "truncate_refused", "foreign_key_to_hypertable", (16, 0) to [(22, 0)] on [],
         "TRUNCATE … CASCADE of a hypertable that a foreign key references is refused",
         ["pull/8496"];
