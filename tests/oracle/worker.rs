@@ -13,7 +13,6 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::model::{Keys, Last};
-use crate::support::{Needs, has_quietly};
 use crate::world::{KEPT, World, alerts, at, holds, slot_of};
 
 const ISOLATION: [&str; 3] = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
@@ -274,7 +273,7 @@ impl<'w> Worker<'w> {
     /// While a chunk is converted, one statement may find its rows neither here nor there: TimescaleDB empties what it has
     /// converted by TRUNCATE, which older snapshots see. The next statement finds them.
     fn look(&mut self, is_last: bool) {
-        let mut looks = if has_quietly(Needs::Community) { 5 } else { 1 };
+        let mut looks = if self.world.converts { 5 } else { 1 };
         loop {
             let read = self.world.clock.now();
             let rows = sensor_events::table
