@@ -141,6 +141,34 @@ fn the_columnstore_shows_what_is_known() {
 }
 
 #[test]
+fn a_snapshot_shows_what_is_known() {
+    needs!(Community, TwoConnections);
+    let (db, mut conn) = TestDb::installed();
+    sql(
+        &mut conn,
+        "CREATE TABLE ticks (time TIMESTAMPTZ NOT NULL, place INT);
+         SELECT create_hypertable('ticks', 'time');
+         ALTER TABLE ticks SET (timescaledb.compress, timescaledb.compress_segmentby = 'place');
+         INSERT INTO ticks VALUES ('2026-01-01', 1);
+         SELECT compress_chunk(c) FROM show_chunks('ticks') AS c",
+    );
+    let mut older = db.connect();
+    sql(&mut older, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class");
+    sql(&mut conn, "SELECT decompress_chunk(c) FROM show_chunks('ticks') AS c");
+    let converted = Shown {
+        id: "snapshot_misses_converted_rows",
+        tables: "",
+        statements: &[],
+        query: "SELECT count(*) FROM ticks",
+        healthy: "1",
+    };
+    check(&mut older, server(), &[converted]);
+    // Nothing is lost.
+    sql(&mut older, "COMMIT");
+    assert_eq!(values(&mut older, "SELECT count(*) FROM ticks"), ["1"]);
+}
+
+#[test]
 fn continuous_aggregates_show_what_is_known() {
     needs!(Community);
     let (_db, mut conn) = TestDb::installed();

@@ -164,6 +164,17 @@ known_issues! {
         "IS NULL on a column with a sparse index of the smallest and largest value can miss rows",
         ["pull/9921"];
 
+    "snapshot_misses_converted_rows", "queries", (0, 0) to [] on [],
+        "A transaction at REPEATABLE READ or SERIALIZABLE whose snapshot is older than the conversion of a chunk to or \
+         from the columnstore can find none of the rows of the chunk; UPDATE and DELETE then change nothing, without an \
+         error",
+        ["issues/6841", "issues/6842"];
+
+    "read_misses_moved_rows", "queries", (0, 0) to [] on [],
+        "A statement can miss rows of the columnstore that an INSERT, UPDATE or DELETE moves to the rowstore between \
+         its planning and its execution, at READ COMMITTED as well; the next statement finds them",
+        ["issues/10487"];
+
     "limit_doubles_rows", "queries", (30, 0) to [(30, 1)] on [],
         "A query with LIMIT can give rows twice once its plan is generic",
         ["issues/10584", "pull/10592"];
