@@ -126,7 +126,7 @@ fn exactly_what_cannot_be_stored_is_refused_by_every_door() {
             let keyed: Vec<_> = (1..).zip(&rows).map(|(id, row)| Keyed::new(id, row.clone())).collect();
             assert_refused(bulk::upsert_sensor_events_by_key(&keyed).call(conn), &wrong, seed);
             assert_eq!(count(conn), 0, "SEED={seed}");
-            for wrong in &wrong {
+            for wrong in wrong.iter().take(20) {
                 let row = &rows[wrong.row];
                 through_json(row, wrong.is_json, seed);
                 if let Some(is_taken) = wrong.is_taken {
