@@ -4,6 +4,7 @@
 mod predictions;
 mod python;
 mod refusals;
+mod refused_predictions;
 #[path = "../support/mod.rs"]
 mod support;
 
