@@ -148,9 +148,9 @@ pub fn sensor_events_from_csv<R: Read>(
 ) -> Result<impl Iterator<Item = Result<NewSensorEvent<'static>, Error>> + use<R>, Error> {
     let mut reader = Reader::from_reader(file);
     let places = Places::new(&EVENT, reader.headers().map_err(file_error)?.iter())?;
-    Ok((1..).zip(reader.into_records()).map(move |(number, record)| {
-        event(&Row { number, record: &record.map_err(file_error)?, places: &places })
-    }))
+    Ok((1..)
+        .zip(reader.into_records())
+        .map(move |(number, record)| event(&Row { number, record: &record.map_err(file_error)?, places: &places })))
 }
 
 /// The predictions of a CSV file, in its order, each with the sensor and the timestamp of its triggering event: one that

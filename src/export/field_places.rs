@@ -20,10 +20,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn new<'a>(
-        fields: &'static Fields,
-        found: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, Error> {
+    pub(super) fn new<'a>(fields: &'static Fields, found: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         let mut places = vec![None; fields.names.len()];
         let mut names = Vec::new();
         for (place, name) in found.into_iter().enumerate() {

@@ -1,20 +1,17 @@
 //! Stores the predictions of a file.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use diesel::connection::LoadConnection;
 use diesel::pg::Pg;
-use diesel::prelude::*;
-use diesel_timescale::bulk::{self, OnDuplicate, Validate, Violations};
+use diesel_timescale::bulk::{self, OnDuplicate};
 
 use super::driver::{self, Blocking, Driver};
+use super::imported_prediction::{Batch, truncate};
 use super::predictions_to_import::{Found, Given, PredictionsToImport};
 use crate::Call;
 use crate::bulk::{BulkError, Report};
 use crate::error::Error;
-use crate::microseconds;
-use crate::models::{NewPrediction, Prediction, SensorEventKey};
+use crate::models::Prediction;
 use crate::schema::predictions;
 
 const BATCH: usize = 5_000;
@@ -32,9 +29,9 @@ const BATCH: usize = 5_000;
 /// The triggering event is the one of the row's sensor and timestamp in this database; `triggering_event_id`, the `id` and
 /// `created_at` are not stored. Events come first, by [`import_sensor_events`](super::import_sensor_events).
 ///
-/// Imports at the same time take turns, batch by batch, and store each prediction once; nobody else waits for them. (An
-/// application that inserts the same prediction at the same time, otherwise than by an import, stores it a second time.)
-/// Runs under READ COMMITTED only.
+/// Imports at the same time take turns, batch by batch, and store each prediction once. Nobody else who reads or writes
+/// predictions waits for them; `VACUUM` and `ANALYZE` do, and the other way round. (An application that inserts the same
+/// prediction at the same time, otherwise than by an import, stores it a second time.) Runs under READ COMMITTED only.
 ///
 /// # Errors
 /// [`Error`], of the first row that cannot be read or stored: what came before it is stored, and after a correction of the
@@ -78,7 +75,11 @@ where
     I: IntoIterator<Item = Result<(Prediction, Option<(String, DateTime<Utc>)>), Error>>,
     I::IntoIter: Send,
 {
-    Import { rows: rows.into_iter(), allows_missing_events: true, output: |report, without_event| (report, without_event) }
+    Import {
+        rows: rows.into_iter(),
+        allows_missing_events: true,
+        output: |report, without_event| (report, without_event),
+    }
 }
 
 #[must_use = "a call does nothing until it runs"]
@@ -125,12 +126,12 @@ where
             let count = batch.len();
             if count > 0 {
                 driver.begin().await?;
-                let stored = match store(&mut driver, batch, first_row, self.allows_missing_events).await {
+                let stored = match store(&mut driver, batch, self.allows_missing_events, done, first_row).await {
                     Ok(stored) => stored,
                     Err(error) => {
                         // What went wrong first is what the caller wants to know.
                         let _ = driver.rollback().await;
-                        return Err(of_batch(error, done, first_row));
+                        return Err(error);
                     }
                 };
                 driver.commit().await?;
@@ -175,8 +176,9 @@ struct Stored {
 async fn store<D: Driver>(
     driver: &mut D,
     mut rows: Vec<Given>,
-    first_row: usize,
     allows_missing_events: bool,
+    done: Report,
+    first_row: usize,
 ) -> Result<Stored, Error> {
     rows.iter_mut().for_each(truncate);
     let found = driver.run(PredictionsToImport::new(&rows)).await?;
@@ -199,7 +201,8 @@ async fn store<D: Driver>(
         predictions::validation_timestamp,
         predictions::triggering_event_id,
     );
-    let upsert = bulk::upsert(imported(rows, found))
+    let Batch { rows, places, mut report } = Batch::new(rows, found);
+    let upsert = bulk::upsert(rows)
         .on_conflict(predictions::id)
         .overriding_system_value()
         .order_by((predictions::triggering_event_id, predictions::id))
@@ -207,21 +210,8 @@ async fn store<D: Driver>(
         .update(outcome)
         .keep_if_null(outcome)
         .validate();
-    Ok(Stored { report: driver.run(upsert).await?, without_event, missing })
-}
-
-/// PostgreSQL drops what is less than a microsecond, so it would be compared with what is not stored.
-fn truncate((prediction, event): &mut Given) {
-    for at in [&mut prediction.prediction_time, &mut prediction.predicted_transition_time]
-        .into_iter()
-        .chain(&mut prediction.prediction_interval_lower)
-        .chain(&mut prediction.prediction_interval_upper)
-        .chain(&mut prediction.actual_transition_time)
-        .chain(&mut prediction.validation_timestamp)
-        .chain(event.as_mut().map(|(_, at)| at))
-    {
-        *at = microseconds::truncate(*at);
-    }
+    report += driver.run(upsert).await.map_err(|error| of_batch(error, &places, done, first_row))?;
+    Ok(Stored { report, without_event, missing })
 }
 
 /// That the event of a prediction that is not stored yet is not here.
@@ -236,101 +226,10 @@ fn missing_event(row: u64, (prediction, event): &Given, found: &Found) -> Option
     }
 }
 
-/// The rows as they are stored.
-fn imported(rows: Vec<Given>, found: Vec<Found>) -> Vec<ImportedPrediction> {
-    let same = first_of_each(&rows);
-    let mut imported: Vec<ImportedPrediction> = Vec::with_capacity(rows.len());
-    for ((row, found), first) in rows.into_iter().zip(found).zip(same) {
-        let mut row = ImportedPrediction::new(row, &found);
-        if let Some(first) = imported.get_mut(first) {
-            first.complete(&row);
-            row.id = first.id;
-        }
-        imported.push(row);
+/// The error of a batch, with its rows counted as they were given, from the first one of all.
+fn of_batch(mut error: BulkError, places: &[usize], done: Report, first_row: usize) -> Error {
+    if let BulkError::InvalidRows(rows) = &mut error {
+        rows.iter_mut().for_each(|row| row.row = first_row + places.get(row.row).copied().unwrap_or(row.row));
     }
-    imported
-}
-
-/// For each row the index of the first one that is the same prediction, which may be the row itself.
-fn first_of_each(rows: &[Given]) -> Vec<usize> {
-    let mut indexes = HashMap::new();
-    let key = |prediction: &Prediction| {
-        let times = (prediction.prediction_time, prediction.predicted_transition_time);
-        (times, prediction.transition_type)
-    };
-    rows.iter()
-        .enumerate()
-        .map(|(index, (row, _))| {
-            let texts = (row.room_id.as_str(), row.model_type.as_str(), row.model_version.as_str());
-            *indexes.entry((key(row), texts)).or_insert(index)
-        })
-        .collect()
-}
-
-/// A prediction with an id, and with what came of it.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = predictions, treat_none_as_default_value = false)]
-struct ImportedPrediction {
-    id: i64,
-    #[diesel(embed)]
-    new: NewPrediction<'static>,
-    actual_transition_time: Option<DateTime<Utc>>,
-    accuracy_minutes: Option<f64>,
-    is_accurate: Option<bool>,
-    validation_timestamp: Option<DateTime<Utc>>,
-}
-
-impl ImportedPrediction {
-    /// Of what is stored already no more than it lacks.
-    fn new((prediction, event): Given, found: &Found) -> Self {
-        let has_outcome = !found.is_stored || found.lacks_outcome && prediction.validation_timestamp.is_some();
-        let key = event.zip(found.event_id.filter(|_| found.lacks_event));
-        let mut row = Self {
-            id: found.id,
-            actual_transition_time: prediction.actual_transition_time.filter(|_| has_outcome),
-            accuracy_minutes: prediction.accuracy_minutes.filter(|_| has_outcome),
-            is_accurate: prediction.is_accurate.filter(|_| has_outcome),
-            validation_timestamp: prediction.validation_timestamp.filter(|_| has_outcome),
-            new: NewPrediction::from(prediction).with_triggering_event_id(None),
-        };
-        if let Some(((_, timestamp), id)) = key {
-            row.new = row.new.with_triggering_event(SensorEventKey::new(id, timestamp));
-        }
-        row
-    }
-
-    /// Takes from a later row of the same prediction what this one lacks.
-    fn complete(&mut self, other: &Self) {
-        if self.validation_timestamp.is_none() && other.validation_timestamp.is_some() {
-            self.actual_transition_time = other.actual_transition_time;
-            self.accuracy_minutes = other.accuracy_minutes;
-            self.is_accurate = other.is_accurate;
-            self.validation_timestamp = other.validation_timestamp;
-        }
-        if self.new.triggering_event.id().is_none() {
-            self.new.triggering_event = other.new.triggering_event.clone();
-        }
-    }
-}
-
-impl Validate for ImportedPrediction {
-    fn validate(&self, violations: &mut Violations) {
-        self.new.validate(violations);
-        if let Some(minutes) = self.accuracy_minutes.filter(|minutes| *minutes < 0.0) {
-            violations.add("accuracy_minutes", format!("{minutes} is not a number from 0 on"));
-        }
-    }
-}
-
-/// The error of a batch, with its rows counted from the first row of all.
-fn of_batch(error: Error, done: Report, first_row: usize) -> Error {
-    match error {
-        Error::Bulk(mut source) => {
-            if let BulkError::InvalidRows(rows) = &mut source {
-                rows.iter_mut().for_each(|row| row.row += first_row);
-            }
-            Error::Bulk(BulkError::Batch { done, first_row, source: Box::new(source) })
-        }
-        error => error,
-    }
+    Error::Bulk(BulkError::Batch { done, first_row, source: Box::new(error) })
 }

@@ -31,6 +31,7 @@ mod features;
 mod field_places;
 mod import;
 mod import_predictions;
+mod imported_prediction;
 #[cfg(feature = "arrow")]
 mod parquet;
 #[cfg(feature = "arrow")]

@@ -82,8 +82,7 @@ impl PredictionFields<'_> {
         let instant = |field: &'static str, value: Option<DateTime<Utc>>| {
             value.map(microseconds::truncate).ok_or(Error::NoFieldValue { row, field })
         };
-        let document =
-            |field: &'static str, value: Option<&str>| value.map(|text| json(row, field, text)).transpose();
+        let document = |field: &'static str, value: Option<&str>| value.map(|text| json(row, field, text)).transpose();
         let transition = text("transition_type", self.transition_type)?;
         let prediction_time = instant("prediction_time", self.prediction_time)?;
         let prediction = Prediction {
@@ -97,9 +96,7 @@ impl PredictionFields<'_> {
                 value: transition,
                 expected: "occupied_to_vacant, vacant_to_occupied or state_change",
             })?,
-            confidence_score: self
-                .confidence_score
-                .ok_or(Error::NoFieldValue { row, field: "confidence_score" })?,
+            confidence_score: self.confidence_score.ok_or(Error::NoFieldValue { row, field: "confidence_score" })?,
             prediction_interval_lower: self.prediction_interval_lower.map(microseconds::truncate),
             prediction_interval_upper: self.prediction_interval_upper.map(microseconds::truncate),
             model_type: ModelType::from(text("model_type", self.model_type)?),

@@ -51,7 +51,8 @@ impl PredictionsToImport {
         let text = |text: &str| is_text(text).then(|| text.to_owned());
         let instant = |at: DateTime<Utc>| is_instant(at).then_some(at);
         let column = |value: fn(&Prediction) -> &str| rows.iter().map(|row| text(value(&row.0))).collect();
-        let instants = |value: fn(&Prediction) -> DateTime<Utc>| rows.iter().map(|row| instant(value(&row.0))).collect();
+        let instants =
+            |value: fn(&Prediction) -> DateTime<Utc>| rows.iter().map(|row| instant(value(&row.0))).collect();
         let event = |row: &Given| row.1.as_ref().and_then(|(sensor, at)| text(sensor).zip(instant(*at)));
         let (sensor_ids, event_timestamps) = rows.iter().map(|row| event(row).unzip()).unzip();
         Self {

@@ -6,9 +6,9 @@ use diesel::dsl::{AsSelect, EqAny, Filter, Order, Select};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Nullable};
 #[cfg(feature = "arrow")]
 use diesel::sql_types::{Text, Timestamptz};
-use diesel::sql_types::{Array, BigInt, Nullable};
 
 use super::fixed_query::FixedQuery;
 use super::query_of::QueryOf;

@@ -46,7 +46,8 @@ const FUNCTIONS: [Function; 4] = [
 impl Function {
     /// A call with one column replaced.
     fn call(&self, replaced: &str, by: &str) -> String {
-        let argument = |(name, array): &(&str, &str)| format!("{name} => {}", if *name == replaced { by } else { array });
+        let argument =
+            |(name, array): &(&str, &str)| format!("{name} => {}", if *name == replaced { by } else { array });
         let arguments: Vec<String> = self.columns.iter().map(argument).collect();
         format!("SELECT FROM {}({}{})", self.name, arguments.join(", "), self.beside)
     }

@@ -1,6 +1,7 @@
 //! Predictions from one database to another one, whose ids differ.
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,8 +10,8 @@ use diesel::prelude::*;
 use occupancy_models::schema::{predictions, sensor_events};
 use occupancy_models::timescale::ReferenceError;
 use occupancy_models::{
-    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorType,
-    TransitionType, bulk, export, queries, timescale,
+    Call, Error, ModelType, NewPrediction, NewSensorEvent, Prediction, SensorEvent, SensorType, TransitionType, bulk,
+    export, queries, timescale,
 };
 use serde_json::{Value, json};
 
@@ -253,7 +254,8 @@ fn events_that_are_not_there_are_told_by_row() {
 #[test]
 fn files_from_before_they_had_the_sensor_of_the_event() {
     let (_db, mut conn) = target();
-    let head = "room_id,prediction_time,predicted_transition_time,transition_type,confidence_score,model_type,model_version";
+    let head =
+        "room_id,prediction_time,predicted_transition_time,transition_type,confidence_score,model_type,model_version";
     let row = "office,2026-01-05T09:00:00Z,2026-01-05T09:15:00Z,state_change,0.5,hmm,1";
     let other = "office,2026-01-05T09:00:01Z,2026-01-05T09:15:00Z,state_change,0.5,hmm,1";
     let old = format!("{head},triggering_event_id\n{row},\n{other},7\n");
@@ -263,8 +265,7 @@ fn files_from_before_they_had_the_sensor_of_the_event() {
     let error = export::import_predictions(read()).call(&mut conn).unwrap_err();
     assert!(matches!(error, Error::OnlyTriggeringEventId { row: 2, id: 7 }), "{error:?}");
     assert!(error.to_string().contains("triggering_sensor_id"), "{error}");
-    let (report, without_event) =
-        export::import_predictions_allowing_missing_events(read()).call(&mut conn).unwrap();
+    let (report, without_event) = export::import_predictions_allowing_missing_events(read()).call(&mut conn).unwrap();
     assert_eq!((counts(report), without_event), ((1, 0, 1, 0), 1));
     // Without that column there is no event.
     let without = format!("{head}\n{row}\n{other}\n");
@@ -328,7 +329,12 @@ fn imports_side_by_side_store_each_prediction_once() {
     // Ten files of the same predictions and of others, in two orders.
     let given: Vec<_> = files.read("parquet").map(Result::unwrap).collect();
     let rows: Vec<_> = (0..10)
-        .flat_map(|n| given.iter().cloned().map(move |(prediction, event)| (Prediction { model_version: n.to_string(), ..prediction }, event)))
+        .flat_map(|n| {
+            given
+                .iter()
+                .cloned()
+                .map(move |(prediction, event)| (Prediction { model_version: n.to_string(), ..prediction }, event))
+        })
         .collect();
     let imported = std::thread::scope(|scope| {
         let imports = [false, true, false].map(|backwards| {
@@ -372,9 +378,10 @@ fn an_outcome_that_is_recorded_during_an_import_stays() {
         let import = scope.spawn(move || files.import(&mut db.connect()));
         let waits = "SELECT count(*) > 0 FROM pg_stat_activity
             WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%predictions_to_import%'";
+        let deadline = Instant::now() + Duration::from_secs(60);
         while value(&mut conn, waits) != "true" {
-            assert!(!import.is_finished(), "the import does not wait for the outcome");
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            assert!(!import.is_finished() && Instant::now() < deadline, "the import does not wait for the outcome");
+            std::thread::sleep(Duration::from_millis(10));
         }
         sql(&mut other, "COMMIT");
         assert_eq!(counts(import.join().unwrap()), (0, 0, 240, 0));

@@ -35,7 +35,8 @@ fn pyarrow_and_polars_read_the_same_numbers() {
     let (_db, mut conn) = TestDb::ready();
     bulk::upsert_sensor_events(&events()).call(&mut conn).unwrap();
     let at = instant("2026-03-02T00:00:00Z");
-    let triggers: Vec<SensorEvent> = SensorEvent::query().order(queries::oldest_first()).limit(9).load(&mut conn).unwrap();
+    let triggers: Vec<SensorEvent> =
+        SensorEvent::query().order(queries::oldest_first()).limit(9).load(&mut conn).unwrap();
     for (n, event) in triggers.iter().enumerate() {
         let row = NewPrediction::new("office", at, TransitionType::StateChange, n as f64 / 8.0, ModelType::HMM, "1")
             .with_prediction_time(event.timestamp)
@@ -116,7 +117,8 @@ fn pyarrow_and_polars_read_the_same_numbers() {
     let rows = export::sensor_events_from_parquet(File::open(folder.join("polars.parquet")).unwrap()).unwrap();
     let report = export::import_sensor_events(rows).call(&mut conn).unwrap();
     assert_eq!((report.unchanged, report.inserted, report.updated), (count as u64, 0, 0));
-    let read = || export::predictions_from_parquet(File::open(folder.join("polars-predictions.parquet")).unwrap()).unwrap();
+    let read =
+        || export::predictions_from_parquet(File::open(folder.join("polars-predictions.parquet")).unwrap()).unwrap();
     let report = export::import_predictions(read()).call(&mut conn).unwrap();
     assert_eq!((report.unchanged, report.inserted, report.updated), (9, 0, 0));
     // Nor is it another one: what polars has written is all that is needed.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, NullArray, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, NullArray, StringArray,
+    TimestampMicrosecondArray,
 };
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -34,7 +35,11 @@ fn import_csv(conn: &mut PgConnection, rows: &[&str]) -> Result<bulk::Report, Er
 fn csv_that_cannot_be_read() {
     let (_db, mut conn) = TestDb::ready();
     for (n, (from, to, expected)) in [
-        ("state_change", "leaves", "field transition_type: \"leaves\" is not occupied_to_vacant, vacant_to_occupied or state_change"),
+        (
+            "state_change",
+            "leaves",
+            "field transition_type: \"leaves\" is not occupied_to_vacant, vacant_to_occupied or state_change",
+        ),
         ("0.5", "half", "field confidence_score: \"half\" is not a number from 0 to 1"),
         ("0.5", "", "field confidence_score: there is no value. Give it one"),
         ("09:00:00Z", "25:00:00Z", "field prediction_time: \"2026-01-05T25:00:00Z\" is not an instant"),
@@ -60,7 +65,10 @@ fn csv_that_cannot_be_read() {
     assert!(matches!(error, Error::File(_)), "{error:?}");
     for (head, expected) in [
         (HEAD.replace("model_type,", ""), "the file has no field model_type. Its fields are: room_id, "),
-        (format!("{HEAD},colour"), "predictions have no field \"colour\". Leave it out, or rename it to one of: id, room_id"),
+        (
+            format!("{HEAD},colour"),
+            "predictions have no field \"colour\". Leave it out, or rename it to one of: id, room_id",
+        ),
     ] {
         let error = export::predictions_from_csv(head.as_bytes()).err().expect("an error");
         assert!(error.to_string().contains(expected), "{error}");
@@ -83,7 +91,8 @@ fn values_that_the_database_would_refuse() {
         ("1,,,,,", "1,,-1,,,", "accuracy_minutes"),
     ] {
         let bad = GOOD.replacen(from, to, 1);
-        let error = import_csv(&mut conn, &[GOOD, &bad, &bad.replace("state_change", "vacant_to_occupied")]).unwrap_err();
+        let error =
+            import_csv(&mut conn, &[GOOD, &bad, &bad.replace("state_change", "vacant_to_occupied")]).unwrap_err();
         let Error::Bulk(BulkError::Batch { first_row: 0, source, .. }) = &error else { panic!("{bad}: {error:?}") };
         let BulkError::InvalidRows(rows) = &**source else { panic!("{bad}: {error:?}") };
         let found: Vec<_> = rows.iter().map(|row| (row.row, row.column.as_str())).collect();
@@ -99,7 +108,10 @@ fn values_that_the_database_would_refuse() {
     let Error::Bulk(BulkError::Batch { first_row: 5_000, source, done }) = &error else { panic!("{error:?}") };
     assert!(matches!(&**source, BulkError::InvalidRows(rows) if rows[0].row == 5_001), "{error:?}");
     assert_eq!((done.inserted, count(&mut conn)), (5_000, 5_000));
-    assert_eq!(error.to_string(), "the batch from row 5000 on: row 5001, confidence_score: 2 is not a number from 0 to 1");
+    assert_eq!(
+        error.to_string(),
+        "the batch from row 5000 on: row 5001, confidence_score: 2 is not a number from 0 to 1"
+    );
 }
 
 type Column = (&'static str, ArrayRef);
@@ -141,9 +153,7 @@ fn parquet_that_cannot_be_read() {
         assert!(matches!(&read(wrong)[..], [Err(Error::FieldType { field, .. })] if *field == name), "{name}");
         // Two rows without a value.
         let none = read(with(name, NullArray::new(array.len())));
-        let is_told = |row: u64, found: &Result<_, Error>| {
-            matches!(found, Err(Error::NoFieldValue { row: told, field }) if *told == row && *field == name)
-        };
+        let is_told = |row: u64, found: &Result<_, Error>| matches!(found, Err(Error::NoFieldValue { row: told, field }) if *told == row && *field == name);
         assert!(is_told(1, &none[0]) && is_told(2, &none[1]), "{name}: {none:?}");
     }
     for name in ["id", "triggering_event_id", "is_accurate", "triggering_sensor_id", "validation_timestamp"] {
@@ -154,7 +164,9 @@ fn parquet_that_cannot_be_read() {
     }
     let found = read(with("transition_type", StringArray::from(vec!["state_change", "Leaves"])));
     assert!(found[0].is_ok());
-    assert!(matches!(&found[1], Err(Error::FieldValue { row: 2, field: "transition_type", value, .. }) if value == "Leaves"));
+    assert!(
+        matches!(&found[1], Err(Error::FieldValue { row: 2, field: "transition_type", value, .. }) if value == "Leaves")
+    );
     let beyond = TimestampMicrosecondArray::from(vec![Some(0), Some(i64::MAX)]).with_timezone("UTC");
     let found = read(with("validation_timestamp", beyond));
     let is_told = matches!(&found[1], Err(Error::FieldValue { row: 2, field: "validation_timestamp", .. }));
