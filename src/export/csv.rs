@@ -10,7 +10,7 @@ use diesel::QueryResult;
 use super::event_fields::{EVENT, EventFields};
 use super::field_places::Places;
 use super::file_error;
-use super::prediction_fields::{PREDICTION, PredictionFields};
+use super::prediction_fields::{Given, PREDICTION, PredictionFields};
 use crate::error::Error;
 use crate::models::{NewSensorEvent, Prediction, SensorEvent};
 
@@ -160,6 +160,7 @@ pub fn sensor_events_from_csv<R: Read>(
 ///
 /// # Errors
 /// As [`sensor_events_from_csv`].
+#[allow(clippy::type_complexity, reason = "an alias would hide what the rows are")]
 pub fn predictions_from_csv<R: Read>(
     file: R,
 ) -> Result<impl Iterator<Item = Result<(Prediction, Option<(String, DateTime<Utc>)>), Error>> + use<R>, Error> {
@@ -232,7 +233,7 @@ fn event(row: &Row<'_>) -> Result<NewSensorEvent<'static>, Error> {
     .event()
 }
 
-fn prediction(row: &Row<'_>) -> Result<(Prediction, Option<(String, DateTime<Utc>)>), Error> {
+fn prediction(row: &Row<'_>) -> Result<Given, Error> {
     PredictionFields {
         row: row.number,
         id: row.integer("id")?,

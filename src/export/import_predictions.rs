@@ -7,7 +7,8 @@ use diesel_timescale::bulk::{self, OnDuplicate};
 
 use super::driver::{self, Blocking, Driver};
 use super::imported_prediction::{Batch, truncate};
-use super::predictions_to_import::{Found, Given, PredictionsToImport};
+use super::prediction_fields::Given;
+use super::predictions_to_import::{Found, PredictionsToImport};
 use crate::Call;
 use crate::bulk::{BulkError, Report};
 use crate::error::Error;

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_timescale::bulk::{Report, Validate, Violations};
 
-use super::predictions_to_import::{Found, Given};
+use super::prediction_fields::Given;
+use super::predictions_to_import::Found;
 use crate::microseconds;
 use crate::models::{NewPrediction, Prediction, SensorEventKey};
 use crate::schema::predictions;
@@ -125,7 +126,7 @@ impl ImportedPrediction {
             self.validation_timestamp = other.validation_timestamp;
         }
         if self.new.triggering_event.id().is_none() {
-            self.new.triggering_event = other.new.triggering_event.clone();
+            self.new.triggering_event = other.new.triggering_event;
         }
     }
 }

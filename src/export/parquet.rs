@@ -9,7 +9,7 @@ use super::event_fields::{EVENT, EventFields};
 use super::field_places::{Fields, Places};
 use super::file_error;
 use super::parquet_columns::Columns;
-use super::prediction_fields::{PREDICTION, PredictionFields};
+use super::prediction_fields::{Given, PREDICTION, PredictionFields};
 use crate::error::Error;
 use crate::models::{NewSensorEvent, Prediction};
 
@@ -36,17 +36,21 @@ pub fn sensor_events_from_parquet<R: ChunkReader + Send + 'static>(
 ///
 /// # Errors
 /// As [`sensor_events_from_parquet`].
+#[allow(clippy::type_complexity, reason = "an alias would hide what the rows are")]
 pub fn predictions_from_parquet<R: ChunkReader + Send + 'static>(
     file: R,
 ) -> Result<impl Iterator<Item = Result<(Prediction, Option<(String, DateTime<Utc>)>), Error>> + Send, Error> {
     rows(file, &PREDICTION, predictions)
 }
 
+/// The rows of a batch, unless it has other columns.
+type Rows<T> = Result<Vec<Result<T, Error>>, Error>;
+
 /// The rows of a file, of which `read` gives those of a batch.
 fn rows<R: ChunkReader + Send + 'static, T: Send>(
     file: R,
     fields: &'static Fields,
-    read: fn(&Columns<'_>) -> Result<Vec<Result<T, Error>>, Error>,
+    read: fn(&Columns<'_>) -> Rows<T>,
 ) -> Result<impl Iterator<Item = Result<T, Error>> + Send, Error> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(file_error)?;
     let reader = builder.with_batch_size(BATCH).build().map_err(file_error)?;
@@ -63,7 +67,7 @@ fn rows<R: ChunkReader + Send + 'static, T: Send>(
     }))
 }
 
-fn events(columns: &Columns<'_>) -> Result<Vec<Result<NewSensorEvent<'static>, Error>>, Error> {
+fn events(columns: &Columns<'_>) -> Rows<NewSensorEvent<'static>> {
     let timestamp = columns.instants("timestamp")?;
     let room_id = columns.texts("room_id")?;
     let sensor_id = columns.texts("sensor_id")?;
@@ -96,9 +100,7 @@ fn events(columns: &Columns<'_>) -> Result<Vec<Result<NewSensorEvent<'static>, E
     Ok(columns.places().map(event).collect())
 }
 
-type PredictionAndEvent = (Prediction, Option<(String, DateTime<Utc>)>);
-
-fn predictions(columns: &Columns<'_>) -> Result<Vec<Result<PredictionAndEvent, Error>>, Error> {
+fn predictions(columns: &Columns<'_>) -> Rows<Given> {
     let id = columns.integers("id")?;
     let room_id = columns.texts("room_id")?;
     let prediction_time = columns.instants("prediction_time")?;

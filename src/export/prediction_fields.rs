@@ -8,6 +8,9 @@ use crate::error::Error;
 use crate::microseconds;
 use crate::models::{ModelType, Prediction};
 
+/// A prediction, and the sensor and timestamp of its triggering event.
+pub(super) type Given = (Prediction, Option<(String, DateTime<Utc>)>);
+
 /// The columns of `predictions`, then what the triggering event goes by.
 pub(super) static PREDICTION: Fields = Fields {
     rows: "predictions",
@@ -74,7 +77,7 @@ pub(super) struct PredictionFields<'a> {
 
 impl PredictionFields<'_> {
     /// The prediction, and the sensor and timestamp of its triggering event.
-    pub(super) fn prediction(self) -> Result<(Prediction, Option<(String, DateTime<Utc>)>), Error> {
+    pub(super) fn prediction(self) -> Result<Given, Error> {
         let row = self.row;
         let text = |field: &'static str, value: Option<&str>| {
             value.map(str::to_owned).ok_or(Error::NoFieldValue { row, field })

@@ -5,11 +5,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel_timescale::function_call;
 
+use super::prediction_fields::Given;
 use crate::error::Error;
 use crate::models::Prediction;
-
-/// A prediction, and the sensor and timestamp of its triggering event.
-pub(super) type Given = (Prediction, Option<(String, DateTime<Utc>)>);
 
 type Texts = Array<Nullable<Text>>;
 type Instants = Array<Nullable<Timestamptz>>;

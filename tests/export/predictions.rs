@@ -30,7 +30,7 @@ struct Files {
 }
 
 type Row = (Prediction, Option<SensorEvent>);
-type Given = Result<(Prediction, Option<(String, DateTime<Utc>)>), Error>;
+pub type Given = Result<(Prediction, Option<(String, DateTime<Utc>)>), Error>;
 
 fn all(conn: &mut PgConnection) -> Vec<Row> {
     queries::with_events(Prediction::within(..).order(predictions::prediction_time)).load(conn).unwrap()
@@ -305,17 +305,15 @@ fn of_equal_rows_the_first_one_counts_and_is_completed() {
     let import = |conn: &mut PgConnection| export::import_predictions(rows.iter().cloned().map(Ok)).call(conn).unwrap();
     assert_eq!(counts(import(&mut conn)), (4_998, 1, 2, 2));
     assert_eq!(counts(import(&mut conn)), (0, 0, 5_001, 2));
-    let found: Vec<(f64, Option<bool>, Option<i64>, Option<DateTime<Utc>>)> = predictions::table
+    let found: Vec<Prediction> = Prediction::query()
         .filter(predictions::prediction_time.eq_any([1, 2].map(|n| given(n, 0.5).0.prediction_time)))
         .order(predictions::prediction_time)
-        .select((
-            predictions::confidence_score,
-            predictions::is_accurate,
-            predictions::triggering_event_id,
-            predictions::validation_timestamp,
-        ))
         .load(&mut conn)
         .unwrap();
+    let found: Vec<_> = found
+        .iter()
+        .map(|row| (row.confidence_score, row.is_accurate, row.triggering_event_id, row.validation_timestamp))
+        .collect();
     let outcomes = ["2026-01-05T10:00:00Z", "2026-01-05T11:00:00Z"].map(|text| Some(instant(text)));
     assert_eq!(found, [(0.5, Some(false), Some(1), outcomes[0]), (0.5, None, None, outcomes[1])]);
 }

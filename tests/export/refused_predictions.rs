@@ -8,12 +8,12 @@ use arrow_array::{
     TimestampMicrosecondArray,
 };
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use occupancy_models::bulk::BulkError;
 use occupancy_models::schema::predictions;
-use occupancy_models::{Call, Error, Prediction, bulk, export};
+use occupancy_models::{Call, Error, bulk, export};
 
+use super::predictions::Given;
 use super::refusals::parquet;
 use super::support::TestDb;
 
@@ -138,7 +138,7 @@ fn with(name: &'static str, array: impl arrow_array::Array + 'static) -> Bytes {
     parquet(columns)
 }
 
-fn read(file: Bytes) -> Vec<Result<(Prediction, Option<(String, DateTime<Utc>)>), Error>> {
+fn read(file: Bytes) -> Vec<Given> {
     export::predictions_from_parquet(file).unwrap().collect()
 }
 
