@@ -100,12 +100,9 @@ BEGIN
                 g.has_outcome AND p.validation_timestamp IS NULL
                     OR g.sensor_id IS NOT NULL AND p.triggering_event_id IS NULL AS is_incomplete
             FROM predictions AS p
-            WHERE p.room_id = g.room_id
-                AND p.prediction_time = g.prediction_time
-                AND p.predicted_transition_time = g.predicted_transition_time
-                AND p.transition_type = g.transition_type
-                AND p.model_type = g.model_type
-                AND p.model_version = g.model_version
+            WHERE (p.room_id, p.prediction_time, p.predicted_transition_time)
+                    = (g.room_id, g.prediction_time, g.predicted_transition_time)
+                AND (p.transition_type, p.model_type, p.model_version) = (g.transition_type, g.model_type, g.model_version)
             -- Of several the oldest. An expression, so that they are not looked for along the primary key.
             ORDER BY p.id + 0
             LIMIT 1

@@ -15,7 +15,7 @@ use occupancy_models::{
 };
 use serde_json::{Value, json};
 
-use super::support::{TestDb, needs, sql, value};
+use super::support::{Needs, TestDb, has_quietly, needs, sql, value, values};
 use super::{events, instant};
 
 /// Files of the events and predictions of a database.
@@ -156,6 +156,10 @@ fn predictions_come_with_their_events_and_outcomes_and_a_second_time_nothing_cha
     files.import_events(&mut conn);
     for name in ["parquet", "csv"] {
         sql(&mut conn, "DELETE FROM predictions");
+        if name == "csv" && has_quietly(Needs::Community) {
+            SensorEvent::columnstore().enable().call(&mut conn).unwrap();
+            assert!(values(&mut conn, "SELECT compress_chunk(c) FROM show_chunks('sensor_events') AS c").len() > 5);
+        }
         let report = export::import_predictions(files.read(name)).call(&mut conn).unwrap();
         assert_eq!(counts(report), (240, 0, 0, 0), "{name}");
         let found = stored(&mut conn);
