@@ -124,8 +124,8 @@ pub enum Error {
         /// Those that they have.
         known: String,
     },
-    /// [Import of predictions](crate::export::import_predictions): this database does not have the event that triggered a
-    /// prediction.
+    /// [Import of predictions](crate::export::import_predictions): this database does not have the event that triggered
+    /// a prediction.
     #[error(
         "row {row}: sensor {sensor_id:?} has no event at {timestamp} in this database, which the prediction refers to. \
          Import the events first, or use import_predictions_allowing_missing_events"
@@ -138,8 +138,8 @@ pub enum Error {
         /// The timestamp of the event.
         timestamp: DateTime<Utc>,
     },
-    /// [Import of predictions](crate::export::import_predictions): of the event that triggered a prediction there is only
-    /// the id, which means another event, or none, in this database.
+    /// [Import of predictions](crate::export::import_predictions): of the event that triggered a prediction there is
+    /// only the id, which means another event, or none, in this database.
     #[error(
         "row {row}: of the triggering event there is only the id {id} that it has in another database. Export the predictions \
          again, for the fields triggering_sensor_id and triggering_timestamp, or use \

@@ -1,8 +1,8 @@
 -- Import of predictions: what is stored already of a batch, and the events that triggered them.
 --
--- Ids are those of one database. In a file, an event goes by its sensor and timestamp, and a prediction by what it says: the
--- room, when it was made, which transition it expects when, and the model. No index keeps the latter unique, as an
--- application may store a prediction twice; so imports take turns, and look for what is stored.
+-- Ids are those of one database. In a file, an event goes by its sensor and timestamp, and a prediction by what it
+-- says: the room, when it was made, which transition it expects when, and the model. No index keeps the latter unique,
+-- as an application may store a prediction twice; so imports take turns, and look for what is stored.
 
 SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
@@ -111,7 +111,8 @@ BEGIN
         USING
             room_ids, prediction_times, predicted_transition_times, transition_types, model_types, model_versions,
             have_outcomes, sensor_ids;
-    -- What is going to be completed is locked, in the order of the ids: what others record meanwhile is seen, and stays.
+    -- What is going to be completed is locked, in the order of the ids: what others record meanwhile is seen, and
+    -- stays.
     RETURN QUERY
         WITH incomplete AS MATERIALIZED (
             SELECT p.id, p.validation_timestamp IS NULL AS lacks_outcome, p.triggering_event_id IS NULL AS lacks_event

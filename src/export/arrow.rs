@@ -43,8 +43,8 @@ pub fn sensor_events_schema() -> SchemaRef {
     ]))
 }
 
-/// The columns of [`predictions`]: those of the table, then the sensor and the timestamp of the triggering event, by which
-/// it is found in another database.
+/// The columns of [`predictions()`]: those of the table, then the sensor and the timestamp of the triggering event, by
+/// which it is found in another database.
 pub fn predictions_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("id", DataType::Int64, false),

@@ -153,10 +153,10 @@ pub fn sensor_events_from_csv<R: Read>(
         .map(move |(number, record)| event(&Row { number, record: &record.map_err(file_error)?, places: &places })))
 }
 
-/// The predictions of a CSV file, in its order, each with the sensor and the timestamp of its triggering event: one that
-/// [`predictions_to_csv`] has written, or another with columns of these names, in any order. All but `room_id`,
-/// `prediction_time`, `predicted_transition_time`, `transition_type`, `confidence_score`, `model_type` and `model_version`
-/// may be left out: without them the `id` is 0, and `created_at` the `prediction_time`.
+/// The predictions of a CSV file, in its order, each with the sensor and the timestamp of its triggering event: one
+/// that [`predictions_to_csv`] has written, or another with columns of these names, in any order. All but `room_id`,
+/// `prediction_time`, `predicted_transition_time`, `transition_type`, `confidence_score`, `model_type` and
+/// `model_version` may be left out: without them the `id` is 0, and `created_at` the `prediction_time`.
 ///
 /// # Errors
 /// As [`sensor_events_from_csv`].

@@ -17,29 +17,30 @@ use crate::schema::predictions;
 
 const BATCH: usize = 5_000;
 
-/// Stores predictions that were read from a file, with what came of them and what triggered them, each once, in batches of
-/// 5,000: a file that is stored already changes nothing.
+/// Stores predictions that were read from a file, with what came of them and what triggered them, each once, in batches
+/// of 5,000: a file that is stored already changes nothing.
 ///
 /// A prediction is stored already if there is one of the same room, `prediction_time`, `predicted_transition_time`,
 /// `transition_type`, `model_type` and `model_version`. That one stays as it is, whatever else the file has: only an
-/// outcome (if it has no `validation_timestamp`) and a triggering event that it lacks are taken from the file, and count as
-/// [`updated`](Report::updated). So an import does not erase an outcome, also one that is recorded meanwhile. The same
-/// holds for rows of one file that are equal in these columns: the first one counts, and the others are `deduplicated`, or
-/// `unchanged` if they are in a later batch.
+/// outcome (if it has no `validation_timestamp`) and a triggering event that it lacks are taken from the file, and
+/// count as [`updated`](Report::updated). So an import does not erase an outcome, also one that is recorded meanwhile.
+/// The same holds for rows of one file that are equal in these columns: the first one counts, and the others are
+/// `deduplicated`, or `unchanged` if they are in a later batch.
 ///
-/// The triggering event is the one of the row's sensor and timestamp in this database; `triggering_event_id`, the `id` and
-/// `created_at` are not stored. Events come first, by [`import_sensor_events`](super::import_sensor_events).
+/// The triggering event is the one of the row's sensor and timestamp in this database; `triggering_event_id`, the `id`
+/// and `created_at` are not stored. Events come first, by [`import_sensor_events`](super::import_sensor_events).
 ///
 /// Imports at the same time take turns, batch by batch, and store each prediction once. Nobody else who reads or writes
-/// predictions waits for them; `VACUUM` and `ANALYZE` do, and the other way round. (An application that inserts the same
-/// prediction at the same time, otherwise than by an import, stores it a second time.) Runs under READ COMMITTED only.
+/// predictions waits for them; `VACUUM` and `ANALYZE` do, and the other way round. (An application that inserts the
+/// same prediction at the same time, otherwise than by an import, stores it a second time.) Runs under READ COMMITTED
+/// only.
 ///
 /// # Errors
-/// [`Error`], of the first row that cannot be read or stored: what came before it is stored, and after a correction of the
-/// file the call can be made again. [`Error::NoTriggeringEvent`] if the event of a prediction that is not stored yet is not
-/// in this database, and [`Error::OnlyTriggeringEventId`] if the row has the id of an event alone, as files have that were
-/// exported before they had `triggering_sensor_id` and `triggering_timestamp`. [`BulkError::Batch`] if a batch has rows that
-/// the database would refuse, all of them; nothing of that batch is stored.
+/// [`Error`], of the first row that cannot be read or stored: what came before it is stored, and after a correction of
+/// the file the call can be made again. [`Error::NoTriggeringEvent`] if the event of a prediction that is not stored
+/// yet is not in this database, and [`Error::OnlyTriggeringEventId`] if the row has the id of an event alone, as files
+/// have that were exported before they had `triggering_sensor_id` and `triggering_timestamp`. [`BulkError::Batch`] if a
+/// batch has rows that the database would refuse, all of them; nothing of that batch is stored.
 /// [`ReferenceError::IsolationTooHigh`](crate::timescale::ReferenceError::IsolationTooHigh) above READ COMMITTED.
 ///
 #[cfg_attr(feature = "csv", doc = "```")]
@@ -64,8 +65,8 @@ where
     Import { rows: rows.into_iter(), allows_missing_events: false, output: |report, _| report }
 }
 
-/// As [`import_predictions`], and where the triggering event of a prediction is not in this database, or the file has no
-/// more of it than its id, the prediction is stored without one. Gives the number of those as well.
+/// As [`import_predictions`], and where the triggering event of a prediction is not in this database, or the file has
+/// no more of it than its id, the prediction is stored without one. Gives the number of those as well.
 ///
 /// Once the events are there, importing the same file again adds them to the predictions.
 ///

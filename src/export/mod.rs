@@ -1,4 +1,5 @@
-//! Events, predictions and feature matrices for other programs, and events and predictions from files, in bounded memory.
+//! Events, predictions and feature matrices for other programs, and events and predictions from files, in bounded
+//! memory.
 //!
 //! | what | how | feature |
 //! |---|---|---|
@@ -17,8 +18,8 @@
 //!
 //! What is read gets its ids from the database that it is stored in: `id` and `created_at` of a file are not stored. An
 //! event goes by its sensor and timestamp. So does the triggering event of a prediction, by the columns
-//! `triggering_sensor_id` and `triggering_timestamp`; `triggering_event_id` is its id in the database that was exported.
-//! Storing a file again changes nothing. Import the events first, then the predictions.
+//! `triggering_sensor_id` and `triggering_timestamp`; `triggering_event_id` is its id in the database that was
+//! exported. Storing a file again changes nothing. Import the events first, then the predictions.
 
 #[cfg(feature = "arrow")]
 mod arrow;

@@ -31,8 +31,8 @@ pub fn sensor_events_from_parquet<R: ChunkReader + Send + 'static>(
 /// The predictions of a Parquet file, in its order, each with the sensor and the timestamp of its triggering event: one
 /// that [`predictions`](super::predictions) has written, or another with columns of these names, of the types that
 /// [`sensor_events_from_parquet`] takes; `feature_importance` and `alternatives` are JSON as text. All but `room_id`,
-/// `prediction_time`, `predicted_transition_time`, `transition_type`, `confidence_score`, `model_type` and `model_version`
-/// may be left out: without them the `id` is 0, and `created_at` the `prediction_time`.
+/// `prediction_time`, `predicted_transition_time`, `transition_type`, `confidence_score`, `model_type` and
+/// `model_version` may be left out: without them the `id` is 0, and `created_at` the `prediction_time`.
 ///
 /// # Errors
 /// As [`sensor_events_from_parquet`].
