@@ -70,16 +70,19 @@ impl<R> Drop for Alarm<R> {
 }
 
 impl<S: Site, R: Send + 'static> Worker<S, R> {
-    pub(super) async fn run(self) {
+    /// Writes until the writer ends. A runtime may end before it comes to this, so the alarm is set before.
+    pub(super) fn run(self) -> impl Future<Output = ()> + Send {
         let mut alarm = Alarm(Some(Arc::clone(&self.shared)));
-        while let Some(part) = self.next().await {
-            // The last one is next.
-            let mut parts = vec![part];
-            while let Some(part) = parts.pop() {
-                self.write(part, &mut parts).await;
+        async move {
+            while let Some(part) = self.next().await {
+                // The last one is next.
+                let mut parts = vec![part];
+                while let Some(part) = parts.pop() {
+                    self.write(part, &mut parts).await;
+                }
             }
+            alarm.0 = None;
         }
-        alarm.0 = None;
     }
 
     async fn next(&self) -> Option<Part<R>> {
