@@ -51,6 +51,7 @@ pub(super) fn is_same(bound: u32, stored: u32) -> bool {
 }
 
 /// Whether values of a type can be read as those of another one, byte for byte.
+#[cfg(feature = "sync")]
 pub(super) fn has_same_bytes(bound: u32, stored: u32) -> bool {
     let is_text = |oid| matches!(oid, TEXT | VARCHAR | BPCHAR);
     bound == stored || is_text(bound) && is_text(stored)
