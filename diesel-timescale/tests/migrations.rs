@@ -210,3 +210,23 @@ async fn an_application_on_diesel_async_runs_its_migrations_the_same_way() {
     let uninstalled = asynchronous::migrations::uninstall(db.connect_async().await).await.unwrap();
     assert!(!uninstalled.is_empty());
 }
+
+/// TimescaleDB keeps a procedure that a job runs.
+#[test]
+fn a_job_of_a_table_that_is_gone_does_not_keep_the_functions() {
+    needs!(Community);
+    let (_db, mut conn) = TestDb::installed();
+    sql(
+        &mut conn,
+        "CREATE TABLE gone (id BIGINT GENERATED ALWAYS AS IDENTITY, at TIMESTAMPTZ, PRIMARY KEY (id, at));
+         SELECT create_hypertable('gone', 'at');
+         SELECT diesel_timescale.create_reference_target('gone', 'at', 'id');
+         SELECT diesel_timescale.add_reference_retention('gone', INTERVAL '30 days');
+         DROP TABLE gone CASCADE",
+    );
+    let jobs = "SELECT count(*) FROM timescaledb_information.jobs WHERE proc_name = 'reference_retention'";
+    assert_eq!(value(&mut conn, jobs), "1");
+    migrations::uninstall(&mut conn).unwrap();
+    assert_eq!(value(&mut conn, jobs), "0");
+    migrations::install(&mut conn).unwrap();
+}
