@@ -224,9 +224,10 @@ fn a_job_of_a_table_that_is_gone_does_not_keep_the_functions() {
          SELECT diesel_timescale.add_reference_retention('gone', INTERVAL '30 days');
          DROP TABLE gone CASCADE",
     );
-    let jobs = "SELECT count(*) FROM timescaledb_information.jobs WHERE proc_name = 'reference_retention'";
-    assert_eq!(value(&mut conn, jobs), "1");
+    let name = value(&mut conn, "SELECT format('%I.gone', current_schema())");
+    let jobs = format!("SELECT count(*) FROM timescaledb_information.jobs WHERE config ->> 'retention_of' = '{name}'");
+    assert_eq!(value(&mut conn, &jobs), "1");
     migrations::uninstall(&mut conn).unwrap();
-    assert_eq!(value(&mut conn, jobs), "0");
+    assert_eq!(value(&mut conn, &jobs), "0");
     migrations::install(&mut conn).unwrap();
 }
