@@ -47,15 +47,21 @@ LANGUAGE plpgsql STABLE ROWS 1
 SET search_path FROM CURRENT
 AS $$
 DECLARE
-    since TIMESTAMPTZ;
+    found_at TIMESTAMPTZ;
 BEGIN
-    FOREACH since IN ARRAY ARRAY[now() - INTERVAL '1 day', now() - INTERVAL '30 days', '-infinity'] LOOP
-        RETURN QUERY EXECUTE 'SELECT * FROM sensor_events WHERE id = $1 AND timestamp >= $2' USING event_id, since;
-        EXIT WHEN FOUND;
-    END LOOP;
+    RETURN QUERY EXECUTE 'SELECT * FROM sensor_events WHERE id = $1 AND timestamp >= $2' USING event_id, now() - INTERVAL '1 day';
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    found_at := diesel_timescale.time_of_id('sensor_events', 'id', 'timestamp', event_id, NULL::TIMESTAMPTZ);
+    IF found_at IS NOT NULL THEN
+        RETURN QUERY EXECUTE 'SELECT * FROM sensor_events WHERE id = $1 AND timestamp = $2' USING event_id, found_at;
+    ELSE
+        RETURN QUERY EXECUTE 'SELECT * FROM sensor_events WHERE id = $1' USING event_id;
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION sensor_event_by_id(BIGINT) IS 'The event with this id, if there is one. Looks into the last day, the last 30 days, then everything.';
+COMMENT ON FUNCTION sensor_event_by_id(BIGINT) IS 'The event with this id, if there is one. Looks into the last day, then where ids and times that rise together lead, then everything.';
 
 CREATE FUNCTION sensor_events_by_keys(ids BIGINT[], timestamps TIMESTAMPTZ[]) RETURNS SETOF sensor_events
 LANGUAGE plpgsql STABLE
