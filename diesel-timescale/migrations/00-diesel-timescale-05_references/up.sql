@@ -624,12 +624,18 @@ BEGIN
         -- A removal in progress, which has its row locked, will wait for these keys.
         PERFORM FROM {epoch} FOR SHARE SKIP LOCKED;
     END IF;
+    -- OFFSET keeps the rows of the target a query of its own: in an anti join every chunk would be locked.
     EXECUTE {{DELETE FROM {registry} AS r
         USING unnest({params}) AS i ({columns})
         WHERE {r_is_i} AND NOT EXISTS (
-            SELECT FROM {target} AS e
-            WHERE {e_is_i} AND e.{time} >= {from} AND e.{time} <= {to}
-                AND diesel_timescale.is_in_columnstore(e.tableoid, {target_literal}::REGCLASS)
+            SELECT FROM (
+                SELECT {e}
+                FROM {target} AS e
+                WHERE e.{time} >= {from} AND e.{time} <= {to}
+                    AND diesel_timescale.is_in_columnstore(e.tableoid, {target_literal}::REGCLASS)
+                OFFSET 0
+            ) AS e
+            WHERE {e_is_i}
         )}}
         USING {added_arrays}, new_rows.dt_from, new_rows.dt_to;
 END
