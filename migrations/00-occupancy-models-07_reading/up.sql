@@ -80,13 +80,13 @@ BEGIN
         ]
     );
     FOR span IN
-        SELECT min(key.timestamp) AS lower, max(key.timestamp) AS upper, array_agg(key.id) AS ids
+        SELECT min(key.timestamp) AS lower, max(key.timestamp) AS upper, array_agg(key.id ORDER BY key.id) AS ids
         FROM unnest(ids, timestamps) AS key (id, timestamp)
         -- A week has a handful of chunks at most, unless they are hours long.
         GROUP BY date_bin('7 days', key.timestamp, '2000-01-03')
     LOOP
         -- An id has one timestamp, so the ids alone name the events. From a subquery, because the planner would look
-        -- at each of them for each chunk.
+        -- at each of them for each chunk; sorted, because each chunk would sort them for its index.
         RETURN QUERY EXECUTE '
             SELECT *
             FROM sensor_events
@@ -106,7 +106,7 @@ DECLARE
     span RECORD;
 BEGIN
     FOR span IN
-        SELECT min(timestamp) AS lower, max(timestamp) AS upper, array_agg(id) AS ids
+        SELECT min(timestamp) AS lower, max(timestamp) AS upper, array_agg(id ORDER BY id) AS ids
         FROM referenced_events
         WHERE id = ANY (event_ids)
         GROUP BY date_bin('7 days', timestamp, '2000-01-03')
