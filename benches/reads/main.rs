@@ -89,7 +89,8 @@ fn lookups(home: &mut Home, rounds: usize) {
     );
     // The rows of the week, which need no search: no way to read them by their keys takes less time than this.
     let ids = week_ids.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-    let (first, last) = (week.iter().map(SensorEventKey::timestamp).min(), week.iter().map(SensorEventKey::timestamp).max());
+    let (first, last) =
+        (week.iter().map(SensorEventKey::timestamp).min(), week.iter().map(SensorEventKey::timestamp).max());
     let range = format!("timestamp BETWEEN '{}' AND '{}'", first.unwrap(), last.unwrap());
     sql(conn, &format!("CREATE TEMP TABLE of_the_week AS SELECT * FROM sensor_events WHERE id IN ({ids}) AND {range}"));
     let predicted = || Prediction::query().order(predictions::id.desc()).limit(1_000);

@@ -469,8 +469,18 @@ fn a_granular_refresh_refreshes_what_has_changed() {
 
 /// For a type of time: a value of day `n`, the width of a chunk, and the ends of the type.
 const MOMENTS: [(&str, &str, &str, [&str; 2]); 7] = [
-    ("TIMESTAMPTZ", "TIMESTAMPTZ '2026-01-01 00:00Z' + n * INTERVAL '1 day'", "INTERVAL '1 day'", ["0001-01-01", "9999-01-01"]),
-    ("TIMESTAMP", "TIMESTAMP '2026-01-01 00:00' + n * INTERVAL '1 day'", "INTERVAL '1 day'", ["0001-01-01", "9999-01-01"]),
+    (
+        "TIMESTAMPTZ",
+        "TIMESTAMPTZ '2026-01-01 00:00Z' + n * INTERVAL '1 day'",
+        "INTERVAL '1 day'",
+        ["0001-01-01", "9999-01-01"],
+    ),
+    (
+        "TIMESTAMP",
+        "TIMESTAMP '2026-01-01 00:00' + n * INTERVAL '1 day'",
+        "INTERVAL '1 day'",
+        ["0001-01-01", "9999-01-01"],
+    ),
     ("DATE", "DATE '2026-01-01' + n", "INTERVAL '1 day'", ["0001-01-01", "9999-01-01"]),
     ("SMALLINT", "n * 10", "10", ["-32768", "32767"]),
     ("INTEGER", "n * 10", "10", ["-2147483648", "2147483647"]),
@@ -515,7 +525,8 @@ fn the_time_of_a_row_is_found_by_its_id() {
         if of_type == "UUID" && !support::has(Needs::UuidTime) {
             continue;
         }
-        let search = |id: i64| format!("SELECT diesel_timescale.time_of_id('numbered', 'number', 'at', {id}, NULL::{of_type})");
+        let search =
+            |id: i64| format!("SELECT diesel_timescale.time_of_id('numbered', 'number', 'at', {id}, NULL::{of_type})");
         let is_null = |conn: &mut PgConnection, id| value(conn, &format!("SELECT ({}) IS NULL", search(id))) == "true";
         for per_day in [1, 3] {
             sql(conn, "DROP TABLE IF EXISTS numbered");
@@ -552,7 +563,11 @@ fn ids_in_another_order_than_times_are_never_found_at_a_wrong_time() {
     let search = "diesel_timescale.time_of_id('readings', 'number', 'time', r.number, r.time)";
     sql(conn, "CREATE TABLE readings (number BIGINT, time TIMESTAMPTZ, PRIMARY KEY (number, time))");
     sql(conn, "INSERT INTO readings VALUES (1, now())");
-    assert_eq!(value(conn, &format!("SELECT count({search}) FROM readings AS r")), "0", "a plain table is not searched");
+    assert_eq!(
+        value(conn, &format!("SELECT count({search}) FROM readings AS r")),
+        "0",
+        "a plain table is not searched"
+    );
     sql(conn, "TRUNCATE readings");
     hypertable(readings::time).chunk_interval(TimeDelta::days(1)).allow_plain_table().call(conn).unwrap();
     sql(
@@ -571,7 +586,12 @@ fn a_search_for_an_id_reads_a_few_chunks() {
     fill(conn, 100);
     for number in (0..2400).step_by(131) {
         sql(conn, "BEGIN");
-        let found = value(conn, &format!("SELECT diesel_timescale.time_of_id('readings', 'number', 'time', {number}, NULL::TIMESTAMPTZ) = '2026-01-01 00:00Z'::TIMESTAMPTZ + {number} * INTERVAL '1 hour'"));
+        let found = value(
+            conn,
+            &format!(
+                "SELECT diesel_timescale.time_of_id('readings', 'number', 'time', {number}, NULL::TIMESTAMPTZ) = '2026-01-01 00:00Z'::TIMESTAMPTZ + {number} * INTERVAL '1 hour'"
+            ),
+        );
         let locked = value(
             conn,
             "SELECT count(*) FROM pg_inherits JOIN pg_locks ON relation = inhrelid

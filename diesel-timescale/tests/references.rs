@@ -451,7 +451,12 @@ fn a_row_of_long_ago_is_referenced_by_its_id_in_few_chunks() {
             assert!(error.contains("violates foreign key constraint"), "{error}");
         }
         // One that came late lies where no search finds it.
-        sql(conn, &format!("INSERT INTO \"old events\" (\"the time\") SELECT {moment} FROM (SELECT 30 AS n) AS n ON CONFLICT DO NOTHING; INSERT INTO alerts VALUES (121)"));
+        sql(
+            conn,
+            &format!(
+                "INSERT INTO \"old events\" (\"the time\") SELECT {moment} FROM (SELECT 30 AS n) AS n ON CONFLICT DO NOTHING; INSERT INTO alerts VALUES (121)"
+            ),
+        );
         assert_eq!(value(conn, right), "19", "{of_type}");
     }
 }
