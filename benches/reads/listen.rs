@@ -11,8 +11,10 @@ use crate::measure::{Measurements, size};
 use crate::support::{TestDb, sql};
 
 const BATCH: usize = 5_000;
-const NOTHING: &str = "CREATE OR REPLACE FUNCTION nothing() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-    CREATE TRIGGER nothing AFTER INSERT ON sensor_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nothing()";
+const NOTHING: &str = "
+    CREATE OR REPLACE FUNCTION nothing() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    CREATE TRIGGER nothing AFTER INSERT ON sensor_events REFERENCING NEW TABLE AS new_rows
+        FOR EACH STATEMENT EXECUTE FUNCTION nothing()";
 
 pub fn ingest(rounds: usize) {
     let (db, mut conn) = TestDb::ready();

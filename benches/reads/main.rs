@@ -4,8 +4,8 @@
 //!     dev/db cargo bench --bench reads
 //!
 //! Every round runs all candidates one after the other; a ratio is the median over the rounds of the ratio of times in
-//! each. `ROWS` (2000000), `CHUNKS` (730, one a day), `PREDICTIONS` (20000) and `ROUNDS` (15) choose less. `ONLY=listen` is
-//! only the ingest while somebody listens, `ONLY=lookups` only what reads by keys and ids.
+//! each. `ROWS` (2000000), `CHUNKS` (730, one a day), `PREDICTIONS` (20000) and `ROUNDS` (15) choose less. `ONLY=listen`
+//! is only the ingest while somebody listens, `ONLY=lookups` only what reads by keys and ids.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark")]
 
 mod daily;
