@@ -499,11 +499,12 @@ fn numbered(conn: &mut PgConnection, moments: (&str, &str, &str, [&str; 2]), per
     sql(
         conn,
         &format!(
-            "CREATE TABLE numbered (number BIGINT, \"at\" {of_type}, part INT, PRIMARY KEY (number, \"at\", part));
+            "DROP TABLE IF EXISTS numbered;
+             CREATE TABLE numbered (number BIGINT, \"at\" {of_type}, part INT, PRIMARY KEY (number, \"at\", part));
              SELECT create_hypertable('numbered', by_range('at', {width}), create_default_indexes => false);
              SELECT add_dimension('numbered', by_hash('part', 2));
              INSERT INTO numbered SELECT n * 3 + part, {moment}, part
-             FROM generate_series(0, 39) AS n, generate_series(1, {per_day}) AS part
+             FROM generate_series(0, 24) AS n, generate_series(1, {per_day}) AS part
              WHERE n NOT BETWEEN 12 AND 19
              ORDER BY n, part;
              DELETE FROM numbered WHERE number BETWEEN 16 AND 18"
@@ -518,9 +519,9 @@ const MISSED: &str = "SELECT string_agg(number::text, ' ' ORDER BY number) FROM 
 #[test]
 fn the_time_of_a_row_is_found_by_its_id() {
     needs!(Timescale);
+    let (_db, mut conn) = TestDb::installed();
+    let conn = &mut conn;
     for moments in MOMENTS {
-        let (_db, mut conn) = TestDb::installed();
-        let conn = &mut conn;
         let (of_type, _, _, ends) = moments;
         if of_type == "UUID" && !support::has(Needs::UuidTime) {
             continue;
@@ -529,7 +530,6 @@ fn the_time_of_a_row_is_found_by_its_id() {
             |id: i64| format!("SELECT diesel_timescale.time_of_id('numbered', 'number', 'at', {id}, NULL::{of_type})");
         let is_null = |conn: &mut PgConnection, id| value(conn, &format!("SELECT ({}) IS NULL", search(id))) == "true";
         for per_day in [1, 3] {
-            sql(conn, "DROP TABLE IF EXISTS numbered");
             numbered(conn, moments, per_day);
             assert_eq!(value(conn, &format!("SELECT coalesce(({MISSED}), '')")), "", "{of_type}");
             for none in [i64::MIN, 0, 17, 50, 1_000, i64::MAX] {

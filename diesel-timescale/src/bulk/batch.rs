@@ -123,34 +123,7 @@ pub(super) struct Batch {
     pub(super) order: Vec<u32>,
 }
 
-/// Checks one row.
-pub(super) type ValidateFn<R> = fn(&R, &mut Violations);
-
 impl Batch {
-    /// Takes rows apart, and checks them all.
-    pub(super) fn collect<R, Tab>(
-        rows: impl Iterator<Item = R>,
-        validate: Option<ValidateFn<R>>,
-    ) -> Result<Self, BulkError>
-    where
-        R: Insertable<Tab, Values: Values<Tab>>,
-    {
-        let layout = Layout::of::<R, Tab>();
-        let mut batch = Self::empty(&layout, rows.size_hint().0);
-        let mut violations = Violations::default();
-        let mut values = RowValues::new();
-        for row in rows {
-            violations.row = batch.rows;
-            if let Some(validate) = validate {
-                validate(&row, &mut violations);
-            }
-            layout.read::<R, Tab>(row, &mut values, &mut violations)?;
-            batch.push(&values);
-        }
-        batch.finish(violations)?;
-        Ok(batch)
-    }
-
     /// No rows yet, with room for as many as are expected.
     pub(super) fn empty(layout: &Layout, expected: usize) -> Self {
         let columns = layout.infos.iter().map(|info| Column::new(info.clone(), expected)).collect();

@@ -69,12 +69,38 @@ call! {
     }
 }
 
-call! {
-    [I, Tab] Insert<I, Tab> => Report
-    where [I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,]
-    |this, driver| {
-        let writing = this.0.batch_of_all();
-        work::write(driver, writing)
+impl<I, Tab> Call for Insert<I, Tab>
+where
+    I: Iterator<Item: Insertable<Tab, Values: Values<Tab>>>,
+    Tab: Table<SqlType: SqlType> + Default,
+    Tab::FromClause: QueryFragment<Pg>,
+{
+    type Output = Report;
+    type Error = BulkError;
+
+    #[cfg(feature = "sync")]
+    fn call<Conn>(self, conn: &mut Conn) -> Result<Report, BulkError>
+    where
+        Conn: LoadConnection<Backend = Pg> + 'static,
+    {
+        super::insert_copy::insert(self.0, conn)
+    }
+
+    #[cfg(not(feature = "sync"))]
+    fn call<Conn>(self, conn: &mut Conn) -> Result<Report, BulkError>
+    where
+        Conn: LoadConnection<Backend = Pg> + 'static,
+    {
+        driver::run(work::write(Blocking(conn), self.0.batch_of_all()))
+    }
+
+    #[cfg(feature = "async")]
+    fn call_async<Conn>(self, conn: &mut Conn) -> impl Future<Output = Result<Report, BulkError>> + Send
+    where
+        Conn: diesel_async::AsyncConnection<Backend = Pg>,
+        Self: Send,
+    {
+        work::write(driver::Asynchronous(conn), self.0.batch_of_all())
     }
 }
 

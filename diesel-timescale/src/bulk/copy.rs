@@ -49,7 +49,19 @@ where
     Tab: Table<SqlType: SqlType> + Default,
     Tab::FromClause: QueryFragment<Pg>,
 {
-    let write = |out: &mut dyn Write| write_rows(batch, out).map_err(|error| Error::SerializationError(error.into()));
+    copy_from::<V, Tab>(|out| write_rows(batch, out).map_err(|error| Error::SerializationError(error.into())), conn)
+}
+
+/// Copies what is written, in the binary format.
+pub(super) fn copy_from<V, Tab>(
+    write: impl Fn(&mut dyn Write) -> QueryResult<()>,
+    conn: &mut PgConnection,
+) -> QueryResult<usize>
+where
+    V: Values<Tab>,
+    Tab: Table<SqlType: SqlType> + Default,
+    Tab::FromClause: QueryFragment<Pg>,
+{
     diesel::copy_from(Tab::default())
         .from_raw_data(Target::<V, Tab>(PhantomData), write)
         .with_format(CopyFormat::Binary)
@@ -61,27 +73,39 @@ const PIECE: usize = 64 * 1024;
 
 /// Writes the rows in the binary format of COPY.
 fn write_rows(batch: &Batch, out: &mut dyn Write) -> io::Result<()> {
-    let mut buffer = b"PGCOPY\n\xff\r\n\0".to_vec();
-    // No flags, no extension of the header.
-    buffer.extend_from_slice(&[0; 8]);
-    let count = i16::try_from(batch.columns.len()).map_err(io::Error::other)?;
+    let mut buffer = start();
     for row in &batch.order {
-        buffer.extend_from_slice(&count.to_be_bytes());
-        for column in &batch.columns {
-            match column.bytes.get(*row as usize) {
-                Some(value) => {
-                    let len = i32::try_from(value.len()).map_err(io::Error::other)?;
-                    buffer.extend_from_slice(&len.to_be_bytes());
-                    buffer.extend_from_slice(value);
-                }
-                None => buffer.extend_from_slice(&(-1_i32).to_be_bytes()),
-            }
-        }
+        write_row(batch, *row as usize, &mut buffer)?;
         if buffer.len() >= PIECE {
             out.write_all(&buffer)?;
             buffer.clear();
         }
     }
-    buffer.extend_from_slice(&(-1_i16).to_be_bytes());
+    buffer.extend_from_slice(&END);
     out.write_all(&buffer)
+}
+
+/// The signature; no flags, no extension of the header.
+pub(super) fn start() -> Vec<u8> {
+    b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec()
+}
+
+/// What stands in the place of a row's number of columns after the last one.
+pub(super) const END: [u8; 2] = (-1_i16).to_be_bytes();
+
+/// Appends a row.
+pub(super) fn write_row(batch: &Batch, row: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let count = i16::try_from(batch.columns.len()).map_err(io::Error::other)?;
+    buffer.extend_from_slice(&count.to_be_bytes());
+    for column in &batch.columns {
+        match column.bytes.get(row) {
+            Some(value) => {
+                let len = i32::try_from(value.len()).map_err(io::Error::other)?;
+                buffer.extend_from_slice(&len.to_be_bytes());
+                buffer.extend_from_slice(value);
+            }
+            None => buffer.extend_from_slice(&(-1_i32).to_be_bytes()),
+        }
+    }
+    Ok(())
 }

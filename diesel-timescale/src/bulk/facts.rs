@@ -9,6 +9,8 @@ use super::oid;
 use super::operators::{self, Operators};
 use super::settings::Settings;
 use super::statement::{Bind, Statement};
+#[cfg(feature = "sync")]
+use super::values::ColumnInfo;
 
 /// A table, its columns that are written, and its unique indexes.
 #[derive(Debug, Default)]
@@ -16,9 +18,28 @@ pub(super) struct Facts {
     pub(super) table: Relation,
     /// The type of each column that is written.
     pub(super) types: Vec<String>,
-    /// What computes the value of a column that is left to the database, if anything does.
+    /// The OID and the name of each, or of the type that it is a domain of.
+    #[cfg_attr(not(feature = "sync"), expect(dead_code, reason = "for COPY"))]
+    base_types: Vec<(u32, String)>,
+    /// What computes the value of a column that rows leave to the database, if anything does.
     pub(super) defaults: Vec<Option<String>>,
     pub(super) key: Key,
+}
+
+impl Facts {
+    /// Whether COPY of rows that leave nothing to the database does the same as INSERT.
+    #[cfg(feature = "sync")]
+    pub(super) fn allows_copy(&self, batch: &Batch) -> bool {
+        // COPY takes the bytes of a value as those of the column's type. Arrays of a custom type have its OID in them, which
+        // is not known here.
+        let is_as_stored = |info: &ColumnInfo, (base, name): &(u32, String)| match &info.custom {
+            Some(custom) => custom.name == *name && !info.is_array(),
+            None => oid::has_same_bytes(info.oid, *base),
+        };
+        !self.table.refuses_copy
+            && !self.table.has_rules
+            && batch.columns.iter().zip(&self.base_types).all(|(column, base)| is_as_stored(&column.info, base))
+    }
 }
 
 /// What kind of table it is.
@@ -61,7 +82,9 @@ pub(super) async fn read<D: Driver>(
 ) -> Result<Facts, BulkError> {
     let names: Vec<_> = batch.columns.iter().map(|column| column.info.name).collect();
     let key_names: Vec<_> = key.iter().map(|index| names[*index]).collect();
-    let rows: Vec<Row> = driver.load(statement(table, &names, &key_names)).await?;
+    let with_defaults = batch.columns.iter().filter(|column| column.has_defaults());
+    let with_defaults: Vec<_> = with_defaults.map(|column| column.info.name).collect();
+    let rows: Vec<Row> = driver.load(statement(table, &[&names, &key_names, &with_defaults])).await?;
     let Some((relation, columns, key_columns, indexes)) = rows.into_iter().next() else {
         return Err(BulkError::NoTable { table: table.to_owned() });
     };
@@ -69,7 +92,7 @@ pub(super) async fn read<D: Driver>(
     if let Some(kind) = not_a_table(&kind) {
         return Err(BulkError::NotATable { table: table.to_owned(), kind });
     }
-    let (types, defaults, is_generated, is_identity) = columns;
+    let (types, base_oids, base_names, defaults, is_generated, is_identity) = columns;
     let is_identity = is_identity.into_iter().map(|is_identity| is_identity && !settings.overriding_system_value);
     let is_computed: Vec<_> = is_generated.into_iter().zip(is_identity).map(|(a, b)| a || b).collect();
     refuse(table, &names, &types, &is_computed)?;
@@ -89,6 +112,7 @@ pub(super) async fn read<D: Driver>(
     Ok(Facts {
         table: Relation { refuses_copy, has_rules, has_triggers, is_inherited },
         types: types.into_iter().flatten().collect(),
+        base_types: base_oids.into_iter().zip(base_names).collect(),
         defaults,
         key: Key {
             types: key_types.into_iter().flatten().collect(),
@@ -101,15 +125,17 @@ pub(super) async fn read<D: Driver>(
     })
 }
 
-fn statement(table: &str, names: &[&'static str], key: &[&'static str]) -> Statement<SqlTypes> {
+/// `lists` are `$2`, `$3` and `$4`.
+fn statement(table: &str, lists: &[&[&'static str]; 3]) -> Statement<SqlTypes> {
     let mut text = Vec::new();
     let mut binds = Vec::new();
     for (at, piece) in SQL.split('$').enumerate() {
         let number = if at > 0 { piece.get(..1) } else { None };
         match number {
-            Some("1") => binds.push(Bind::Text(table.to_owned())),
-            Some("2") => binds.push(Bind::Texts(names.to_vec())),
-            Some(_) => binds.push(Bind::Texts(key.to_vec())),
+            Some("2") => binds.push(Bind::Texts(lists[0].to_vec())),
+            Some("3") => binds.push(Bind::Texts(lists[1].to_vec())),
+            Some("4") => binds.push(Bind::Texts(lists[2].to_vec())),
+            Some(_) => binds.push(Bind::Text(table.to_owned())),
             None => {}
         }
         text.push(piece[number.map_or(0, str::len)..].to_owned());
@@ -156,14 +182,14 @@ async fn is_hypertable<D: Driver>(driver: &mut D, table: &str) -> Result<bool, B
 
 type SqlTypes = (
     (Text, Bool, Bool, Bool, Bool, Bool),
-    (Array<Nullable<Text>>, Array<Nullable<Text>>, Array<Bool>, Array<Bool>),
+    (Array<Nullable<Text>>, Array<Oid>, Array<Text>, Array<Nullable<Text>>, Array<Bool>, Array<Bool>),
     (Array<Nullable<Text>>, Array<Nullable<Text>>, Array<Oid>, Array<Bool>, Array<Oid>),
     (Array<Text>, Bool, Bool),
 );
 
 type Row = (
     (String, bool, bool, bool, bool, bool),
-    (Vec<Option<String>>, Vec<Option<String>>, Vec<bool>, Vec<bool>),
+    (Vec<Option<String>>, Vec<u32>, Vec<String>, Vec<Option<String>>, Vec<bool>, Vec<bool>),
     (Vec<Option<String>>, Vec<Option<String>>, Vec<u32>, Vec<bool>, Vec<u32>),
     (Vec<String>, bool, bool),
 );

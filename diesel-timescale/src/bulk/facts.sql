@@ -22,16 +22,17 @@ WITH relation AS (
 ), column_of AS (
     SELECT w.n, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated, a.attidentity, a.attname, t.typtype,
         CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END AS base,
-        coalesce(
-            pg_catalog.pg_get_expr(d.adbin, d.adrelid),
+        CASE WHEN t.typtype = 'd' THEN (SELECT b.typname FROM pg_catalog.pg_type AS b WHERE b.oid = t.typbasetype) ELSE t.typname END AS base_name,
+        -- Written out only where it is asked for, as that takes as long as all the rest.
+        CASE WHEN w.name = ANY ($4::text[]) THEN coalesce(
+            (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef AS d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum),
             CASE WHEN a.attidentity <> '' THEN pg_catalog.format('pg_catalog.nextval(%L::regclass)', pg_catalog.pg_get_serial_sequence($1, a.attname)) END,
             pg_catalog.pg_get_expr(t.typdefaultbin, 0)
-        ) AS default_of
+        ) END AS default_of
     FROM pg_catalog.unnest($2::text[]) WITH ORDINALITY AS w (name, n)
     LEFT JOIN (relation AS r JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped)
         ON a.attname = w.name
     LEFT JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-    LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 ), key_column AS (
     SELECT k.n, c.atttypid, c.atttypmod, index_of.collation_name, index_of.class,
         CASE WHEN c.typtype = 'e' THEN 0::oid ELSE coalesce(c.base, 0::oid) END AS base,
@@ -66,6 +67,8 @@ SELECT r.relkind::text,
     r.relkind = 'r' AND r.relhassubclass AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = r.oid),
     EXISTS (SELECT FROM pg_catalog.pg_extension AS e WHERE e.extname = 'timescaledb'),
     (SELECT pg_catalog.array_agg(pg_catalog.format_type(c.atttypid, -1) ORDER BY c.n) FROM column_of AS c),
+    (SELECT pg_catalog.array_agg(coalesce(c.base, 0::oid) ORDER BY c.n) FROM column_of AS c),
+    (SELECT pg_catalog.array_agg(coalesce(c.base_name::text, '') ORDER BY c.n) FROM column_of AS c),
     (SELECT pg_catalog.array_agg(c.default_of ORDER BY c.n) FROM column_of AS c),
     (SELECT pg_catalog.array_agg(coalesce(c.attgenerated <> '', false) ORDER BY c.n) FROM column_of AS c),
     (SELECT pg_catalog.array_agg(coalesce(c.attidentity = 'a', false) ORDER BY c.n) FROM column_of AS c),

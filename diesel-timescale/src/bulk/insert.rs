@@ -13,6 +13,10 @@ use super::work::Work;
 
 /// Inserts rows that are known to be new: through binary COPY, where the connection is libpq's.
 ///
+/// Outside a transaction, 500 rows or more are copied while they are taken from the iterator, so that client and server
+/// work at the same time. If a row is invalid, all are looked at all the same, the error lists all invalid ones, and
+/// nothing is stored.
+///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk/doctest_setup.rs"));
 /// # fn main() { run(|conn| {

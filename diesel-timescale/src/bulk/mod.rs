@@ -72,6 +72,7 @@ mod binds;
 mod bytes;
 mod call;
 mod check;
+mod collector;
 mod columns;
 #[cfg(feature = "sync")]
 mod copy;
@@ -80,6 +81,8 @@ mod duplicates;
 mod error;
 mod facts;
 mod insert;
+#[cfg(feature = "sync")]
+mod insert_copy;
 mod json_depth;
 mod look_sql;
 mod oid;

@@ -50,6 +50,13 @@ pub(super) fn is_same(bound: u32, stored: u32) -> bool {
     class(bound) == class(stored)
 }
 
+/// Whether values of a type can be read as those of another one, byte for byte.
+#[cfg(feature = "sync")]
+pub(super) fn has_same_bytes(bound: u32, stored: u32) -> bool {
+    let is_text = |oid| matches!(oid, TEXT | VARCHAR | BPCHAR);
+    bound == stored || is_text(bound) && is_text(stored)
+}
+
 /// The order in which columns are taken to bound a look by: time first.
 const RANGES: [u32; 6] = [TIMESTAMPTZ, TIMESTAMP, DATE, INT8, INT4, INT2];
 

@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::sql::Sql;
 
 /// Batches of fewer rows go through one statement.
-const FEW: usize = 500;
+pub(super) const FEW: usize = 500;
 
 /// What knows the table of the rows.
 #[derive(Debug, Clone)]
@@ -260,9 +260,7 @@ impl Writing {
         plan: &Plan,
         facts: &Facts,
     ) -> Option<diesel::QueryResult<usize>> {
-        // Arrays of a custom type have its OID in them, which is not known here.
-        let has_custom_array = self.batch.columns.iter().any(|c| c.info.custom.is_some() && c.info.is_array());
-        if facts.table.refuses_copy || facts.table.has_rules || has_custom_array || !plan.is_comparable() {
+        if !facts.allows_copy(&self.batch) || !plan.is_comparable() {
             return None;
         }
         Some((self.target.copy)(&self.batch, driver.libpq()?))

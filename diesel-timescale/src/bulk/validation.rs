@@ -103,6 +103,11 @@ impl Violations {
         self.found.push(InvalidRow { row, column: column.into(), violation });
     }
 
+    #[cfg(feature = "sync")]
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     pub(super) fn finish(mut self) -> Result<(), BulkError> {
         if self.found.is_empty() {
             return Ok(());

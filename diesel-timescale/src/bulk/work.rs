@@ -9,7 +9,7 @@ use diesel::query_builder::QueryFragment;
 use diesel::query_source::Table;
 use diesel::sql_types::SqlType;
 
-use super::batch::{Batch, ValidateFn};
+use super::collector::{Collector, ValidateFn};
 use super::driver::Driver;
 use super::error::BulkError;
 use super::report::Report;
@@ -53,7 +53,7 @@ where
 
     /// Takes rows apart.
     pub(super) fn batch(&self, rows: impl Iterator<Item = Src::Row>) -> Result<Writing, BulkError> {
-        let batch = Batch::collect::<_, Tab>(rows, self.validate)?;
+        let batch = Collector::<_, Tab>::new(rows, self.validate).all()?;
         Ok(Writing::new(Self::target()?, self.settings.clone(), batch))
     }
 }
@@ -66,7 +66,7 @@ where
 {
     /// Takes all rows apart, so that nothing of theirs is kept.
     pub(super) fn batch_of_all(self) -> Result<Writing, BulkError> {
-        let batch = Batch::collect::<_, Tab>(self.source, self.validate)?;
+        let batch = Collector::<_, Tab>::new(self.source, self.validate).all()?;
         Ok(Writing::new(Self::target()?, self.settings, batch))
     }
 }

@@ -1,5 +1,6 @@
 //! Tables that are not what they seem.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_timescale::Call;
 use diesel_timescale::bulk::{self, BulkError, OnDuplicate, Report};
@@ -25,6 +26,14 @@ diesel::table! {
     points (x) {
         x -> Double,
         note -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    measures (id) {
+        id -> Integer,
+        amount -> BigInt,
+        at -> Timestamptz,
     }
 }
 
@@ -499,4 +508,27 @@ fn values_are_compared_bit_for_bit() {
             assert_eq!(upsert(other), report(0, 0, total, 0), "{column}");
         }
     }
+}
+
+/// Where `table!` has another type than the table, a value is converted as PostgreSQL assigns it, in any batch: COPY would
+/// store its bytes as those of the other type.
+#[test]
+fn types_that_table_does_not_have() {
+    let (_db, mut conn) = TestDb::with(
+        "CREATE TABLE measures (id bigint PRIMARY KEY, amount double precision, at timestamp);
+         SET TIME ZONE 'Asia/Tokyo'",
+    );
+    let noon: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
+    let rows = |from: i32, count: i32| {
+        let row = move |id: i32| (measures::id.eq(id), measures::amount.eq(i64::from(id)), measures::at.eq(noon));
+        (from..from + count).map(row)
+    };
+    let upsert = |rows, conn: &mut PgConnection| bulk::upsert(rows).on_conflict(measures::id).call(conn).unwrap();
+    assert_eq!(bulk::insert_into(measures::table).values(rows(0, 900)).call(&mut conn).unwrap().inserted, 900);
+    assert_eq!(upsert(rows(1000, 900), &mut conn).inserted, 900);
+    assert_eq!(upsert(rows(1000, 900), &mut conn).unchanged, 900);
+    assert_eq!(upsert(rows(2000, 9), &mut conn).inserted, 9);
+    let wrong = "SELECT count(*) FROM measures WHERE amount <> id OR at <> '2026-03-01 21:00:00'";
+    assert_eq!(value(&mut conn, wrong), "0");
+    assert_eq!(value(&mut conn, "SELECT count(*) FROM measures"), "1809");
 }

@@ -6,6 +6,7 @@ mod attacks;
 mod calls;
 mod columns;
 mod columnstore;
+mod inserts;
 mod json;
 mod model;
 mod races;

@@ -162,14 +162,18 @@ fn a_runtime_that_ends_closes_the_writer() {
         writer().start_async(connect)
     };
     assert!(matches!(start(db.url().to_string()), Err(BulkError::Start(_))));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let writer = runtime.block_on(async { start(db.url().to_string()) }).unwrap();
-    drop(runtime);
-    let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    other.block_on(async {
-        assert!(matches!(writer.send(Reading::new(0, 0)).await, Err(BulkError::WriterClosed)));
-        assert!(matches!(writer.finish().await, Err(BulkError::WriterClosed)));
-    });
+    // The one thread of the second never comes to the tasks of the writer.
+    let builders = [tokio::runtime::Builder::new_multi_thread(), tokio::runtime::Builder::new_current_thread()];
+    for mut builder in builders {
+        let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+        let writer = runtime.block_on(async { start(db.url().to_string()) }).unwrap();
+        drop(runtime);
+        let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        other.block_on(async {
+            assert!(matches!(writer.send(Reading::new(0, 0)).await, Err(BulkError::WriterClosed)));
+            assert!(matches!(writer.finish().await, Err(BulkError::WriterClosed)));
+        });
+    }
 }
 
 #[test]

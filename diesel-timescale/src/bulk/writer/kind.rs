@@ -10,7 +10,8 @@ use std::hash::{BuildHasher, Hasher};
 
 use super::lane::Taken;
 use super::options::{Options, Sent};
-use crate::bulk::batch::{Batch, Layout, ValidateFn};
+use crate::bulk::batch::{Batch, Layout};
+use crate::bulk::collector::ValidateFn;
 use crate::bulk::error::BulkError;
 use crate::bulk::oid;
 use crate::bulk::run::Target;

@@ -61,6 +61,12 @@ impl From<BulkError> for Failure {
 /// Closes the writer when what writes ends before its end: by a panic, or with the runtime.
 struct Alarm<R>(Option<Arc<Shared<R>>>);
 
+impl<R> Alarm<R> {
+    fn off(mut self) {
+        self.0 = None;
+    }
+}
+
 impl<R> Drop for Alarm<R> {
     fn drop(&mut self) {
         if let Some(shared) = &self.0 {
@@ -70,16 +76,19 @@ impl<R> Drop for Alarm<R> {
 }
 
 impl<S: Site, R: Send + 'static> Worker<S, R> {
-    pub(super) async fn run(self) {
-        let mut alarm = Alarm(Some(Arc::clone(&self.shared)));
-        while let Some(part) = self.next().await {
-            // The last one is next.
-            let mut parts = vec![part];
-            while let Some(part) = parts.pop() {
-                self.write(part, &mut parts).await;
+    /// Writes until the writer ends. A runtime may end before it comes to this, so the alarm is set before.
+    pub(super) fn run(self) -> impl Future<Output = ()> + Send {
+        let alarm = Alarm(Some(Arc::clone(&self.shared)));
+        async move {
+            while let Some(part) = self.next().await {
+                // The last one is next.
+                let mut parts = vec![part];
+                while let Some(part) = parts.pop() {
+                    self.write(part, &mut parts).await;
+                }
             }
+            alarm.off();
         }
-        alarm.0 = None;
     }
 
     async fn next(&self) -> Option<Part<R>> {
