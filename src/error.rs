@@ -114,13 +114,42 @@ pub enum Error {
         /// Those that it has.
         found: String,
     },
-    /// The [file](crate::export) has a field that events do not have.
-    #[error("events have no field {field:?}. Leave it out, or rename it to one of: {known}")]
+    /// The [file](crate::export) has a field that its rows do not have.
+    #[error("{rows} have no field {field:?}. Leave it out, or rename it to one of: {known}")]
     UnknownField {
+        /// What was to be read: `events` or `predictions`.
+        rows: &'static str,
         /// The field.
         field: String,
-        /// Those that events have.
+        /// Those that they have.
         known: String,
+    },
+    /// [Import of predictions](crate::export::import_predictions): this database does not have the event that triggered
+    /// a prediction.
+    #[error(
+        "row {row}: sensor {sensor_id:?} has no event at {timestamp} in this database, which the prediction refers to. \
+         Import the events first, or use import_predictions_allowing_missing_events"
+    )]
+    NoTriggeringEvent {
+        /// Which row of those that were given, from 1.
+        row: u64,
+        /// The sensor of the event.
+        sensor_id: String,
+        /// The timestamp of the event.
+        timestamp: DateTime<Utc>,
+    },
+    /// [Import of predictions](crate::export::import_predictions): of the event that triggered a prediction there is
+    /// only the id, which means another event, or none, in this database.
+    #[error(
+        "row {row}: of the triggering event there is only the id {id} that it has in another database. Export the predictions \
+         again, for the fields triggering_sensor_id and triggering_timestamp, or use \
+         import_predictions_allowing_missing_events"
+    )]
+    OnlyTriggeringEventId {
+        /// Which row of those that were given, from 1.
+        row: u64,
+        /// The id.
+        id: i64,
     },
     /// A field in a [file](crate::export) has another type than it can have.
     #[error("the field {field} is {data_type}, and not {expected}. Convert it")]

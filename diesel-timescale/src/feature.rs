@@ -85,6 +85,8 @@ features! {
     Columnstore = "columnstore", Community 2, 17, "an error";
     /// Indexes of each batch of the columnstore: a bloom filter, or the smallest and largest value of a column.
     SparseIndexes = "sparse indexes", Community 2, 22, "an error";
+    /// What [`live`](crate::live) tells of the new rows of a hypertable; those of a plain table are told by every server.
+    InsertNotifications = "notifications of new rows of a hypertable", Apache 2, 18, "a plain table has them";
     /// Inserted rows are compressed in memory and go into the columnstore at once, for one transaction.
     DirectCompress = "direct compress", Community 2, 23, "an error";
     /// The same, as a setting of the hypertable.

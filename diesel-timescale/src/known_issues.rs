@@ -15,8 +15,8 @@ pub use table::KNOWN_ISSUES;
 pub struct KnownIssue {
     /// A name for it.
     pub id: &'static str,
-    /// What it is about: `foreign_key_to_hypertable` (native ones), `jobs`, `grants` on a hypertable, `queries`,
-    /// `columnstore_writes`, or `continuous_aggregates`.
+    /// What it is about: `foreign_key_to_hypertable` (native ones), `jobs`, `grants` on a hypertable, `triggers`,
+    /// `queries`, `columnstore_writes`, or `continuous_aggregates`.
     pub subject: &'static str,
     /// The first release that has it.
     pub since: TimescaleVersion,

@@ -76,7 +76,27 @@ fn every_edition_shows_what_is_known() {
         query: "SELECT concat_ws(' ', first(value, time), first(value, other)) FROM orders",
         healthy: "1 200",
     };
-    check(&mut conn, server(), &[truncated, dropped, first]);
+    // Fixed widths, so that nothing is read that is not there.
+    let misread = Shown {
+        id: "new_rows_are_misread",
+        tables: "CREATE TABLE counters (time TIMESTAMPTZ NOT NULL, gone INT, n INT);
+                 SELECT create_hypertable('counters', 'time');
+                 ALTER TABLE counters DROP COLUMN gone;
+                 CREATE TABLE seen (n INT);
+                 CREATE FUNCTION see() RETURNS TRIGGER LANGUAGE plpgsql AS
+                 'BEGIN INSERT INTO seen SELECT n FROM new_rows; RETURN NULL; END';
+                 CREATE TRIGGER see AFTER INSERT ON counters REFERENCING NEW TABLE AS new_rows
+                 FOR EACH STATEMENT EXECUTE FUNCTION see();
+                 INSERT INTO counters VALUES ('2026-01-01', 7)",
+        statements: &[],
+        query: "SELECT n FROM seen",
+        healthy: "7",
+    };
+    let mut shown = vec![truncated, dropped, first];
+    if server().has(Feature::InsertNotifications) {
+        shown.push(misread);
+    }
+    check(&mut conn, server(), &shown);
 }
 
 #[test]
@@ -118,6 +138,34 @@ fn the_columnstore_shows_what_is_known() {
         healthy: "2",
     };
     check(&mut conn, server(), &[deleted, unmatched, moved]);
+}
+
+#[test]
+fn a_snapshot_shows_what_is_known() {
+    needs!(Community, TwoConnections);
+    let (db, mut conn) = TestDb::installed();
+    sql(
+        &mut conn,
+        "CREATE TABLE ticks (time TIMESTAMPTZ NOT NULL, place INT);
+         SELECT create_hypertable('ticks', 'time');
+         ALTER TABLE ticks SET (timescaledb.compress, timescaledb.compress_segmentby = 'place');
+         INSERT INTO ticks VALUES ('2026-01-01', 1);
+         SELECT compress_chunk(c) FROM show_chunks('ticks') AS c",
+    );
+    let mut older = db.connect();
+    sql(&mut older, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class");
+    sql(&mut conn, "SELECT decompress_chunk(c) FROM show_chunks('ticks') AS c");
+    let converted = Shown {
+        id: "snapshot_misses_converted_rows",
+        tables: "",
+        statements: &[],
+        query: "SELECT count(*) FROM ticks",
+        healthy: "1",
+    };
+    check(&mut older, server(), &[converted]);
+    // Nothing is lost.
+    sql(&mut older, "COMMIT");
+    assert_eq!(values(&mut older, "SELECT count(*) FROM ticks"), ["1"]);
 }
 
 #[test]

@@ -5,9 +5,9 @@ mod support;
 
 use diesel::prelude::*;
 use diesel_timescale::setup::{Plan, Setup, StepClass};
-use diesel_timescale::{Call, Error};
+use diesel_timescale::{Call, Error, Feature};
 use serde_json::json;
-use support::{Needs, TestDb, has_quietly, needs, sql, value};
+use support::{Needs, TestDb, has_quietly, needs, needs_feature, server, sql, value};
 
 const TABLES: &str = "
     CREATE TABLE readings (sensor TEXT, time TIMESTAMPTZ, room TEXT NOT NULL, value FLOAT8, PRIMARY KEY (sensor, time));
@@ -328,6 +328,16 @@ fn drifts_of_notifications_are_found_and_repaired() {
 #[test]
 fn notifications_come_after_the_hypertable() {
     needs!(Timescale);
+    if !server().has(Feature::InsertNotifications) {
+        let (_db, mut conn) = TestDb::installed();
+        sql(&mut conn, TABLES);
+        let setup = Setup::new()
+            .with(diesel_timescale::hypertable(readings::time))
+            .with(diesel_timescale::live::notify_inserts_by(readings::time, readings::room));
+        let applied = setup.apply(Locks).call(&mut conn).unwrap();
+        assert!(applied.steps.len() == 1 && !applied.steps[0].is_possible(), "{applied}");
+    }
+    needs_feature!(InsertNotifications);
     let (_db, mut conn) = TestDb::installed();
     sql(&mut conn, TABLES);
     let setup = Setup::new()

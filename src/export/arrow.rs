@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use diesel::pg::Pg;
+use diesel::query_builder::{Query, QueryFragment, QueryId};
+use diesel::sql_types::{Nullable, Text, Timestamptz};
 use diesel_timescale::export::{RecordBatches, record_batches};
 
 use crate::models::{Prediction, SensorEvent};
-use crate::queries::QueryOf;
+use crate::queries::{QueryOf, with_event_keys};
+use crate::schema::predictions;
 
 fn instant(name: &str, nullable: bool) -> Field {
     Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), nullable)
@@ -39,7 +43,8 @@ pub fn sensor_events_schema() -> SchemaRef {
     ]))
 }
 
-/// The columns of [`predictions`].
+/// The columns of [`predictions()`]: those of the table, then the sensor and the timestamp of the triggering event, by
+/// which it is found in another database.
 pub fn predictions_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("id", DataType::Int64, false),
@@ -61,6 +66,8 @@ pub fn predictions_schema() -> SchemaRef {
         Field::new("triggering_event_id", DataType::Int64, true),
         instant("created_at", false),
         number("processing_time_ms", true),
+        label("triggering_sensor_id", true),
+        instant("triggering_timestamp", true),
     ]))
 }
 
@@ -85,7 +92,7 @@ pub fn sensor_events<Q: QueryOf<SensorEvent> + Clone>(query: Q) -> RecordBatches
     record_batches(query, sensor_events_schema())
 }
 
-/// The predictions of a query, with what came of them, as record batches, or as a Parquet file.
+/// The predictions of a query, with what came of them and what triggered them, as record batches, or as a Parquet file.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
@@ -98,6 +105,10 @@ pub fn sensor_events<Q: QueryOf<SensorEvent> + Clone>(query: Q) -> RecordBatches
 /// assert_eq!(export::predictions(month).write_parquet(conn, &mut file).unwrap(), 1);
 /// # Ok(()) }) }
 /// ```
-pub fn predictions<Q: QueryOf<Prediction>>(query: Q) -> RecordBatches<Q> {
-    record_batches(query, predictions_schema())
+pub fn predictions<Q: QueryOf<Prediction> + QueryId>(
+    query: Q,
+) -> RecordBatches<
+    impl Query<SqlType = (predictions::SqlType, Nullable<Text>, Nullable<Timestamptz>)> + QueryFragment<Pg> + QueryId,
+> {
+    record_batches(with_event_keys(query), predictions_schema())
 }

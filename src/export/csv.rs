@@ -1,4 +1,4 @@
-//! Events and predictions as CSV, and events from CSV.
+//! Events and predictions as CSV, and from CSV.
 
 use std::io::{Read, Write};
 use std::str::FromStr;
@@ -7,8 +7,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use csv::{Reader, StringRecord, Writer};
 use diesel::QueryResult;
 
-use super::event_fields::{EventFields, NAMES, Places};
+use super::event_fields::{EVENT, EventFields};
+use super::field_places::Places;
 use super::file_error;
+use super::prediction_fields::{Given, PREDICTION, PredictionFields};
 use crate::error::Error;
 use crate::models::{NewSensorEvent, Prediction, SensorEvent};
 
@@ -47,7 +49,7 @@ pub fn sensor_events_to_csv(
     events: impl IntoIterator<Item = QueryResult<SensorEvent>>,
     to: impl Write,
 ) -> Result<u64, Error> {
-    write(to, &NAMES, events, |event| {
+    write(to, EVENT.names, events, |event| {
         vec![
             event.id.to_string(),
             instant(event.timestamp),
@@ -66,37 +68,32 @@ pub fn sensor_events_to_csv(
     })
 }
 
-const PREDICTION: [&str; 19] = [
-    "id",
-    "room_id",
-    "prediction_time",
-    "predicted_transition_time",
-    "transition_type",
-    "confidence_score",
-    "prediction_interval_lower",
-    "prediction_interval_upper",
-    "model_type",
-    "model_version",
-    "feature_importance",
-    "alternatives",
-    "actual_transition_time",
-    "accuracy_minutes",
-    "is_accurate",
-    "validation_timestamp",
-    "triggering_event_id",
-    "created_at",
-    "processing_time_ms",
-];
-
-/// Writes predictions, with what came of them, as CSV, and gives their number; otherwise as [`sensor_events_to_csv`].
+/// Writes predictions, with what came of them, as CSV, and gives their number: the rows of
+/// [`with_events`](crate::queries::with_events) as it loads them, one by one. Of the triggering events it writes the
+/// sensors and timestamps, by which they are found in another database.
 ///
 /// # Errors
 /// As [`sensor_events_to_csv`].
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
+/// use diesel::pg::PgRowByRowLoadingMode;
+/// use occupancy_models::{export, queries};
+///
+/// # fn main() { run(|conn| {
+/// # a_prediction(conn);
+/// let mut file = Vec::new();
+/// let month = Prediction::within(Utc::now() - TimeDelta::days(30)..).order(predictions::prediction_time);
+/// let rows = queries::with_events(month).load_iter::<(Prediction, Option<SensorEvent>), PgRowByRowLoadingMode>(conn)?;
+/// assert_eq!(export::predictions_to_csv(rows, &mut file).unwrap(), 1);
+/// # Ok(()) }) }
+/// ```
 pub fn predictions_to_csv(
-    predictions: impl IntoIterator<Item = QueryResult<Prediction>>,
+    predictions: impl IntoIterator<Item = QueryResult<(Prediction, Option<SensorEvent>)>>,
     to: impl Write,
 ) -> Result<u64, Error> {
-    write(to, &PREDICTION, predictions, |prediction| {
+    write(to, PREDICTION.names, predictions, |(prediction, event)| {
+        let (sensor_id, timestamp) = event.map(|event| (event.sensor_id, event.timestamp)).unzip();
         vec![
             prediction.id.to_string(),
             prediction.room_id,
@@ -117,6 +114,8 @@ pub fn predictions_to_csv(
             option(prediction.triggering_event_id, |id| id.to_string()),
             instant(prediction.created_at),
             option(prediction.processing_time_ms, number),
+            sensor_id.unwrap_or_default(),
+            option(timestamp, instant),
         ]
     })
 }
@@ -148,43 +147,116 @@ pub fn sensor_events_from_csv<R: Read>(
     file: R,
 ) -> Result<impl Iterator<Item = Result<NewSensorEvent<'static>, Error>> + use<R>, Error> {
     let mut reader = Reader::from_reader(file);
-    let places = Places::new(reader.headers().map_err(file_error)?.iter())?;
-    let mut row = 0;
-    Ok(reader.into_records().map(move |record| {
-        row += 1;
-        event(row, &record.map_err(file_error)?, &places)
+    let places = Places::new(&EVENT, reader.headers().map_err(file_error)?.iter())?;
+    Ok((1..)
+        .zip(reader.into_records())
+        .map(move |(number, record)| event(&Row { number, record: &record.map_err(file_error)?, places: &places })))
+}
+
+/// The predictions of a CSV file, in its order, each with the sensor and the timestamp of its triggering event: one
+/// that [`predictions_to_csv`] has written, or another with columns of these names, in any order. All but `room_id`,
+/// `prediction_time`, `predicted_transition_time`, `transition_type`, `confidence_score`, `model_type` and
+/// `model_version` may be left out: without them the `id` is 0, and `created_at` the `prediction_time`.
+///
+/// # Errors
+/// As [`sensor_events_from_csv`].
+#[allow(clippy::type_complexity, reason = "an alias would hide what the rows are")]
+pub fn predictions_from_csv<R: Read>(
+    file: R,
+) -> Result<impl Iterator<Item = Result<(Prediction, Option<(String, DateTime<Utc>)>), Error>> + use<R>, Error> {
+    let mut reader = Reader::from_reader(file);
+    let places = Places::new(&PREDICTION, reader.headers().map_err(file_error)?.iter())?;
+    Ok((1..).zip(reader.into_records()).map(move |(number, record)| {
+        prediction(&Row { number, record: &record.map_err(file_error)?, places: &places })
     }))
 }
 
-fn event(row: u64, record: &StringRecord, places: &Places) -> Result<NewSensorEvent<'static>, Error> {
-    let text = |field: &str| places.of(field).and_then(|place| record.get(place));
-    let filled = |field: &str| text(field).filter(|text| !text.is_empty());
+/// A line of a file.
+struct Row<'a> {
+    number: u64,
+    record: &'a StringRecord,
+    places: &'a Places,
+}
+
+impl<'a> Row<'a> {
+    /// The text of a field, if the file has it.
+    fn text(&self, field: &str) -> Option<&'a str> {
+        self.places.of(field).and_then(|place| self.record.get(place))
+    }
+
+    /// The same without the empty text, which is no value.
+    fn filled(&self, field: &str) -> Option<&'a str> {
+        self.text(field).filter(|text| !text.is_empty())
+    }
+
+    fn parse<T: FromStr>(&self, field: &'static str, expected: &'static str) -> Result<Option<T>, Error> {
+        let Some(text) = self.filled(field) else { return Ok(None) };
+        let error = || Error::FieldValue { row: self.number, field, value: text.to_owned(), expected };
+        text.parse().map(Some).map_err(|_| error())
+    }
+
+    fn instant(&self, field: &'static str) -> Result<Option<DateTime<Utc>>, Error> {
+        self.parse(field, "an instant such as 2026-01-05T09:00:00Z")
+    }
+
+    fn number(&self, field: &'static str) -> Result<Option<f64>, Error> {
+        self.parse(field, "a number")
+    }
+
+    fn boolean(&self, field: &'static str) -> Result<Option<bool>, Error> {
+        self.parse(field, "true or false")
+    }
+
+    fn integer(&self, field: &'static str) -> Result<Option<i64>, Error> {
+        self.parse(field, "a whole number")
+    }
+}
+
+fn event(row: &Row<'_>) -> Result<NewSensorEvent<'static>, Error> {
     EventFields {
-        row,
-        timestamp: parse(row, "timestamp", filled("timestamp"), "an instant such as 2026-01-05T09:00:00Z")?,
-        room_id: text("room_id"),
-        sensor_id: text("sensor_id"),
-        sensor_type: text("sensor_type"),
-        state: text("state"),
-        numeric_value: match text("numeric_value") {
-            Some(_) => Some(parse(row, "numeric_value", filled("numeric_value"), "a number")?),
+        row: row.number,
+        timestamp: row.instant("timestamp")?,
+        room_id: row.text("room_id"),
+        sensor_id: row.text("sensor_id"),
+        sensor_type: row.text("sensor_type"),
+        state: row.text("state"),
+        numeric_value: match row.text("numeric_value") {
+            Some(_) => Some(row.number("numeric_value")?),
             None => None,
         },
-        previous_state: filled("previous_state"),
-        attributes: filled("attributes"),
-        is_human_triggered: parse(row, "is_human_triggered", filled("is_human_triggered"), "true or false")?,
-        confidence_score: parse(row, "confidence_score", filled("confidence_score"), "a number from 0 to 1")?,
-        processed_at: parse(row, "processed_at", filled("processed_at"), "an instant such as 2026-01-05T09:00:00Z")?,
+        previous_state: row.filled("previous_state"),
+        attributes: row.filled("attributes"),
+        is_human_triggered: row.boolean("is_human_triggered")?,
+        confidence_score: row.parse("confidence_score", "a number from 0 to 1")?,
+        processed_at: row.instant("processed_at")?,
     }
     .event()
 }
 
-fn parse<T: FromStr>(
-    row: u64,
-    field: &'static str,
-    text: Option<&str>,
-    expected: &'static str,
-) -> Result<Option<T>, Error> {
-    let Some(text) = text else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| Error::FieldValue { row, field, value: text.to_owned(), expected })
+fn prediction(row: &Row<'_>) -> Result<Given, Error> {
+    PredictionFields {
+        row: row.number,
+        id: row.integer("id")?,
+        room_id: row.text("room_id"),
+        prediction_time: row.instant("prediction_time")?,
+        predicted_transition_time: row.instant("predicted_transition_time")?,
+        transition_type: row.text("transition_type"),
+        confidence_score: row.parse("confidence_score", "a number from 0 to 1")?,
+        prediction_interval_lower: row.instant("prediction_interval_lower")?,
+        prediction_interval_upper: row.instant("prediction_interval_upper")?,
+        model_type: row.text("model_type"),
+        model_version: row.text("model_version"),
+        feature_importance: row.filled("feature_importance"),
+        alternatives: row.filled("alternatives"),
+        actual_transition_time: row.instant("actual_transition_time")?,
+        accuracy_minutes: row.number("accuracy_minutes")?,
+        is_accurate: row.boolean("is_accurate")?,
+        validation_timestamp: row.instant("validation_timestamp")?,
+        triggering_event_id: row.integer("triggering_event_id")?,
+        created_at: row.instant("created_at")?,
+        processing_time_ms: row.number("processing_time_ms")?,
+        triggering_sensor_id: row.filled("triggering_sensor_id"),
+        triggering_timestamp: row.instant("triggering_timestamp")?,
+    }
+    .prediction()
 }

@@ -2,55 +2,30 @@
 
 use chrono::{DateTime, Utc};
 
+use super::field_places::Fields;
+use super::json;
 use crate::error::Error;
 use crate::models::NewSensorEvent;
 
-/// The names of the fields, in the order of the columns of `sensor_events`.
-pub(super) const NAMES: [&str; 13] = [
-    "id",
-    "timestamp",
-    "room_id",
-    "sensor_id",
-    "sensor_type",
-    "state",
-    "numeric_value",
-    "previous_state",
-    "attributes",
-    "is_human_triggered",
-    "confidence_score",
-    "created_at",
-    "processed_at",
-];
-
-/// Those that every event has.
-pub(super) const REQUIRED: [&str; 5] = ["timestamp", "room_id", "sensor_id", "sensor_type", "state"];
-
-/// Where the fields are in a file, in the order of [`NAMES`].
-pub(super) struct Places([Option<usize>; NAMES.len()]);
-
-impl Places {
-    pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
-        let mut places = [None; NAMES.len()];
-        let mut found = Vec::new();
-        for (place, name) in names.into_iter().enumerate() {
-            match NAMES.iter().position(|known| *known == name).and_then(|known| places.get_mut(known)) {
-                Some(field) => *field = Some(place),
-                None => return Err(Error::UnknownField { field: name.to_owned(), known: NAMES.join(", ") }),
-            }
-            found.push(name);
-        }
-        let places = Self(places);
-        match REQUIRED.into_iter().find(|field| places.of(field).is_none()) {
-            Some(field) => Err(Error::NoField { field, found: found.join(", ") }),
-            None => Ok(places),
-        }
-    }
-
-    pub(super) fn of(&self, field: &str) -> Option<usize> {
-        let known = NAMES.iter().position(|known| *known == field)?;
-        self.0.get(known).copied().flatten()
-    }
-}
+pub(super) static EVENT: Fields = Fields {
+    rows: "events",
+    names: &[
+        "id",
+        "timestamp",
+        "room_id",
+        "sensor_id",
+        "sensor_type",
+        "state",
+        "numeric_value",
+        "previous_state",
+        "attributes",
+        "is_human_triggered",
+        "confidence_score",
+        "created_at",
+        "processed_at",
+    ],
+    required: &["timestamp", "room_id", "sensor_id", "sensor_type", "state"],
+};
 
 /// The fields of an event as they are in the file; `None` where there is no value.
 #[derive(Default)]
@@ -90,12 +65,7 @@ impl EventFields<'_> {
             event = event.with_previous_state(state.to_owned());
         }
         if let Some(attributes) = self.attributes {
-            event = event.with_attributes(serde_json::from_str(attributes).map_err(|_| Error::FieldValue {
-                row,
-                field: "attributes",
-                value: attributes.to_owned(),
-                expected: "JSON",
-            })?);
+            event = event.with_attributes(json(row, "attributes", attributes)?);
         }
         if let Some(is_human_triggered) = self.is_human_triggered {
             event = event.with_human_triggered(is_human_triggered);

@@ -1,20 +1,17 @@
-//! Events from Parquet.
+//! Events and predictions from Parquet.
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Float32Type, Float64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType,
-};
-use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_array::RecordBatch;
 use chrono::{DateTime, Utc};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::ChunkReader;
 
-use super::event_fields::{EventFields, Places};
+use super::event_fields::{EVENT, EventFields};
+use super::field_places::{Fields, Places};
 use super::file_error;
+use super::parquet_columns::Columns;
+use super::prediction_fields::{Given, PREDICTION, PredictionFields};
 use crate::error::Error;
-use crate::models::NewSensorEvent;
+use crate::models::{NewSensorEvent, Prediction};
 
 const BATCH: usize = 8_192;
 
@@ -28,149 +25,129 @@ const BATCH: usize = 8_192;
 pub fn sensor_events_from_parquet<R: ChunkReader + Send + 'static>(
     file: R,
 ) -> Result<impl Iterator<Item = Result<NewSensorEvent<'static>, Error>> + Send, Error> {
+    rows(file, &EVENT, events)
+}
+
+/// The predictions of a Parquet file, in its order, each with the sensor and the timestamp of its triggering event: one
+/// that [`predictions`](super::predictions) has written, or another with columns of these names, of the types that
+/// [`sensor_events_from_parquet`] takes; `feature_importance` and `alternatives` are JSON as text. All but `room_id`,
+/// `prediction_time`, `predicted_transition_time`, `transition_type`, `confidence_score`, `model_type` and
+/// `model_version` may be left out: without them the `id` is 0, and `created_at` the `prediction_time`.
+///
+/// # Errors
+/// As [`sensor_events_from_parquet`].
+#[allow(clippy::type_complexity, reason = "an alias would hide what the rows are")]
+pub fn predictions_from_parquet<R: ChunkReader + Send + 'static>(
+    file: R,
+) -> Result<impl Iterator<Item = Result<(Prediction, Option<(String, DateTime<Utc>)>), Error>> + Send, Error> {
+    rows(file, &PREDICTION, predictions)
+}
+
+/// The rows of a batch, unless it has other columns.
+type Rows<T> = Result<Vec<Result<T, Error>>, Error>;
+
+/// The rows of a file, of which `read` gives those of a batch.
+fn rows<R: ChunkReader + Send + 'static, T: Send>(
+    file: R,
+    fields: &'static Fields,
+    read: fn(&Columns<'_>) -> Rows<T>,
+) -> Result<impl Iterator<Item = Result<T, Error>> + Send, Error> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(file_error)?;
     let reader = builder.with_batch_size(BATCH).build().map_err(file_error)?;
     let schema = arrow_array::RecordBatchReader::schema(&reader);
-    let places = Places::new(schema.fields().iter().map(|field| field.name().as_str()))?;
+    let places = Places::new(fields, schema.fields().iter().map(|field| field.name().as_str()))?;
     let mut first = 1;
     Ok(reader.flat_map(move |batch| {
-        let events = batch.map_err(file_error).and_then(|batch| {
-            let events = events(&batch, &places, first);
+        let rows = batch.map_err(file_error).and_then(|batch: RecordBatch| {
+            let rows = read(&Columns::new(&batch, &places, first));
             first += batch.num_rows() as u64;
-            events
+            rows
         });
-        events.unwrap_or_else(|error| vec![Err(error)])
+        rows.unwrap_or_else(|error| vec![Err(error)])
     }))
 }
 
-/// The events of a batch, whose first row has this number.
-fn events(
-    batch: &RecordBatch,
-    places: &Places,
-    first: u64,
-) -> Result<Vec<Result<NewSensorEvent<'static>, Error>>, Error> {
-    let column = |field: &str| places.of(field).map(|place| batch.column(place).as_ref());
-    let text = |field| column(field).map(|array| Texts::new(field, array)).transpose();
-    let number = |field| column(field).map(|array| numbers(field, array)).transpose();
-    let instant = |field| column(field).map(|array| instants(field, array)).transpose();
-    let timestamp = instant("timestamp")?;
-    let processed_at = instant("processed_at")?;
-    let [room_id, sensor_id, sensor_type, state, previous_state, attributes] =
-        ["room_id", "sensor_id", "sensor_type", "state", "previous_state", "attributes"].map(text);
-    let (room_id, sensor_id, sensor_type, state) = (room_id?, sensor_id?, sensor_type?, state?);
-    let (previous_state, attributes) = (previous_state?, attributes?);
-    let numeric_value = number("numeric_value")?;
-    let confidence_score = number("confidence_score")?;
-    let is_human_triggered = match column("is_human_triggered") {
-        Some(array) => {
-            Some(array.as_boolean_opt().ok_or_else(|| other_type("is_human_triggered", array, "a boolean"))?)
-        }
-        None => None,
-    };
-    let event = |place: usize| {
+fn events(columns: &Columns<'_>) -> Rows<NewSensorEvent<'static>> {
+    let timestamp = columns.instants("timestamp")?;
+    let room_id = columns.texts("room_id")?;
+    let sensor_id = columns.texts("sensor_id")?;
+    let sensor_type = columns.texts("sensor_type")?;
+    let state = columns.texts("state")?;
+    let numeric_value = columns.numbers("numeric_value")?;
+    let has_numeric_value = columns.has("numeric_value");
+    let previous_state = columns.texts("previous_state")?;
+    let attributes = columns.texts("attributes")?;
+    let is_human_triggered = columns.booleans("is_human_triggered")?;
+    let confidence_score = columns.numbers("confidence_score")?;
+    let processed_at = columns.instants("processed_at")?;
+    let event = |place| {
         EventFields {
-            row: first + place as u64,
-            timestamp: timestamp.as_ref().and_then(|instants| instants(place)),
-            room_id: room_id.as_ref().and_then(|texts| texts.get(place)),
-            sensor_id: sensor_id.as_ref().and_then(|texts| texts.get(place)),
-            sensor_type: sensor_type.as_ref().and_then(|texts| texts.get(place)),
-            state: state.as_ref().and_then(|texts| texts.get(place)),
-            numeric_value: numeric_value.as_ref().map(|numbers| numbers(place)),
-            previous_state: previous_state.as_ref().and_then(|texts| texts.get(place)),
-            attributes: attributes.as_ref().and_then(|texts| texts.get(place)),
-            is_human_triggered: is_human_triggered.filter(|a| a.is_valid(place)).map(|a| a.value(place)),
-            confidence_score: confidence_score.as_ref().and_then(|numbers| numbers(place)),
-            processed_at: processed_at.as_ref().and_then(|instants| instants(place)),
+            row: columns.row(place),
+            timestamp: timestamp(place)?,
+            room_id: room_id(place),
+            sensor_id: sensor_id(place),
+            sensor_type: sensor_type(place),
+            state: state(place),
+            numeric_value: has_numeric_value.then(|| numeric_value(place)),
+            previous_state: previous_state(place),
+            attributes: attributes(place),
+            is_human_triggered: is_human_triggered(place),
+            confidence_score: confidence_score(place),
+            processed_at: processed_at(place)?,
         }
         .event()
     };
-    Ok((0..batch.num_rows()).map(event).collect())
+    Ok(columns.places().map(event).collect())
 }
 
-fn other_type(field: &'static str, array: &dyn Array, expected: &'static str) -> Error {
-    Error::FieldType { field, data_type: array.data_type().to_string(), expected }
-}
-
-/// Texts, whatever they are kept as.
-struct Texts<'a> {
-    /// Where the value of each row is, for a dictionary.
-    keys: Option<(&'a dyn Array, Vec<usize>)>,
-    values: &'a dyn Array,
-}
-
-impl<'a> Texts<'a> {
-    fn new(field: &'static str, array: &'a dyn Array) -> Result<Self, Error> {
-        let (keys, values) = match array.as_any_dictionary_opt() {
-            // Without values, every key is null.
-            Some(dictionary) if dictionary.values().is_empty() => {
-                (Some((array, Vec::new())), dictionary.values().as_ref())
-            }
-            Some(dictionary) => (Some((array, dictionary.normalized_keys())), dictionary.values().as_ref()),
-            None => (None, array),
-        };
-        match values.data_type() {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Ok(Self { keys, values }),
-            _ => Err(other_type(field, array, "text, or a dictionary of text")),
+fn predictions(columns: &Columns<'_>) -> Rows<Given> {
+    let id = columns.integers("id")?;
+    let room_id = columns.texts("room_id")?;
+    let prediction_time = columns.instants("prediction_time")?;
+    let predicted_transition_time = columns.instants("predicted_transition_time")?;
+    let transition_type = columns.texts("transition_type")?;
+    let confidence_score = columns.numbers("confidence_score")?;
+    let prediction_interval_lower = columns.instants("prediction_interval_lower")?;
+    let prediction_interval_upper = columns.instants("prediction_interval_upper")?;
+    let model_type = columns.texts("model_type")?;
+    let model_version = columns.texts("model_version")?;
+    let feature_importance = columns.texts("feature_importance")?;
+    let alternatives = columns.texts("alternatives")?;
+    let actual_transition_time = columns.instants("actual_transition_time")?;
+    let accuracy_minutes = columns.numbers("accuracy_minutes")?;
+    let is_accurate = columns.booleans("is_accurate")?;
+    let validation_timestamp = columns.instants("validation_timestamp")?;
+    let triggering_event_id = columns.integers("triggering_event_id")?;
+    let created_at = columns.instants("created_at")?;
+    let processing_time_ms = columns.numbers("processing_time_ms")?;
+    let triggering_sensor_id = columns.texts("triggering_sensor_id")?;
+    let triggering_timestamp = columns.instants("triggering_timestamp")?;
+    let prediction = |place| {
+        PredictionFields {
+            row: columns.row(place),
+            id: id(place),
+            room_id: room_id(place),
+            prediction_time: prediction_time(place)?,
+            predicted_transition_time: predicted_transition_time(place)?,
+            transition_type: transition_type(place),
+            confidence_score: confidence_score(place),
+            prediction_interval_lower: prediction_interval_lower(place)?,
+            prediction_interval_upper: prediction_interval_upper(place)?,
+            model_type: model_type(place),
+            model_version: model_version(place),
+            feature_importance: feature_importance(place),
+            alternatives: alternatives(place),
+            actual_transition_time: actual_transition_time(place)?,
+            accuracy_minutes: accuracy_minutes(place),
+            is_accurate: is_accurate(place),
+            validation_timestamp: validation_timestamp(place)?,
+            triggering_event_id: triggering_event_id(place),
+            created_at: created_at(place)?,
+            processing_time_ms: processing_time_ms(place),
+            triggering_sensor_id: triggering_sensor_id(place),
+            triggering_timestamp: triggering_timestamp(place)?,
         }
-    }
-
-    fn get(&self, place: usize) -> Option<&'a str> {
-        let place = match &self.keys {
-            Some((array, keys)) if array.is_valid(place) => *keys.get(place)?,
-            Some(_) => return None,
-            None => place,
-        };
-        if self.values.is_null(place) {
-            return None;
-        }
-        match self.values.data_type() {
-            DataType::Utf8 => Some(self.values.as_string::<i32>().value(place)),
-            DataType::LargeUtf8 => Some(self.values.as_string::<i64>().value(place)),
-            _ => Some(self.values.as_string_view().value(place)),
-        }
-    }
-}
-
-type Get<'a, T> = Box<dyn Fn(usize) -> Option<T> + 'a>;
-
-fn numbers<'a>(field: &'static str, array: &'a dyn Array) -> Result<Get<'a, f64>, Error> {
-    if let Some(numbers) = array.as_primitive_opt::<Float64Type>() {
-        return Ok(Box::new(move |place| numbers.is_valid(place).then(|| numbers.value(place))));
-    }
-    if let Some(numbers) = array.as_primitive_opt::<Float32Type>() {
-        return Ok(Box::new(move |place| numbers.is_valid(place).then(|| f64::from(numbers.value(place)))));
-    }
-    // What pandas makes of a column without any value.
-    if *array.data_type() == DataType::Null {
-        return Ok(Box::new(|_| None));
-    }
-    Err(other_type(field, array, "a floating-point number"))
-}
-
-fn instants<'a>(field: &'static str, array: &'a dyn Array) -> Result<Get<'a, DateTime<Utc>>, Error> {
-    macro_rules! instants {
-        ($unit:ty, $make:expr) => {{
-            let instants = array.as_primitive::<$unit>();
-            Box::new(move |place| {
-                let make: fn(i64) -> Option<DateTime<Utc>> = $make;
-                instants.is_valid(place).then(|| instants.value(place)).and_then(make)
-            })
-        }};
-    }
-    Ok(match array.data_type() {
-        DataType::Timestamp(TimeUnit::Second, Some(_)) => {
-            instants!(TimestampSecondType, |at| DateTime::from_timestamp(at, 0))
-        }
-        DataType::Timestamp(TimeUnit::Millisecond, Some(_)) => {
-            instants!(TimestampMillisecondType, DateTime::from_timestamp_millis)
-        }
-        DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
-            instants!(TimestampMicrosecondType, DateTime::from_timestamp_micros)
-        }
-        DataType::Timestamp(TimeUnit::Nanosecond, Some(_)) => {
-            instants!(TimestampNanosecondType, |at| Some(DateTime::from_timestamp_nanos(at)))
-        }
-        DataType::Null => Box::new(|_| None),
-        _ => return Err(other_type(field, array, "a timestamp with a time zone")),
-    })
+        .prediction()
+    };
+    Ok(columns.places().map(prediction).collect())
 }

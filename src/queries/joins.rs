@@ -7,6 +7,8 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable};
+#[cfg(feature = "arrow")]
+use diesel::sql_types::{Text, Timestamptz};
 
 use super::fixed_query::FixedQuery;
 use super::query_of::QueryOf;
@@ -143,6 +145,16 @@ pub fn with_events<Q: QueryOf<Prediction> + QueryId>(
     FixedQuery(WithEvents { predictions })
 }
 
+/// As [`with_events`], with no more of the events than their sensors and timestamps: what they go by in a file.
+#[cfg(feature = "arrow")]
+pub(crate) fn with_event_keys<Q: QueryOf<Prediction> + QueryId>(
+    predictions: Q,
+) -> FixedQuery<
+    impl Query<SqlType = (predictions::SqlType, Nullable<Text>, Nullable<Timestamptz>)> + QueryFragment<Pg> + QueryId,
+> {
+    FixedQuery(WithEventKeys { predictions })
+}
+
 /// The query that [`with_events`] makes.
 #[derive(Debug, Clone, Copy, QueryId)]
 struct WithEvents<Q> {
@@ -154,16 +166,44 @@ impl<Q> Query for WithEvents<Q> {
 }
 
 impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for WithEvents<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("WITH found AS MATERIALIZED (SELECT found.*, row_number() OVER () AS position FROM (");
-        self.predictions.walk_ast(out.reborrow())?;
-        out.push_sql(") AS found) SELECT ");
-        predictions::all_columns.walk_ast(out.reborrow())?;
-        out.push_sql(", ");
-        sensor_events::all_columns.walk_ast(out.reborrow())?;
-        out.push_sql(
-            r#" FROM found AS "predictions" LEFT JOIN referenced_sensor_events(ARRAY(SELECT triggering_event_id FROM found)) AS "sensor_events" ON "sensor_events"."id" = "predictions"."triggering_event_id" ORDER BY "predictions".position"#,
-        );
-        Ok(())
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        with_columns_of_events(&self.predictions, &sensor_events::all_columns, out)
     }
+}
+
+/// The query that [`with_event_keys`] makes.
+#[cfg(feature = "arrow")]
+#[derive(Debug, Clone, Copy, QueryId)]
+struct WithEventKeys<Q> {
+    predictions: Q,
+}
+
+#[cfg(feature = "arrow")]
+impl<Q> Query for WithEventKeys<Q> {
+    type SqlType = (predictions::SqlType, Nullable<Text>, Nullable<Timestamptz>);
+}
+
+#[cfg(feature = "arrow")]
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for WithEventKeys<Q> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        with_columns_of_events(&self.predictions, &(sensor_events::sensor_id, sensor_events::timestamp), out)
+    }
+}
+
+/// The predictions of a query, in its order, with these columns of the events that triggered them.
+fn with_columns_of_events<'b>(
+    predictions: &'b impl QueryFragment<Pg>,
+    columns: &'b impl QueryFragment<Pg>,
+    mut out: AstPass<'_, 'b, Pg>,
+) -> QueryResult<()> {
+    out.push_sql("WITH found AS MATERIALIZED (SELECT found.*, row_number() OVER () AS position FROM (");
+    predictions.walk_ast(out.reborrow())?;
+    out.push_sql(") AS found) SELECT ");
+    predictions::all_columns.walk_ast(out.reborrow())?;
+    out.push_sql(", ");
+    columns.walk_ast(out.reborrow())?;
+    out.push_sql(
+        r#" FROM found AS "predictions" LEFT JOIN referenced_sensor_events(ARRAY(SELECT triggering_event_id FROM found)) AS "sensor_events" ON "sensor_events"."id" = "predictions"."triggering_event_id" ORDER BY "predictions".position"#,
+    );
+    Ok(())
 }

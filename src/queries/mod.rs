@@ -59,6 +59,8 @@ mod time_range;
 
 pub use condition::Condition;
 pub use fixed_query::FixedQuery;
+#[cfg(feature = "arrow")]
+pub(crate) use joins::with_event_keys;
 pub use joins::with_events;
 pub use pagination::{after, before, newest_first, oldest_first};
 pub use predictions::{ModelAccuracy, accuracy, model_accuracies};

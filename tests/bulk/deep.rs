@@ -8,14 +8,14 @@ use crate::edges::{event, prediction};
 use crate::fixtures::*;
 
 /// `[[…]]` or `{"a":{"a":…}}`, so deep.
-fn nested(levels: usize, object: bool) -> Value {
+pub(crate) fn nested(levels: usize, object: bool) -> Value {
     (1..levels).fold(if object { json!({}) } else { json!([]) }, |inner, _| {
         if object { Value::Object([("a".to_owned(), inner)].into_iter().collect()) } else { Value::Array(vec![inner]) }
     })
 }
 
 /// Runs it where the stack is so large: what is so deep can hardly be dropped elsewhere.
-fn with_stack<T: Send>(megabytes: usize, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn with_stack<T: Send>(megabytes: usize, work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(megabytes << 20).spawn_scoped(scope, work);
         thread.unwrap().join().unwrap()

@@ -4,25 +4,41 @@ use diesel::connection::SimpleConnection;
 
 use crate::fixtures::*;
 
-/// A function, what it takes beside the two columns of a batch of two rows, and these columns.
+/// A function, what it takes beside the columns of a batch of two rows, and these columns.
 struct Function {
     name: &'static str,
     beside: &'static str,
-    columns: [(&'static str, &'static str); 2],
+    columns: &'static [(&'static str, &'static str)],
 }
 
-const FUNCTIONS: [Function; 2] = [
+const TEXTS: &str = "'{a, b}'::text[]";
+const INSTANTS: &str = "'{2026-01-05 00:00+00, 2026-01-05 00:01+00}'::timestamptz[]";
+
+const FUNCTIONS: [Function; 4] = [
     Function {
         name: "record_prediction_outcomes",
         beside: ", tolerance_microseconds => 1",
-        columns: [("ids", "'{1, 2}'::bigint[]"), ("actual_times", "'{2026-01-05 00:00+00, NULL}'::timestamptz[]")],
+        columns: &[("ids", "'{1, 2}'::bigint[]"), ("actual_times", "'{2026-01-05 00:00+00, NULL}'::timestamptz[]")],
     },
     Function {
         name: "sensor_events_by_keys",
         beside: "",
-        columns: [
-            ("ids", "'{1, 2}'::bigint[]"),
-            ("timestamps", "'{2026-01-05 00:00+00, 2026-01-05 00:01+00}'::timestamptz[]"),
+        columns: &[("ids", "'{1, 2}'::bigint[]"), ("timestamps", INSTANTS)],
+    },
+    Function { name: "sensor_event_ids_at", beside: "", columns: &[("sensor_ids", TEXTS), ("timestamps", INSTANTS)] },
+    Function {
+        name: "predictions_to_import",
+        beside: "",
+        columns: &[
+            ("room_ids", TEXTS),
+            ("prediction_times", INSTANTS),
+            ("predicted_transition_times", INSTANTS),
+            ("transition_types", TEXTS),
+            ("model_types", TEXTS),
+            ("model_versions", TEXTS),
+            ("have_outcomes", "'{true, false}'::boolean[]"),
+            ("sensor_ids", TEXTS),
+            ("event_timestamps", INSTANTS),
         ],
     },
 ];
@@ -30,9 +46,10 @@ const FUNCTIONS: [Function; 2] = [
 impl Function {
     /// A call with one column replaced.
     fn call(&self, replaced: &str, by: &str) -> String {
-        let [first, second] =
-            self.columns.map(|(name, array)| format!("{name} => {}", if name == replaced { by } else { array }));
-        format!("SELECT FROM {}({first}, {second}{})", self.name, self.beside)
+        let argument =
+            |(name, array): &(&str, &str)| format!("{name} => {}", if *name == replaced { by } else { array });
+        let arguments: Vec<String> = self.columns.iter().map(argument).collect();
+        format!("SELECT FROM {}({}{})", self.name, arguments.join(", "), self.beside)
     }
 }
 
@@ -58,7 +75,7 @@ fn outcomes(conn: &mut PgConnection) -> String {
 fn columns_of_other_lengths_are_refused_by_name() {
     let (_db, mut conn) = with_two_predictions();
     for function in &FUNCTIONS {
-        for (column, array) in function.columns {
+        for &(column, array) in function.columns {
             for wrong in [
                 format!("({array})[:1]"),
                 format!("({array}) || ({array})[:1]"),
@@ -75,7 +92,7 @@ fn columns_of_other_lengths_are_refused_by_name() {
                     Error::UnevenColumns { message, column: named, remedy } => {
                         assert!(message.starts_with(function.name), "{message}");
                         assert!(remedy.starts_with("Give every column"), "{remedy}");
-                        assert!(column == "ids" || named == column, "{message}: {statement}");
+                        assert!(column == function.columns[0].0 || named == column, "{message}: {statement}");
                     }
                     other => panic!("{statement}: {other:?}"),
                 }
@@ -90,6 +107,7 @@ fn no_rows_are_recorded_without_an_error() {
     let (_db, mut conn) = with_two_predictions();
     sql(&mut conn, "SELECT FROM record_prediction_outcomes('{}', '{}', 1)");
     sql(&mut conn, "SELECT FROM sensor_events_by_keys('{}', '{}')");
+    sql(&mut conn, "SELECT FROM predictions_to_import('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')");
     assert_eq!(outcomes(&mut conn), "0");
 }
 

@@ -4,6 +4,7 @@
 mod any_number;
 #[cfg(feature = "async")]
 mod asynchronous;
+mod bad_rows;
 mod batches;
 mod by_key;
 mod counts;

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::fixtures::*;
 
-fn seeds() -> Vec<u64> {
+pub(crate) fn seeds() -> Vec<u64> {
     let number = |name| std::env::var(name).ok().map(|value| value.parse().expect("a number"));
     match number("SEED") {
         Some(seed) => vec![seed],
@@ -65,7 +65,7 @@ fn instant(random: &mut StdRng) -> DateTime<Utc> {
     .unwrap()
 }
 
-fn text(random: &mut StdRng) -> String {
+pub(crate) fn text(random: &mut StdRng) -> String {
     const EDGES: [&str; 8] = ["", "\\N", "a,b\"{}\\", "\u{1}", "\u{10ffff}", "ü\u{308}", "'; --", "NULL"];
     match random.random_range(0..3) {
         0 => EDGES[random.random_range(0..EDGES.len())].to_owned(),
@@ -103,7 +103,7 @@ fn maybe<T>(random: &mut StdRng, value: fn(&mut StdRng) -> T) -> Option<T> {
     random.random::<bool>().then(|| value(random))
 }
 
-fn events(random: &mut StdRng, rows: usize) -> Vec<NewSensorEvent<'static>> {
+pub(crate) fn events(random: &mut StdRng, rows: usize) -> Vec<NewSensorEvent<'static>> {
     (0..rows)
         .map(|n| {
             let name = format!("{n}{}", text(random));
@@ -176,7 +176,7 @@ fn as_jsonb(value: &Value) -> Value {
 }
 
 /// Everything of a row that can be told apart, floats by their bits.
-fn exactly(row: &impl serde::Serialize) -> Value {
+pub(crate) fn exactly(row: &impl serde::Serialize) -> Value {
     as_exact(&json!(row))
 }
 
@@ -195,13 +195,13 @@ fn as_exact(row: &Value) -> Value {
     Value::Object(exact.collect())
 }
 
-fn event_rows(rows: impl IntoIterator<Item = NewSensorEvent<'static>>) -> Vec<String> {
+pub(crate) fn event_rows(rows: impl IntoIterator<Item = NewSensorEvent<'static>>) -> Vec<String> {
     let mut rows: Vec<_> = rows.into_iter().map(|row| exactly(&row).to_string()).collect();
     rows.sort_unstable();
     rows
 }
 
-fn stored(conn: &mut PgConnection) -> Vec<String> {
+pub(crate) fn stored(conn: &mut PgConnection) -> Vec<String> {
     let rows: Vec<SensorEvent> = SensorEvent::query().load(conn).unwrap();
     event_rows(rows.into_iter().map(NewSensorEvent::from))
 }

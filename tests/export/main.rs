@@ -1,8 +1,10 @@
 //! Files of events, predictions and matrices: written, read again here and by others, and refused with row and field.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+mod predictions;
 mod python;
 mod refusals;
+mod refused_predictions;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -143,15 +145,17 @@ fn batches_are_bounded_and_have_the_schema() {
     let names = |schema: arrow_schema::SchemaRef| -> Vec<String> {
         schema.fields().iter().map(|field| field.name().clone()).collect()
     };
-    for (table, schema) in
-        [("sensor_events", export::sensor_events_schema()), ("predictions", export::predictions_schema())]
-    {
+    for (table, schema, more) in [
+        ("sensor_events", export::sensor_events_schema(), &[][..]),
+        ("predictions", export::predictions_schema(), &["triggering_sensor_id", "triggering_timestamp"]),
+    ] {
         let columns = support::values(
             &mut conn,
             &format!(
                 "SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0 ORDER BY attnum"
             ),
         );
-        assert_eq!(names(schema), columns);
+        let more = more.iter().map(|name: &&str| (*name).to_owned());
+        assert_eq!(names(schema), columns.into_iter().chain(more).collect::<Vec<_>>());
     }
 }

@@ -71,7 +71,7 @@ fn rows_before_one_that_is_refused_are_stored_and_the_rest_after_a_correction() 
     assert_eq!((report.inserted, report.unchanged, count(&mut conn)), (2, 1, 3));
 }
 
-fn parquet(columns: Vec<(&str, ArrayRef)>) -> Bytes {
+pub fn parquet(columns: Vec<(&str, ArrayRef)>) -> Bytes {
     let fields: Vec<Field> =
         columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
     let schema = Arc::new(Schema::new(fields));

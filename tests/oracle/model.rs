@@ -66,6 +66,12 @@ pub enum Last {
 pub struct Keys(pub HashMap<i64, Last>);
 
 impl Keys {
+    /// Whether it was written, and nothing can have wiped it since.
+    pub fn is_surely_there(&self, slot: i64, wipes: &Wipes) -> bool {
+        let Some(Last::Written { from, .. }) = self.0.get(&slot) else { return false };
+        wipes.of(slot).iter().all(|wipe| wipe.to.is_some_and(|end| end < *from))
+    }
+
     /// What is wrong with rows that were read after all that is known here, each slot with its version; and from which
     /// moment on they were read. (A wipe may have begun and ended since.)
     pub fn faults(&self, rows: &[(i64, u64)], read: u64, wipes: &Wipes) -> Vec<String> {

@@ -71,6 +71,8 @@ pub struct World {
     pub next_contested: AtomicU32,
     /// Whether TRUNCATE is among what is done; the import of legacy tables otherwise.
     pub truncates: bool,
+    /// Whether chunks are converted to the columnstore and back.
+    pub converts: bool,
 }
 
 impl World {
@@ -113,6 +115,7 @@ impl World {
             contested,
             next_contested: AtomicU32::new(0),
             truncates,
+            converts: has_quietly(Needs::Community),
         };
         (world, conn)
     }

@@ -121,6 +121,7 @@ BEGIN ATOMIC
         ('Hypertables', 'hypertables', 'Apache', ARRAY[2, 17]),
         ('Columnstore', 'columnstore', 'Community', ARRAY[2, 17]),
         ('SparseIndexes', 'sparse indexes', 'Community', ARRAY[2, 22]),
+        ('InsertNotifications', 'notifications of new rows of a hypertable', 'Apache', ARRAY[2, 18]),
         ('DirectCompress', 'direct compress', 'Community', ARRAY[2, 23]),
         ('DirectCompressOfTable', 'direct compress as a setting of the table', 'Community', ARRAY[2, 29]),
         ('Jobs', 'jobs and policies', 'Community', ARRAY[2, 17]),

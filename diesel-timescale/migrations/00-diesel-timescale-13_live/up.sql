@@ -92,7 +92,18 @@ DECLARE
     payload TEXT;
     with_groups TEXT;
 BEGIN
-    %2$s
+    -- Of a hypertable that has lost a column, TimescaleDB before 2.26.4 gives wrong values of new rows, or crashes.
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = TG_RELID AND attisdropped)
+        AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = TG_RELID)
+        AND EXISTS (
+            SELECT FROM pg_extension
+            WHERE extname = 'timescaledb' AND (regexp_match(extversion, '^(\d+)\.(\d+)\.(\d+)'))::INT[] < '{2, 26, 4}'
+        )
+    THEN
+        SELECT count(*) INTO of_all FROM new_rows;
+    ELSE
+        %2$s
+    END IF;
     IF of_all IS NULL OR of_all = 0 THEN
         RETURN NULL;
     END IF;%3$s
@@ -113,8 +124,8 @@ $body$,
             WHEN group_column IS NULL THEN format('SELECT count(*), min(%1$s), max(%1$s) INTO of_all, oldest, newest FROM new_rows;', of_time.value)
             ELSE format(
                 'SELECT sum(of_group), min(first), max(last), coalesce(json_agg(name::TEXT) FILTER (WHERE name IS NOT NULL), ''[]'')
-    INTO of_all, oldest, newest, groups
-    FROM (SELECT %2$I AS name, count(*) AS of_group, min(%1$s) AS first, max(%1$s) AS last FROM new_rows GROUP BY 1) AS by_group;',
+        INTO of_all, oldest, newest, groups
+        FROM (SELECT %2$I AS name, count(*) AS of_group, min(%1$s) AS first, max(%1$s) AS last FROM new_rows GROUP BY 1) AS by_group;',
                 of_time.value, group_column
             )
         END,
@@ -202,6 +213,9 @@ BEGIN
             'Name a column of the type timestamptz, timestamp, date, smallint, integer, bigint or uuid, and one for the groups or none.',
             relation => relation
         );
+    END IF;
+    IF hypertable_of(relation) IS NOT NULL THEN
+        PERFORM require_feature('InsertNotifications');
     END IF;
     IF notification_facts(relation) @> (columns || '{"is_enabled": true, "is_right": true}') THEN
         RETURN insert_channel(relation);

@@ -65,6 +65,11 @@ known_issues! {
          prepared) can crash the server",
         ["issues/8600", "pull/8739"];
 
+    "new_rows_are_misread", "triggers", (18, 0) to [(26, 4)] on [],
+        "The transition table of a trigger on a hypertable that has lost a column gives wrong values of new rows, and \
+         reading them can crash the server (this crate's notifications tell such a table's rows by their count alone)",
+        ["issues/9613", "pull/9615", "pull/9641"];
+
     "truncate_refused", "foreign_key_to_hypertable", (16, 0) to [(22, 0)] on [],
         "TRUNCATE … CASCADE of a hypertable that a foreign key references is refused",
         ["pull/8496"];
@@ -158,6 +163,17 @@ known_issues! {
     "null_misses_rows", "queries", (0, 0) to [(29, 2)] on [],
         "IS NULL on a column with a sparse index of the smallest and largest value can miss rows",
         ["pull/9921"];
+
+    "snapshot_misses_converted_rows", "queries", (0, 0) to [] on [],
+        "A transaction at REPEATABLE READ or SERIALIZABLE whose snapshot is older than the conversion of a chunk to or \
+         from the columnstore can find none of the rows of the chunk; UPDATE and DELETE then change nothing, without an \
+         error",
+        ["issues/6841", "issues/6842"];
+
+    "read_misses_moved_rows", "queries", (0, 0) to [] on [],
+        "A statement can miss rows of the columnstore that an INSERT, UPDATE or DELETE moves to the rowstore between \
+         its planning and its execution, at READ COMMITTED as well; the next statement finds them",
+        ["issues/10487"];
 
     "limit_doubles_rows", "queries", (30, 0) to [(30, 1)] on [],
         "A query with LIMIT can give rows twice once its plan is generic",

@@ -55,7 +55,10 @@
 //!
 //! # What it takes
 //!
-//! Works on hypertables, with and without the columnstore, and on plain tables. The listener needs `SELECT` on both
+//! Works on plain tables, and from TimescaleDB 2.18 on on hypertables
+//! ([`Feature::InsertNotifications`](crate::Feature::InsertNotifications)), with and without the columnstore. Before
+//! 2.26.4 TimescaleDB gives the trigger wrong values of a hypertable from which a column was dropped: its new rows are
+//! told by their count alone, without moments and groups, until the extension is updated. The listener needs `SELECT` on both
 //! columns and a session of its own. **Not through PgBouncer in transaction or statement mode**, which forgets
 //! `LISTEN`: nothing would be told; connect to the server itself. A replica refuses `LISTEN`. A server that takes one
 //! connection at a time notifies only that one. Commits that notify take turns in the whole server. Any role may notify

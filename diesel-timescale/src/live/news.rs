@@ -20,12 +20,14 @@ pub struct Inserted<T = DateTime<Utc>> {
     pub read_from: Option<T>,
     /// How many rows.
     pub rows: u64,
-    /// The oldest moment of the rows. `None` if there are none, or none that is finite.
+    /// The oldest moment of the rows. `None` if there are none, or none that is finite, or on a release that tells no
+    /// more than [the count](crate::live#what-it-takes).
     pub oldest: Option<T>,
     /// The newest.
     pub newest: Option<T>,
     /// The groups of the rows, such as the rooms, in order; a row whose group is null has none. `None` if the table is
-    /// notified without groups, or if there are more than a notification has room for (8,000 bytes).
+    /// notified without groups, or if there are more than a notification has room for (8,000 bytes), or on a release
+    /// that tells no more than the count.
     pub groups: Option<Vec<String>>,
     /// Where to go on after a restart of the program, as the argument `since`: the newest moment so far, but none that
     /// was in the future by the clock of the server. `None` if there is none yet.

@@ -20,8 +20,9 @@ use crate::time_column::TimeColumn;
 /// function `notify_inserts_into_…` behind.
 ///
 /// # Errors
-/// [`Error::Notifications`] if the columns are not there; the server's, if the role does not own the table, or a
-/// trigger `notify_inserts` of the application's own is there.
+/// [`Error::Notifications`] if the columns are not there; [`Error::Unsupported`] if the table is a hypertable and the
+/// server [cannot notify of its rows](crate::Feature::InsertNotifications); the server's, if the role does not own the
+/// table, or a trigger `notify_inserts` of the application's own is there.
 pub fn notify_inserts<C>(time: C) -> impl Call<Output = (), Error = Error> + Declare + Clone
 where
     C: TimeColumn,

@@ -7,6 +7,7 @@ use super::super::sql::literal;
 use super::super::wanted::Wanted;
 use super::Comparison;
 use super::hypertable::Base;
+use crate::feature::Feature;
 
 impl Comparison<'_> {
     /// Of any table; after it has become a hypertable, if it does.
@@ -19,6 +20,10 @@ impl Comparison<'_> {
                 format!("SELECT diesel_timescale.stop_notifying({relation_name})"),
             ),
             (Some(Wanted::Present(declared)), present) => {
+                let feature = Feature::InsertNotifications;
+                if base.is_some() && self.lacks(name, "notifications of new rows", feature) {
+                    return;
+                }
                 let difference = match present {
                     None => {
                         format!("inserts are not notified by {}", columns(&declared.time, declared.group.as_deref()))

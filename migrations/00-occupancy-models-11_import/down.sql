@@ -1,0 +1,2 @@
+DROP FUNCTION predictions_to_import(TEXT[], TIMESTAMPTZ[], TIMESTAMPTZ[], TEXT[], TEXT[], TEXT[], BOOLEAN[], TEXT[], TIMESTAMPTZ[]);
+DROP FUNCTION sensor_event_ids_at(TEXT[], TIMESTAMPTZ[]);
