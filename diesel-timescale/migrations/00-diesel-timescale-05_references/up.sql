@@ -27,10 +27,15 @@
 -- * A row that is in the registry already needs none of this: the foreign key locks the registry's row.
 -- Several registrations take their locks in the same order: by chunk, then by key.
 
+-- What runs for each reference is plpgsql: before version 18, PostgreSQL plans an SQL function anew in each statement.
 CREATE OR REPLACE FUNCTION diesel_timescale.snapshot_may_be_old() RETURNS BOOLEAN
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
-RETURN pg_catalog.current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted');
+AS $$
+BEGIN
+    RETURN current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted');
+END
+$$;
 COMMENT ON FUNCTION diesel_timescale.snapshot_may_be_old() IS 'Whether this transaction is above READ COMMITTED, so that it may not see what others have committed.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.refuse_old_snapshot(relation REGCLASS, operation TEXT) RETURNS VOID
@@ -52,9 +57,13 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_old_snapshot(REGCLASS, TEXT) IS 'Raises an error above READ COMMITTED.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.removal_stripe() RETURNS INT
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, pg_temp
-AS $$ SELECT (pg_current_xact_id()::TEXT::NUMERIC % 16::NUMERIC)::INT $$;
+AS $$
+BEGIN
+    RETURN (pg_current_xact_id()::TEXT::NUMERIC % 16::NUMERIC)::INT;
+END
+$$;
 COMMENT ON FUNCTION diesel_timescale.removal_stripe() IS 'The row of the epoch that this transaction marks when it removes rows from the columnstore.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.refuse_row_security(relation REGCLASS, registry REGCLASS, operation TEXT) RETURNS VOID
@@ -76,9 +85,13 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_row_security(REGCLASS, REGCLASS, TEXT) IS 'Raises an error if a policy hides rows or registrations from the caller.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.has_columnstore() RETURNS BOOLEAN
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
-RETURN diesel_timescale.has_timescaledb() AND pg_catalog.current_setting('timescaledb.license', true) IS NOT DISTINCT FROM 'timescale';
+AS $$
+BEGIN
+    RETURN current_setting('timescaledb.license', true) IS NOT DISTINCT FROM 'timescale' AND has_timescaledb();
+END
+$$;
 COMMENT ON FUNCTION diesel_timescale.has_columnstore() IS 'Whether this edition has a columnstore.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.is_in_columnstore(chunk REGCLASS, hypertable REGCLASS) RETURNS BOOLEAN
