@@ -602,3 +602,24 @@ fn a_search_for_an_id_reads_a_few_chunks() {
         assert!(locked.parse::<i64>().unwrap() <= 8, "{number}: {locked} of 100 chunks");
     }
 }
+
+/// The slice of such a row gives no sample, in the middle and at the end.
+#[test]
+fn the_time_of_a_row_is_found_by_its_id_behind_many_deleted_rows() {
+    needs!(Timescale);
+    let (_db, mut conn) = readings();
+    let conn = &mut conn;
+    sql(
+        conn,
+        "INSERT INTO readings SELECT 'a', TIMESTAMPTZ '2026-01-01 00:00Z' + n * INTERVAL '48 seconds', n
+         FROM generate_series(0, 15 * 1800 - 1) AS n;
+         DELETE FROM readings WHERE number / 1800 IN (7, 14) AND number % 1800 < 1750",
+    );
+    let missed = value(
+        conn,
+        "SELECT count(*) FROM readings
+         WHERE number % 1800 IN (0, 900, 1750, 1799)
+             AND diesel_timescale.time_of_id('readings', 'number', 'time', number, time) IS DISTINCT FROM time",
+    );
+    assert_eq!(missed, "0");
+}

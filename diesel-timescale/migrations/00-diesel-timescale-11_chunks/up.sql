@@ -433,6 +433,8 @@ SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
     within TEXT;
+    -- Samples are of the first pages, because a chunk may have many pages of deleted rows. The columnstore has no pages.
+    in_first_pages CONSTANT TEXT := CASE WHEN has_columnstore() THEN '' ELSE $t$AND ctid < '(16,0)'$t$ END;
     starts BIGINT[];
     -- The positions of slices that have smaller and larger ids, or of the ends: 0, and one after the last.
     lower INT;
@@ -464,7 +466,7 @@ BEGIN
                 WHEN lower_id IS NULL THEN lower + 1
                 ELSE greatest(least(lower + (upper - lower) * (id - lower_id) / (upper_id - lower_id), upper - 1), lower + 1)
             END;
-            EXECUTE format('SELECT %I FROM %s WHERE %s LIMIT 1', id_column, relation, within)
+            EXECUTE format('SELECT %I FROM %s WHERE %s %s LIMIT 1', id_column, relation, within, in_first_pages)
                 INTO sample USING starts[at], starts[at + 1];
             IF sample <= id THEN
                 lower := at;
@@ -473,7 +475,7 @@ BEGIN
                 upper := at;
                 upper_id := sample;
             ELSE
-                -- No row: the slice tells nothing.
+                -- No row there: the slice tells nothing.
                 starts := starts[:at - 1] || starts[at + 1:];
                 upper := upper - 1;
             END IF;
