@@ -457,6 +457,43 @@ fn events_are_found_by_key_and_by_id() {
     assert_eq!(SensorEvent::by_id(1_000_000).first::<SensorEvent>(&mut conn).optional().unwrap(), None);
 }
 
+/// Ids and times that rise together, with gaps and with wrong clocks, and those that don't.
+#[test]
+fn an_event_is_found_by_its_id_in_whatever_order_the_ids_are() {
+    let (_db, mut conn) = TestDb::ready();
+    let conn = &mut conn;
+    for (order, days) in [
+        ("n", "n / 20"),
+        ("n", "n / 20 + n / 200 * 300"),
+        ("n", "CASE n WHEN 11 THEN -9000 WHEN 290 THEN -20000 WHEN 13 THEN 9000 ELSE n / 20 END"),
+        ("n", "n * n / 8000"),
+        // Imported later: the old half came last.
+        ("(n + 200) % 400", "n / 20"),
+        ("md5(n::text)", "n / 20"),
+    ] {
+        sql(
+            conn,
+            &format!(
+                "TRUNCATE sensor_events RESTART IDENTITY;
+                 INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state)
+                 SELECT TIMESTAMPTZ '2024-03-01 00:00Z' + ({days}) * INTERVAL '1 day' + n * INTERVAL '1 second',
+                     'office', 'sensor', 'motion', n
+                 FROM generate_series(0, 399) AS n
+                 ORDER BY {order};
+                 DELETE FROM sensor_events WHERE state::INT BETWEEN 100 AND 119 OR state::INT % 7 = 0"
+            ),
+        );
+        let different = support::value(
+            conn,
+            "SELECT count(*)
+             FROM generate_series(0, 403, 13) AS wanted
+             LEFT JOIN sensor_events AS stored ON stored.id = wanted
+             WHERE (SELECT f FROM sensor_event_by_id(wanted) AS f) IS DISTINCT FROM stored",
+        );
+        assert_eq!(different, "0", "{order}, {days}");
+    }
+}
+
 /// A prediction for every fifth event, the last ones first, and two without.
 fn predict(conn: &mut PgConnection, events: &[SensorEvent]) -> Vec<Prediction> {
     let models = [ModelType::HMM, ModelType::LSTM];

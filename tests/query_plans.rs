@@ -118,6 +118,14 @@ fn only_the_chunks_of_the_range_are_planned() {
         assert_eq!(SensorEvent::by_id(id).first::<SensorEvent>(conn).unwrap().id, id);
     });
     assert!(by_id.parse::<i64>().unwrap() <= 2, "{by_id} chunks for an event of the last day");
+    // An older one is searched, on whichever day.
+    for hour in (0..DAYS * 24 - 25).step_by(97) {
+        let key = keys(conn, day(hour / 24))[hour as usize % 24];
+        let by_id = chunks(conn, |conn| {
+            assert_eq!(SensorEvent::by_id(key.id()).first::<SensorEvent>(conn).unwrap().key(), key);
+        });
+        assert!(by_id.parse::<i64>().unwrap() <= 10, "{by_id} chunks for the event of hour {hour}");
+    }
 
     // Far apart: only those days.
     let apart = [keys(conn, day(2)), keys(conn, day(50))].concat();

@@ -382,6 +382,29 @@ fn names_in_a_database_of_another_encoding() {
 }
 
 #[test]
+fn under_a_policy_an_event_is_found_by_id_if_it_is_visible() {
+    let mut owned = OwnedDb::new();
+    owned.as_owner(|conn| {
+        sql(
+            conn,
+            "INSERT INTO sensor_events (timestamp, room_id, sensor_id, sensor_type, state)
+             SELECT TIMESTAMPTZ '2025-01-01 00:00Z' + n * INTERVAL '8 hours', CASE n % 20 WHEN 3 THEN 'hall' ELSE 'attic' END,
+                 'sensor', 'motion', 'on'
+             FROM generate_series(1, 100) AS n;
+             ALTER TABLE sensor_events ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON sensor_events USING (room_id = 'hall')",
+        );
+    });
+    let (schema, app) = (owned.db.schema().to_owned(), owned.role("app"));
+    sql(
+        &mut owned.conn,
+        &format!("GRANT USAGE ON SCHEMA {schema} TO {app}; GRANT SELECT ON {schema}.sensor_events TO {app}"),
+    );
+    let found = "SELECT string_agg(id::text, ' ' ORDER BY id) FROM generate_series(1, 100) AS n, sensor_event_by_id(n)";
+    assert_eq!(owned.as_role(&app, |conn| value(conn, found)), "3 23 43 63 83");
+    assert_eq!(owned.as_owner(|conn| value(conn, found)).split(' ').count(), 100);
+}
+
+#[test]
 fn under_a_policy_hidden_events_are_not_taken_for_missing() {
     let mut owned = OwnedDb::new();
     owned.as_owner(|conn| {

@@ -466,3 +466,139 @@ fn a_granular_refresh_refreshes_what_has_changed() {
     assert_eq!(hourly::table.filter(hourly::sensor.eq("b")).count().get_result::<i64>(conn).unwrap(), 1);
     assert_eq!(hourly::table.count().get_result::<i64>(conn).unwrap(), 25);
 }
+
+/// For a type of time: a value of day `n`, the width of a chunk, and the ends of the type.
+const MOMENTS: [(&str, &str, &str, [&str; 2]); 7] = [
+    (
+        "TIMESTAMPTZ",
+        "TIMESTAMPTZ '2026-01-01 00:00Z' + n * INTERVAL '1 day'",
+        "INTERVAL '1 day'",
+        ["0001-01-01", "9999-01-01"],
+    ),
+    (
+        "TIMESTAMP",
+        "TIMESTAMP '2026-01-01 00:00' + n * INTERVAL '1 day'",
+        "INTERVAL '1 day'",
+        ["0001-01-01", "9999-01-01"],
+    ),
+    ("DATE", "DATE '2026-01-01' + n", "INTERVAL '1 day'", ["0001-01-01", "9999-01-01"]),
+    ("SMALLINT", "n * 10", "10", ["-32768", "32767"]),
+    ("INTEGER", "n * 10", "10", ["-2147483648", "2147483647"]),
+    ("BIGINT", "n * 10", "10", ["-9223372036854775808", "9223372036854775807"]),
+    (
+        "UUID",
+        "to_uuidv7_boundary(TIMESTAMPTZ '2026-01-01 00:00Z' + n * INTERVAL '1 day')",
+        "INTERVAL '1 day'",
+        ["00000000-0000-7000-8000-000000000000", "ffffffff-ffff-7000-8000-000000000000"],
+    ),
+];
+
+/// A hypertable with a row, or three, for each day but some, in the order of their ids; one day is empty.
+fn numbered(conn: &mut PgConnection, moments: (&str, &str, &str, [&str; 2]), per_day: usize) {
+    let (of_type, moment, width, _) = moments;
+    sql(
+        conn,
+        &format!(
+            "DROP TABLE IF EXISTS numbered;
+             CREATE TABLE numbered (number BIGINT, \"at\" {of_type}, part INT, PRIMARY KEY (number, \"at\", part));
+             SELECT create_hypertable('numbered', by_range('at', {width}), create_default_indexes => false);
+             SELECT add_dimension('numbered', by_hash('part', 2));
+             INSERT INTO numbered SELECT n * 3 + part, {moment}, part
+             FROM generate_series(0, 24) AS n, generate_series(1, {per_day}) AS part
+             WHERE n NOT BETWEEN 12 AND 19
+             ORDER BY n, part;
+             DELETE FROM numbered WHERE number BETWEEN 16 AND 18"
+        ),
+    );
+}
+
+/// Rows whose time is not found, or is another one.
+const MISSED: &str = "SELECT string_agg(number::text, ' ' ORDER BY number) FROM numbered
+    WHERE diesel_timescale.time_of_id('numbered', 'number', 'at', number, \"at\") IS DISTINCT FROM \"at\"";
+
+#[test]
+fn the_time_of_a_row_is_found_by_its_id() {
+    needs!(Timescale);
+    let (_db, mut conn) = TestDb::installed();
+    let conn = &mut conn;
+    for moments in MOMENTS {
+        let (of_type, _, _, ends) = moments;
+        if of_type == "UUID" && !support::has(Needs::UuidTime) {
+            continue;
+        }
+        let search =
+            |id: i64| format!("SELECT diesel_timescale.time_of_id('numbered', 'number', 'at', {id}, NULL::{of_type})");
+        let is_null = |conn: &mut PgConnection, id| value(conn, &format!("SELECT ({}) IS NULL", search(id))) == "true";
+        for per_day in [1, 3] {
+            numbered(conn, moments, per_day);
+            assert_eq!(value(conn, &format!("SELECT coalesce(({MISSED}), '')")), "", "{of_type}");
+            for none in [i64::MIN, 0, 17, 50, 1_000, i64::MAX] {
+                assert!(is_null(conn, none), "{of_type}: {none}");
+            }
+        }
+        // In the columnstore, where the edition has it.
+        if has_quietly(Needs::Community) {
+            sql(
+                conn,
+                "ALTER TABLE numbered SET (timescaledb.compress, timescaledb.compress_orderby = 'at');
+                 SELECT compress_chunk(c) FROM show_chunks('numbered') AS c",
+            );
+            assert_eq!(value(conn, &format!("SELECT coalesce(({MISSED}), '')")), "", "{of_type}: columnstore");
+        }
+        // The clock of some was wrong: the others are found; these are not, but their time is never a wrong one.
+        sql(conn, &format!("INSERT INTO numbered VALUES (200, '{}', 1), (201, '{}', 2)", ends[0], ends[1]));
+        let missed = value(conn, &format!("SELECT coalesce(({MISSED}), '')"));
+        assert!(missed.split_whitespace().all(|id| ["200", "201"].contains(&id)), "{of_type}: {missed}");
+        sql(conn, "DELETE FROM numbered");
+        assert!(is_null(conn, 1), "{of_type}: empty chunks");
+        sql(conn, "TRUNCATE numbered");
+        assert!(is_null(conn, 1), "{of_type}: no chunks");
+    }
+}
+
+#[test]
+fn ids_in_another_order_than_times_are_never_found_at_a_wrong_time() {
+    let (_db, mut conn) = TestDb::installed();
+    let conn = &mut conn;
+    let search = "diesel_timescale.time_of_id('readings', 'number', 'time', r.number, r.time)";
+    sql(conn, "CREATE TABLE readings (number BIGINT, time TIMESTAMPTZ, PRIMARY KEY (number, time))");
+    sql(conn, "INSERT INTO readings VALUES (1, now())");
+    assert_eq!(
+        value(conn, &format!("SELECT count({search}) FROM readings AS r")),
+        "0",
+        "a plain table is not searched"
+    );
+    sql(conn, "TRUNCATE readings");
+    hypertable(readings::time).chunk_interval(TimeDelta::days(1)).allow_plain_table().call(conn).unwrap();
+    sql(
+        conn,
+        "INSERT INTO readings SELECT row_number() OVER (ORDER BY md5(n::text)) + 1, now() + n * INTERVAL '3 hours'
+         FROM generate_series(0, 400) AS n",
+    );
+    assert_eq!(value(conn, &format!("SELECT count(*) FROM readings AS r WHERE {search} <> r.time")), "0");
+}
+
+#[test]
+fn a_search_for_an_id_reads_a_few_chunks() {
+    needs!(Timescale);
+    let (_db, mut conn) = readings();
+    let conn = &mut conn;
+    fill(conn, 100);
+    for number in (0..2400).step_by(131) {
+        sql(conn, "BEGIN");
+        let found = value(
+            conn,
+            &format!(
+                "SELECT diesel_timescale.time_of_id('readings', 'number', 'time', {number}, NULL::TIMESTAMPTZ) = '2026-01-01 00:00Z'::TIMESTAMPTZ + {number} * INTERVAL '1 hour'"
+            ),
+        );
+        let locked = value(
+            conn,
+            "SELECT count(*) FROM pg_inherits JOIN pg_locks ON relation = inhrelid
+             WHERE inhparent = 'readings'::REGCLASS AND coalesce(pid, 0) = pg_backend_pid()",
+        );
+        sql(conn, "ROLLBACK");
+        assert_eq!(found, "true", "{number}");
+        assert!(locked.parse::<i64>().unwrap() <= 8, "{number}: {locked} of 100 chunks");
+    }
+}

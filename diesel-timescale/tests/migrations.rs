@@ -210,3 +210,28 @@ async fn an_application_on_diesel_async_runs_its_migrations_the_same_way() {
     let uninstalled = asynchronous::migrations::uninstall(db.connect_async().await).await.unwrap();
     assert!(!uninstalled.is_empty());
 }
+
+/// TimescaleDB keeps a procedure that a job runs, so the revert begins with the job.
+#[test]
+fn a_job_of_a_table_that_is_gone_does_not_keep_the_functions() {
+    needs!(Community);
+    let (_db, mut conn) = TestDb::installed();
+    let conn = &mut conn;
+    let revert = include_str!("../migrations/00-diesel-timescale-05_references/down.sql");
+    let (jobs_first, _) = revert.split_once("DROP ").unwrap();
+    sql(
+        conn,
+        "CREATE TABLE gone (id BIGINT GENERATED ALWAYS AS IDENTITY, at TIMESTAMPTZ, PRIMARY KEY (id, at));
+         SELECT create_hypertable('gone', 'at');
+         SELECT diesel_timescale.create_reference_target('gone', 'at', 'id');
+         SELECT diesel_timescale.add_reference_retention('gone', INTERVAL '30 days')",
+    );
+    let name = value(conn, "SELECT format('%I.gone', current_schema())");
+    let jobs = format!("SELECT count(*) FROM timescaledb_information.jobs WHERE config ->> 'retention_of' = '{name}'");
+    sql(conn, jobs_first);
+    assert_eq!(value(conn, &jobs), "1", "the table is there");
+    sql(conn, "DROP TABLE gone CASCADE");
+    assert_eq!(value(conn, &jobs), "1");
+    sql(conn, jobs_first);
+    assert_eq!(value(conn, &jobs), "0");
+}

@@ -396,6 +396,71 @@ fn an_id_that_the_database_assigns_is_enough() {
     assert_eq!(alerts::table.count().get_result::<i64>(&mut conn).unwrap(), 192);
 }
 
+/// By an id alone: the chunk of an old row is searched, not all of them.
+#[test]
+fn a_row_of_long_ago_is_referenced_by_its_id_in_few_chunks() {
+    for (of_type, moment, width) in [
+        ("TIMESTAMPTZ", "TIMESTAMPTZ '2025-01-01 00:00Z' + n * INTERVAL '8 hours'", "INTERVAL '1 day'"),
+        ("DATE", "DATE '2025-01-01' + n", "INTERVAL '3 days'"),
+        ("BIGINT", "n", "3"),
+    ] {
+        let (_db, mut conn) = TestDb::installed();
+        let conn = &mut conn;
+        sql(
+            conn,
+            &format!(
+                "CREATE TABLE \"old events\" (id BIGINT GENERATED ALWAYS AS IDENTITY, \"the time\" {of_type}, PRIMARY KEY (id, \"the time\"));
+                 CREATE TABLE alerts (event_id BIGINT)"
+            ),
+        );
+        let is_hypertable = support::has_quietly(support::Needs::Timescale);
+        if is_hypertable {
+            sql(conn, &format!("SELECT create_hypertable('\"old events\"', by_range('the time', {width}))"));
+        }
+        sql(
+            conn,
+            &format!(
+                "SELECT diesel_timescale.create_reference_target('\"old events\"', 'the time', 'id', 'known');
+                 SELECT diesel_timescale.add_reference('alerts', '{{event_id}}', '\"old events\"');
+                 INSERT INTO \"old events\" (\"the time\") SELECT {moment} FROM generate_series(0, 119) AS n;
+                 DELETE FROM \"old events\" WHERE id = 60"
+            ),
+        );
+        if support::has_quietly(support::Needs::Community) {
+            sql(
+                conn,
+                "ALTER TABLE \"old events\" SET (timescaledb.compress);
+                 SELECT compress_chunk(c) FROM (SELECT c FROM show_chunks('\"old events\"') AS c OFFSET 20) AS c",
+            );
+        }
+        for id in (1..=120).step_by(7) {
+            sql(conn, "BEGIN");
+            sql(conn, &format!("INSERT INTO alerts VALUES ({id})"));
+            let locked = value(
+                conn,
+                "SELECT count(DISTINCT inhrelid) FROM pg_inherits JOIN pg_locks ON relation = inhrelid
+                 WHERE inhparent = '\"old events\"'::REGCLASS AND coalesce(pid, 0) = pg_backend_pid()",
+            );
+            sql(conn, "COMMIT");
+            assert!(locked.parse::<i64>().unwrap() <= 10, "{of_type}: {locked} of 40 chunks are locked for {id}");
+        }
+        let right = "SELECT count(*) FROM known JOIN \"old events\" USING (id, \"the time\")";
+        assert_eq!(value(conn, right), "18", "{of_type}");
+        for none in [60, 121] {
+            let error = error_of(conn, &format!("INSERT INTO alerts VALUES ({none})"));
+            assert!(error.contains("violates foreign key constraint"), "{error}");
+        }
+        // One that came late lies where no search finds it.
+        sql(
+            conn,
+            &format!(
+                "INSERT INTO \"old events\" (\"the time\") SELECT {moment} FROM (SELECT 30 AS n) AS n ON CONFLICT DO NOTHING; INSERT INTO alerts VALUES (121)"
+            ),
+        );
+        assert_eq!(value(conn, right), "19", "{of_type}");
+    }
+}
+
 /// A table with this type of time column, its rows, and the cutoff that removes half of them.
 macro_rules! time_column {
     ($test:ident, $sql:literal, $diesel:ident, $width:literal, $row:literal, $cutoff:expr, $left:literal) => {

@@ -47,15 +47,21 @@ LANGUAGE plpgsql STABLE ROWS 1
 SET search_path FROM CURRENT
 AS $$
 DECLARE
-    since TIMESTAMPTZ;
+    found_at TIMESTAMPTZ;
 BEGIN
-    FOREACH since IN ARRAY ARRAY[now() - INTERVAL '1 day', now() - INTERVAL '30 days', '-infinity'] LOOP
-        RETURN QUERY EXECUTE 'SELECT * FROM sensor_events WHERE id = $1 AND timestamp >= $2' USING event_id, since;
-        EXIT WHEN FOUND;
-    END LOOP;
+    RETURN QUERY EXECUTE 'SELECT * FROM sensor_events WHERE id = $1 AND timestamp >= $2' USING event_id, now() - INTERVAL '1 day';
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    found_at := diesel_timescale.time_of_id('sensor_events', 'id', 'timestamp', event_id, NULL::TIMESTAMPTZ);
+    IF found_at IS NOT NULL THEN
+        RETURN QUERY EXECUTE 'SELECT * FROM sensor_events WHERE id = $1 AND timestamp = $2' USING event_id, found_at;
+    ELSE
+        RETURN QUERY EXECUTE 'SELECT * FROM sensor_events WHERE id = $1' USING event_id;
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION sensor_event_by_id(BIGINT) IS 'The event with this id, if there is one. Looks into the last day, the last 30 days, then everything.';
+COMMENT ON FUNCTION sensor_event_by_id(BIGINT) IS 'The event with this id, if there is one. Looks into the last day, then where ids and times that rise together lead, then everything.';
 
 CREATE FUNCTION sensor_events_by_keys(ids BIGINT[], timestamps TIMESTAMPTZ[]) RETURNS SETOF sensor_events
 LANGUAGE plpgsql STABLE
@@ -74,13 +80,13 @@ BEGIN
         ]
     );
     FOR span IN
-        SELECT min(key.timestamp) AS lower, max(key.timestamp) AS upper, array_agg(key.id) AS ids
+        SELECT min(key.timestamp) AS lower, max(key.timestamp) AS upper, array_agg(key.id ORDER BY key.id) AS ids
         FROM unnest(ids, timestamps) AS key (id, timestamp)
         -- A week has a handful of chunks at most, unless they are hours long.
         GROUP BY date_bin('7 days', key.timestamp, '2000-01-03')
     LOOP
         -- An id has one timestamp, so the ids alone name the events. From a subquery, because the planner would look
-        -- at each of them for each chunk.
+        -- at each of them for each chunk; sorted, because each chunk would sort them for its index.
         RETURN QUERY EXECUTE '
             SELECT *
             FROM sensor_events
@@ -100,7 +106,7 @@ DECLARE
     span RECORD;
 BEGIN
     FOR span IN
-        SELECT min(timestamp) AS lower, max(timestamp) AS upper, array_agg(id) AS ids
+        SELECT min(timestamp) AS lower, max(timestamp) AS upper, array_agg(id ORDER BY id) AS ids
         FROM referenced_events
         WHERE id = ANY (event_ids)
         GROUP BY date_bin('7 days', timestamp, '2000-01-03')

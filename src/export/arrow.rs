@@ -94,6 +94,9 @@ pub fn sensor_events<Q: QueryOf<SensorEvent> + Clone>(query: Q) -> RecordBatches
 
 /// The predictions of a query, with what came of them and what triggered them, as record batches, or as a Parquet file.
 ///
+/// The role needs the rights to read [predictions with their events](crate::rights). The server looks up the events of
+/// all rows before it sends the first one, in temporary files: export tables of many millions month by month.
+///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
 /// use occupancy_models::export;

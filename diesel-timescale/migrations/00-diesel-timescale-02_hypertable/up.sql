@@ -48,9 +48,13 @@ COMMENT ON FUNCTION diesel_timescale.require_timescaledb() IS 'Raises an error u
 
 -- Any role that may create a schema can make one of the names that the extension has, where it is not there.
 CREATE OR REPLACE FUNCTION diesel_timescale.has_timescaledb() RETURNS BOOLEAN
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
-RETURN EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'timescaledb');
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb');
+END
+$$;
 COMMENT ON FUNCTION diesel_timescale.has_timescaledb() IS 'Whether this database has the extension. Check it before reading the schemas of the extension: without the extension, any role may own schemas of these names.';
 
 -- The extension is trusted: who may create objects in the database may create it.

@@ -1,3 +1,18 @@
+-- TimescaleDB keeps a procedure that a job runs: those of tables that are gone have nothing to do any more.
+DO $$
+BEGIN
+    IF diesel_timescale.has_columnstore() THEN
+        EXECUTE format(
+            'SELECT %I.delete_job(job_id)
+             FROM timescaledb_information.jobs
+             WHERE proc_schema = ''diesel_timescale'' AND proc_name = ''reference_retention''
+                 AND to_regclass(config ->> ''retention_of'') IS NULL',
+            diesel_timescale.timescaledb_schema()
+        );
+    END IF;
+END
+$$;
+
 DROP FUNCTION diesel_timescale.remove_reference_retention(REGCLASS);
 DROP FUNCTION diesel_timescale.add_reference_retention(REGCLASS, INTERVAL, BIGINT, INTERVAL, BOOLEAN);
 DROP FUNCTION diesel_timescale.reference_retention_job(REGCLASS);

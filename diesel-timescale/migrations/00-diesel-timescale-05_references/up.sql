@@ -27,10 +27,15 @@
 -- * A row that is in the registry already needs none of this: the foreign key locks the registry's row.
 -- Several registrations take their locks in the same order: by chunk, then by key.
 
+-- What runs for each reference is plpgsql: before version 18, PostgreSQL plans an SQL function anew in each statement.
 CREATE OR REPLACE FUNCTION diesel_timescale.snapshot_may_be_old() RETURNS BOOLEAN
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
-RETURN pg_catalog.current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted');
+AS $$
+BEGIN
+    RETURN current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted');
+END
+$$;
 COMMENT ON FUNCTION diesel_timescale.snapshot_may_be_old() IS 'Whether this transaction is above READ COMMITTED, so that it may not see what others have committed.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.refuse_old_snapshot(relation REGCLASS, operation TEXT) RETURNS VOID
@@ -52,9 +57,13 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_old_snapshot(REGCLASS, TEXT) IS 'Raises an error above READ COMMITTED.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.removal_stripe() RETURNS INT
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, pg_temp
-AS $$ SELECT (pg_current_xact_id()::TEXT::NUMERIC % 16::NUMERIC)::INT $$;
+AS $$
+BEGIN
+    RETURN (pg_current_xact_id()::TEXT::NUMERIC % 16::NUMERIC)::INT;
+END
+$$;
 COMMENT ON FUNCTION diesel_timescale.removal_stripe() IS 'The row of the epoch that this transaction marks when it removes rows from the columnstore.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.refuse_row_security(relation REGCLASS, registry REGCLASS, operation TEXT) RETURNS VOID
@@ -76,9 +85,13 @@ $$;
 COMMENT ON FUNCTION diesel_timescale.refuse_row_security(REGCLASS, REGCLASS, TEXT) IS 'Raises an error if a policy hides rows or registrations from the caller.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.has_columnstore() RETURNS BOOLEAN
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
-RETURN diesel_timescale.has_timescaledb() AND pg_catalog.current_setting('timescaledb.license', true) IS NOT DISTINCT FROM 'timescale';
+AS $$
+BEGIN
+    RETURN current_setting('timescaledb.license', true) IS NOT DISTINCT FROM 'timescale' AND has_timescaledb();
+END
+$$;
 COMMENT ON FUNCTION diesel_timescale.has_columnstore() IS 'Whether this edition has a columnstore.';
 
 CREATE OR REPLACE FUNCTION diesel_timescale.is_in_columnstore(chunk REGCLASS, hypertable REGCLASS) RETURNS BOOLEAN
@@ -314,6 +327,9 @@ BEGIN
         'locked_arrays', each_column(columns, 'held_rows.a%2$s'),
         'shared_arrays', each_column(columns, 'shared.a%2$s')
     ) || jsonb_build_object(
+        'time_literal', quote_literal(time_column),
+        'time_type', types[array_position(columns, time_column)],
+        'key_literal', quote_literal(key[1]),
         'i_first', edge_of(target, time_column, 'i', 'min'),
         'i_last', edge_of(target, time_column, 'i', 'max'),
         'e_first', edge_of(target, time_column, 'e', 'min'),
@@ -391,7 +407,6 @@ BEGIN
 #variable_conflict use_column
 DECLARE
     seen RECORD;
-    since TIMESTAMPTZ;
     holder XID;
     registered_by XID;
 BEGIN
@@ -438,27 +453,30 @@ LANGUAGE plpgsql
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
-    -- An id does not say which chunk has the row, so the chunks of each window are probed, the most recent window
-    -- first. Without a columnstore the plans are cached; TimescaleDB excludes from them the chunks that were before the
-    -- window when the plan was made, and the plan of the last window has all chunks. With a columnstore a cached plan
-    -- can miss rows of a chunk that was converted after it was made, so each statement is planned anew.
-    by_id CONSTANT TEXT := $t$SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk INTO seen FROM {target} AS e WHERE {e_key_is_param}$t$;
+    -- An id does not say which chunk has the row. The chunks of the last hour are probed; then the time of the id is
+    -- searched, and with it the row is found as by its key; then all chunks are probed. Without a columnstore the plans
+    -- are cached; TimescaleDB excludes from the first the chunks that were before the hour when the plan was made. With a
+    -- columnstore a cached plan can miss rows of a chunk that was converted after it was made, so each is planned anew.
+    by_id CONSTANT TEXT := $t$SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk {into} FROM {target} AS e WHERE {e_key_is_param}$t$;
+    cached CONSTANT TEXT := replace(by_id, '{into}', 'INTO seen');
+    planned CONSTANT TEXT := replace(by_id, '{into}', '');
     find CONSTANT TEXT := CASE WHEN has_windows THEN $t$IF diesel_timescale.has_columnstore() THEN
-            FOREACH since IN ARRAY ARRAY[now() - INTERVAL '1 hour', now() - INTERVAL '30 days', '-infinity'] LOOP
-                EXECUTE {{SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk FROM {target} AS e WHERE {e_key_is_param} AND e.{time} >= $2}} INTO seen USING $1, since;
-                EXIT WHEN seen.chunk IS NOT NULL;
-            END LOOP;
+            EXECUTE {{$t$ || planned || $t$ AND e.{time} >= $2}} INTO seen USING $1, now() - INTERVAL '1 hour';
         ELSE
-            $t$ || by_id || $t$ AND e.{time} >= now() - INTERVAL '1 hour';
-            IF seen.chunk IS NULL THEN
-                $t$ || by_id || $t$ AND e.{time} >= now() - INTERVAL '30 days';
+            $t$ || cached || $t$ AND e.{time} >= now() - INTERVAL '1 hour';
+        END IF;
+        IF seen.chunk IS NULL THEN$t$ ELSE 'BEGIN' END || $t$
+            SELECT diesel_timescale.time_of_id({target_literal}::REGCLASS, {key_literal}, {time_literal}, $1, NULL::{time_type}) AS at INTO seen;
+            IF seen.at IS NOT NULL THEN
+                PERFORM {register_by_key}($1, seen.at);
+                RETURN;
             END IF;
-            IF seen.chunk IS NULL THEN
-                $t$ || by_id || $t$;
+            IF diesel_timescale.has_columnstore() THEN
+                EXECUTE {{$t$ || planned || $t$}} INTO seen USING $1;
+            ELSE
+                $t$ || cached || $t$;
             END IF;
-        END IF;$t$
-        ELSE $t$EXECUTE {{SELECT e.{time} AS at, e.tableoid::REGCLASS AS chunk FROM {target} AS e WHERE {e_key_is_param}}} INTO seen USING $1;$t$
-    END;
+        END$t$ || CASE WHEN has_windows THEN ' IF;' ELSE ';' END;
 BEGIN
     IF goes_by_id THEN
         PERFORM create_register_function(
@@ -619,12 +637,18 @@ BEGIN
         -- A removal in progress, which has its row locked, will wait for these keys.
         PERFORM FROM {epoch} FOR SHARE SKIP LOCKED;
     END IF;
+    -- OFFSET keeps the rows of the target a query of its own: in an anti join every chunk would be locked.
     EXECUTE {{DELETE FROM {registry} AS r
         USING unnest({params}) AS i ({columns})
         WHERE {r_is_i} AND NOT EXISTS (
-            SELECT FROM {target} AS e
-            WHERE {e_is_i} AND e.{time} >= {from} AND e.{time} <= {to}
-                AND diesel_timescale.is_in_columnstore(e.tableoid, {target_literal}::REGCLASS)
+            SELECT FROM (
+                SELECT {e}
+                FROM {target} AS e
+                WHERE e.{time} >= {from} AND e.{time} <= {to}
+                    AND diesel_timescale.is_in_columnstore(e.tableoid, {target_literal}::REGCLASS)
+                OFFSET 0
+            ) AS e
+            WHERE {e_is_i}
         )}}
         USING {added_arrays}, new_rows.dt_from, new_rows.dt_to;
 END

@@ -1,3 +1,6 @@
+DROP FUNCTION diesel_timescale.time_of_id(REGCLASS, NAME, NAME, BIGINT, ANYELEMENT);
+DROP FUNCTION diesel_timescale.slice_condition(NAME, REGTYPE);
+DROP FUNCTION diesel_timescale.time_slices(REGCLASS, NAME);
 DROP FUNCTION diesel_timescale.enable_granular_refresh(REGCLASS);
 DROP FUNCTION diesel_timescale.set_granular_refresh(REGCLASS, NAME, INTERVAL, BIGINT, INTERVAL, BIGINT);
 DROP FUNCTION diesel_timescale.granular_refresh(REGCLASS);

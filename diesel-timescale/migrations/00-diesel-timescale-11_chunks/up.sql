@@ -1,5 +1,6 @@
 -- What is done to chunks beside the columnstore: skipping, tablespaces, splitting, merging, attaching and detaching,
--- dropping and converting by the time that they were created; and the policy that reorders them.
+-- dropping and converting by the time that they were created; and the policy that reorders them. At the end: which
+-- chunk has a row of which only the id is known.
 
 -- Chunk skipping. TimescaleDB looks at its setting when the range of a column is kept, and when a query is planned.
 CREATE OR REPLACE FUNCTION diesel_timescale.chunk_skipping_columns(relation REGCLASS) RETURNS NAME[]
@@ -378,3 +379,110 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION diesel_timescale.enable_granular_refresh(REGCLASS) IS 'Lets a continuous aggregate refresh only the values of a column that have changed. TimescaleDB has no way back but to create it again.';
+
+-- The time of a row by its id. Ids of a sequence and times mostly rise together, so the time is searched: a sample of a
+-- slice of time, which is any of its rows, tells on which side of it the id is. Each query has bounds, by which the
+-- planner leaves out all other chunks.
+CREATE OR REPLACE FUNCTION diesel_timescale.time_slices(relation REGCLASS, time_column NAME) RETURNS BIGINT[]
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF NOT has_timescaledb() THEN
+        RETURN '{}';
+    END IF;
+    -- By the index of the catalog, because its views join every chunk of the database. Some releases have a row for each
+    -- chunk, not for each slice.
+    RETURN ARRAY(
+        SELECT DISTINCT s.range_start
+        FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        JOIN _timescaledb_catalog.hypertable AS h ON h.schema_name = n.nspname AND h.table_name = c.relname
+        JOIN _timescaledb_catalog.dimension AS d ON d.hypertable_id = h.id
+        JOIN _timescaledb_catalog.dimension_slice AS s ON s.dimension_id = d.id
+        WHERE c.oid = relation AND d.column_name = time_column AND d.interval_length IS NOT NULL AND d.partitioning_func IS NULL
+        ORDER BY s.range_start
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.time_slices(REGCLASS, NAME) IS 'Where the slices of time begin that a hypertable has chunks for: microseconds since 1970, or the count that the column has. Empty if it is no hypertable by this column.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.slice_condition(time_column NAME, time_type REGTYPE) RETURNS TEXT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    -- Beyond the numbers of the type there are no rows, but there are bounds of slices.
+    number CONSTANT TEXT := CASE time_type
+        WHEN 'smallint'::REGTYPE THEN 'greatest(least(%1$s, 32767), -32768)'
+        WHEN 'integer'::REGTYPE THEN 'greatest(least(%1$s, 2147483647), -2147483648)'
+        ELSE '%1$s'
+    END;
+    moment CONSTANT TEXT := moment_as(time_type, '_timescaledb_functions.to_timestamp(%1$s)', number);
+BEGIN
+    RETURN format('%1$I >= %2$s AND ($2 IS NULL OR %1$I < %3$s)', time_column, format(moment, '$1'), format(moment, '$2'));
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.slice_condition(NAME, REGTYPE) IS 'The condition on rows that they are in a slice of time_slices(), its start in $1 and that of the next in $2; null if there is none.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.time_of_id(
+    relation REGCLASS, id_column NAME, time_column NAME, id BIGINT, INOUT "time" ANYELEMENT
+)
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+DECLARE
+    within TEXT;
+    starts BIGINT[];
+    -- The positions of slices that have smaller and larger ids, or of the ends: 0, and one after the last.
+    lower INT;
+    upper INT;
+    lower_id NUMERIC;
+    upper_id NUMERIC;
+    by_halves BOOLEAN;
+    at INT;
+    sample BIGINT;
+BEGIN
+    "time" := NULL;
+    starts := time_slices(relation, time_column);
+    -- A few chunks are looked into as fast. Under a policy, a sample could read a whole chunk for a row that is visible.
+    IF cardinality(starts) < 10 OR row_security_active(relation) THEN
+        RETURN;
+    END IF;
+    within := slice_condition(time_column, pg_typeof("time"));
+    -- By interpolation; then by halves, which rows of a wrong clock in the first or the last chunk do not mislead.
+    FOREACH by_halves IN ARRAY ARRAY[false, true] LOOP
+        lower := 0;
+        upper := cardinality(starts) + 1;
+        lower_id := NULL;
+        upper_id := NULL;
+        FOR step IN 1..12 LOOP
+            EXIT WHEN upper - lower <= 1;
+            at := CASE
+                WHEN by_halves THEN (lower + upper) / 2
+                WHEN upper_id IS NULL THEN upper - 1
+                WHEN lower_id IS NULL THEN lower + 1
+                ELSE greatest(least(lower + (upper - lower) * (id - lower_id) / (upper_id - lower_id), upper - 1), lower + 1)
+            END;
+            EXECUTE format('SELECT %I FROM %s WHERE %s LIMIT 1', id_column, relation, within)
+                INTO sample USING starts[at], starts[at + 1];
+            IF sample <= id THEN
+                lower := at;
+                lower_id := sample;
+            ELSIF sample > id THEN
+                upper := at;
+                upper_id := sample;
+            ELSE
+                -- No row: the slice tells nothing.
+                starts := starts[:at - 1] || starts[at + 1:];
+                upper := upper - 1;
+            END IF;
+        END LOOP;
+        CONTINUE WHEN upper - lower > 8;
+        EXECUTE format('SELECT %I FROM %s WHERE %s AND %I = $3', time_column, relation, within, id_column)
+            INTO "time" USING starts[greatest(lower, 1)], starts[upper + 1], id;
+        EXIT WHEN "time" IS NOT NULL;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.time_of_id(REGCLASS, NAME, NAME, BIGINT, ANYELEMENT) IS 'The time of the row with this id, searched in a few chunks of a hypertable; the last argument tells its type. Null if there are few chunks, the row is not where ids and times rise together, or there is none: then look into everything.';

@@ -65,6 +65,9 @@
 //! any channel, so news are a hint and no proof. A listening session that stays in a transaction keeps notifications
 //! from being thrown away; once their queue is full (8 GB by default), inserts fail. A transaction that has notified
 //! cannot be prepared for two-phase commit.
+//!
+//! `COPY` into a hypertable, and so a bulk write of new rows, takes about 8 % longer: TimescaleDB inserts one row at a
+//! time instead of many where a trigger has the new rows of a statement. Into a plain table it takes no longer.
 
 #[cfg(feature = "sync")]
 mod iterator;
