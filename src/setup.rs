@@ -28,7 +28,13 @@ impl SensorEvent {
 
     /// How `sensor_events` is kept by columns: by sensor, each in the order of time.
     ///
-    /// So the upsert by sensor and instant finds its rows in compressed chunks by the segment and its range of time.
+    /// Convert chunks when hardly any more rows come for them. For each row that is written into a converted chunk,
+    /// TimescaleDB looks at what all sensors have around its instant, since the two unique keys of the table, by id and
+    /// by sensor, have no more than the instant in common. An INSERT … ON CONFLICT of 1,000 late rows took 30 ms with 10
+    /// sensors and 230 ms with 100 (TimescaleDB 2.29.2), and 2.4 s with 10 on 2.17.2. Where many rows come late, choose a
+    /// layout without segments: `columnstore(sensor_events::table).order_by(sensor_events::timestamp)` and then by
+    /// `sensor_events::id` took 10 to 30 ms with either. It takes 15 to 55 percent more space, and a read of one sensor
+    /// looks at the rows of all.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));
