@@ -15,6 +15,7 @@ DROP FUNCTION diesel_timescale.time_type_of(REGCLASS);
 DROP FUNCTION diesel_timescale.length_as(REGTYPE, TEXT, TEXT);
 DROP FUNCTION diesel_timescale.moment_as(REGTYPE, TEXT, TEXT);
 DROP FUNCTION diesel_timescale.hypertable_report(REGCLASS);
+DROP FUNCTION diesel_timescale.hypertable_id(REGCLASS);
 DROP FUNCTION diesel_timescale.hypertable_of(REGCLASS);
 DROP FUNCTION diesel_timescale.has_timescaledb();
 DROP FUNCTION diesel_timescale.create_timescaledb(NAME, BOOLEAN);

@@ -245,6 +245,25 @@ END
 $$;
 COMMENT ON FUNCTION diesel_timescale.hypertable_of(REGCLASS) IS 'The hypertable that a relation is, or that a continuous aggregate keeps its rows in; null if it is neither.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.hypertable_id(relation REGCLASS) RETURNS INT
+LANGUAGE plpgsql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+BEGIN
+    IF NOT has_timescaledb() THEN
+        RETURN NULL;
+    END IF;
+    RETURN (
+        SELECT h.id
+        FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        JOIN _timescaledb_catalog.hypertable AS h ON h.schema_name = n.nspname AND h.table_name = c.relname
+        WHERE c.oid = relation
+    );
+END
+$$;
+COMMENT ON FUNCTION diesel_timescale.hypertable_id(REGCLASS) IS 'The number that a hypertable has in the catalog of the extension; null if it is none.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.hypertable_report(
     relation REGCLASS,
     OUT timescaledb_version TEXT,

@@ -1488,9 +1488,8 @@ BEGIN
     -- The views have no schema of it.
     EXECUTE format('SELECT %s()::BIGINT - $1', (
         SELECT format('%I.%I', d.integer_now_func_schema, d.integer_now_func)
-        FROM _timescaledb_catalog.hypertable AS h
-        JOIN _timescaledb_catalog.dimension AS d ON d.hypertable_id = h.id AND d.integer_now_func IS NOT NULL
-        WHERE format('%I.%I', h.schema_name, h.table_name) = qualified_name(target)
+        FROM _timescaledb_catalog.dimension AS d
+        WHERE d.hypertable_id = diesel_timescale.hypertable_id(target) AND d.integer_now_func IS NOT NULL
     )) INTO cutoff_integer USING drop_after::BIGINT;
 END
 $$;

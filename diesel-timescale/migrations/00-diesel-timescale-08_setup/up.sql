@@ -129,11 +129,7 @@ AS $$
 BEGIN
     RETURN (
         -- Releases without the setting do not use this bit.
-        SELECT h.status & 8 <> 0
-        FROM _timescaledb_catalog.hypertable AS h
-        JOIN pg_namespace ON nspname = h.schema_name
-        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = h.table_name
-        WHERE pg_class.oid = relation
+        SELECT h.status & 8 <> 0 FROM _timescaledb_catalog.hypertable AS h WHERE h.id = hypertable_id(relation)
     );
 END
 $$;

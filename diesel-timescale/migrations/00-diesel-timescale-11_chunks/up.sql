@@ -7,18 +7,17 @@ CREATE OR REPLACE FUNCTION diesel_timescale.chunk_skipping_columns(relation REGC
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
+DECLARE
+    hypertable CONSTANT INT := hypertable_id(relation);
 BEGIN
-    IF NOT has_timescaledb() THEN
+    IF hypertable IS NULL THEN
         RETURN '{}';
     END IF;
     RETURN ARRAY(
         SELECT s.column_name
         FROM _timescaledb_catalog.chunk_column_stats AS s
-        JOIN _timescaledb_catalog.hypertable AS h ON h.id = s.hypertable_id
-        JOIN pg_namespace ON nspname = h.schema_name
-        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = h.table_name
         -- The row of the hypertable itself names no chunk.
-        WHERE pg_class.oid = relation AND coalesce(s.chunk_id, 0) = 0
+        WHERE s.hypertable_id = hypertable AND coalesce(s.chunk_id, 0) = 0
         ORDER BY s.column_name
     );
 END
@@ -81,18 +80,14 @@ CREATE OR REPLACE FUNCTION diesel_timescale.attached_tablespaces(relation REGCLA
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
+DECLARE
+    hypertable CONSTANT INT := hypertable_id(hypertable_of(relation));
 BEGIN
-    IF NOT has_timescaledb() THEN
+    IF hypertable IS NULL THEN
         RETURN '{}';
     END IF;
     RETURN ARRAY(
-        SELECT t.tablespace_name
-        FROM _timescaledb_catalog.tablespace AS t
-        JOIN _timescaledb_catalog.hypertable AS h ON h.id = t.hypertable_id
-        JOIN pg_namespace ON nspname = h.schema_name
-        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = h.table_name
-        WHERE pg_class.oid = hypertable_of(relation)
-        ORDER BY t.tablespace_name
+        SELECT t.tablespace_name FROM _timescaledb_catalog.tablespace AS t WHERE t.hypertable_id = hypertable ORDER BY t.tablespace_name
     );
 END
 $$;
@@ -331,10 +326,7 @@ BEGIN
         SELECT s.granular_refresh_column, s.granular_refresh_start_offset, s.granular_refresh_end_offset
         INTO column_name, start_offset, end_offset
         FROM _timescaledb_catalog.hypertable_cagg_settings AS s
-        JOIN _timescaledb_catalog.hypertable AS h ON h.id = s.hypertable_id
-        JOIN pg_namespace ON nspname = h.schema_name
-        JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = h.table_name
-        WHERE pg_class.oid = relation;
+        WHERE s.hypertable_id = diesel_timescale.hypertable_id(relation);
     END IF;
 END
 $$;
@@ -387,20 +379,20 @@ CREATE OR REPLACE FUNCTION diesel_timescale.time_slices(relation REGCLASS, time_
 LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
+DECLARE
+    hypertable CONSTANT INT := hypertable_id(relation);
 BEGIN
-    IF NOT has_timescaledb() THEN
+    IF hypertable IS NULL THEN
         RETURN '{}';
     END IF;
     -- By the index of the catalog, because its views join every chunk of the database. Some releases have a row for each
     -- chunk, not for each slice.
     RETURN ARRAY(
         SELECT DISTINCT s.range_start
-        FROM pg_class AS c
-        JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        JOIN _timescaledb_catalog.hypertable AS h ON h.schema_name = n.nspname AND h.table_name = c.relname
-        JOIN _timescaledb_catalog.dimension AS d ON d.hypertable_id = h.id
+        FROM _timescaledb_catalog.dimension AS d
         JOIN _timescaledb_catalog.dimension_slice AS s ON s.dimension_id = d.id
-        WHERE c.oid = relation AND d.column_name = time_column AND d.interval_length IS NOT NULL AND d.partitioning_func IS NULL
+        WHERE d.hypertable_id = hypertable
+            AND d.column_name = time_column AND d.interval_length IS NOT NULL AND d.partitioning_func IS NULL
         ORDER BY s.range_start
     );
 END
