@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::field_places::Fields;
-use super::json;
+use super::{json, required};
 use crate::error::Error;
 use crate::models::NewSensorEvent;
 
@@ -48,11 +48,9 @@ pub(super) struct EventFields<'a> {
 impl EventFields<'_> {
     pub(super) fn event(self) -> Result<NewSensorEvent<'static>, Error> {
         let row = self.row;
-        let name = |field: &'static str, value: Option<&str>| {
-            value.map(str::to_owned).ok_or(Error::NoFieldValue { row, field })
-        };
+        let name = |field, value: Option<&str>| required(row, field, value.map(str::to_owned));
         let mut event = NewSensorEvent::new(
-            self.timestamp.ok_or(Error::NoFieldValue { row, field: "timestamp" })?,
+            required(row, "timestamp", self.timestamp)?,
             name("room_id", self.room_id)?,
             name("sensor_id", self.sensor_id)?,
             name("sensor_type", self.sensor_type)?,

@@ -62,6 +62,11 @@ fn file_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Err
     Error::File(error.into())
 }
 
+/// The value of a field that every row has.
+fn required<T>(row: u64, field: &'static str, value: Option<T>) -> Result<T, Error> {
+    value.ok_or(Error::NoFieldValue { row, field })
+}
+
 /// JSON in a text.
 fn json(row: u64, field: &'static str, text: &str) -> Result<serde_json::Value, Error> {
     let error = |_| Error::FieldValue { row, field, value: text.to_owned(), expected: "JSON" };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::field_places::Fields;
-use super::json;
+use super::{json, required};
 use crate::error::Error;
 use crate::microseconds;
 use crate::models::{ModelType, Prediction};
@@ -79,12 +79,8 @@ impl PredictionFields<'_> {
     /// The prediction, and the sensor and timestamp of its triggering event.
     pub(super) fn prediction(self) -> Result<Given, Error> {
         let row = self.row;
-        let text = |field: &'static str, value: Option<&str>| {
-            value.map(str::to_owned).ok_or(Error::NoFieldValue { row, field })
-        };
-        let instant = |field: &'static str, value: Option<DateTime<Utc>>| {
-            value.map(microseconds::truncate).ok_or(Error::NoFieldValue { row, field })
-        };
+        let text = |field, value: Option<&str>| required(row, field, value.map(str::to_owned));
+        let instant = |field, value: Option<DateTime<Utc>>| required(row, field, value.map(microseconds::truncate));
         let document = |field: &'static str, value: Option<&str>| value.map(|text| json(row, field, text)).transpose();
         let transition = text("transition_type", self.transition_type)?;
         let prediction_time = instant("prediction_time", self.prediction_time)?;
@@ -99,7 +95,7 @@ impl PredictionFields<'_> {
                 value: transition,
                 expected: "occupied_to_vacant, vacant_to_occupied or state_change",
             })?,
-            confidence_score: self.confidence_score.ok_or(Error::NoFieldValue { row, field: "confidence_score" })?,
+            confidence_score: required(row, "confidence_score", self.confidence_score)?,
             prediction_interval_lower: self.prediction_interval_lower.map(microseconds::truncate),
             prediction_interval_upper: self.prediction_interval_upper.map(microseconds::truncate),
             model_type: ModelType::from(text("model_type", self.model_type)?),
@@ -115,10 +111,8 @@ impl PredictionFields<'_> {
             processing_time_ms: self.processing_time_ms,
         };
         let event = match (self.triggering_sensor_id, self.triggering_timestamp) {
-            (Some(sensor), Some(at)) => Some((sensor.to_owned(), microseconds::truncate(at))),
             (None, None) => None,
-            (Some(_), None) => return Err(Error::NoFieldValue { row, field: "triggering_timestamp" }),
-            (None, Some(_)) => return Err(Error::NoFieldValue { row, field: "triggering_sensor_id" }),
+            (sensor, at) => Some((text("triggering_sensor_id", sensor)?, instant("triggering_timestamp", at)?)),
         };
         Ok((prediction, event))
     }
