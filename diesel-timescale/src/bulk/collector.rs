@@ -55,8 +55,13 @@ where
     /// Takes all rows that are left apart, and checks all values.
     pub(super) fn all(mut self) -> Result<Batch, BulkError> {
         self.take(usize::MAX)?;
-        self.batch.finish(self.violations)?;
+        self.check()?;
         Ok(self.batch)
+    }
+
+    /// After the last row: checks all values.
+    pub(super) fn check(&mut self) -> Result<(), BulkError> {
+        self.batch.finish(std::mem::take(&mut self.violations))
     }
 
     /// Whether it has come to the last row.
@@ -69,12 +74,6 @@ where
     #[cfg(feature = "sync")]
     pub(super) fn is_valid(&self) -> bool {
         self.violations.is_empty()
-    }
-
-    /// After the last row: checks all values.
-    #[cfg(feature = "sync")]
-    pub(super) fn check(&mut self) -> Result<(), BulkError> {
-        self.batch.finish(std::mem::take(&mut self.violations))
     }
 
     /// How many rows there are at least.

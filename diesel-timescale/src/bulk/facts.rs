@@ -108,7 +108,8 @@ pub(super) async fn read<D: Driver>(
         exact && (base == 0 || oid::is_exact(base) && oid::is_same(bound, base))
     };
     let exact: Vec<_> = key.iter().zip(base_types).zip(exact).map(is_exact).collect();
-    let is_inherited = has_children && !(has_timescale && is_hypertable(driver, table).await?);
+    // Only an upsert looks at what is stored.
+    let is_inherited = !key.is_empty() && has_children && !(has_timescale && is_hypertable(driver, table).await?);
     Ok(Facts {
         table: Relation { refuses_copy, has_rules, has_triggers, is_inherited },
         types: types.into_iter().flatten().collect(),
