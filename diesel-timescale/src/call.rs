@@ -4,6 +4,8 @@
 //! statements, or refuse to run inside a transaction.
 
 use std::any::type_name;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use diesel::QueryResult;
 use diesel::connection::{LoadConnection, TransactionManager};
@@ -58,6 +60,17 @@ pub trait Call: Sized {
     where
         C: diesel_async::AsyncConnection<Backend = Pg>,
         Self: Send;
+}
+
+/// Runs steps that are written once for both drivers, on a connection whose futures are ready at once.
+#[doc(hidden)]
+pub fn run_ready<T>(steps: impl Future<Output = T>) -> T {
+    let mut steps = pin!(steps);
+    loop {
+        if let Poll::Ready(output) = steps.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return output;
+        }
+    }
 }
 
 /// A call that is one statement.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::connection::LoadConnection;
 use diesel::pg::Pg;
 use diesel_timescale::bulk::{self, OnDuplicate};
+use diesel_timescale::call::run_ready;
 
 use super::driver::{self, Blocking, Driver};
 use super::imported_prediction::{Batch, truncate};
@@ -102,7 +103,7 @@ where
     where
         C: LoadConnection<Backend = Pg> + 'static,
     {
-        driver::run(self.import(Blocking(conn)))
+        run_ready(self.import(Blocking(conn)))
     }
 
     #[cfg(feature = "async")]

@@ -11,7 +11,9 @@ use diesel::query_source::Table;
 use diesel::sql_types::SqlType;
 
 use super::batches::{self, Batches};
-use super::driver::{self, Blocking};
+#[cfg(feature = "async")]
+use super::driver::Asynchronous;
+use super::driver::Blocking;
 use super::error::BulkError;
 use super::insert::Insert;
 use super::report::Report;
@@ -21,7 +23,7 @@ use super::source::Streamed;
 use super::upsert::Upsert;
 use super::values::Values;
 use super::work;
-use crate::call::Call;
+use crate::call::{Call, run_ready};
 
 /// Implements [`Call`] for a type, by its steps on a driver.
 macro_rules! call {
@@ -44,7 +46,7 @@ macro_rules! call {
                 Conn: LoadConnection<Backend = Pg> + 'static,
             {
                 let ($this, $driver) = (self, Blocking(conn));
-                driver::run($steps)
+                run_ready($steps)
             }
 
             #[cfg(feature = "async")]
@@ -53,7 +55,7 @@ macro_rules! call {
                 Conn: diesel_async::AsyncConnection<Backend = Pg>,
                 Self: Send,
             {
-                let ($this, $driver) = (self, driver::Asynchronous(conn));
+                let ($this, $driver) = (self, Asynchronous(conn));
                 $steps
             }
         }
@@ -91,7 +93,7 @@ where
     where
         Conn: LoadConnection<Backend = Pg> + 'static,
     {
-        driver::run(work::write(Blocking(conn), self.0.batch_of_all()))
+        run_ready(work::write(Blocking(conn), self.0.batch_of_all()))
     }
 
     #[cfg(feature = "async")]
@@ -100,7 +102,7 @@ where
         Conn: diesel_async::AsyncConnection<Backend = Pg>,
         Self: Send,
     {
-        work::write(driver::Asynchronous(conn), self.0.batch_of_all())
+        work::write(Asynchronous(conn), self.0.batch_of_all())
     }
 }
 
@@ -141,6 +143,6 @@ where
     where
         Conn: diesel_async::AsyncConnection<Backend = Pg>,
     {
-        batches::write(driver::Asynchronous(conn), self.work, self.size, self.progress)
+        batches::write(Asynchronous(conn), self.work, self.size, self.progress)
     }
 }

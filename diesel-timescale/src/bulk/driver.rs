@@ -1,8 +1,5 @@
 //! What bulk writes need of a connection, so that their steps are written once for both drivers.
 
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-
 use diesel::QueryResult;
 use diesel::connection::{LoadConnection, TransactionManager};
 use diesel::deserialize::FromSqlRow;
@@ -63,16 +60,6 @@ pub(super) struct Blocking<'conn, C>(pub(super) &'conn mut C);
 
 #[cfg(feature = "r2d2")]
 type Pooled = diesel::r2d2::PooledConnection<diesel::r2d2::ConnectionManager<diesel::pg::PgConnection>>;
-
-/// Runs steps on a connection whose futures are ready at once.
-pub(super) fn run<T>(steps: impl Future<Output = T>) -> T {
-    let mut steps = pin!(steps);
-    loop {
-        if let Poll::Ready(output) = steps.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return output;
-        }
-    }
-}
 
 impl<C> Driver for Blocking<'_, C>
 where

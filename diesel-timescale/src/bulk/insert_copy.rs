@@ -17,7 +17,7 @@ use diesel::{Insertable, QueryResult};
 use super::batch::{Batch, Column};
 use super::collector::Collector;
 use super::copy;
-use super::driver::{self, Blocking, Driver};
+use super::driver::{Blocking, Driver};
 use super::error::BulkError;
 use super::facts;
 use super::report::Report;
@@ -25,6 +25,7 @@ use super::run::{FEW, Target, Writing};
 use super::settings::Settings;
 use super::values::{Values, ValuesOf};
 use super::work::{self, Work};
+use crate::call::run_ready;
 use crate::trace::Run;
 
 /// Rows are taken apart so many at a time.
@@ -68,7 +69,7 @@ where
         }
     }
     let writing = Writing::new(target, settings, rows.all()?);
-    driver::run(work::write(driver, Ok(writing)))
+    run_ready(work::write(driver, Ok(writing)))
 }
 
 /// Whether something is done besides, or rows are to be sorted.
@@ -89,11 +90,11 @@ where
     Tab::FromClause: QueryFragment<Pg>,
     Conn: LoadConnection<Backend = Pg> + 'static,
 {
-    let facts = driver::run(facts::read(driver, &target.table, rows.so_far(), &[], settings))?;
-    if !facts.allows_copy(rows.so_far()) {
+    if driver.libpq().is_none() {
         return Ok(None);
     }
-    let Some(conn) = driver.libpq() else { return Ok(None) };
+    let facts = run_ready(facts::read(driver, &target.table, rows.so_far(), &[], settings))?;
+    let Some(conn) = driver.libpq().filter(|_| facts.allows_copy(rows.so_far())) else { return Ok(None) };
     let (copied, stop) = copy(rows, conn);
     match stop {
         None | Some(Stop::Unsent) => Ok(Some(copied)),

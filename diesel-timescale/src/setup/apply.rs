@@ -8,13 +8,13 @@ use diesel::result::Error as DieselError;
 
 #[cfg(feature = "async")]
 use super::driver::Asynchronous;
-use super::driver::{Blocking, Driver, run};
+use super::driver::{Blocking, Driver};
 use super::facts::{ProcedureRequest, QueryFacts, ReferenceRequest, RelationRequest};
 use super::names::name_parts;
 use super::plan::{Plan, Step, StepClass};
 use super::wanted::Wanted;
 use super::{Setup, compare};
-use crate::call::Call;
+use crate::call::{Call, run_ready};
 use crate::error::{Error, Result};
 
 impl Setup {
@@ -149,7 +149,7 @@ macro_rules! setup_call {
             {
                 let ($this, mut driver) = (self, Blocking(conn));
                 let $conn = &mut driver;
-                run($run)
+                run_ready($run)
             }
 
             #[cfg(feature = "async")]

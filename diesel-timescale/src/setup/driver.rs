@@ -1,8 +1,5 @@
 //! What a set-up needs of a connection, so that its steps are written once for both drivers.
 
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-
 use diesel::connection::{LoadConnection, TransactionManager};
 use diesel::pg::Pg;
 
@@ -18,16 +15,6 @@ pub(super) trait Driver: Send {
     fn begin(&mut self) -> impl Future<Output = Result<()>> + Send;
     fn commit(&mut self) -> impl Future<Output = Result<()>> + Send;
     fn rollback(&mut self) -> impl Future<Output = Result<()>> + Send;
-}
-
-/// Runs steps on a connection whose futures are ready at once.
-pub(super) fn run<T>(steps: impl Future<Output = T>) -> T {
-    let mut steps = pin!(steps);
-    loop {
-        if let Poll::Ready(output) = steps.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return output;
-        }
-    }
 }
 
 /// A connection of Diesel's own.
