@@ -6,7 +6,7 @@ use diesel::pg::Pg;
 use diesel_timescale::bulk::{self, OnDuplicate};
 use diesel_timescale::call::run_ready;
 
-use super::driver::{self, Blocking, Driver};
+use super::driver::{Blocking, Driver};
 use super::imported_prediction::{Batch, truncate};
 use super::prediction_fields::Given;
 use super::predictions_to_import::{Found, PredictionsToImport};
@@ -112,7 +112,7 @@ where
         C: diesel_async::AsyncConnection<Backend = Pg>,
         Self: Send,
     {
-        self.import(driver::Asynchronous(conn))
+        self.import(super::driver::Asynchronous(conn))
     }
 }
 
