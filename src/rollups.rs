@@ -3,8 +3,8 @@
 //! | view | one row for each | set-up |
 //! |---|---|---|
 //! | [`hourly_activity`](mod@hourly_activity) | hour, room and type of sensor | [`hourly_activity()`](fn@hourly_activity) |
-//! | [`hourly_statistics`](mod@hourly_statistics) | hour and sensor with numbers | [`hourly_statistics()`](fn@hourly_statistics) |
-//! | [`daily_statistics`](mod@daily_statistics) | day and sensor with numbers | [`daily_statistics()`](fn@daily_statistics) |
+//! | [`hourly_statistics`](mod@hourly_statistics) | hour and sensor | [`hourly_statistics()`](fn@hourly_statistics) |
+//! | [`daily_statistics`](mod@daily_statistics) | day and sensor | [`daily_statistics()`](fn@daily_statistics) |
 //! | [`daily_states`](mod@daily_states) | day of a time zone and sensor | [`daily_states()`](fn@daily_states) |
 //! | [`daily_prediction_accuracy`] | day, room and kind of model | none: a plain view that the migrations make |
 //!

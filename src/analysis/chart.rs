@@ -28,7 +28,7 @@ subquery_columns! {
 
 impl SensorEvent {
     /// The numbers of a sensor in a range of time for a chart that is so many pixels wide: a row for each step that has
-    /// numbers, and at most as many steps as pixels; in no order.
+    /// numbers, and at most as many steps as pixels, or one more where the range is widened; in no order.
     ///
     /// Where a pixel is less than an hour, a step is a pixel, and the rows are made of the events. Where it is an hour
     /// or more, steps are whole hours of UTC, read from the view

@@ -20,14 +20,14 @@ type FeatureEvent = (DateTime<Utc>, String, String, Option<f64>);
 ///
 /// | column | what |
 /// |---|---|
-/// | `SENSOR.last` | the last number |
+/// | `SENSOR.last` | the last number, if it is no older than the [carry limit](Self::carry_limit) |
 /// | `SENSOR.mean` | the mean of the numbers of the step |
 /// | `SENSOR.count` | how many events the step has |
-/// | `SENSOR.minutes_since_change` | since the state became another one |
+/// | `SENSOR.minutes_since_change` | since the state became another one, if the [events](Self::events) tell when |
 /// | `SENSOR.seconds.STATE` | for how long the step was in a state that is [asked for](Self::states) |
 ///
 /// and of the instant, by the clocks of the time zone: `hour.sin`, `hour.cos`, `weekday.sin`, `weekday.cos` (a day and a
-/// week go round once) and `is_weekend`.
+/// week, from Monday, go round once, by whole seconds) and `is_weekend`.
 ///
 /// What is not known is `None`, and never 0: the mean of a step without numbers, all columns of a sensor that has not
 /// reported for longer than the [carry limit](Self::carry_limit), or not at all. A row depends on nothing that comes after

@@ -8,7 +8,7 @@ use serde::Serialize;
 pub enum Binning {
     /// One bin for each forecast value that there is. For models that give few different ones.
     Distinct,
-    /// So many bins of equal width from 0 to 1.
+    /// So many bins of equal width from 0 to 1, each with its lower end, and the last one with 1 as well.
     EqualWidth(usize),
     /// So many bins with about as many forecasts each; equal forecasts are in one bin.
     EqualCount(usize),

@@ -13,7 +13,7 @@ subquery_columns! {
     /// By how much the predictions of a model in a room were off that were made in a bucket of time.
     ///
     /// Errors are in minutes, and those with a sign are above 0 where the transition came later than predicted. A transition
-    /// that never came has no error.
+    /// that never came has no error. Quantiles between two errors are interpolated, as by `percentile_cont`.
     PredictionErrors, prediction_errors_columns, prediction_errors_row (room_id, bucket) {
         /// The room.
         room_id: String => Text,
@@ -45,7 +45,7 @@ subquery_columns! {
         error_p95: Option<f64> => Nullable<Double>,
         /// The square root of the mean of the squared error.
         rmse: Option<f64> => Nullable<Double>,
-        /// Which share of the transitions that came is inside the prediction interval, of those that have both ends of one.
+        /// Which share of the transitions that came is inside the prediction interval, its ends included, of those that have both ends of one.
         interval_coverage: Option<f64> => Nullable<Double>,
         /// The mean width of those intervals, in minutes.
         mean_interval_width: Option<f64> => Nullable<Double>,

@@ -158,3 +158,38 @@ fn a_room_that_is_occupied_now_tells_since_when() {
     assert_eq!(whole.len(), 2);
     assert_eq!(whole[0].ended_at - whole[0].began_at, TimeDelta::minutes(6));
 }
+
+#[test]
+fn an_interval_that_begins_with_the_range_tells_what_began_it() {
+    let (_db, mut conn) = TestDb::ready();
+    let from = instant("2026-03-26T13:10:00Z");
+    let at = |minutes: i64| from + TimeDelta::minutes(minutes);
+    let reading = |room: &str, at, state: &str| Reading {
+        room: room.to_owned(),
+        sensor: format!("{room}.motion"),
+        at,
+        state: state.to_owned(),
+    };
+    let states = [
+        // The first reading of all; after silence; as before.
+        reading("office", at(0), "on"),
+        reading("kitchen", at(-60), "on"),
+        reading("kitchen", at(0), "on"),
+        reading("hall", at(-5), "on"),
+        reading("hall", at(0), "on"),
+    ];
+    store(&mut conn, &states);
+    for hold in [0, 5] {
+        let rule = IntervalRule::any_of(["on"]).hold(TimeDelta::minutes(hold));
+        let began_by: Vec<(String, Option<String>)> = SensorEvent::states()
+            .silence_limit(TimeDelta::minutes(10))
+            .intervals(sensor_events::room_id, rule, at(0)..at(60))
+            .order(state_intervals::group_id)
+            .select((state_intervals::group_id, state_intervals::started_by))
+            .load(&mut conn)
+            .unwrap();
+        let by = |room: &str, sensor: Option<&str>| (room.to_owned(), sensor.map(str::to_owned));
+        let expected = [by("hall", None), by("kitchen", Some("kitchen.motion")), by("office", Some("office.motion"))];
+        assert_eq!(began_by, expected, "held for {hold} minutes");
+    }
+}

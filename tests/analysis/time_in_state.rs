@@ -196,6 +196,17 @@ fn further_clauses_and_own_unavailable_states() {
             (Some("broken".to_owned()), 4.0 * 3_600.0, 1, known_share)
         ]
     );
+    // Where every state says something, what nobody knows still says nothing.
+    let before: Vec<TimeInState> = SensorEvent::states()
+        .named(["door"])
+        .unavailable::<String>([])
+        .look_back(TimeDelta::days(1))
+        .time_in_state(at(0)..at(24), Calendar::days("UTC"))
+        .order(times_in_state::seconds)
+        .load(&mut conn)
+        .unwrap();
+    assert_eq!(before.iter().map(|row| row.is_known).collect::<Vec<_>>(), [true, true, false, true]);
+    assert_eq!(before[0].known_share, 18.0 / 24.0);
     // An empty range has no rows, and a time zone that there is not is refused.
     let none: Vec<StateSpan> = SensorEvent::states().named(["door"]).spans(at(1)..at(1)).load(&mut conn).unwrap();
     assert!(none.is_empty());

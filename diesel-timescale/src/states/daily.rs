@@ -113,11 +113,11 @@ where
              SELECT series, bucket, state, is_known, CAST(extract(EPOCH FROM held) AS DOUBLE PRECISION) AS seconds, \
              changes, CAST(coalesce(extract(EPOCH FROM sum(held) FILTER (WHERE is_known) OVER bucket_of_series), 0) / \
              extract(EPOCH FROM sum(held) OVER bucket_of_series) AS DOUBLE PRECISION) AS known_share FROM \
-             (SELECT series, bucket, state, coalesce(state <> ALL (",
+             (SELECT series, bucket, state, (state IS NOT NULL AND state <> ALL (",
         );
         out.push_bind_param::<Array<Text>, _>(&self.states.unavailable)?;
         out.push_sql(
-            "), false) AS is_known, sum(held) AS held, CAST(sum(changes) AS BIGINT) AS changes FROM parts \
+            ")) AS is_known, sum(held) AS held, CAST(sum(changes) AS BIGINT) AS changes FROM parts \
              GROUP BY series, bucket, state HAVING sum(held) > INTERVAL '0') AS times \
              WINDOW bucket_of_series AS (PARTITION BY bucket, series COLLATE \"C\")",
         );

@@ -88,7 +88,7 @@ subquery_columns! {
         ended_at: DateTime<Utc> => Timestamptz,
         /// The series whose state began it; `None` if it began before the range. Of several the first by name.
         started_by: Option<String> => Nullable<Text>,
-        /// The series whose state ended it; `None` if it goes on. Of several the first by name.
+        /// The series whose state ended it; `None` if it goes on, or ends with the range. Of several the first by name.
         ended_by: Option<String> => Nullable<Text>,
     }
 }
@@ -158,6 +158,8 @@ impl<S, T, V, F, G> Intervals<Pieces<S, T, V, F, G>> {
     {
         let after = limited(rule.bridge) + limited(rule.shortest);
         let before = limited(rule.hold) + after;
+        // A state that begins with the range has a beginning only in what is read from before it on.
+        let before = before + TimeDelta::microseconds(1);
         let wider = range.start.checked_sub_signed(before).unwrap_or(range.start)
             ..range.end.checked_add_signed(after).unwrap_or(range.end);
         let micros = |span: TimeDelta| limited(span).num_microseconds().unwrap_or(0);

@@ -73,10 +73,10 @@ where
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "SELECT group_id, series, piece.began, piece.ended, piece.state, piece.is_change, \
-             coalesce(piece.state <> ALL (",
+             (piece.state IS NOT NULL AND piece.state <> ALL (",
         );
         out.push_bind_param::<Array<Text>, _>(&self.states.unavailable)?;
-        out.push_sql("), false) AS is_known FROM (SELECT held.*, ");
+        out.push_sql(")) AS is_known FROM (SELECT held.*, ");
         // From here on nothing is known.
         match &self.silence_limit {
             Some(limit) => {

@@ -54,7 +54,7 @@ pub fn entity_id(value: &Field, metadata_id: Option<i64>) -> Result<&str, Violat
     }
 }
 
-/// The state to store. None, or an empty one, tells that the entity was removed.
+/// The state to store. None tells that the entity was removed; the empty one is a state as any other.
 pub fn state(value: &Field, unavailable: Silent, removed: Silent) -> Result<&str, Violation> {
     let silent = |what, reason| match what {
         Silent::Skip => Err((reason, String::new())),
@@ -62,7 +62,6 @@ pub fn state(value: &Field, unavailable: Silent, removed: Silent) -> Result<&str
     };
     match value {
         Field::Null => silent(removed, Reason::Removed),
-        Field::Text(text) if text.is_empty() => silent(removed, Reason::Removed),
         Field::Text(text) if text == "unavailable" => silent(unavailable, Reason::Unavailable),
         Field::Text(text) if !text.contains('\0') => Ok(text),
         other => Err((Reason::NoState, other.to_string())),
@@ -134,6 +133,15 @@ mod tests {
         ] {
             assert_eq!(instant(&Field::Real(seconds)).unwrap().timestamp_micros(), micros, "{seconds:?}");
         }
+    }
+
+    #[test]
+    fn only_no_state_at_all_tells_that_the_entity_was_removed() {
+        let of = |value: &Field| state(value, Silent::Skip, Silent::Skip).map(str::to_owned).map_err(|(reason, _)| reason);
+        assert_eq!(of(&Field::Null), Err(Reason::Removed));
+        // Such as that of an input_text.
+        assert_eq!(of(&text("")), Ok(String::new()));
+        assert_eq!(of(&text("unavailable")), Err(Reason::Unavailable));
     }
 
     #[test]

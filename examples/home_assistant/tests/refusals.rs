@@ -168,7 +168,7 @@ fn a_mapping_with_a_mistake_names_the_line_and_the_key() {
 fn the_guesses_are_printed_as_a_mapping_that_can_be_used() {
     let file = File::current();
     file.add("binary_sensor.living_room_motion", 1_700_000_000.0, "on", r#"{"device_class":"motion"}"#);
-    file.add("binary_sensor.living_room_motion", 1_700_000_001.0, "", "{}");
+    file.add_or_remove("binary_sensor.living_room_motion", 1_700_000_001.0, None, "{}");
     file.add(
         "sensor.0x00158d0001a2b3c4_temperature",
         1_700_000_001.0,

@@ -22,6 +22,9 @@ use std::collections::HashMap;
 
 use super::field::{LONGEST_ATTRIBUTES, LONGEST_NAME, LONGEST_STATE, LONGEST_TIME};
 
+/// The newest version that is known. What is newer is read by its columns as well.
+const NEWEST: i64 = 53;
+
 /// The tables that matter.
 pub const TABLES: [&str; 9] = [
     "states",
@@ -95,10 +98,15 @@ impl Layout {
     }
 
     /// The layout in words.
-    pub fn describe(&self) -> String {
+    pub fn describe(&self, version: Option<i64>) -> String {
+        let version = match version {
+            Some(version) if version > NEWEST => format!("{version}, newer than {NEWEST}, the newest that is known"),
+            Some(version) => version.to_string(),
+            None => "unknown".to_owned(),
+        };
         let entities = if self.has_meta() { "entities in states_meta" } else { "entities in states" };
         let time = if self.has("states", "last_updated_ts") { "times as numbers" } else { "times as text" };
-        format!("{entities}, {time}")
+        format!("recorder schema {version} ({entities}, {time})")
     }
 
     /// `state_id`, then entity, state, time and attributes, each followed by the number of its bytes, then
@@ -110,7 +118,12 @@ impl Layout {
         let states = |column| self.text("states", "s", column);
         let meta = if self.has_meta() { self.text("states_meta", "m", "entity_id") } else { None };
         let entity = first("entity_id", &[meta, states("entity_id")], LONGEST_NAME);
-        let state = first("state", &[states("state")], LONGEST_STATE);
+        // Here the empty text is a value.
+        let state = states("state").unwrap_or_else(|| "NULL".to_owned());
+        let state = format!(
+            "CASE WHEN octet_length({state}) <= {LONGEST_STATE} THEN {state} END AS state, \
+             CAST(octet_length({state}) AS BIGINT) AS state_size"
+        );
         // The text first: while a row has both, the number was made of it, and not always well (see `moved`).
         let time = first("time", &[states("last_updated"), states("last_updated_ts")], LONGEST_TIME);
         let shared =

@@ -160,8 +160,7 @@ impl Recorder for Database {
     }
 
     fn describe(&self) -> String {
-        let version = self.version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
-        format!("database {} of PostgreSQL, recorder schema {version} ({})", self.name, self.layout.describe())
+        format!("database {} of PostgreSQL, {}", self.name, self.layout.describe(self.version))
     }
 
     fn note(&self) -> Result<Option<String>> {

@@ -84,8 +84,7 @@ impl Recorder for File {
     }
 
     fn describe(&self) -> String {
-        let version = self.version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
-        format!("{}, recorder schema {version} ({})", self.path.display(), self.layout.describe())
+        format!("{}, {}", self.path.display(), self.layout.describe(self.version))
     }
 
     fn note(&self) -> Result<Option<String>> {
