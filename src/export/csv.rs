@@ -139,7 +139,8 @@ fn write<R>(
 
 /// The events of a CSV file, in its order: one that [`sensor_events_to_csv`] has written, or another with columns of
 /// these names, in any order. All but `timestamp`, `room_id`, `sensor_id`, `sensor_type` and `state` may be left out;
-/// an event without the column `numeric_value` has the number that its state is, if it is one.
+/// an event without the column `numeric_value` has the number that its state is, if it is one. An empty `previous_state`
+/// is none. `True` and `False`, as Python writes them, are read as well, and whole numbers with the fraction `.0`.
 ///
 /// # Errors
 /// [`Error`], at once if the first line has other columns, and of each row that cannot be read.
@@ -191,8 +192,11 @@ impl<'a> Row<'a> {
 
     fn parse<T: FromStr>(&self, field: &'static str, expected: &'static str) -> Result<Option<T>, Error> {
         let Some(text) = self.filled(field) else { return Ok(None) };
-        let error = || Error::FieldValue { row: self.number, field, value: text.to_owned(), expected };
-        text.parse().map(Some).map_err(|_| error())
+        text.parse().map(Some).map_err(|_| self.error(field, text, expected))
+    }
+
+    fn error(&self, field: &'static str, value: &str, expected: &'static str) -> Error {
+        Error::FieldValue { row: self.number, field, value: value.to_owned(), expected }
     }
 
     fn instant(&self, field: &'static str) -> Result<Option<DateTime<Utc>>, Error> {
@@ -204,11 +208,19 @@ impl<'a> Row<'a> {
     }
 
     fn boolean(&self, field: &'static str) -> Result<Option<bool>, Error> {
-        self.parse(field, "true or false")
+        // Python writes them with a capital letter.
+        let Some(text) = self.filled(field) else { return Ok(None) };
+        match text.to_ascii_lowercase().as_str() {
+            "true" => Ok(Some(true)),
+            "false" => Ok(Some(false)),
+            _ => Err(self.error(field, text, "true or false")),
+        }
     }
 
     fn integer(&self, field: &'static str) -> Result<Option<i64>, Error> {
-        self.parse(field, "a whole number")
+        let Some(text) = self.filled(field) else { return Ok(None) };
+        // pandas writes a fraction where the column lacks values.
+        text.strip_suffix(".0").unwrap_or(text).parse().map(Some).map_err(|_| self.error(field, text, "a whole number"))
     }
 }
 

@@ -125,7 +125,7 @@ fn predictions(columns: &Columns<'_>) -> Rows<Given> {
     let prediction = |place| {
         PredictionFields {
             row: columns.row(place),
-            id: id(place),
+            id: id(place)?,
             room_id: room_id(place),
             prediction_time: prediction_time(place)?,
             predicted_transition_time: predicted_transition_time(place)?,
@@ -141,7 +141,7 @@ fn predictions(columns: &Columns<'_>) -> Rows<Given> {
             accuracy_minutes: accuracy_minutes(place),
             is_accurate: is_accurate(place),
             validation_timestamp: validation_timestamp(place)?,
-            triggering_event_id: triggering_event_id(place),
+            triggering_event_id: triggering_event_id(place)?,
             created_at: created_at(place)?,
             processing_time_ms: processing_time_ms(place),
             triggering_sensor_id: triggering_sensor_id(place),

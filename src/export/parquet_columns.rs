@@ -58,11 +58,23 @@ impl<'a> Columns<'a> {
         Ok(Box::new(move |place| texts.get(place)))
     }
 
-    pub(super) fn integers(&self, field: &'static str) -> Result<Get<'a, i64>, Error> {
-        let Some(array) = self.column(field) else { return Ok(Box::new(|_| None)) };
-        let integers =
-            array.as_primitive_opt::<Int64Type>().ok_or_else(|| other_type(field, array, "a 64-bit integer"))?;
-        Ok(Box::new(move |place| integers.is_valid(place).then(|| integers.value(place))))
+    /// Integers, and floating-point numbers that are whole: pandas makes these of a column that lacks values.
+    pub(super) fn integers(&self, field: &'static str) -> Result<TryGet<'a, i64>, Error> {
+        let Some(array) = self.column(field) else { return Ok(Box::new(|_| Ok(None))) };
+        if let Some(integers) = array.as_primitive_opt::<Int64Type>() {
+            return Ok(Box::new(move |place| Ok(integers.is_valid(place).then(|| integers.value(place)))));
+        }
+        let numbers =
+            array.as_primitive_opt::<Float64Type>().ok_or_else(|| other_type(field, array, "a 64-bit integer"))?;
+        let first = self.first;
+        Ok(Box::new(move |place| match numbers.is_valid(place).then(|| numbers.value(place)) {
+            Some(number) if number.fract() == 0.0 && number.abs() < 2_f64.powi(63) => Ok(Some(number as i64)),
+            Some(number) => {
+                let (row, value) = (first + place as u64, number.to_string());
+                Err(Error::FieldValue { row, field, value, expected: "a whole number" })
+            }
+            None => Ok(None),
+        }))
     }
 
     pub(super) fn booleans(&self, field: &'static str) -> Result<Get<'a, bool>, Error> {

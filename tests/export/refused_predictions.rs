@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, NullArray, StringArray,
+    ArrayRef, BooleanArray, DictionaryArray, Float32Array, Float64Array, Int64Array, NullArray, StringArray,
     TimestampMicrosecondArray,
 };
 use bytes::Bytes;
@@ -157,7 +157,7 @@ fn parquet_that_cannot_be_read() {
         assert!(is_told(1, &none[0]) && is_told(2, &none[1]), "{name}: {none:?}");
     }
     for name in ["id", "triggering_event_id", "is_accurate", "triggering_sensor_id", "validation_timestamp"] {
-        let wrong = with(name, Float64Array::from(vec![1.0, 2.0]));
+        let wrong = with(name, Float32Array::from(vec![1.0, 2.0]));
         assert!(matches!(&read(wrong)[..], [Err(Error::FieldType { field, .. })] if *field == name), "{name}");
         let none = read(with(name, NullArray::new(2)));
         assert!(none.iter().all(Result::is_ok), "{name}: {none:?}");
@@ -171,7 +171,30 @@ fn parquet_that_cannot_be_read() {
     let found = read(with("validation_timestamp", beyond));
     let is_told = matches!(&found[1], Err(Error::FieldValue { row: 2, field: "validation_timestamp", .. }));
     assert!(found[0].is_ok() && is_told, "{found:?}");
+    // As pandas makes them of integers, where one is missing.
+    for name in ["id", "triggering_event_id"] {
+        let found = read(with(name, Float64Array::from(vec![Some(7.0), None])));
+        assert!(found.iter().all(Result::is_ok), "{name}: {found:?}");
+        let found = read(with(name, Float64Array::from(vec![7.5, f64::NAN])));
+        let is_told = |found: &Result<_, Error>| matches!(found, Err(Error::FieldValue { field, .. }) if *field == name);
+        assert!(found.iter().all(is_told), "{name}: {found:?}");
+    }
     // Not taken for no id of an event.
     let found = read(with("triggering_event_id", Int64Array::from(vec![Some(7), None])));
     assert_eq!(found[0].as_ref().unwrap().0.triggering_event_id, Some(7));
+}
+
+#[test]
+fn csv_as_pandas_writes_it() {
+    let file = format!(
+        "{HEAD},triggering_event_id\n{},7.0\n{},\n{},7.5\n",
+        GOOD.replace("1,,,,,", "1,,0.5,True,,"),
+        GOOD.replace("1,,,,,", "1,,0.5,False,,"),
+        GOOD,
+    );
+    let found: Vec<_> = export::predictions_from_csv(file.as_bytes()).unwrap().collect();
+    let read = |n: usize| found[n].as_ref().map(|row| (row.0.is_accurate, row.0.triggering_event_id)).unwrap();
+    assert_eq!([read(0), read(1)], [(Some(true), Some(7)), (Some(false), None)]);
+    let error = found[2].as_ref().unwrap_err().to_string();
+    assert_eq!(error, "row 3, field triggering_event_id: \"7.5\" is not a whole number");
 }
