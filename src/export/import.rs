@@ -15,7 +15,8 @@ const BATCH: usize = 5_000;
 ///
 /// # Errors
 /// [`Error`], of the first row that cannot be read or stored: what came before it is stored, and after a correction
-/// of the file the call can be made again.
+/// of the file the call can be made again. Rows of a file are counted from 1, those of a
+/// [`BulkError`](crate::bulk::BulkError) from 0.
 ///
 #[cfg_attr(feature = "csv", doc = "```")]
 #[cfg_attr(not(feature = "csv"), doc = "```ignore")]

@@ -52,7 +52,9 @@ const MONTH: TimeDelta = TimeDelta::days(30);
 /// States over time, as [`states`] makes them: choose the rows, then ask for the [spans](Self::spans) or the
 /// [time in each state](Self::time_in_state).
 ///
-/// Two readings of one series at the same instant: which of them holds is not defined.
+/// Two readings of one series at the same instant: which of them holds is not defined. A reading whose time is still to
+/// come counts as any other: the state before it lasts until then, and not only until now. ([Intervals](Self::intervals)
+/// end now.)
 #[derive(Debug, Clone)]
 #[must_use = "this does nothing until a query is made of it"]
 pub struct States<S, T, V, F> {
