@@ -176,7 +176,8 @@ fn parquet_that_cannot_be_read() {
         let found = read(with(name, Float64Array::from(vec![Some(7.0), None])));
         assert!(found.iter().all(Result::is_ok), "{name}: {found:?}");
         let found = read(with(name, Float64Array::from(vec![7.5, f64::NAN])));
-        let is_told = |found: &Result<_, Error>| matches!(found, Err(Error::FieldValue { field, .. }) if *field == name);
+        let is_told =
+            |found: &Result<_, Error>| matches!(found, Err(Error::FieldValue { field, .. }) if *field == name);
         assert!(found.iter().all(is_told), "{name}: {found:?}");
     }
     // Not taken for no id of an event.

@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn only_no_state_at_all_tells_that_the_entity_was_removed() {
-        let of = |value: &Field| state(value, Silent::Skip, Silent::Skip).map(str::to_owned).map_err(|(reason, _)| reason);
+        let of =
+            |value: &Field| state(value, Silent::Skip, Silent::Skip).map(str::to_owned).map_err(|(reason, _)| reason);
         assert_eq!(of(&Field::Null), Err(Reason::Removed));
         // Such as that of an input_text.
         assert_eq!(of(&text("")), Ok(String::new()));

@@ -32,7 +32,8 @@ fn a_newer_file_is_read_by_its_columns() {
     file.add("sensor.office_temperature", 1_700_000_001.0, "", TEMPERATURE);
     let run = import(&db, &file, &[]);
     assert_eq!(run.counts(), [2, 2, 0, 0, 0], "{}", run.stdout);
-    let told = "recorder schema 60, newer than 53, the newest that is known (entities in states_meta, times as numbers)";
+    let told =
+        "recorder schema 60, newer than 53, the newest that is known (entities in states_meta, times as numbers)";
     assert!(run.stdout.contains(told), "{}", run.stdout);
     assert_eq!(
         events(&db),
