@@ -90,9 +90,23 @@ fn split_at_parameters(sql: &str) -> Vec<String> {
     texts
 }
 
-/// The name of a table, without its schema and quotes.
-pub(crate) fn identifier<T: QueryFragment<Pg>>(table: &T) -> Result<String, String> {
-    last_identifier(&render(table)?)
+/// The schema of a view, where it is declared with one, and its name; without quotes.
+pub(crate) type ViewName = Result<(Option<String>, String), String>;
+
+/// The name of a view as it is declared.
+pub(crate) fn view_name<T: QueryFragment<Pg>>(view: &T) -> ViewName {
+    let sql = render(view)?;
+    let name = last_identifier(&sql)?;
+    let schema = sql.strip_suffix(&quoted(&name)).and_then(|sql| sql.strip_suffix('.'));
+    Ok((schema.map(last_identifier).transpose()?, name))
+}
+
+/// A name, quoted.
+pub(crate) fn quoted(name: &str) -> String {
+    let mut builder = PgQueryBuilder::default();
+    // Writing to a text cannot fail.
+    let _ = builder.push_identifier(name);
+    builder.finish()
 }
 
 /// The names of the columns of a table.
@@ -178,8 +192,11 @@ mod tests {
 
     #[test]
     fn identifiers_lose_schema_and_quotes() {
-        assert_eq!(last_identifier(r#""readings""#).unwrap(), "readings");
-        assert_eq!(last_identifier(r#""home"."odd ""name""""#).unwrap(), r#"odd "name""#);
+        diesel::table! { hourly (bucket) { bucket -> Timestamptz } }
+        diesel::table! { #[sql_name = "odd.\"name\""] Home.odd (bucket) { bucket -> Timestamptz } }
+
+        assert_eq!(view_name(&hourly::table), Ok((None, "hourly".to_owned())));
+        assert_eq!(view_name(&odd::table), Ok((Some("Home".to_owned()), "odd.\"name\"".to_owned())));
         assert!(last_identifier("readings").is_err());
     }
 }

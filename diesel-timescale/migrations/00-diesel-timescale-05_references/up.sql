@@ -774,10 +774,18 @@ BEGIN
         remedy := 'Let references go by a bigint that the database assigns, or by the whole primary key.';
     ELSIF id_column IS NOT NULL AND id.attidentity <> 'a' THEN
         problem := format('%s.%I is not GENERATED ALWAYS AS IDENTITY, so it may repeat', target, id_column);
-        remedy := format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED ALWAYS AS IDENTITY, or let references go by the whole primary key.', qualified_name(target), id_column);
+        remedy := CASE
+            WHEN id.attidentity = 'd' THEN format('ALTER TABLE %s ALTER COLUMN %I SET GENERATED ALWAYS', qualified_name(target), id_column)
+            ELSE format(
+                'ALTER TABLE %1$s ALTER COLUMN %2$I SET NOT NULL, ALTER COLUMN %2$I DROP DEFAULT, '
+                'ALTER COLUMN %2$I ADD GENERATED ALWAYS AS IDENTITY (START WITH ...), with a number above every id that is there. '
+                'Or let references go by the whole primary key.',
+                qualified_name(target), id_column
+            )
+        END;
     ELSIF id_column IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target AND indkey[0] = id.attnum AND indisvalid AND indpred IS NULL) THEN
         problem := format('%s has no index that starts with %I', target, id_column);
-        remedy := format('ALTER TABLE %s ADD PRIMARY KEY (%I, %I)', qualified_name(target), id_column, time_column);
+        remedy := format('CREATE INDEX ON %s (%I)', qualified_name(target), id_column);
     ELSE
         RETURN;
     END IF;

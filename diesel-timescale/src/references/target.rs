@@ -74,7 +74,8 @@ function_call! {
 
 impl CreateTarget {
     /// Lets references go by this column alone: a `bigint` that is `GENERATED ALWAYS AS IDENTITY`, so that it is unique
-    /// across all chunks. The referencing table then has one column.
+    /// across all chunks, and the first column of an index, such as that of the primary key. The referencing table then
+    /// has one column.
     pub fn by_id<C: Column<SqlType = BigInt>>(mut self, id_column: C) -> Self {
         let _ = id_column;
         self.id_column = Some(C::NAME.to_owned());
