@@ -83,6 +83,11 @@ const SEEDS: &[Seed] = &[
     seed(DisabledTrigger, "is disabled", "ALTER TABLE alerts ENABLE REPLICA TRIGGER reference_event"),
     seed(MissingTrigger, "alerts.event", "DROP TRIGGER reference_event ON alerts"),
     seed(WrongTrigger, "earlier name", r#"ALTER TABLE "A house"."Orders" RENAME COLUMN "read at" TO "seen at""#),
+    seed(WrongTrigger, r#"earlier name "A house"."Readings""#, r#"ALTER TABLE "A house"."Readings" RENAME TO "Measure'ments""#),
+    seed(WrongTrigger, "events", "CREATE SCHEMA elsewhere; ALTER TABLE events SET SCHEMA elsewhere"),
+    seed(WrongTrigger, r#"earlier name "A house""#, r#"ALTER SCHEMA "A house" RENAME TO home"#),
+    seed(WrongTrigger, "events.number", "ALTER TABLE events RENAME id TO number"),
+    seed(WrongTrigger, r#""A house"."Readings".moment"#, r#"ALTER TABLE "A house"."Readings" RENAME "at" TO moment"#),
     seed(MissingForeignKey, "alerts.event", "ALTER TABLE alerts DROP CONSTRAINT alerts_event_fkey"),
     seed(
         MissingForeignKey,

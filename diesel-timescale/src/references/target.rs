@@ -18,6 +18,10 @@ use crate::time_column::TimeColumn;
 /// triggers and functions that keep it. The key of its rows cannot change from then on. Works before and after
 /// [`hypertable`](crate::hypertable()), and repeatedly.
 ///
+/// To rename the table, its schema or a column of its key, take the references and the target back
+/// ([`remove`](super::remove), [`drop_target`]), and make them anew after it. Without that its rows can neither be referenced
+/// nor deleted, which [`verify`](super::verify) reports.
+///
 /// # Errors
 /// [`ReferenceError::Target`](crate::ReferenceError::Target) that names the obstacle and the remedy, before anything has
 /// changed.
