@@ -156,22 +156,25 @@ CREATE OR REPLACE FUNCTION diesel_timescale.renamed_targets() RETURNS TABLE (tar
 LANGUAGE sql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
-    -- What its functions call it, as create_release_triggers() writes it: a literal of a qualified name.
-    SELECT named.oid::REGCLASS, names.parts[1]::NAME, names.parts[2]::NAME
-    FROM (
-        SELECT c.oid, split_part(split_part(prosrc, 'is_in_columnstore(TG_RELID, ', 2), '::REGCLASS)', 1) AS literal
-        FROM pg_proc
-        JOIN pg_trigger ON tgfoid = pg_proc.oid AND NOT tgisinternal
-        JOIN pg_class AS c ON c.oid = tgrelid AND c.relkind = 'r' AND relowner = proowner
-        WHERE prosecdef AND proname LIKE 'release\_%' AND strpos(prosrc, 'dt_target CONSTANT TEXT := ') > 0
-            -- A chunk has the trigger of its table.
-            AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
-    ) AS named
+    -- What its function calls it, as create_release_triggers() writes it: a literal of a qualified name. Whatever else it has
+    -- matches nothing: the function may be of any role.
+    SELECT c.oid::REGCLASS, earlier.schema::NAME, earlier.name::NAME
+    FROM pg_proc
+    JOIN pg_trigger ON tgfoid = pg_proc.oid AND NOT tgisinternal
+    JOIN pg_class AS c ON c.oid = tgrelid AND c.relkind = 'r' AND relowner = proowner
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL (SELECT regexp_match(prosrc, 'is_in_columnstore\(TG_RELID, (E?)''((?:[^'']|'''')*)''::REGCLASS\)') AS parts) AS literal
     CROSS JOIN LATERAL (
-        SELECT replace(CASE WHEN literal LIKE 'E%' THEN replace(substr(literal, 3, length(literal) - 3), '\\', '\') ELSE substr(literal, 2, length(literal) - 2) END, '''''', '''') AS text
+        SELECT replace(CASE literal.parts[1] WHEN 'E' THEN replace(literal.parts[2], '\\', '\') ELSE literal.parts[2] END, '''''', '''') AS text
+    ) AS name
+    CROSS JOIN LATERAL (SELECT regexp_match(name.text, '^(?:"((?:[^"]|"")+)"|([a-z0-9_]+))\.(?:"((?:[^"]|"")+)"|([a-z0-9_]+))$') AS parts) AS qualified
+    CROSS JOIN LATERAL (
+        SELECT coalesce(replace(qualified.parts[1], '""', '"'), qualified.parts[2]) AS schema, coalesce(replace(qualified.parts[3], '""', '"'), qualified.parts[4]) AS name
     ) AS earlier
-    CROSS JOIN LATERAL (SELECT parse_ident(earlier.text) AS parts) AS names
-    WHERE literal <> quote_literal(qualified_name(named.oid)) AND earlier.text ~ '.\..'
+    WHERE prosecdef AND proname LIKE 'release\_%' AND strpos(prosrc, 'dt_target CONSTANT TEXT := ') > 0
+        -- A chunk has the trigger of its table.
+        AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
+        AND (earlier.schema <> n.nspname OR earlier.name <> c.relname)
     ORDER BY 1
 $$;
 COMMENT ON FUNCTION diesel_timescale.renamed_targets() IS 'The targets of references that have another name, or are in another schema, than when they were made one.';
