@@ -29,7 +29,9 @@ impl Server {
         let pid = value(&mut conn, "SELECT pg_backend_pid()");
         // Another machine or container may have a process of that number, too.
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let (exe, root) = (fs::read_link(format!("/proc/{pid}/exe")), fs::read_link(format!("/proc/{pid}/root")));
+        let exe = fs::read_link(format!("/proc/{pid}/exe"));
+        // Inside another root folder, that of the server may have a path that is not to be seen from there.
+        let root = fs::read_link(format!("/proc/{pid}/root")).and_then(fs::canonicalize);
         let (Ok(exe), Ok(root), "postgres") = (exe, root, name.trim()) else {
             eprintln!("left out: kills of a server: needs root, on the machine of the server");
             return None;
