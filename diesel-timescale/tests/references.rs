@@ -398,6 +398,35 @@ fn the_columnstore_keeps_references() {
     assert_eq!(dangling(&mut conn), "0");
 }
 
+/// Many references into one chunk cost by what they reference, not by the rows that the chunk has.
+#[test]
+fn references_into_a_large_chunk_of_the_columnstore_ask_for_its_state_once_a_row() {
+    needs!(Community);
+    let (_db, mut conn) = ready();
+    let conn = &mut conn;
+    columnstore(readings::table).segment_by(readings::sensor).order_by(readings::time).enable().call(conn).unwrap();
+    sql(
+        conn,
+        "INSERT INTO readings SELECT 'often', timestamptz '2026-01-05 00:00Z' + n * interval '30 seconds', n
+         FROM generate_series(0, 2399) AS n",
+    );
+    for chunk in diesel_timescale::chunks(readings::time, ..).call(conn).unwrap() {
+        to_columnstore(&chunk).call(conn).unwrap();
+    }
+    sql(
+        conn,
+        "SET track_functions TO 'pl';
+         BEGIN;
+         SELECT register_readings(array_agg(sensor), array_agg(time))
+         FROM (SELECT * FROM readings WHERE sensor = 'often' AND value::int % 300 = 0) AS r",
+    );
+    assert_eq!(value(conn, "SELECT count(*) FROM referenced_readings"), "8");
+    let calls = value(conn, "SELECT calls FROM pg_stat_xact_user_functions WHERE funcname = 'is_in_columnstore'");
+    sql(conn, "ROLLBACK");
+    // One for the chunk, and one for each row.
+    assert!(calls.parse::<i64>().unwrap() <= 20, "{calls} calls for 8 of 2,408 rows");
+}
+
 #[test]
 fn an_id_that_the_database_assigns_is_enough() {
     let (_db, mut conn) = TestDb::installed();

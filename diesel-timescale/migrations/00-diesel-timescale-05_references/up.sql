@@ -637,19 +637,17 @@ BEGIN
         -- A removal in progress, which has its row locked, will wait for these keys.
         PERFORM FROM {epoch} FOR SHARE SKIP LOCKED;
     END IF;
-    -- OFFSET keeps the rows of the target a query of its own: in an anti join every chunk would be locked.
-    EXECUTE {{DELETE FROM {registry} AS r
+    -- The rows of the target are read once, by a query of its own: in an anti join every chunk would be locked. As a
+    -- condition, the state of a chunk would be asked for each row that it has.
+    EXECUTE {{WITH e AS MATERIALIZED (
+            SELECT {e}, diesel_timescale.is_in_columnstore(e.tableoid, {target_literal}::REGCLASS) AS dt_in_columnstore
+            FROM unnest({params}) AS i ({columns})
+            JOIN {target} AS e ON {e_is_i}
+            WHERE e.{time} >= {from} AND e.{time} <= {to}
+        )
+        DELETE FROM {registry} AS r
         USING unnest({params}) AS i ({columns})
-        WHERE {r_is_i} AND NOT EXISTS (
-            SELECT FROM (
-                SELECT {e}
-                FROM {target} AS e
-                WHERE e.{time} >= {from} AND e.{time} <= {to}
-                    AND diesel_timescale.is_in_columnstore(e.tableoid, {target_literal}::REGCLASS)
-                OFFSET 0
-            ) AS e
-            WHERE {e_is_i}
-        )}}
+        WHERE {r_is_i} AND NOT EXISTS (SELECT FROM e WHERE {e_is_i} AND e.dt_in_columnstore)}}
         USING {added_arrays}, new_rows.dt_from, new_rows.dt_to;
 END
 $t$, 'Registers rows of {target} that are in the columnstore. What is no longer there is left out.');
