@@ -4,16 +4,17 @@ use diesel::expression::{ValidGrouping, is_aggregate};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{Bool, Nullable, Text};
 
 use crate::call::{Call, Statement, value};
 use crate::error::Error;
 use crate::feature::Feature;
 use crate::setup::{Declare, Setup};
-use crate::sql_text::{SqlText, identifier};
+use crate::sql_text::{SqlText, ViewName, view_name};
 
 /// Adds an aggregate to a continuous aggregate, under the name of a column of the declared view, without making it
-/// anew. Gives `false` if a column of that name is there. The view must be in the first schema of the `search_path`.
+/// anew. Gives `false` if a column of that name is there. The view is in the schema with which it is declared, or else in
+/// the first one of the `search_path`.
 ///
 /// What was materialized before has null in it until it is refreshed by force
 /// ([`Feature::ForcedRefresh`](crate::Feature::ForcedRefresh)). The server has no way to drop such a column: to take it
@@ -58,14 +59,14 @@ where
 {
     let _ = column;
     let aggregate = SqlText::of(&aggregate).map(|aggregate| aggregate.sql());
-    AddAggregateColumn { view: identifier(&C::Table::default()), column: C::NAME, aggregate }
+    AddAggregateColumn { view: view_name(&C::Table::default()), column: C::NAME, aggregate }
 }
 
 /// The call that [`add_aggregate_column`] makes.
 #[derive(Debug, Clone, QueryId)]
 #[must_use = "a call does nothing until it runs"]
 struct AddAggregateColumn {
-    view: Result<String, String>,
+    view: ViewName,
     column: &'static str,
     aggregate: Result<String, String>,
 }
@@ -86,13 +87,16 @@ impl Statement for AddAggregateColumn {
 
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let error = |message: &String| diesel::result::Error::QueryBuilderError(message.clone().into());
+        let (schema, name) = self.view.as_ref().map_err(error)?;
         out.push_sql("SELECT diesel_timescale.add_aggregate_column(");
-        out.push_bind_param::<Text, _>(self.view.as_ref().map_err(error)?)?;
+        out.push_bind_param::<Text, _>(name)?;
         out.push_sql(", ");
         out.push_bind_param::<Text, _>(self.column)?;
         out.push_sql(", ");
         out.push_bind_param::<Text, _>(self.aggregate.as_ref().map_err(error)?)?;
-        out.push_sql(")");
+        out.push_sql(", view_schema => coalesce(");
+        out.push_bind_param::<Nullable<Text>, _>(schema)?;
+        out.push_sql(", current_schema()))");
         Ok(())
     }
 

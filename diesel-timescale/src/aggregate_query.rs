@@ -3,16 +3,17 @@
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Array, Bool, Text};
+use diesel::sql_types::{Array, Bool, Nullable, Text};
 
 use crate::call::{Call, Statement, value};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::setup::{AggregateQueries, Declare, Setup};
-use crate::sql_text::{SqlText, column_names, has_windows, identifier};
+use crate::sql_text::{SqlText, ViewName, column_names, has_windows, view_name};
 
 /// Describes a continuous aggregate that is a query of Diesel's, grouped by [buckets](crate::bucketed()), under the
-/// name and with the columns of a view that `diesel::table!` declares.
+/// name and with the columns of a view that `diesel::table!` declares: in the schema that is declared, or else in the first
+/// one of the connection's `search_path`.
 ///
 /// Where [`continuous_aggregate`](crate::continuous_aggregate()) has columns of one table, this takes what the server
 /// takes: joins, filters with values, `HAVING`, buckets of months or in a time zone, window functions (from 2.20 on).
@@ -55,7 +56,7 @@ where
 {
     let query = SqlText::of(&query);
     AggregateQuery {
-        name: identifier(&view),
+        name: view_name(&view),
         columns: column_names(&view, &V::all_columns()),
         // On plain PostgreSQL, buckets come from this crate.
         plain_definition: query
@@ -72,7 +73,7 @@ where
 #[derive(Debug, Clone)]
 #[must_use = "does nothing until it is created"]
 pub struct AggregateQuery {
-    name: Result<String, String>,
+    name: ViewName,
     columns: Result<Vec<String>, String>,
     definition: Result<String, String>,
     plain_definition: Result<String, String>,
@@ -81,9 +82,9 @@ pub struct AggregateQuery {
 }
 
 impl AggregateQuery {
-    /// Another name than that of the declared view, for one that is known only when the program runs.
+    /// Another name than that of the declared view, in its schema, for one that is known only when the program runs.
     pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = Ok(name.into());
+        self.name = self.name.map(|(schema, _)| (schema, name.into()));
         self
     }
 
@@ -143,8 +144,9 @@ impl Statement for CreateAggregateOfQuery {
         let Self { aggregate, has_windows } = self;
         let error = |message: &String| diesel::result::Error::QueryBuilderError(message.clone().into());
         let definition = aggregate.definition.as_ref().map_err(error)?;
+        let (schema, name) = aggregate.name.as_ref().map_err(error)?;
         out.push_sql("SELECT diesel_timescale.create_continuous_aggregate(");
-        out.push_bind_param::<Text, _>(aggregate.name.as_ref().map_err(error)?)?;
+        out.push_bind_param::<Text, _>(name)?;
         out.push_sql(", ");
         out.push_bind_param::<Text, _>(definition)?;
         out.push_sql(", ");
@@ -153,7 +155,9 @@ impl Statement for CreateAggregateOfQuery {
         out.push_bind_param::<Bool, _>(&aggregate.allow_plain_view)?;
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&aggregate.materialized_only)?;
-        out.push_sql(", columns => ");
+        out.push_sql(", view_schema => coalesce(");
+        out.push_bind_param::<Nullable<Text>, _>(schema)?;
+        out.push_sql(", current_schema()), columns => ");
         out.push_bind_param::<Array<Text>, _>(aggregate.columns.as_ref().map_err(error)?)?;
         out.push_sql(", has_windows => ");
         out.push_bind_param::<Bool, _>(has_windows)?;

@@ -10,6 +10,7 @@ use crate::call::{Call, Relation, Statement, push_relation, relation_name, value
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::setup::{AggregateQueries, Declare, Setup};
+use crate::sql_text::quoted;
 use crate::time_column::{IntervalOf, TimeColumn, TimeType};
 use crate::time_value::TimeValue;
 
@@ -17,7 +18,8 @@ use crate::time_value::TimeValue;
 /// hypertable, or of another continuous aggregate.
 ///
 /// The view has the columns `bucket`, those of [`by`](ContinuousAggregate::by), and the aggregates. It is in the first
-/// schema of the connection's `search_path`. Declare it with `diesel::table!` to query it.
+/// schema of the connection's `search_path`; [`continuous_aggregate_of`](crate::continuous_aggregate_of) makes one in the
+/// schema with which its view is declared. Declare it with `diesel::table!` to query it.
 ///
 /// The buckets are as wide as `width`: a length of time, or a number where the column counts units; then the server must
 /// know the present ([`set_integer_now`](crate::set_integer_now)).
@@ -177,7 +179,7 @@ where
             plain_definition: create.allow_plain_view.then_some(create.plain_definition),
             materialized_only: create.materialized_only,
         };
-        setup.declare_aggregate(Ok(self.name.to_owned()), Some(&relation_name(&C::Table::default())), queries);
+        setup.declare_aggregate(Ok((None, self.name.to_owned())), Some(&relation_name(&C::Table::default())), queries);
     }
 }
 
@@ -192,13 +194,6 @@ fn render<T: QueryFragment<Pg>>(fragment: &T) -> Rendered {
         return Err(format!("a view cannot have values of its own: {sql}"));
     }
     Ok(sql)
-}
-
-fn quoted(name: &str) -> String {
-    let mut builder = PgQueryBuilder::default();
-    // Writing to a text cannot fail.
-    let _ = builder.push_identifier(name);
-    builder.finish()
 }
 
 /// The call that [`ContinuousAggregate::create`] makes.

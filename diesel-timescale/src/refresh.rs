@@ -223,7 +223,9 @@ impl Declare for SetMaterializedOnly {
     }
 }
 
-/// Drops a continuous aggregate, or the plain view in its place. Gives `false` if there is none. Runs on every server.
+/// Drops a continuous aggregate, or the plain view in its place, in the first schema of the `search_path`. Gives `false` if
+/// there is none. Runs on every server. In another schema:
+/// `SELECT diesel_timescale.drop_continuous_aggregate('hourly_readings', 'schema')`.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctest_setup.rs"));

@@ -90,9 +90,40 @@ fn split_at_parameters(sql: &str) -> Vec<String> {
     texts
 }
 
-/// The name of a table, without its schema and quotes.
-pub(crate) fn identifier<T: QueryFragment<Pg>>(table: &T) -> Result<String, String> {
-    last_identifier(&render(table)?)
+/// The schema of a view, where it is declared with one, and its name; without quotes.
+pub(crate) type ViewName = Result<(Option<String>, String), String>;
+
+/// The name of a view as it is declared.
+pub(crate) fn view_name<T: QueryFragment<Pg>>(view: &T) -> ViewName {
+    Ok(name_parts(&render(view)?))
+}
+
+/// The schema, if there is one, and the name of a relation or a procedure, without quotes.
+pub(crate) fn name_parts(name: &str) -> (Option<String>, String) {
+    let mut parts = vec![String::new()];
+    let mut is_quoted = false;
+    let mut characters = name.chars().peekable();
+    while let Some(c) = characters.next() {
+        let last = parts.last_mut();
+        match (c, last) {
+            ('"', Some(last)) if is_quoted && characters.next_if_eq(&'"').is_some() => last.push('"'),
+            ('"', _) => is_quoted = !is_quoted,
+            ('.', _) if !is_quoted => parts.push(String::new()),
+            (c, Some(last)) if is_quoted => last.push(c),
+            (c, Some(last)) => last.extend(c.to_lowercase()),
+            (_, None) => {}
+        }
+    }
+    let name = parts.pop().unwrap_or_default();
+    (parts.pop(), name)
+}
+
+/// A name, quoted.
+pub(crate) fn quoted(name: &str) -> String {
+    let mut builder = PgQueryBuilder::default();
+    // Writing to a text cannot fail.
+    let _ = builder.push_identifier(name);
+    builder.finish()
 }
 
 /// The names of the columns of a table.
@@ -102,15 +133,7 @@ where
     C: QueryFragment<Pg>,
 {
     let prefix = format!("{}.", render(table)?);
-    render(columns)?.split(&format!(", {prefix}")).map(last_identifier).collect()
-}
-
-/// `"a"."b ""c"""` is `b "c"`.
-fn last_identifier(sql: &str) -> Result<String, String> {
-    let quoted = sql.strip_suffix('"').ok_or_else(|| format!("{sql} is no identifier"))?;
-    // Quotes inside come in pairs.
-    let start = quoted.rfind(".\"").map_or(1, |dot| dot + 2);
-    Ok(quoted[start..].replace("\"\"", "\""))
+    Ok(render(columns)?.split(&format!(", {prefix}")).map(|column| name_parts(column).1).collect())
 }
 
 #[cfg(test)]
@@ -177,9 +200,17 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_lose_schema_and_quotes() {
-        assert_eq!(last_identifier(r#""readings""#).unwrap(), "readings");
-        assert_eq!(last_identifier(r#""home"."odd ""name""""#).unwrap(), r#"odd "name""#);
-        assert!(last_identifier("readings").is_err());
+    fn views_have_the_names_that_they_are_declared_with() {
+        diesel::table! { hourly (bucket) { bucket -> Timestamptz } }
+        diesel::table! { #[sql_name = "odd.\"name\""] Home.odd (bucket) { bucket -> Timestamptz } }
+
+        assert_eq!(view_name(&hourly::table), Ok((None, "hourly".to_owned())));
+        assert_eq!(view_name(&odd::table), Ok((Some("Home".to_owned()), "odd.\"name\"".to_owned())));
+    }
+
+    #[test]
+    fn a_name_has_parts() {
+        assert_eq!(name_parts("Readings"), (None, "readings".to_owned()));
+        assert_eq!(name_parts("house.\"a \"\"b\"\".c\""), (Some("house".to_owned()), "a \"b\".c".to_owned()));
     }
 }

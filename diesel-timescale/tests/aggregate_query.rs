@@ -10,9 +10,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_timescale::setup::{Setup, StepClass};
 use diesel_timescale::{
-    AggregateQuery, Call, Error, Feature, Outcome, Server, add_aggregate_column, add_another_refresh_policy, bucketed,
-    bucketed_months, continuous_aggregate_of, drop_continuous_aggregate, hypertable, refresh_by_force,
-    refresh_in_batches,
+    AggregateQuery, Call, Error, Feature, Outcome, Server, add_aggregate_column, add_another_refresh_policy,
+    add_refresh_policy, bucketed, bucketed_months, continuous_aggregate_of, drop_continuous_aggregate, hypertable,
+    refresh_by_force, refresh_in_batches,
 };
 use support::{TestDb, needs, needs_feature, sql, value, values};
 
@@ -333,6 +333,49 @@ fn an_aggregate_and_its_added_columns_are_declared_at_once() {
         setup.check().call(conn).unwrap();
     } else {
         assert_eq!((done.len(), applied.left_out.len()), (1, 1), "{applied}");
+    }
+}
+
+#[test]
+fn an_aggregate_is_in_the_schema_that_its_view_is_declared_with() {
+    diesel::table! {
+        #[sql_name = "a \"year\". x"]
+        Home.yearly (bucket) { bucket -> Timestamptz, readings -> BigInt, late -> Nullable<Double> }
+    }
+    mod without_late {
+        diesel::table! {
+            #[sql_name = "a \"year\". x"]
+            Home.yearly (bucket) { bucket -> Timestamptz, readings -> BigInt }
+        }
+    }
+    let (_db, mut conn, server) = filled();
+    let conn = &mut conn;
+    sql(conn, "CREATE SCHEMA \"Home\"");
+    let years = bucketed_months(12, readings::time);
+    let query = readings::table.group_by(years.clone()).select(years.row(count_star()));
+    let aggregate = continuous_aggregate_of(without_late::yearly::table, query).allow_plain_view();
+    for expected in if server.has(Feature::ContinuousAggregates) {
+        [Outcome::Created, Outcome::AlreadyThere]
+    } else {
+        [Outcome::Plain; 2]
+    } {
+        assert_eq!(aggregate.create().call(conn).unwrap(), expected);
+    }
+    assert_eq!(without_late::yearly::table.select(without_late::yearly::readings).load(conn), Ok(vec![2202_i64]));
+    // Another one beside it.
+    aggregate.clone().named("other").create().call(conn).unwrap();
+    assert_eq!(value(conn, "SELECT sum(readings) FROM \"Home\".other"), "2202");
+
+    let setup = Setup::new()
+        .with(aggregate)
+        .with(add_aggregate_column(yearly::late, max(readings::value)))
+        .with(add_refresh_policy(yearly::bucket, None, TimeDelta::days(1), TimeDelta::days(1)))
+        .allow_unsupported();
+    let applied = setup.apply(StepClass::Locks).call(conn).unwrap();
+    assert!(applied.is_empty(), "{applied}");
+    setup.check().call(conn).unwrap();
+    if server.has(Feature::AggregateColumns) {
+        assert!(!add_aggregate_column(yearly::late, max(readings::value)).call(conn).unwrap());
     }
 }
 

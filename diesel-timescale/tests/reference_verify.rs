@@ -83,6 +83,12 @@ const SEEDS: &[Seed] = &[
     seed(DisabledTrigger, "is disabled", "ALTER TABLE alerts ENABLE REPLICA TRIGGER reference_event"),
     seed(MissingTrigger, "alerts.event", "DROP TRIGGER reference_event ON alerts"),
     seed(WrongTrigger, "earlier name", r#"ALTER TABLE "A house"."Orders" RENAME COLUMN "read at" TO "seen at""#),
+    seed(WrongTrigger, r#"earlier name "A house"."Readings""#, r#"ALTER TABLE "A house"."Readings" RENAME TO "Measure'ments""#),
+    seed(WrongTrigger, "earlier name public.events", "ALTER TABLE events RENAME TO \"it's so\""),
+    seed(WrongTrigger, "events", "CREATE SCHEMA elsewhere; ALTER TABLE events SET SCHEMA elsewhere"),
+    seed(WrongTrigger, r#"earlier name "A house""#, r#"ALTER SCHEMA "A house" RENAME TO home"#),
+    seed(WrongTrigger, "events.number", "ALTER TABLE events RENAME id TO number"),
+    seed(WrongTrigger, r#""A house"."Readings".moment"#, r#"ALTER TABLE "A house"."Readings" RENAME "at" TO moment"#),
     seed(MissingForeignKey, "alerts.event", "ALTER TABLE alerts DROP CONSTRAINT alerts_event_fkey"),
     seed(
         MissingForeignKey,
@@ -212,6 +218,26 @@ fn a_registry_that_is_gone_is_told_and_the_others_are_verified() {
 }
 
 /// A superuser's look at all targets reads nothing that could run the code of another role, and says so.
+#[test]
+fn a_function_that_looks_like_that_of_a_renamed_target_fails_nothing() {
+    needs!(TwoConnections);
+    let (_db, mut conn) = healthy();
+    sql(&mut conn, "CREATE TABLE notes (id BIGINT)");
+    for literal in ["", "''", "'notes'", "'\".'", "'\"\".\"\"'", r"E'\'", "'a.b.c'", "'a b.c'"] {
+        sql(
+            &mut conn,
+            &format!(
+                "CREATE OR REPLACE FUNCTION release_other() RETURNS trigger SECURITY DEFINER LANGUAGE plpgsql AS $$ BEGIN
+                     -- dt_target CONSTANT TEXT := is_in_columnstore(TG_RELID, {literal}::REGCLASS)
+                     RETURN NULL;
+                 END $$;
+                 CREATE OR REPLACE TRIGGER other AFTER DELETE ON notes FOR EACH ROW EXECUTE FUNCTION release_other()"
+            ),
+        );
+        assert_eq!(violations(&mut conn), [], "{literal}");
+    }
+}
+
 #[test]
 fn what_belongs_to_another_role_is_not_read() {
     needs!(TwoConnections);

@@ -637,19 +637,17 @@ BEGIN
         -- A removal in progress, which has its row locked, will wait for these keys.
         PERFORM FROM {epoch} FOR SHARE SKIP LOCKED;
     END IF;
-    -- OFFSET keeps the rows of the target a query of its own: in an anti join every chunk would be locked.
-    EXECUTE {{DELETE FROM {registry} AS r
+    -- The rows of the target are read once, by a query of its own: in an anti join every chunk would be locked. As a
+    -- condition, the state of a chunk would be asked for each row that it has.
+    EXECUTE {{WITH e AS MATERIALIZED (
+            SELECT {e}, diesel_timescale.is_in_columnstore(e.tableoid, {target_literal}::REGCLASS) AS dt_in_columnstore
+            FROM unnest({params}) AS i ({columns})
+            JOIN {target} AS e ON {e_is_i}
+            WHERE e.{time} >= {from} AND e.{time} <= {to}
+        )
+        DELETE FROM {registry} AS r
         USING unnest({params}) AS i ({columns})
-        WHERE {r_is_i} AND NOT EXISTS (
-            SELECT FROM (
-                SELECT {e}
-                FROM {target} AS e
-                WHERE e.{time} >= {from} AND e.{time} <= {to}
-                    AND diesel_timescale.is_in_columnstore(e.tableoid, {target_literal}::REGCLASS)
-                OFFSET 0
-            ) AS e
-            WHERE {e_is_i}
-        )}}
+        WHERE {r_is_i} AND NOT EXISTS (SELECT FROM e WHERE {e_is_i} AND e.dt_in_columnstore)}}
         USING {added_arrays}, new_rows.dt_from, new_rows.dt_to;
 END
 $t$, 'Registers rows of {target} that are in the columnstore. What is no longer there is left out.');
@@ -774,10 +772,18 @@ BEGIN
         remedy := 'Let references go by a bigint that the database assigns, or by the whole primary key.';
     ELSIF id_column IS NOT NULL AND id.attidentity <> 'a' THEN
         problem := format('%s.%I is not GENERATED ALWAYS AS IDENTITY, so it may repeat', target, id_column);
-        remedy := format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED ALWAYS AS IDENTITY, or let references go by the whole primary key.', qualified_name(target), id_column);
+        remedy := CASE
+            WHEN id.attidentity = 'd' THEN format('ALTER TABLE %s ALTER COLUMN %I SET GENERATED ALWAYS', qualified_name(target), id_column)
+            ELSE format(
+                'ALTER TABLE %1$s ALTER COLUMN %2$I SET NOT NULL, ALTER COLUMN %2$I DROP DEFAULT, '
+                'ALTER COLUMN %2$I ADD GENERATED ALWAYS AS IDENTITY (START WITH ...), with a number above every id that is there. '
+                'Or let references go by the whole primary key.',
+                qualified_name(target), id_column
+            )
+        END;
     ELSIF id_column IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target AND indkey[0] = id.attnum AND indisvalid AND indpred IS NULL) THEN
         problem := format('%s has no index that starts with %I', target, id_column);
-        remedy := format('ALTER TABLE %s ADD PRIMARY KEY (%I, %I)', qualified_name(target), id_column, time_column);
+        remedy := format('CREATE INDEX ON %s (%I)', qualified_name(target), id_column);
     ELSE
         RETURN;
     END IF;

@@ -13,6 +13,8 @@ DROP FUNCTION diesel_timescale.add_reference_statement(REGCLASS, NAME[], REGCLAS
 DROP FUNCTION diesel_timescale.references_to(REGCLASS, NAME);
 DROP FUNCTION diesel_timescale.key_attributes(OID, NAME[]);
 DROP FUNCTION diesel_timescale.verify_target_triggers(REGCLASS, NAME);
+DROP FUNCTION diesel_timescale.verify_target_names(REGCLASS, NAME);
+DROP FUNCTION diesel_timescale.renamed_targets();
 DROP FUNCTION diesel_timescale.reference_targets();
 DROP FUNCTION diesel_timescale.declared_target(REGCLASS);
 DROP FUNCTION diesel_timescale.is_chunk(REGCLASS);

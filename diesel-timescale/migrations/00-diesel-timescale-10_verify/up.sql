@@ -152,6 +152,67 @@ AS $$
 $$;
 COMMENT ON FUNCTION diesel_timescale.reference_targets() IS 'The targets of references in this database.';
 
+CREATE OR REPLACE FUNCTION diesel_timescale.renamed_targets() RETURNS TABLE (target REGCLASS, earlier_schema NAME, earlier_name NAME)
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+    -- What its function calls it, as create_release_triggers() writes it: a literal of a qualified name. Whatever else it has
+    -- matches nothing: the function may be of any role.
+    SELECT c.oid::REGCLASS, earlier.schema::NAME, earlier.name::NAME
+    FROM pg_proc
+    JOIN pg_trigger ON tgfoid = pg_proc.oid AND NOT tgisinternal
+    JOIN pg_class AS c ON c.oid = tgrelid AND c.relkind = 'r' AND relowner = proowner
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL (SELECT regexp_match(prosrc, 'is_in_columnstore\(TG_RELID, (E?)''((?:[^'']|'''')*)''::REGCLASS\)') AS parts) AS literal
+    CROSS JOIN LATERAL (
+        SELECT replace(CASE literal.parts[1] WHEN 'E' THEN replace(literal.parts[2], '\\', '\') ELSE literal.parts[2] END, '''''', '''') AS text
+    ) AS name
+    CROSS JOIN LATERAL (SELECT regexp_match(name.text, '^(?:"((?:[^"]|"")+)"|([a-z0-9_]+))\.(?:"((?:[^"]|"")+)"|([a-z0-9_]+))$') AS parts) AS qualified
+    CROSS JOIN LATERAL (
+        SELECT coalesce(replace(qualified.parts[1], '""', '"'), qualified.parts[2]) AS schema, coalesce(replace(qualified.parts[3], '""', '"'), qualified.parts[4]) AS name
+    ) AS earlier
+    WHERE prosecdef AND proname LIKE 'release\_%' AND strpos(prosrc, 'dt_target CONSTANT TEXT := ') > 0
+        -- A chunk has the trigger of its table.
+        AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
+        AND (earlier.schema <> n.nspname OR earlier.name <> c.relname)
+    ORDER BY 1
+$$;
+COMMENT ON FUNCTION diesel_timescale.renamed_targets() IS 'The targets of references that have another name, or are in another schema, than when they were made one.';
+
+CREATE OR REPLACE FUNCTION diesel_timescale.verify_target_names(target REGCLASS, home NAME) RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
+LANGUAGE sql STABLE
+SET search_path TO pg_catalog, diesel_timescale, pg_temp
+AS $$
+    SELECT
+        'wrong_trigger', name_from(target, home),
+        format('It was made a target of references under the earlier name %I.%I, so its rows can neither be referenced nor deleted.', earlier_schema, earlier_name),
+        fix_for(target, CASE
+            WHEN c.relname <> earlier_name THEN format('ALTER TABLE %s RENAME TO %I', qualified_name(target), earlier_name)
+            WHEN to_regnamespace(quote_ident(earlier_schema)) IS NULL THEN format('ALTER SCHEMA %I RENAME TO %I', n.nspname, earlier_schema)
+            ELSE format('ALTER TABLE %s SET SCHEMA %I', qualified_name(target), earlier_schema)
+        END)
+    FROM renamed_targets() AS renamed
+    JOIN pg_class AS c ON c.oid = renamed.target
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE renamed.target = verify_target_names.target
+    UNION ALL
+    SELECT
+        'wrong_trigger', format('%s.%I', name_from(target, home), now.attname),
+        format('It was the column %I of the key when its table was made a target of references, so rows can neither be referenced nor deleted.', earlier.attname),
+        fix_for(target, format('ALTER TABLE %s RENAME COLUMN %I TO %I', qualified_name(target), now.attname, earlier.attname))
+    FROM declared_target(target) AS declared
+    CROSS JOIN LATERAL (
+        SELECT attname, row_number() OVER (ORDER BY attnum) AS n FROM pg_attribute WHERE attrelid = declared.registry AND attnum > 0 AND NOT attisdropped
+    ) AS earlier
+    -- The trigger that keeps the key fixed knows the columns by their numbers, in the order of the registry.
+    JOIN pg_trigger ON tgrelid = target AND NOT tgisinternal AND tgfoid = 'diesel_timescale.refuse_key_change'::REGPROC
+    JOIN pg_attribute AS now ON now.attrelid = target AND now.attnum = tgattr[earlier.n - 1]
+    WHERE now.attname <> earlier.attname AND NOT EXISTS (
+        SELECT FROM pg_attribute WHERE attrelid = target AND pg_attribute.attname = earlier.attname AND attnum > 0 AND NOT attisdropped
+    )
+$$;
+COMMENT ON FUNCTION diesel_timescale.verify_target_names(REGCLASS, NAME) IS 'Part of verify_references(): whether a target and the columns of its key have the names that its functions know.';
+
 CREATE OR REPLACE FUNCTION diesel_timescale.verify_target_triggers(target REGCLASS, home NAME) RETURNS TABLE (violation TEXT, object TEXT, detail TEXT, remedy TEXT)
 LANGUAGE sql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
@@ -618,7 +679,11 @@ AS $$
 DECLARE
     present CONSTANT RECORD := declared_target(target);
 BEGIN
-    IF present.mark IS NULL THEN
+    RETURN QUERY SELECT * FROM verify_target_names(target, home);
+    IF FOUND THEN
+        -- Nothing else could be found under these names.
+        RETURN;
+    ELSIF present.mark IS NULL THEN
         -- Says what to do.
         PERFORM reference_target(target);
     ELSIF present.registry IS NULL OR present.key = '{}' THEN
@@ -647,7 +712,7 @@ LANGUAGE plpgsql STABLE
 SET search_path TO pg_catalog, diesel_timescale, pg_temp
 AS $$
 DECLARE
-    targets CONSTANT REGCLASS[] := ARRAY(SELECT reference_targets());
+    targets CONSTANT REGCLASS[] := ARRAY(SELECT reference_targets() UNION SELECT target FROM renamed_targets() ORDER BY 1);
     relation REGCLASS;
 BEGIN
     FOREACH relation IN ARRAY targets LOOP

@@ -1,5 +1,7 @@
 //! Values that PostgreSQL refuses, found before the batch is sent, with their rows.
 
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+
 use super::batch::Column;
 use super::json_depth;
 use super::oid;
@@ -31,16 +33,24 @@ pub(super) fn values(column: &Column, violations: &mut Violations) {
         oid::TIMESTAMP | oid::TIMESTAMPTZ => each(&|value| {
             let at = i64::from_be_bytes(value.try_into().ok()?);
             let is_infinite = at == i64::MIN || at == i64::MAX;
-            (!is_infinite && !(TIMESTAMPS.0..TIMESTAMPS.1).contains(&at)).then_some(Violation::OutOfRange)
+            (!is_infinite && !(TIMESTAMPS.0..TIMESTAMPS.1).contains(&at))
+                .then(|| out_of_range(TimeDelta::microseconds(at)))
         }),
         oid::DATE => each(&|value| {
             let at = i32::from_be_bytes(value.try_into().ok()?);
             let is_infinite = at == i32::MIN || at == i32::MAX;
-            (!is_infinite && !(DATES.0..DATES.1).contains(&at)).then_some(Violation::OutOfRange)
+            (!is_infinite && !(DATES.0..DATES.1).contains(&at)).then(|| out_of_range(TimeDelta::days(at.into())))
         }),
         _ if column.info.is_array() => each(&|value| array(value, column.info.is_serde_json)),
         _ => {}
     }
+}
+
+/// A moment that is so far from 2000.
+fn out_of_range(since: TimeDelta) -> Violation {
+    let start = NaiveDate::from_ymd_opt(2000, 1, 1).unwrap_or_default().and_time(NaiveTime::MIN);
+    let told = |at: NaiveDateTime| at.to_string();
+    Violation::OutOfRange(start.checked_add_signed(since).map_or_else(|| format!("2000-01-01 and {since}"), told))
 }
 
 fn too_deep() -> Violation {

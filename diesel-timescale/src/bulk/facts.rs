@@ -51,6 +51,8 @@ pub(super) struct Relation {
     pub(super) has_rules: bool,
     /// Whether a trigger may change or skip a row before it is inserted.
     pub(super) has_triggers: bool,
+    /// Whether it has partitions, of whose rows PostgreSQL gives no `xmax`.
+    pub(super) is_partitioned: bool,
     /// Whether other tables inherit from it, so that a look at it finds rows that its indexes do not have.
     pub(super) is_inherited: bool,
 }
@@ -111,7 +113,7 @@ pub(super) async fn read<D: Driver>(
     // Only an upsert looks at what is stored.
     let is_inherited = !key.is_empty() && has_children && !(has_timescale && is_hypertable(driver, table).await?);
     Ok(Facts {
-        table: Relation { refuses_copy, has_rules, has_triggers, is_inherited },
+        table: Relation { refuses_copy, has_rules, has_triggers, is_partitioned: kind == "p", is_inherited },
         types: types.into_iter().flatten().collect(),
         base_types: base_oids.into_iter().zip(base_names).collect(),
         defaults,

@@ -3,7 +3,6 @@
 use super::batch::Batch;
 use super::plan::{Plan, Set};
 use super::sql::{Piece, Sql};
-use super::write_sql::COUNTS;
 
 /// How the rows that are stored already without a difference are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +169,7 @@ impl Plan {
         sql.push("SELECT ").list(&self.columns, |sql, column| _ = sql.push(format!("c{}", column.index)));
         sql.push(" FROM rest");
         self.on_conflict(&mut sql);
-        sql.push(COUNTS);
+        self.counts(&mut sql);
         sql
     }
 }

@@ -8,6 +8,7 @@ use super::facts::Facts;
 use super::oid;
 use super::settings::Settings;
 use super::sql::{Piece, quote};
+use super::write_sql::is_new;
 
 /// How the values of a column are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub(super) struct Plan {
     /// The column of the key that bounds a look at the table.
     pub(super) range: Option<usize>,
     pub(super) overriding_system_value: bool,
+    /// That a row that was written is new, as SQL.
+    pub(super) is_new: String,
     /// The different combinations of the other columns of the key, once a statement needs them.
     groups: OnceLock<Groups>,
 }
@@ -93,7 +96,18 @@ impl Plan {
             .collect();
         let range = batch.range_column(key);
         let overriding_system_value = settings.overriding_system_value;
-        Self { table, columns, names, key: key.to_vec(), set, range, overriding_system_value, groups: OnceLock::new() }
+        let is_new = is_new(&table, key.iter().map(|index| names[*index].as_str()), facts);
+        Self {
+            table,
+            columns,
+            names,
+            key: key.to_vec(),
+            set,
+            range,
+            overriding_system_value,
+            is_new,
+            groups: OnceLock::new(),
+        }
     }
 
     /// The columns of the key that do not bound a look.

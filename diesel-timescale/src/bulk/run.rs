@@ -144,10 +144,10 @@ impl Writing {
         match self.upsert_few(driver, &plan).await {
             Err(error) if is_unknown(&error) => {
                 let facts = self.facts(driver).await?;
-                if facts.key.is_exact {
+                if facts.key.is_exact && !facts.table.is_partitioned {
                     return Err(error);
                 }
-                // Keys of the batch that the index calls the same.
+                // Keys of the batch that the index calls the same, or partitions.
                 self.upsert_knowing(driver, &facts).await
             }
             result => result,

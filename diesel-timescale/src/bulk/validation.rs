@@ -173,8 +173,8 @@ pub enum Violation {
     )]
     JsonSurrogate(String),
     /// A date or timestamp that PostgreSQL has no place for: before 4714-11-24 BC or after 294276 (dates: 5874897).
-    #[error("is before or after what PostgreSQL can store as a date or timestamp")]
-    OutOfRange,
+    #[error("{0} is not from 4714-11-24 BC to 294276 (dates: 5874897), which PostgreSQL can store: correct it")]
+    OutOfRange(String),
     /// No value, and the column is `NOT NULL`.
     #[error("has no value, and the column is NOT NULL")]
     Null,

@@ -1,5 +1,6 @@
 //! SQL that writes the rows of a batch.
 
+use super::facts::Facts;
 use super::plan::{Encoding, Plan, PlannedColumn};
 use super::sql::{Piece, Sql};
 
@@ -112,7 +113,7 @@ impl Plan {
         self.insert_into(&mut sql);
         self.rows(&mut sql, false);
         self.on_conflict(&mut sql);
-        sql.push(COUNTS);
+        self.counts(&mut sql);
         sql
     }
 
@@ -129,14 +130,32 @@ impl Plan {
             self.rows(&mut sql, false);
         }
         self.on_conflict(&mut sql);
-        sql.push(" RETURNING t.xmax = 0");
+        sql.push(format!(" RETURNING {}", self.is_new));
         sql
+    }
+
+    /// The end of a statement that begins with `WITH written AS (`, or has it last.
+    pub(super) fn counts(&self, sql: &mut Sql) {
+        let is_new = &self.is_new;
+        sql.push(format!(" RETURNING {is_new} AS is_new) "));
+        sql.push("SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written");
     }
 }
 
-/// A row that was stored before has been locked, which its `xmax` shows.
-pub(super) const COUNTS: &str = " RETURNING t.xmax = 0 AS is_new) SELECT count(*) FILTER (WHERE is_new), \
-    count(*) FILTER (WHERE NOT is_new) FROM written";
+/// That a row `t` that was written is new: one that was stored before has been locked, which its `xmax` shows. With
+/// partitions there is none, and the rows are asked that the statement found; one that another transaction has inserted
+/// meanwhile then counts as new.
+pub(super) fn is_new<'a>(table: &str, key: impl Iterator<Item = &'a str>, facts: Option<&Facts>) -> String {
+    let Some(facts) = facts.filter(|facts| facts.table.is_partitioned) else { return "t.xmax = 0".to_owned() };
+    let same = key.zip(&facts.key.operators).map(|(name, operators)| {
+        let equal = operators.as_ref().map_or("=", |operators| &operators.equal);
+        match facts.key.nulls_distinct {
+            true => format!("e.{name} {equal} t.{name}"),
+            false => format!("(e.{name} {equal} t.{name} OR e.{name} IS NULL AND t.{name} IS NULL)"),
+        }
+    });
+    format!("NOT EXISTS (SELECT FROM {table} AS e WHERE {})", same.collect::<Vec<_>>().join(" AND "))
+}
 
 fn new_value(name: &str, keep_if_null: bool) -> String {
     if keep_if_null { format!("coalesce(EXCLUDED.{name}, t.{name})") } else { format!("EXCLUDED.{name}") }

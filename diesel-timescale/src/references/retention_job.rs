@@ -18,6 +18,8 @@ use crate::time_value::Length;
 ///
 /// The job does what [`drop_before`](super::drop_before) does, so references are cleared in the same transaction. Takes the
 /// place of such a job that is there. Where the edition has no jobs, call [`drop_before`](super::drop_before) now and then.
+/// A [set-up](crate::setup) declares the job by [`add_retention_policy`](crate::add_retention_policy()), which means it where
+/// the table is a target, or by [`tiers`](crate::tiers()).
 ///
 /// A run that fails changes nothing: one for which long transactions leave no moment within 30 seconds, or one that would
 /// drop what a foreign key with `RESTRICT` references, unless [`keep_referenced`](AddRetention::keep_referenced). The

@@ -18,6 +18,10 @@ use crate::time_column::TimeColumn;
 /// triggers and functions that keep it. The key of its rows cannot change from then on. Works before and after
 /// [`hypertable`](crate::hypertable()), and repeatedly.
 ///
+/// To rename the table, its schema or a column of its key, take the references and the target back
+/// ([`remove`](super::remove), [`drop_target`]), and make them anew after it. Without that its rows can neither be referenced
+/// nor deleted, which [`verify`](super::verify) reports.
+///
 /// # Errors
 /// [`ReferenceError::Target`](crate::ReferenceError::Target) that names the obstacle and the remedy, before anything has
 /// changed.
@@ -74,7 +78,8 @@ function_call! {
 
 impl CreateTarget {
     /// Lets references go by this column alone: a `bigint` that is `GENERATED ALWAYS AS IDENTITY`, so that it is unique
-    /// across all chunks. The referencing table then has one column.
+    /// across all chunks, and the first column of an index, such as that of the primary key. The referencing table then
+    /// has one column.
     pub fn by_id<C: Column<SqlType = BigInt>>(mut self, id_column: C) -> Self {
         let _ = id_column;
         self.id_column = Some(C::NAME.to_owned());

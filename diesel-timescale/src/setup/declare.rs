@@ -10,6 +10,7 @@ use super::names::plain_name;
 use super::sql::identifier;
 use super::wanted::Wanted;
 use crate::call::Relation;
+use crate::sql_text::ViewName;
 
 /// What a [`Setup`] takes: the values of calls.
 #[diagnostic::on_unimplemented(
@@ -70,13 +71,8 @@ impl Setup {
     }
 
     /// Without a source: it reads what its definition names.
-    pub(crate) fn declare_aggregate(
-        &mut self,
-        name: Result<String, String>,
-        source: Option<&Relation>,
-        declared: AggregateQueries,
-    ) {
-        let name = self.sql(name);
+    pub(crate) fn declare_aggregate(&mut self, name: ViewName, source: Option<&Relation>, declared: AggregateQueries) {
+        let name = self.view(name);
         let from = source.map(|source| self.name(source));
         let definition = self.sql(declared.definition);
         let plain_definition = declared.plain_definition.map(|plain| self.sql(plain));
@@ -84,7 +80,7 @@ impl Setup {
             self.error.get_or_insert(message);
             Vec::new()
         });
-        self.aggregate(plain_name(&identifier(&name)), |aggregate| {
+        self.aggregate(name, |aggregate| {
             aggregate.from = from;
             aggregate.definition = Some(definition);
             aggregate.plain_definition = plain_definition;
@@ -99,14 +95,9 @@ impl Setup {
         self.aggregate(name, |aggregate| aggregate.materialized_only = Some(materialized_only));
     }
 
-    pub(crate) fn declare_aggregate_column(
-        &mut self,
-        view: Result<String, String>,
-        column: &str,
-        aggregate: Result<String, String>,
-    ) {
-        let (view, added) = (self.sql(view), self.sql(aggregate));
-        self.aggregate(plain_name(&identifier(&view)), |aggregate| {
+    pub(crate) fn declare_aggregate_column(&mut self, view: ViewName, column: &str, aggregate: Result<String, String>) {
+        let (view, added) = (self.view(view), self.sql(aggregate));
+        self.aggregate(view, |aggregate| {
             aggregate.added_columns.insert(column.to_owned(), added);
         });
     }
@@ -177,6 +168,14 @@ impl Setup {
 
     pub(crate) fn declare_no_aggregate(&mut self, name: &str) {
         self.aggregates.insert(plain_name(&identifier(name)), Wanted::Absent);
+    }
+
+    fn view(&mut self, name: ViewName) -> String {
+        let sql = |(schema, name): (Option<String>, String)| {
+            let schema = schema.map(|schema| identifier(&schema) + ".").unwrap_or_default();
+            schema + &identifier(&name)
+        };
+        self.name(&name.map(sql))
     }
 
     pub(super) fn name(&mut self, relation: &Relation) -> String {

@@ -1,5 +1,7 @@
 //! Names of columns and relations as they stand in a declaration.
 
+pub(super) use crate::sql_text::name_parts;
+
 /// A column and whether it is in descending order, of `"column"` or `"column DESC"`.
 pub(super) fn ordered(text: &str) -> (&str, bool) {
     let text = text.trim();
@@ -27,26 +29,6 @@ pub(super) fn plain_name(name: &str) -> String {
     parts.map_or_else(|| name.to_owned(), |parts| parts.join("."))
 }
 
-/// The schema, if there is one, and the name of a relation or a procedure, without quotes.
-pub(super) fn name_parts(name: &str) -> (Option<String>, String) {
-    let mut parts = vec![String::new()];
-    let mut is_quoted = false;
-    let mut characters = name.chars().peekable();
-    while let Some(c) = characters.next() {
-        let last = parts.last_mut();
-        match (c, last) {
-            ('"', Some(last)) if is_quoted && characters.next_if_eq(&'"').is_some() => last.push('"'),
-            ('"', _) => is_quoted = !is_quoted,
-            ('.', _) if !is_quoted => parts.push(String::new()),
-            (c, Some(last)) if is_quoted => last.push(c),
-            (c, Some(last)) => last.extend(c.to_lowercase()),
-            (_, None) => {}
-        }
-    }
-    let name = parts.pop().unwrap_or_default();
-    (parts.pop(), name)
-}
-
 /// Whether SQL has the name of a relation among its words, whatever its schema.
 pub(super) fn is_named_in(name: &str, sql: &str) -> bool {
     let (name, sql) = (name_parts(name).1.to_lowercase(), sql.to_lowercase());
@@ -71,12 +53,6 @@ mod tests {
         ] {
             assert_eq!(plain_name(name), expected);
         }
-    }
-
-    #[test]
-    fn a_name_has_parts() {
-        assert_eq!(name_parts("Readings"), (None, "readings".to_owned()));
-        assert_eq!(name_parts("house.\"a \"\"b\"\".c\""), (Some("house".to_owned()), "a \"b\".c".to_owned()));
     }
 
     #[test]

@@ -1,17 +1,7 @@
 //! Values and names as SQL text, for steps that are shown before they run.
 
-use diesel::pg::PgQueryBuilder;
-use diesel::query_builder::QueryBuilder;
-
 pub(super) use crate::sql_literal::literal;
-
-/// A name, quoted.
-pub(super) fn identifier(name: &str) -> String {
-    let mut builder = PgQueryBuilder::default();
-    // Writing to a text cannot fail.
-    let _ = builder.push_identifier(name);
-    builder.finish()
-}
+pub(super) use crate::sql_text::quoted as identifier;
 
 /// An array of texts as SQL.
 pub(super) fn array(texts: &[&str], sql_type: &str) -> String {

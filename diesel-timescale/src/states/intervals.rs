@@ -151,15 +151,18 @@ struct Intervals<P> {
 }
 
 impl<S, T, V, F, G> Intervals<Pieces<S, T, V, F, G>> {
-    fn new(states: States<S, T, V, F>, group: G, rule: IntervalRule, range: Range<DateTime<Utc>>) -> Self
+    fn new(mut states: States<S, T, V, F>, group: G, rule: IntervalRule, range: Range<DateTime<Utc>>) -> Self
     where
         S: Column,
         S::Table: Default + QueryFragment<Pg>,
     {
         let after = limited(rule.bridge) + limited(rule.shortest);
         let before = limited(rule.hold) + after;
-        // A state that begins with the range has a beginning only in what is read from before it on.
-        let before = before + TimeDelta::microseconds(1);
+        // A state that begins with the range has a beginning only in what is read from before it on: the last moment of
+        // the look-back.
+        let moment = TimeDelta::microseconds(1);
+        let before = before + moment;
+        states.look_back = states.look_back.checked_sub(&moment).unwrap_or(states.look_back);
         let wider = range.start.checked_sub_signed(before).unwrap_or(range.start)
             ..range.end.checked_add_signed(after).unwrap_or(range.end);
         let micros = |span: TimeDelta| limited(span).num_microseconds().unwrap_or(0);

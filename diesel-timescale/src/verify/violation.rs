@@ -88,7 +88,7 @@ violation_kinds! {
     /// A trigger is disabled, or one of those that a foreign key does its work by.
     DisabledTrigger = "disabled_trigger",
     /// A trigger has a name of this crate's and executes another function, or was made for an earlier name of its
-    /// column.
+    /// table or of a column.
     WrongTrigger = "wrong_trigger",
     /// The registry of a target is gone, or has lost its primary key.
     MissingRegistry = "missing_registry",

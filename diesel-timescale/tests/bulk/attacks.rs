@@ -419,6 +419,31 @@ fn partitions_and_children() {
         batch[1] = person("b", "2");
         assert_eq!(upsert(&mut conn, &batch).unwrap(), report(0, 1, 1 + others, 0));
     }
+    // Partitions whose columns are in the order of the table's, as those have that it makes itself.
+    for nulls in ["", "NULLS NOT DISTINCT"] {
+        let (_db, mut conn) = TestDb::with(&format!(
+            "CREATE TABLE people (name text, note text, UNIQUE {nulls} (name)) PARTITION BY RANGE (name);
+             CREATE TABLE first PARTITION OF people FOR VALUES FROM (MINVALUE) TO ('m');
+             CREATE TABLE second PARTITION OF people FOR VALUES FROM ('m') TO (MAXVALUE)"
+        ));
+        for is_large in [false, true] {
+            sql(&mut conn, "TRUNCATE people");
+            let others = if is_large { 600 } else { 0 };
+            let mut batch = with_others(vec![person("a", "1"), person("n", "1")], is_large);
+            assert_eq!(upsert(&mut conn, &batch).unwrap(), report(2 + others, 0, 0, 0));
+            batch[1] = person("n", "2");
+            batch[0] = person("c", "1");
+            assert_eq!(upsert(&mut conn, &batch).unwrap(), report(1, 1, others, 0));
+            let twice = conn.transaction(|conn| {
+                batch[1] = person("n", "3");
+                upsert(conn, &batch).and_then(|_| upsert(conn, &batch))
+            });
+            assert_eq!(twice.unwrap(), report(0, 0, 2 + others, 0));
+            assert_eq!(value(&mut conn, "SELECT note FROM people WHERE name = 'n'"), "3");
+            let call = bulk::upsert(batch.iter().cloned()).on_conflict(people::name).update_nothing();
+            assert_eq!(call.call(&mut conn).unwrap(), report(0, 0, 2 + others, 0));
+        }
+    }
     // Rows of a table that inherits are not rows of the table.
     let (_db, mut conn) = TestDb::with(
         "CREATE TABLE people (name text PRIMARY KEY, note text); CREATE TABLE children () INHERITS (people);

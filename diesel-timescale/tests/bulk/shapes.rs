@@ -357,6 +357,7 @@ fn every_row_with_a_nul_is_told() {
     assert_eq!(told, [(1, "name"), (2, "extra"), (4, "at"), (4, "tags")]);
     assert_eq!(invalid[0].violation, Violation::Nul("a\0b".to_owned()));
     assert!(error.to_string().starts_with(r#"row 1, name: "a\0b" has a NUL character"#), "{error}");
+    assert!(error.to_string().contains("row 4, at: -262143-01-01 00:00:00 is not from 4714-11-24 BC"), "{error}");
     // JSON that is no jsonb may have the escape.
     let mut rows = all_things(2);
     rows[0].raw = Some(serde_json::json!("\0"));

@@ -64,7 +64,13 @@ fn facts() -> &'static Facts {
             "coalesce(current_setting('timescaledb.max_background_workers', true)::int, 0) > 0",
         ));
         let has_workers = !is_single && has_workers.get_result(&mut conn).unwrap();
-        Facts { server: Server::query().call(&mut conn).unwrap(), is_single, has_workers }
+        let mut server = Server::query().call(&mut conn).unwrap();
+        if server.timescaledb.is_none() && server.available.is_some() {
+            // The database to connect to need not have the extension: one of our own tells the edition.
+            let own = TestDatabase::create(|_| Ok(())).unwrap();
+            server = Server::query().call(&mut own.connect().unwrap()).unwrap();
+        }
+        Facts { server, is_single, has_workers }
     })
 }
 
