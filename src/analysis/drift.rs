@@ -10,8 +10,8 @@ use super::forecasts::sorted;
 pub struct Drift {
     /// The Brier score of the later period less that of the earlier: above 0 it got worse.
     pub brier_change: f64,
-    /// The standard error of that change, if forecasts do not depend on each other (by variances as of a sample). A change of less than twice this may be
-    /// chance.
+    /// The standard error of that change, if forecasts do not depend on each other (by variances as of a sample). A
+    /// change of less than twice this may be chance.
     pub brier_standard_error: f64,
     /// The share that came true, later less earlier.
     pub base_rate_change: f64,

@@ -45,7 +45,8 @@ subquery_columns! {
         error_p95: Option<f64> => Nullable<Double>,
         /// The square root of the mean of the squared error.
         rmse: Option<f64> => Nullable<Double>,
-        /// Which share of the transitions that came is inside the prediction interval, its ends included, of those that have both ends of one.
+        /// Which share of the transitions that came is inside the prediction interval, its ends included, of those that
+        /// have both ends of one.
         interval_coverage: Option<f64> => Nullable<Double>,
         /// The mean width of those intervals, in minutes.
         mean_interval_width: Option<f64> => Nullable<Double>,
