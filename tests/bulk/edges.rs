@@ -48,10 +48,10 @@ fn refused_json() -> [Value; 4] {
 /// A column, part of what is told, and an event that is refused for it.
 fn wrong_events() -> Vec<(&'static str, String, NewSensorEvent<'static>)> {
     let mut wrong = vec![
-        ("timestamp", "before or after", event_with("timestamp", json!(too_early()))),
+        ("timestamp", "not from 4714-11-24 BC", event_with("timestamp", json!(too_early()))),
         (
             "timestamp",
-            "before or after",
+            "not from 4714-11-24 BC",
             NewSensorEvent::new(DateTime::<Utc>::MIN_UTC, "room", "sensor", SensorType::MOTION, "on"),
         ),
         ("room_id", "is empty", event_with("room_id", "")),
@@ -62,7 +62,7 @@ fn wrong_events() -> Vec<(&'static str, String, NewSensorEvent<'static>)> {
         ("sensor_type", "NUL", event_with("sensor_type", NUL)),
         ("state", "NUL", event_with("state", NUL)),
         ("previous_state", "NUL", event_with("previous_state", NUL)),
-        ("processed_at", "before or after", event(0).with_processed_at(too_early())),
+        ("processed_at", "not from 4714-11-24 BC", event(0).with_processed_at(too_early())),
     ]
     .into_iter()
     .map(|(column, text, row)| (column, text.to_owned(), row))
@@ -82,16 +82,20 @@ fn wrong_predictions() -> Vec<(&'static str, String, NewPrediction<'static>)> {
     let mut wrong = vec![
         ("room_id", "is empty", prediction_with("room_id", "")),
         ("room_id", "NUL", prediction_with("room_id", NUL)),
-        ("prediction_time", "before or after", prediction().with_prediction_time(too_early())),
+        ("prediction_time", "not from 4714-11-24 BC", prediction().with_prediction_time(too_early())),
         (
             "predicted_transition_time",
-            "before or after",
+            "not from 4714-11-24 BC",
             prediction_with("predicted_transition_time", json!(too_early())),
         ),
-        ("prediction_interval_lower", "before or after", prediction().with_prediction_interval(too_early(), start())),
+        (
+            "prediction_interval_lower",
+            "not from 4714-11-24 BC",
+            prediction().with_prediction_interval(too_early(), start()),
+        ),
         (
             "prediction_interval_upper",
-            "before or after",
+            "not from 4714-11-24 BC",
             prediction_with("prediction_interval_upper", json!(too_early())),
         ),
         (
@@ -339,6 +343,6 @@ fn one_end_of_an_interval_is_checked_without_the_other() {
     let (_db, mut conn) = TestDb::ready();
     for column in ["prediction_interval_lower", "prediction_interval_upper"] {
         let rows = [prediction(), prediction(), prediction_with(column, json!(too_early()))];
-        assert_invalid(bulk::insert_predictions(&rows).call(&mut conn), column, "before or after");
+        assert_invalid(bulk::insert_predictions(&rows).call(&mut conn), column, "not from 4714-11-24 BC");
     }
 }
