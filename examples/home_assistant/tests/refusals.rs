@@ -177,6 +177,13 @@ fn the_guesses_are_printed_as_a_mapping_that_can_be_used() {
     );
     file.add("sensor.hall_temperature", 1_700_000_002.0, "20", TEMPERATURE);
     file.add("sensor.hall_battery", 1_700_000_003.0, "70", r#"{"device_class":"battery"}"#);
+    // The empty state is a state, which has attributes.
+    file.add(
+        "sensor.0x00158d0001a2b3c5",
+        1_700_000_003.0,
+        "",
+        r#"{"device_class":"humidity","friendly_name":"Kitchen humidity"}"#,
+    );
     file.add("update.core", 1_700_000_004.0, "off", "{}");
     let start = file.beside(
         "start.toml",
@@ -198,6 +205,11 @@ room = "guest_room"
 type = "temperature"
 human_triggered = false
 
+[entities."sensor.0x00158d0001a2b3c5"]
+room = "kitchen"
+type = "humidity"
+human_triggered = false
+
 # [entities."sensor.hall_battery"]
 # room = ""
 # type = ""
@@ -215,7 +227,7 @@ human_triggered = false
     let db = database();
     let mapping = file.beside("rooms.toml", &guess.stdout);
     let run = import(&db, &file, &["--mapping", mapping.to_str().unwrap()]);
-    assert_eq!(run.counts(), [6, 3, 0, 0, 3], "{}", run.stdout);
+    assert_eq!(run.counts(), [7, 4, 0, 0, 3], "{}", run.stdout);
     // An entity that is new is not imported, as only what is listed is.
     file.add("binary_sensor.attic_motion", 1_700_000_005.0, "on", MOTION);
     assert_eq!(import(&db, &file, &["--mapping", mapping.to_str().unwrap()]).counts(), [1, 0, 0, 0, 1]);

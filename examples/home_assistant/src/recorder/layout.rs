@@ -172,7 +172,7 @@ impl Layout {
             for time in ["last_updated_ts", "last_updated"] {
                 if has_entity && self.has("states", time) {
                     queries.push(format!(
-                        "{} WHERE {is_of_entity} AND s.state <> '' AND s.{time} IS NOT NULL ORDER BY s.{time} DESC LIMIT 1",
+                        "{} WHERE {is_of_entity} AND s.state IS NOT NULL AND s.{time} IS NOT NULL ORDER BY s.{time} DESC LIMIT 1",
                         self.select()
                     ));
                 }
