@@ -217,7 +217,6 @@ fn a_registry_that_is_gone_is_told_and_the_others_are_verified() {
     assert!(kinds.contains(&MissingRegistry) && kinds.contains(&MissingTrigger) && kinds.len() == 2, "{kinds:?}");
 }
 
-/// A superuser's look at all targets reads nothing that could run the code of another role, and says so.
 #[test]
 fn a_function_that_looks_like_that_of_a_renamed_target_fails_nothing() {
     needs!(TwoConnections);
@@ -238,6 +237,7 @@ fn a_function_that_looks_like_that_of_a_renamed_target_fails_nothing() {
     }
 }
 
+/// A superuser's look at all targets reads nothing that could run the code of another role, and says so.
 #[test]
 fn what_belongs_to_another_role_is_not_read() {
     needs!(TwoConnections);
