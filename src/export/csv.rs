@@ -1,7 +1,6 @@
 //! Events and predictions as CSV, and from CSV.
 
 use std::io::{Read, Write};
-use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use csv::{Reader, StringRecord, Writer};
@@ -190,37 +189,33 @@ impl<'a> Row<'a> {
         self.text(field).filter(|text| !text.is_empty())
     }
 
-    fn parse<T: FromStr>(&self, field: &'static str, expected: &'static str) -> Result<Option<T>, Error> {
+    fn parse<T>(
+        &self,
+        field: &'static str,
+        expected: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
         let Some(text) = self.filled(field) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| self.error(field, text, expected))
-    }
-
-    fn error(&self, field: &'static str, value: &str, expected: &'static str) -> Error {
-        Error::FieldValue { row: self.number, field, value: value.to_owned(), expected }
+        let error = || Error::FieldValue { row: self.number, field, value: text.to_owned(), expected };
+        parse(text).map(Some).ok_or_else(error)
     }
 
     fn instant(&self, field: &'static str) -> Result<Option<DateTime<Utc>>, Error> {
-        self.parse(field, "an instant such as 2026-01-05T09:00:00Z")
+        self.parse(field, "an instant such as 2026-01-05T09:00:00Z", |text| text.parse().ok())
     }
 
     fn number(&self, field: &'static str) -> Result<Option<f64>, Error> {
-        self.parse(field, "a number")
+        self.parse(field, "a number", |text| text.parse().ok())
     }
 
+    /// Python writes them with a capital letter.
     fn boolean(&self, field: &'static str) -> Result<Option<bool>, Error> {
-        // Python writes them with a capital letter.
-        let Some(text) = self.filled(field) else { return Ok(None) };
-        match text.to_ascii_lowercase().as_str() {
-            "true" => Ok(Some(true)),
-            "false" => Ok(Some(false)),
-            _ => Err(self.error(field, text, "true or false")),
-        }
+        self.parse(field, "true or false", |text| text.to_ascii_lowercase().parse().ok())
     }
 
+    /// pandas writes a fraction where the column lacks values.
     fn integer(&self, field: &'static str) -> Result<Option<i64>, Error> {
-        let Some(text) = self.filled(field) else { return Ok(None) };
-        // pandas writes a fraction where the column lacks values.
-        text.strip_suffix(".0").unwrap_or(text).parse().map(Some).map_err(|_| self.error(field, text, "a whole number"))
+        self.parse(field, "a whole number", |text| text.strip_suffix(".0").unwrap_or(text).parse().ok())
     }
 }
 
@@ -239,7 +234,7 @@ fn event(row: &Row<'_>) -> Result<NewSensorEvent<'static>, Error> {
         previous_state: row.filled("previous_state"),
         attributes: row.filled("attributes"),
         is_human_triggered: row.boolean("is_human_triggered")?,
-        confidence_score: row.parse("confidence_score", "a number from 0 to 1")?,
+        confidence_score: row.parse("confidence_score", "a number from 0 to 1", |text| text.parse().ok())?,
         processed_at: row.instant("processed_at")?,
     }
     .event()
@@ -253,7 +248,7 @@ fn prediction(row: &Row<'_>) -> Result<Given, Error> {
         prediction_time: row.instant("prediction_time")?,
         predicted_transition_time: row.instant("predicted_transition_time")?,
         transition_type: row.text("transition_type"),
-        confidence_score: row.parse("confidence_score", "a number from 0 to 1")?,
+        confidence_score: row.parse("confidence_score", "a number from 0 to 1", |text| text.parse().ok())?,
         prediction_interval_lower: row.instant("prediction_interval_lower")?,
         prediction_interval_upper: row.instant("prediction_interval_upper")?,
         model_type: row.text("model_type"),
